@@ -1,0 +1,7 @@
+//! Lockgate: governed bulk exchange of datasets between government departments.
+//!
+//! One run is one sentence: a grant over a catalogued dataset is compiled into a plan; the plan
+//! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
+
+pub mod plan;
+pub mod site;

@@ -1,0 +1,154 @@
+//! The plan: what a grant compiles to.
+//!
+//! Pure data: hashable, serialisable, explainable. It holds no splits, no keys and no connection,
+//! and making one does no I/O. `plan` prints it, `run` executes it, an approver signs what of it
+//! they must be able to trust; all three come from [`compile`], so they cannot disagree.
+
+pub mod refusal;
+
+use std::collections::BTreeMap;
+
+use lockgate_transforms::TreatmentSpec;
+use serde::Serialize;
+
+pub use refusal::{Refusal, RefusalCode};
+
+use crate::site::dataset::{Level, Sharing, Source};
+use crate::site::grant::{DeliveryFormat, Seal};
+
+/// What a grant compiles to.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExchangePlan {
+    /// Id of the grant.
+    pub grant: String,
+    /// Version of the grant.
+    pub grant_version: u32,
+    /// Lower-case hex SHA-256 of the grant's file.
+    pub grant_sha256: String,
+    /// Id of the dataset.
+    pub dataset: String,
+    /// Department that holds the data.
+    pub provider: String,
+    /// Id of the recipient.
+    pub recipient: String,
+    /// Fingerprints of the recipient's keys, sorted.
+    pub recipient_keys: Vec<String>,
+    /// Sharing attribute of the dataset.
+    pub sharing: Sharing,
+    /// Where the data is, as the catalogue says.
+    pub source: Source,
+    /// URL of the source's store as configured, without credentials.
+    pub source_url: String,
+    /// Every field of the dataset with its type, in catalogue order: what the source must hold.
+    pub source_fields: Vec<SourceField>,
+    /// Fields delivered, in the grant's order.
+    pub fields: Vec<PlannedField>,
+    /// Granted fields that are not delivered, and why.
+    pub withheld: Vec<WithheldField>,
+    /// Fields read only to decide which rows are delivered.
+    pub filter_only: Vec<String>,
+    /// Which rows are delivered.
+    pub rows: RowScope,
+    /// Format of the files.
+    pub format: DeliveryFormat,
+    /// zstd level of Parquet pages and the like, as written in the grant or by default.
+    pub compression: String,
+    /// How files are sealed.
+    pub seal: Seal,
+}
+
+/// A field the source must hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceField {
+    /// Name.
+    pub name: String,
+    /// Type as the catalogue writes it.
+    pub data_type: String,
+}
+
+/// A field to be delivered.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedField {
+    /// Name.
+    pub name: String,
+    /// Type in the source, as the catalogue writes it.
+    pub source_type: String,
+    /// Type as delivered, in the same notation.
+    pub data_type: String,
+    /// Category.
+    pub category: String,
+    /// Level.
+    pub level: Level,
+    /// The resolved treatment.
+    pub treatment: TreatmentSpec,
+    /// Its strength.
+    pub strength: u8,
+    /// Where the treatment comes from: `floor`, `grant` or `exemption`.
+    pub origin: Origin,
+}
+
+/// Where a resolved treatment comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The policy's floor.
+    Floor,
+    /// The grant, at least as strong as the floor.
+    Grant,
+    /// An exemption, weaker than the floor.
+    Exemption,
+}
+
+/// A granted field that is not delivered.
+#[derive(Debug, Clone, Serialize)]
+pub struct WithheldField {
+    /// Name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which rows are delivered: the predicate and the divisions, both or neither.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RowScope {
+    /// The predicate as the grant writes it.
+    pub predicate: Option<String>,
+    /// The field that carries the division code, where `divisions` restrict.
+    pub division_field: Option<String>,
+    /// Prefixes of division codes; empty means all.
+    pub divisions: Vec<String>,
+}
+
+/// Something a reader of the plan should know, which refuses nothing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warning {
+    /// Stable code, such as `added-condition` or `tiny-domain`.
+    pub code: &'static str,
+    /// The field concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What should be known.
+    pub what: String,
+}
+
+/// Result of compiling: the plan, all that refuses it, all that should be known.
+///
+/// A plan with refusals is shown, never run: only [`Compiled::into_plan`] gives it out.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pub(crate) plan: ExchangePlan,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// How much of a grant's quota is used, as the ledger tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// Deliveries released.
+    pub runs: u64,
+    /// Rows released.
+    pub rows: u64,
+}
+
+/// Use of every grant's quota.
+pub type QuotaUses = BTreeMap<String, QuotaUse>;

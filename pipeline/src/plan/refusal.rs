@@ -1,0 +1,66 @@
+//! Refusals: why a grant does not run. Each has a stable code, a reason, and where the law is the
+//! reason, its basis.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A reason why a plan does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Stable code.
+    pub code: RefusalCode,
+    /// The field concerned, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The reason, in a sentence without a full stop; never a literal of a predicate.
+    pub reason: String,
+    /// The legal basis, where the law is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+}
+
+/// Code of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// The grant's signature is absent, unverifiable, by the wrong approver, or over another file.
+    Unsigned,
+    /// What the grant resolves to has weakened, or its source or keys changed, since it was signed.
+    ApprovalStale,
+    /// The dataset must not be shared.
+    Prohibited,
+    /// Dataset or grant does not allow this way of delivery.
+    Mode,
+    /// The grant does not hold yet.
+    NotYetValid,
+    /// The grant no longer holds.
+    Expired,
+    /// The grant is suspended.
+    Suspended,
+    /// The grant is terminated.
+    Terminated,
+    /// The grant's quota is used up.
+    Quota,
+    /// A granted field is not in the dataset.
+    FieldUnknown,
+    /// A treatment is weaker than the floor.
+    BelowFloor,
+    /// An important field without explicit approval.
+    LevelImportant,
+    /// A core field, which never leaves.
+    LevelCore,
+    /// Sealing is demanded, or asked for, and not available.
+    Seal,
+    /// The predicate is not allowed.
+    Predicate,
+    /// The source does not hold what the catalogue says.
+    Schema,
+    /// The delivery could be joined with another.
+    Linkage,
+    /// Too few carriers for a mark.
+    Unmarked,
+    /// A keyed-equality treatment over a domain that can be enumerated.
+    TinyDomain,
+    /// Exchanges are halted.
+    Halted,
+}

@@ -1,0 +1,190 @@
+//! `catalogue/*.toml`: the datasets that exist.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A dataset: what a provider holds and under which terms it may be shared.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// Id; the file is named after it.
+    pub id: String,
+    /// Title for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Department that holds the data.
+    pub provider: String,
+    /// Where the data is.
+    pub source: Source,
+    /// Sharing attribute.
+    pub sharing: Sharing,
+    /// Legal basis; required where sharing is prohibited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+    /// Ways in which the dataset may be delivered.
+    pub modes: Vec<Mode>,
+    /// How often the provider updates it; descriptive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<String>,
+    /// Fields that identify a row; declared, not enforced on rows.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// The field that carries the administrative division code (GB/T 2260).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub division: Option<String>,
+    /// The field that orders changes, for incremental runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The fields.
+    pub fields: Vec<Field>,
+}
+
+/// Sharing attribute (Regulations on Government Data Sharing).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// Shared with every department.
+    Unconditional,
+    /// Shared with some departments, or in part.
+    Conditional,
+    /// Not shared; the legal basis is listed.
+    Prohibited,
+}
+
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unconditional => "unconditional",
+            Self::Conditional => "conditional",
+            Self::Prohibited => "prohibited",
+        })
+    }
+}
+
+/// A way of delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Bulk delivery to a store.
+    Batch,
+    /// Files on demand.
+    Download,
+}
+
+/// Where a dataset's data is: files in a store, or a table of a database.
+///
+/// Exactly one of `store` and `database` is given; `check` says so.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Name of a store of `lockgate.toml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// A file, or a directory ending in `/`, within the store; relative, `/`-separated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Format of the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<SourceFormat>,
+    /// Name of a database of `lockgate.toml`. Read in a later version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Table, as `schema.table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// CSV: whether the first line names the columns; true where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// CSV: one character between values; `,` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// CSV: one character around values; `"` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    /// CSV: one character that escapes a quote; where absent, a quote is doubled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<String>,
+    /// CSV: `utf-8` (the default) or `gb18030`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// CSV: the unquoted text that stands for null; the empty text where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null: Option<String>,
+    /// CSV: what a line that does not parse does; `fail` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_malformed: Option<OnMalformed>,
+}
+
+/// Format of a source's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Delimited text (RFC 4180).
+    Csv,
+}
+
+/// Character encoding of delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// GB 18030, which contains GBK and GB 2312.
+    Gb18030,
+}
+
+/// What a malformed line does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMalformed {
+    /// The run fails, naming file and row.
+    Fail,
+    /// The row is dropped and counted as rejected.
+    Reject,
+}
+
+/// A field of a dataset.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// Name, as in the source.
+    pub name: String,
+    /// Type: `utf8`, `int64`, `decimal(12,2)`, `date`, `timestamp(us)`, …
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Title for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What the field is: `resident-id`, `person-name`, …; any `[a-z][a-z0-9-]*`.
+    pub category: String,
+    /// Level of classification.
+    pub level: Level,
+    /// How far the provider lets a mark move a value, in the field's unit; absent means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<String>,
+    /// Decimal digits at which a float is delivered and marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u8>,
+    /// Groups of values that mean the same, which a mark may exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synonyms: Option<Vec<Vec<String>>>,
+    /// How many different values the field can have, where the category does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_size: Option<u64>,
+}
+
+/// Level of classification: 1 to 4 (grading of general data per GB/T 43697), `important`, `core`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// General data, graded 1 to 4.
+    General(u8),
+    /// Important data: leaves only with an explicit approval in the grant.
+    Important,
+    /// Core data: never leaves.
+    Core,
+}

@@ -1,0 +1,191 @@
+//! `lockgate.toml`: the site itself.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SiteFile {
+    /// Who this site is.
+    pub site: SiteSection,
+    /// Places for files, by name.
+    #[serde(default)]
+    pub stores: BTreeMap<String, StoreSection>,
+    /// Relational sources, by name.
+    #[serde(default)]
+    pub databases: BTreeMap<String, DatabaseSection>,
+    /// Where the site's keys are.
+    #[serde(default)]
+    pub keys: KeysSection,
+    /// Where deliveries go.
+    #[serde(default)]
+    pub delivery: DeliverySection,
+    /// Who may approve grants, by name.
+    #[serde(default)]
+    pub approvers: BTreeMap<String, Approver>,
+    /// What a run may use of the machine.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What `preview` may show.
+    #[serde(default)]
+    pub preview: Preview,
+}
+
+/// `[site]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSection {
+    /// The site's name.
+    pub name: String,
+    /// The level of the platform the site belongs to.
+    pub tier: Tier,
+    /// IANA zone in which grants' days are counted; UTC where absent.
+    #[serde(default = "utc")]
+    pub timezone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// Level of a sharing platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// The national platform.
+    National,
+    /// A region's platform.
+    Regional,
+    /// A sector's platform.
+    Sector,
+}
+
+/// `[stores.NAME]`: a place for files.
+///
+/// S3 stores take their endpoint, region and credentials here; secrets by reference only.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct StoreSection {
+    /// `file:///srv/lake`, `file:lake` (relative to the site) or `s3://bucket/prefix`.
+    pub url: String,
+    /// S3: endpoint of a service other than AWS, such as `https://minio.internal:9000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// S3: region; `us-east-1` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// S3: access key id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<SecretRef>,
+    /// S3: secret access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<SecretRef>,
+    /// S3: whether plain HTTP is allowed; false where absent.
+    #[serde(default)]
+    pub allow_http: bool,
+}
+
+/// `[databases.NAME]`: a relational source. Read in a later version.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSection {
+    /// `postgres://reader@db.internal/psb`, without a password.
+    pub url: String,
+    /// The password, by reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+    /// Most connections a run may open; 4 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+}
+
+/// A secret by reference: `{ env = "NAME" }` or `{ file = "path" }`. The value never stands in a
+/// file of the site.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// Name of an environment variable.
+    Env(String),
+    /// A file whose content, without its last newline, is the secret; relative to the site.
+    File(PathBuf),
+}
+
+/// `[keys]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeysSection {
+    /// Which keyring; `local` where absent.
+    #[serde(default)]
+    pub provider: KeyProvider,
+    /// The keyring's directory, relative to the site; `keys` where absent.
+    #[serde(default = "keys_path")]
+    pub path: PathBuf,
+}
+
+impl Default for KeysSection {
+    fn default() -> Self {
+        Self { provider: KeyProvider::Local, path: keys_path() }
+    }
+}
+
+fn keys_path() -> PathBuf {
+    PathBuf::from("keys")
+}
+
+/// Where keys live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyProvider {
+    /// Files of the site.
+    #[default]
+    Local,
+    /// A hardware module. Supported in a later version.
+    Pkcs11,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySection {
+    /// Name of the store where batch deliveries land.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+}
+
+/// `[approvers.NAME]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approver {
+    /// `ed25519:BASE64`.
+    pub public_key: String,
+    /// Providers whose data this approver may release.
+    pub providers: Vec<String>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Memory a run may plan with, such as `"512MiB"`; 512 MiB where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Threads a run may use; 0, the default, means all cores.
+    #[serde(default)]
+    pub threads: usize,
+    /// Rows per batch read from a source; 16,384 where absent. Never changes what is delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_rows: Option<usize>,
+}
+
+/// `[preview]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preview {
+    /// Whether operators of this site may see originals beside treated values; false where absent.
+    #[serde(default)]
+    pub before: bool,
+}

@@ -1,0 +1,71 @@
+//! `policy.toml`: category and level to the least treatment allowed.
+
+use lockgate_transforms::TreatmentSpec;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::dataset::Level;
+
+/// The policy: the first rule that matches a field wins; a field that none matches is withheld.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// When a delivery must be sealed.
+    #[serde(default)]
+    pub sealing: Sealing,
+    /// Demands on marks; without effect until marks exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marking: Option<Marking>,
+    /// The rules, in order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+/// `[sealing]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sealing {
+    /// A delivery with a field at or above this level must be sealed; absent means never demanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_level: Option<Level>,
+}
+
+/// `[marking]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Marking {
+    /// Fewest carriers a delivery should have, as the plan predicts.
+    pub min_carriers: u64,
+    /// What fewer carriers mean.
+    pub below: Below,
+}
+
+/// What too few carriers mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Below {
+    /// A warning.
+    Warn,
+    /// A refusal.
+    Refuse,
+}
+
+/// One rule. Conditions that are absent match everything.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Matches fields of this category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Matches fields at or above this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_level: Option<Level>,
+    /// Matches fields at or below this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_level: Option<Level>,
+    /// Matches fields of these names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// The floor: the least treatment allowed.
+    pub treatment: TreatmentSpec,
+}

@@ -1,0 +1,95 @@
+//! What can go wrong: a treatment that does not fit its field (found before any data is read), and
+//! a value that a treatment was told to fail on. Neither ever carries a value.
+
+use arrow::datatypes::DataType;
+use thiserror::Error;
+
+/// A treatment, as written, that cannot be applied to a field.
+///
+/// `parameter` names the key to change, where there is one, so that `check` can point at it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what}")]
+pub struct Misfit {
+    /// The parameter at fault (`first`, `edges`, …), absent where the kind itself does not fit.
+    pub parameter: Option<&'static str>,
+    /// What is wrong, in a sentence without a full stop.
+    pub what: String,
+    /// What to do about it, where that can be said.
+    pub hint: Option<String>,
+}
+
+impl Misfit {
+    /// A misfit of the kind of treatment with the type of the field.
+    pub fn of_type(kind: &str, data_type: &DataType, fits: &str) -> Self {
+        Self {
+            parameter: None,
+            what: format!("treatment `{kind}` does not fit a field of type {data_type}"),
+            hint: Some(format!("it fits {fits}")),
+        }
+    }
+
+    /// A misfit of one parameter.
+    pub fn of_parameter(parameter: &'static str, what: impl Into<String>) -> Self {
+        Self { parameter: Some(parameter), what: what.into(), hint: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Which of the four special cases a value fell into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// The value is null.
+    Null,
+    /// The value is empty or white space only.
+    Empty,
+    /// The value is too short for the pattern.
+    Short,
+    /// The value does not parse as what the treatment needs, or its result does not fit.
+    Invalid,
+}
+
+impl Case {
+    /// The word used in messages and counts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Empty => "empty",
+            Self::Short => "short",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// A batch that could not be treated. Holds a row and a reason, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TreatmentError {
+    /// The treatment says `fail` for this case.
+    #[error("row {row} of the batch: value is {}, and the treatment says fail", case.as_str())]
+    Refused {
+        /// Row within the batch handed to `apply`, from 0.
+        row: usize,
+        /// Which case the value fell into.
+        case: Case,
+    },
+    /// The array is not of the type the treatment was built for.
+    #[error("array of type {actual} where the treatment was built for {expected}")]
+    UnexpectedType {
+        /// The type the treatment was built for.
+        expected: DataType,
+        /// The type of the array it was handed.
+        actual: DataType,
+    },
+    /// The result is too large for one Arrow array (2 GiB of text).
+    #[error("result exceeds 2 GiB of text in one batch; use smaller batches")]
+    TooLarge,
+    /// An Arrow kernel refused; its text never holds values of treated fields.
+    #[error("arrow: {0}")]
+    Arrow(String),
+}

@@ -1,0 +1,27 @@
+//! Treatments of columns: Arrow arrays in, Arrow arrays out.
+//!
+//! A *treatment* is what is done to a field's values before they may leave: a mask, a pseudonym,
+//! a coarser value, nothing at all. This crate holds the treatments and nothing else: no file, no
+//! network, no clock, no environment, no thread, no global state. Keys, dates and seeds are
+//! arguments; the same input gives the same output, whatever the batch, slice or order.
+//!
+//! - [`treatment`]: the contract every treatment keeps ([`Treatment`], [`Treated`], [`Counts`])
+//! - [`spec`]: what a policy or grant writes ([`TreatmentSpec`]), its strength and its fit
+//! - [`treatments`]: one file per treatment, and the one list of them
+//! - [`category`]: the known categories of fields: normalisation and domain size
+//! - [`key`]: derived keys, which never show themselves
+#![forbid(unsafe_code)]
+
+pub mod category;
+pub mod date;
+pub mod error;
+pub mod key;
+pub mod spec;
+pub mod treatment;
+pub mod treatments;
+
+pub use date::Date;
+pub use error::{Misfit, TreatmentError};
+pub use key::{DerivedKey, KeyUse};
+pub use spec::{Column, Strength, TreatmentSpec};
+pub use treatment::{Counts, Treated, Treatment};

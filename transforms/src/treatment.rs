@@ -1,0 +1,71 @@
+//! The contract of every treatment.
+//!
+//! - **Length**: as many rows out as in; a row the treatment rejects is flagged, not removed.
+//! - **Null slots**: buffers of the result are fresh; nothing of the original stands under a null,
+//!   in an unused dictionary entry, or beyond a slice.
+//! - **Fail closed**: a value that does not fit (short, malformed, out of range) is masked whole,
+//!   nulled, rejected or refused, as the options say; it never passes.
+//! - **Order-free**: the result for a row depends on the treatment, its key and that row's value.
+//! - **Types**: text arrives as `Utf8`, `LargeUtf8`, `Utf8View` or a dictionary of one of them, and
+//!   leaves as plain `Utf8`; other types keep or change type as [`Treatment::output_type`] says.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::DataType;
+
+use crate::error::TreatmentError;
+
+/// A treatment made for one field: parameters checked, key in place.
+pub trait Treatment: fmt::Debug + Send + Sync {
+    /// Type of every array that [`apply`](Self::apply) returns.
+    fn output_type(&self) -> &DataType;
+
+    /// Treats one column of a batch.
+    ///
+    /// # Errors
+    /// [`TreatmentError::Refused`] where the options say `fail`; a type other than the one it was
+    /// built for; a result that exceeds what one array can hold.
+    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError>;
+}
+
+/// A treated column, and what happened on the way.
+#[derive(Debug, Clone)]
+pub struct Treated {
+    /// The result: same length as the input, type as declared.
+    pub array: ArrayRef,
+    /// How many values fell into which case.
+    pub counts: Counts,
+    /// Rows (set bits) that must be dropped because an option says `reject`; absent if none.
+    pub rejected: Option<BooleanBuffer>,
+}
+
+/// How many values of a field fell into each case. A value is counted in one case at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Rows seen.
+    pub rows: u64,
+    /// Nulls in the input.
+    pub nulls: u64,
+    /// Empty or white space only.
+    pub empty: u64,
+    /// Too short for the pattern.
+    pub short: u64,
+    /// Malformed, out of range, not finite, or the result did not fit.
+    pub invalid: u64,
+    /// Kept as given because the treatment lists them.
+    pub sentinels: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.nulls += other.nulls;
+        self.empty += other.empty;
+        self.short += other.short;
+        self.invalid += other.invalid;
+        self.sentinels += other.sentinels;
+    }
+}
