@@ -4,8 +4,16 @@
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
 pub mod canonical_json;
+pub mod cli;
+pub mod clock;
+pub mod command;
 pub mod digest;
 pub mod dsse;
+pub mod engine;
+pub mod error;
 pub mod id;
+pub mod installation;
 pub mod plan;
+pub mod preview;
+pub mod run;
 pub mod site;
