@@ -182,10 +182,10 @@ pub(crate) fn draft(
     check_terms(subject, request, &mut refusals);
     let resolved = fields::resolve(subject, &mut refusals, &mut warnings)?;
     let rows = row_scope(subject, &mut refusals)?;
-    let filter_only = filter_only(subject, &rows, &resolved, &mut refusals);
+    let filter_fields = filter_fields(subject, &rows, &resolved, &mut refusals);
     check_seal(subject, &resolved, &mut refusals);
     warn_of_conditions(subject, &resolved, &mut warnings);
-    let plan = plan(subject, &resolved, rows.scope, filter_only)?;
+    let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
     Ok(Draft { plan, refusals, warnings, exempted: resolved.exempted })
 }
 
@@ -265,7 +265,7 @@ fn row_scope(subject: &Subject<'_>, refusals: &mut Vec<Refusal>) -> Result<Rows,
 
 /// Fields that decide which rows leave without leaving themselves. Which rows are there tells of
 /// their values, so levels above the general ones are gated as for delivered fields.
-fn filter_only(
+fn filter_fields(
     subject: &Subject<'_>,
     rows: &Rows,
     resolved: &Resolved,
@@ -337,7 +337,7 @@ fn plan(
     subject: &Subject<'_>,
     resolved: &Resolved,
     rows: RowScope,
-    filter_only: Vec<FilterField>,
+    filter_fields: Vec<FilterField>,
 ) -> Result<ExchangePlan, CompileError> {
     let (grant, dataset) = (subject.grant, subject.dataset);
     let source_fields = dataset.fields.iter().map(|field| {
@@ -367,7 +367,8 @@ fn plan(
         source_fields: source_fields.collect::<Result<_, CompileError>>()?,
         fields: resolved.fields.clone(),
         withheld: resolved.withheld.clone(),
-        filter_only,
+        filter_only: filter_fields.iter().map(|field| field.name.clone()).collect(),
+        filter_fields,
         rows,
         format: grant.delivery.format,
         compression: grant.delivery.compression.clone().unwrap_or_else(|| COMPRESSION.to_owned()),
@@ -390,6 +391,5 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
-/// Whether a level is above those of general data, or high enough that a pseudonym of a tiny domain
-/// is refused.
-pub(crate) const TINY_DOMAIN_REFUSED_FROM: Level = Level::General(3);
+/// From this level on, a keyed pseudonym of a tiny domain is refused rather than warned about.
+const TINY_DOMAIN_REFUSED_FROM: Level = Level::General(3);
