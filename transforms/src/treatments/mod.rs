@@ -148,3 +148,6 @@ treatments! {
     mask_around: MaskAround,
     hmac: Hmac256,
 }
+
+#[cfg(test)]
+mod tests;
