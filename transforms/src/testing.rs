@@ -44,9 +44,12 @@ pub(crate) fn treat_with(
     category: &str,
     key: &DerivedKey,
 ) -> Result<Treated, TreatmentError> {
-    let data_type = match array.data_type() {
-        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => DataType::Utf8,
-        other => other.clone(),
+    let is_text = array.as_any_dictionary_opt().is_some()
+        || matches!(array.data_type(), DataType::LargeUtf8 | DataType::Utf8View);
+    let data_type = if is_text {
+        DataType::Utf8
+    } else {
+        array.data_type().clone()
     };
     let column = Column {
         name: "field",

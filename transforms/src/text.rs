@@ -100,8 +100,9 @@ impl<K: TextKernel> TextTreatment<K> {
             match self.classify(value, &mut out.bytes, &mut scratch) {
                 Class::Text => out.close()?,
                 Class::Null => out.null()?,
-                other => {
-                    self.settle(row, value.unwrap_or_default(), other, &mut cases, &mut out)?
+                class @ (Class::Sentinel | Class::Case(_)) => {
+                    let value = value.unwrap_or_default();
+                    self.settle(row, value, class, &mut cases, &mut out)?;
                 }
             }
         }
@@ -141,9 +142,9 @@ impl<K: TextKernel> TextTreatment<K> {
                     out.close()?;
                 }
                 Class::Null => out.null()?,
-                other => {
+                class @ (Class::Sentinel | Class::Case(_)) => {
                     let value = key.and_then(&value_of).unwrap_or_default();
-                    self.settle(row, value, other, &mut cases, &mut out)?;
+                    self.settle(row, value, class, &mut cases, &mut out)?;
                 }
             }
         }

@@ -206,20 +206,10 @@ impl TextKernel for Kernel {
     }
 }
 
-/// The two digits of every byte.
-static DIGITS: [[u8; 2]; 256] = {
-    const DIGIT: &[u8; 16] = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = [DIGIT[byte >> 4], DIGIT[byte & 15]];
-        byte += 1;
-    }
-    table
-};
-
+/// The lower-case hexadecimal digits of a digest.
 fn hex(digest: &[u8; 32]) -> [[u8; 2]; 32] {
-    digest.map(|byte| DIGITS[usize::from(byte)])
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    digest.map(|byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 /// The pseudonyms of values other than text, keyed as their text.
