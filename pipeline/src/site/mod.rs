@@ -9,6 +9,7 @@ pub mod check;
 pub mod dataset;
 pub mod field_type;
 pub mod grant;
+pub mod init;
 pub mod job;
 mod level;
 mod load;
@@ -16,6 +17,7 @@ pub mod lockgate_toml;
 pub mod policy;
 mod read;
 pub mod recipient;
+pub mod schema;
 mod secret;
 mod suggest;
 pub mod units;
@@ -63,14 +65,22 @@ pub struct Site {
     pub jobs: BTreeMap<String, Loaded<Job>>,
     /// Every problem of every file, by file, line and column.
     pub problems: Vec<Problem>,
+    /// Problems that arise from two files together, with the second: they concern only what uses
+    /// both.
+    joint: BTreeMap<Problem, String>,
+    /// Files that exist and cannot be used.
+    unreadable: BTreeSet<String>,
 }
 
 impl Site {
-    /// Problems of the given files, named relative to the site.
+    /// Problems that concern whoever uses the given files, named relative to the site: those in
+    /// one of the files, unless they only arise together with a file that is not used. (A rule of
+    /// the policy that does not fit a field of one dataset stops no exchange of another.)
     pub fn problems_of(&self, files: &[&str]) -> Vec<&Problem> {
+        let uses = |file: &String| files.contains(&file.as_str());
         self.problems
             .iter()
-            .filter(|problem| files.contains(&problem.file.as_str()))
+            .filter(|problem| uses(&problem.file) && self.joint.get(problem).is_none_or(uses))
             .collect()
     }
 }

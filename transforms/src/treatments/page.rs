@@ -159,14 +159,8 @@ fn object_schema<T: JsonSchema>() -> Map<String, Value> {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    match settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
-    {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    std::mem::take(schema.ensure_object())
 }
 
 /// The parameters a schema describes, in the given order: the order of a JSON map depends on

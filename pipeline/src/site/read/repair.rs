@@ -58,7 +58,7 @@ pub(super) fn read<T: DeserializeOwned>(
         excused: BTreeSet::new(),
         made_up: 0,
         readings,
-        probe: |root| parse::<T>(root).err(),
+        probe: error_of::<T>,
     };
     while repair.faults.len() < PROBLEMS_MAX && repair.mend(&error) {
         match repair.probe() {
@@ -78,7 +78,11 @@ fn parse<T: DeserializeOwned>(root: &Spanned<DeTable<'_>>) -> Result<T, Error> {
     T::deserialize(Deserializer::from(root.clone()))
 }
 
-struct Repair<'i, P> {
+fn error_of<T: DeserializeOwned>(root: &Spanned<DeTable<'_>>) -> Option<Error> {
+    parse::<T>(root).err()
+}
+
+struct Repair<'i> {
     root: Spanned<DeTable<'i>>,
     faults: Vec<Fault>,
     /// Keys, by the position of their table, that are known to be at fault already.
@@ -87,10 +91,11 @@ struct Repair<'i, P> {
     made_up: usize,
     /// How many readings are left.
     readings: usize,
-    probe: P,
+    /// Reads the tree for the error alone.
+    probe: fn(&Spanned<DeTable<'_>>) -> Option<Error>,
 }
 
-impl<'i, P: Fn(&Spanned<DeTable<'i>>) -> Option<Error>> Repair<'i, P> {
+impl Repair<'_> {
     fn probe(&mut self) -> Option<Error> {
         self.readings = self.readings.checked_sub(1)?;
         (self.probe)(&self.root)
@@ -185,7 +190,8 @@ impl<'i, P: Fn(&Spanned<DeTable<'i>>) -> Option<Error>> Repair<'i, P> {
             return false;
         }
         let position = self.position();
-        let value = Spanned::new(position.clone(), candidate(0, &position).unwrap_or_default());
+        let Some(value) = candidate(0, &position) else { return false };
+        let value = Spanned::new(position.clone(), value);
         match tree::table_mut(self.root.get_mut(), &table) {
             Some(entries) => {
                 entries.insert(Spanned::new(position, Cow::Owned(key.to_owned())), value);

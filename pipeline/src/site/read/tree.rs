@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// A way from the root.
 pub(super) type Path = Vec<Step>;
@@ -152,7 +152,7 @@ pub(super) fn remove(root: &mut DeTable<'_>, path: &[Step]) -> bool {
         }
         Some((Step::Index(index), parent)) => match at_mut(root, parent).map(Spanned::get_mut) {
             Some(DeValue::Array(array)) if *index < array.len() => {
-                let old = std::mem::take(array);
+                let old = std::mem::replace(array, DeArray::new());
                 let kept = old.into_iter().enumerate().filter(|(other, _)| other != index);
                 for (_, element) in kept {
                     array.push(element);
