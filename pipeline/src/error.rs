@@ -60,16 +60,28 @@ pub enum RunError {
         field: String,
         /// The source's file.
         file: String,
-        /// Row within the file, from 0, where known.
+        /// Data row within the file, from 1, where known.
         row: Option<u64>,
         /// What the treatment said.
         source: TreatmentError,
     },
-    /// The predicate could not be evaluated on some row.
-    #[error("the grant's predicate failed on a row: {what}")]
+    /// The row scope could not be evaluated on some row.
+    #[error("{file}{}: {what}", at_row(*.row))]
     Predicate {
         /// What kind of failure, without values.
         what: String,
+        /// The source's file.
+        file: String,
+        /// Data row within the file, from 1, where known.
+        row: Option<u64>,
+    },
+    /// The site does not allow what was asked for.
+    #[error("{what}")]
+    Denied {
+        /// What is not allowed.
+        what: String,
+        /// Who may allow it, and how.
+        remedy: String,
     },
     /// Rows were lost or doubled.
     #[error("rows are not conserved: {what}; nothing was published")]
@@ -116,7 +128,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Problems(_) | Self::Invalid { .. } => exit::INVALID,
-            Self::Refused(_) => exit::REFUSED,
+            Self::Refused(_) | Self::Denied { .. } => exit::REFUSED,
             Self::Unverified { .. } => exit::UNVERIFIED,
             Self::Interrupted => exit::INTERRUPTED,
             Self::Connector(error) if error.class() == ErrorClass::Config => exit::INVALID,
@@ -134,7 +146,7 @@ impl RunError {
     pub fn class(&self) -> &'static str {
         match self {
             Self::Problems(_) | Self::Invalid { .. } => "config",
-            Self::Refused(_) => "refused",
+            Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
             Self::Treatment { .. } | Self::Predicate { .. } => "data",
             Self::RowsNotConserved { .. } | Self::Ledger { .. } | Self::Unverified { .. } => {
@@ -147,7 +159,7 @@ impl RunError {
 }
 
 fn at_row(row: Option<u64>) -> String {
-    row.map_or_else(String::new, |row| format!(", row {row}"))
+    row.map_or_else(String::new, |row| format!(", data row {row}"))
 }
 
 fn describe(error: &TreatmentError) -> String {

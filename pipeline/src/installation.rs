@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use lockgate_connectors::ConnectorError;
 use lockgate_connectors::format::{CsvOptions, Format};
 use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 use lockgate_connectors::publish::Destination;
@@ -19,7 +20,7 @@ use crate::engine::ColumnTreatment;
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, QuotaUse};
+use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::{FieldType, Site};
@@ -54,6 +55,14 @@ impl Installation {
     /// No directory of keys, or one that others may read.
     pub fn keyring(&self) -> Result<LocalKeyring, RunError> {
         Ok(LocalKeyring::open(&self.site.root.join(&self.site.file.keys.path))?)
+    }
+
+    /// The site's keyring, made if there is none yet.
+    ///
+    /// # Errors
+    /// A directory that cannot be made or is not the program's alone.
+    pub fn keyring_or_new(&self) -> Result<LocalKeyring, RunError> {
+        self.keyring()
     }
 
     /// The program's own directory.
@@ -100,7 +109,10 @@ impl Installation {
     }
 
     /// How much of a grant's quota is used. A site without a ledger has delivered nothing.
-    fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
+    ///
+    /// # Errors
+    /// A ledger that cannot be read.
+    pub fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
         let uses = Ledger::reader(&self.ledger_dir())?.quota_use()?;
         Ok(uses.get(grant).copied().unwrap_or_default())
     }
@@ -174,8 +186,47 @@ impl Installation {
             plan.fields.iter().map(|field| field.name.clone()).collect();
         projection.extend(plan.filter_only.iter().cloned());
         let batch_rows = self.site.file.limits.batch_rows.unwrap_or(BATCH_ROWS).max(1);
-        let request = ReadRequest { projection, pruning: filter.pruning(), batch_rows };
-        Ok(open_source(spec, request).await?)
+        let pruning = filter.pruning(&spec.fields);
+        match open_source(spec, ReadRequest { projection, pruning, batch_rows }).await {
+            Err(error @ ConnectorError::Schema { .. }) => Err(RunError::Refused(vec![Refusal {
+                code: RefusalCode::Schema,
+                field: None,
+                reason: error.to_string(),
+                basis: None,
+            }])),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// The filter of a plan's rows.
+    ///
+    /// # Errors
+    /// A predicate that does not fit the dataset's fields.
+    pub fn row_filter(&self, plan: &ExchangePlan) -> Result<RowFilter, RunError> {
+        RowFilter::new(&plan.rows, &source_schema(plan)?).map_err(|error| RunError::Predicate {
+            what: error.to_string(),
+            file: String::new(),
+            row: None,
+        })
+    }
+
+    /// The store that a URL lies in: one of the site's, or the file system; `None` for a URL of
+    /// another kind. The store's root is the URL itself.
+    ///
+    /// # Errors
+    /// A secret that cannot be found, a URL that cannot be used.
+    pub fn store_of_url(&self, url: &str) -> Result<Option<Store>, RunError> {
+        if url.starts_with("file:") {
+            return Ok(Some(Store::open(&StoreConfig::new(url, &self.site.root))?));
+        }
+        for section in self.site.file.stores.values() {
+            let base = section.url.trim_end_matches('/');
+            if url == base || url.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+                let config = StoreConfig { url: url.to_owned(), ..self.store_config(section)? };
+                return Ok(Some(Store::open(&config)?));
+            }
+        }
+        Ok(None)
     }
 
     /// The treatments of a plan, keys in place, in the order of delivery.
@@ -240,7 +291,7 @@ pub(crate) fn directory_store(directory: &Path) -> Result<Store, RunError> {
         at: "command line".to_owned(),
         remedy: "name a directory".to_owned(),
     })?;
-    Ok(Store::open(&StoreConfig::local(url.to_string(), path))?)
+    Ok(Store::open(&StoreConfig::new(url.to_string(), path))?)
 }
 
 /// Every field of the dataset, with its plain type, as the source must hold it.

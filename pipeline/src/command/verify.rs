@@ -115,7 +115,7 @@ fn delivery_store(site: Option<&Installation>, delivery: &str) -> Result<Store, 
     {
         return Ok(store);
     }
-    Ok(Store::open(&StoreConfig::local(delivery.to_owned(), ".".into()))?)
+    Ok(Store::open(&StoreConfig::new(delivery, "."))?)
 }
 
 fn text(report: &VerifyReport) -> String {
