@@ -13,12 +13,14 @@
 //! - [`key`]: derived keys, which never show themselves
 #![forbid(unsafe_code)]
 
+mod calendar;
 pub mod cases;
 pub mod category;
 mod clusters;
 pub mod date;
 pub mod error;
 pub mod key;
+pub mod number;
 pub mod options;
 pub mod spec;
 mod text;

@@ -142,4 +142,8 @@ treatments! {
     clear: Clear,
     null: Null,
     withhold: Withhold,
+    round: Round,
+    bucket: Bucket,
+    date_trunc: DateTrunc,
+    age_band: AgeBand,
 }
