@@ -94,7 +94,10 @@ pub async fn list_files(
         (Some(_), None) => object_files(store, &location, extension).await?,
     };
     if files.is_empty() {
-        return Err(ConnectorError::NoFiles { place: store.place(path), extension });
+        return Err(ConnectorError::NoFiles {
+            place: store.place(path),
+            extension,
+        });
     }
     files.sort_unstable_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     Ok(Snapshot { files })
@@ -106,7 +109,9 @@ pub async fn list_files(
 /// [`ConnectorError::Changed`] for a file that is no longer as listed, or is gone.
 pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(), ConnectorError> {
     let checks = snapshot.files.iter().map(|file| async move {
-        let changed = || ConnectorError::Changed { place: store.place(&file.path) };
+        let changed = || ConnectorError::Changed {
+            place: store.place(&file.path),
+        };
         let now = match store.local_root() {
             Some(root) => local_file(store, root, &file.path),
             None => object_file(store, &store.resolve(&file.path)?, &file.path).await,
@@ -122,7 +127,10 @@ pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(),
         }
     });
     let checks: Vec<_> = checks.collect();
-    stream::iter(checks).buffered(CONCURRENT_FILES).try_collect::<Vec<()>>().await?;
+    stream::iter(checks)
+        .buffered(CONCURRENT_FILES)
+        .try_collect::<Vec<()>>()
+        .await?;
     Ok(())
 }
 
@@ -140,7 +148,8 @@ fn is_skipped(name: &str) -> bool {
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {
-    name.strip_suffix(extension).is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
+    name.strip_suffix(extension)
+        .is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
 }
 
 fn local_file(store: &Store, root: &FilePath, path: &str) -> Result<SourceFile, ConnectorError> {
@@ -209,8 +218,9 @@ fn local_files(
                 continue;
             }
             let path = format!("{directory}/{name}");
-            let kind =
-                entry.file_type().map_err(|error| ConnectorError::from_io(&error, place()))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| ConnectorError::from_io(&error, place()))?;
             if kind.is_symlink() && leads_out(root, &path) {
                 return Err(ConnectorError::config(
                     format!("{} is a link that leaves the store", store.place(&path)),
@@ -259,7 +269,9 @@ async fn object_files(
         };
         let parts: Vec<_> = parts.collect();
         let skipped = parts.iter().any(|part| is_skipped(part.as_ref()));
-        let fits = parts.last().is_some_and(|name| has_extension(name.as_ref(), extension));
+        let fits = parts
+            .last()
+            .is_some_and(|name| has_extension(name.as_ref(), extension));
         if skipped || !fits {
             continue;
         }
@@ -309,14 +321,19 @@ impl PinnedStore {
         for file in &snapshot.files {
             files.insert(store.resolve(&file.path)?, file.clone());
         }
-        Ok(Self { inner: store.object_store(), files })
+        Ok(Self {
+            inner: store.object_store(),
+            files,
+        })
     }
 }
 
 /// Shows how many files are pinned; the inner store's `Debug` could show keys.
 impl fmt::Debug for PinnedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinnedStore").field("files", &self.files.len()).finish_non_exhaustive()
+        f.debug_struct("PinnedStore")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -357,13 +374,21 @@ impl ObjectStore for PinnedStore {
         location: &Path,
         mut options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        let file = self.files.get(location).ok_or_else(|| refused("read unlisted files"))?;
+        let file = self
+            .files
+            .get(location)
+            .ok_or_else(|| refused("read unlisted files"))?;
         if let Some(etag) = &file.etag {
             options.if_match = Some(etag.clone());
         }
         let found = self.inner.get_opts(location, options).await?;
         let meta = &found.meta;
-        if same(file, meta.size, meta.e_tag.as_deref(), modified_ns(&meta.last_modified)) {
+        if same(
+            file,
+            meta.size,
+            meta.e_tag.as_deref(),
+            modified_ns(&meta.last_modified),
+        ) {
             Ok(found)
         } else {
             Err(object_store::Error::Precondition {
