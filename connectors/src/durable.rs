@@ -44,6 +44,14 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()
     written
 }
 
+/// Removes a file; one that isn't there is fine.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a file that is known to be small; a larger one is an error.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();

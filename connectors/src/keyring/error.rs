@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::ErrorClass;
+use crate::error::{ConnectorError, ErrorClass};
 use crate::keyring::Purpose;
 
 /// A failure of the keyring: names the file and the remedy, never the key.
@@ -110,7 +110,11 @@ impl KeyringError {
         match self {
             Self::Random { .. } => ErrorClass::Unavailable,
             Self::NotSigning { .. } => ErrorClass::Bug,
-            Self::Io { source, .. } => crate::error::class_of_io(source),
+            // A key file that isn't there is a site that isn't complete, not bad data.
+            Self::Io { source, .. } => match ConnectorError::from_io(source, "").class() {
+                ErrorClass::Data => ErrorClass::Config,
+                class => class,
+            },
             Self::Purpose
             | Self::Missing { .. }
             | Self::MissingVersion { .. }

@@ -263,12 +263,11 @@ impl LocalKeyring {
 
 /// Removes what an earlier process left when it was killed while making a key.
 fn remove_leftover(path: &Path) -> Result<(), KeyringError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(KeyringError::Io { action: "remove", path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
+    durable::remove_if_there(path).map_err(|source| KeyringError::Io {
+        action: "remove",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
