@@ -3,5 +3,6 @@
 //! One run is one sentence: a grant over a catalogued dataset is compiled into a plan; the plan
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
+pub mod demo;
 pub mod plan;
 pub mod site;
