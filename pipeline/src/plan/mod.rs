@@ -4,9 +4,12 @@
 //! and making one does no I/O. `plan` prints it, `run` executes it, an approver signs what of it
 //! they must be able to trust; all three come from [`compile`], so they cannot disagree.
 
+pub mod predicate;
 pub mod refusal;
+pub mod row_filter;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use lockgate_transforms::TreatmentSpec;
 use serde::Serialize;
@@ -109,7 +112,9 @@ pub struct WithheldField {
 }
 
 /// Which rows are delivered: the predicate and the divisions, both or neither.
-#[derive(Debug, Clone, Default, Serialize)]
+///
+/// `Debug` does not show the predicate, whose constants may be personal data.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RowScope {
     /// The predicate as the grant writes it.
     pub predicate: Option<String>,
@@ -117,6 +122,16 @@ pub struct RowScope {
     pub division_field: Option<String>,
     /// Prefixes of division codes; empty means all.
     pub divisions: Vec<String>,
+}
+
+impl fmt::Debug for RowScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowScope")
+            .field("predicate", &self.predicate.as_ref().map(|_| ".."))
+            .field("division_field", &self.division_field)
+            .field("divisions", &self.divisions)
+            .finish()
+    }
 }
 
 /// Something a reader of the plan should know, which refuses nothing.
