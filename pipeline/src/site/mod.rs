@@ -5,20 +5,26 @@
 //! is absent from the maps and has its problems in [`Site::problems`]; what uses such a file stops
 //! there, and what does not goes on.
 
+pub mod check;
 pub mod dataset;
 pub mod field_type;
 pub mod grant;
 pub mod job;
 mod level;
+mod load;
 pub mod lockgate_toml;
 pub mod policy;
+mod read;
 pub mod recipient;
+mod secret;
 mod suggest;
+pub mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,11 +33,16 @@ use thiserror::Error;
 pub use dataset::{Dataset, Field, Sharing, Source};
 pub use field_type::FieldType;
 pub use grant::Grant;
+pub use check::Hooks;
 pub use job::Job;
+pub use load::{POLICY_FILE, SITE_FILE};
 pub use lockgate_toml::SiteFile;
 pub use policy::Policy;
 pub use recipient::Recipient;
+pub use secret::SecretError;
 pub(crate) use suggest::nearest;
+
+use read::Document;
 
 /// Everything a site says, as far as it can be read.
 #[derive(Debug, Clone)]
@@ -73,6 +84,37 @@ pub struct Loaded<T> {
     pub file: String,
     /// Lower-case hex SHA-256 of its bytes.
     pub sha256: String,
+    document: Arc<Document>,
+}
+
+impl<T> Loaded<T> {
+    /// Line and column of the value at a path of keys and indices, such as
+    /// `["fields", "3", "category"]`; where the path ends early, of the deepest entry there is.
+    pub fn locate(&self, path: &[&str]) -> (usize, usize) {
+        self.document.value(path)
+    }
+
+    /// Line and column of the key at a path; where the path ends early, as [`Loaded::locate`].
+    pub fn locate_key(&self, path: &[&str]) -> (usize, usize) {
+        self.document.key(path)
+    }
+
+    /// A problem at the value at a path.
+    pub fn problem(&self, path: &[&str], what: impl Into<String>, hint: Option<String>) -> Problem {
+        let (line, column) = self.locate(path);
+        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+    }
+
+    /// A problem at the key at a path.
+    pub fn problem_at_key(
+        &self,
+        path: &[&str],
+        what: impl Into<String>,
+        hint: Option<String>,
+    ) -> Problem {
+        let (line, column) = self.locate_key(path);
+        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+    }
 }
 
 impl<T> Deref for Loaded<T> {
