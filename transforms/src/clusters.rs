@@ -3,7 +3,7 @@
 //! Full segmentation costs about a hundred nanoseconds a value. Most values of registers are ASCII
 //! or Han, where every code point is a cluster of its own, so those are told apart first.
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 /// Where the characters of a value begin.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,21 @@ pub(crate) fn count(value: &str) -> usize {
         return value.len();
     }
     simple_count(value).unwrap_or_else(|| value.graphemes(true).count())
+}
+
+/// Whether a character begins or the value ends at a byte offset between two code points.
+pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
+    let before = value
+        .get(..offset)
+        .and_then(|text| text.chars().next_back());
+    let after = value.get(offset..).and_then(|text| text.chars().next());
+    match (before, after) {
+        (Some(before), Some(after)) if is_alone(before) && is_alone(after) => true,
+        (Some(_), Some(_)) => GraphemeCursor::new(offset, value.len(), true)
+            .is_boundary(value, 0)
+            .unwrap_or(false),
+        _ => true,
+    }
 }
 
 /// The number of characters, where every code point is known to be one.

@@ -57,15 +57,15 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
     }
 }
 
-/// Appends a fill so many times.
-pub(crate) fn extend_fill(out: &mut Vec<u8>, fill: &str, times: usize) {
-    if let [byte] = fill.as_bytes() {
-        out.resize(out.len() + times, *byte);
-    } else {
-        for _ in 0..times {
-            out.extend_from_slice(fill.as_bytes());
-        }
+/// Refuses a field that isn't text.
+///
+/// # Errors
+/// The field is of another type.
+pub(crate) fn only(kind: &str, column: Column<'_>) -> Result<(), Misfit> {
+    if *column.data_type == DataType::Utf8 {
+        return Ok(());
     }
+    Err(Misfit::of_type(kind, column.data_type, "utf8"))
 }
 
 /// A kernel and the options it is used with.

@@ -187,6 +187,11 @@ fn finite_rows(array: &ArrayRef) -> Option<Box<dyn Fn(usize) -> bool + '_>> {
     Some(Box::new(|row| floats.value(row).is_finite()))
 }
 
+/// Whether every value of an array is finite.
+pub(crate) fn is_finite(array: &ArrayRef) -> bool {
+    finite_rows(array).is_none_or(|finite| (0..array.len()).all(finite))
+}
+
 fn primitive<T: ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     picks: &[Pick],

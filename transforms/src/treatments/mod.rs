@@ -142,4 +142,12 @@ treatments! {
     clear: Clear,
     null: Null,
     withhold: Withhold,
+    constant: Constant,
+    keep_ends: KeepEnds,
+    mask_range: MaskRange,
+    mask_around: MaskAround,
+    hmac: Hmac256,
 }
+
+#[cfg(test)]
+mod tests;
