@@ -8,6 +8,7 @@ pub mod canonical_json;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod demo;
 pub mod digest;
 pub mod dsse;
 pub mod engine;
