@@ -6,5 +6,6 @@
 pub mod canonical_json;
 pub mod digest;
 pub mod dsse;
+pub mod ledger;
 pub mod plan;
 pub mod site;
