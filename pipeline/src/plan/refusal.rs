@@ -19,6 +19,20 @@ pub struct Refusal {
     pub basis: Option<String>,
 }
 
+impl Refusal {
+    /// A refusal of the whole grant.
+    pub fn new(code: RefusalCode, reason: impl Into<String>) -> Self {
+        Self { code, field: None, reason: reason.into(), basis: None }
+    }
+
+    /// The same, of one field.
+    #[must_use]
+    pub fn of_field(mut self, field: &str) -> Self {
+        self.field = Some(field.to_owned());
+        self
+    }
+}
+
 /// Code of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

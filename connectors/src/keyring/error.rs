@@ -1,0 +1,130 @@
+//! What can be wrong with a key or its file. No variant holds any of a file's content.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::{ConnectorError, ErrorClass};
+use crate::keyring::Purpose;
+
+/// A failure of the keyring: names the file and the remedy, never the key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// The name is none of the purposes.
+    #[error("unknown key purpose: use pseudonym, encryption, fpe, mark, manifest or ledger")]
+    Purpose,
+    /// There is no key of that purpose.
+    #[error("no {purpose} key in {}: make one with `lockgate keys new {purpose}`", directory.display())]
+    Missing {
+        /// What the key is for.
+        purpose: Purpose,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// The purpose has keys, but not of that version.
+    #[error("no {purpose} key of version {version} in {}: restore its file from a backup", directory.display())]
+    MissingVersion {
+        /// What the key is for.
+        purpose: Purpose,
+        /// The version asked for.
+        version: u32,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// Others than the owner may use the file.
+    #[error("key file {path} is open to others than its owner (mode {mode:04o}): run `chmod 600 {path}`, and replace the key if they may have read it", path = path.display())]
+    Mode {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file isn't what its name says.
+    #[error("{}: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what is expected instead.
+        what: &'static str,
+    },
+    /// The text isn't a usable public key.
+    #[error("not a public key: {what}")]
+    PublicKey {
+        /// What is wrong, and what is expected instead.
+        what: &'static str,
+    },
+    /// The purpose has no signing key.
+    #[error("{purpose} keys do not sign: only manifest and ledger keys do")]
+    NotSigning {
+        /// The purpose asked for.
+        purpose: Purpose,
+    },
+    /// The private key is of the other kind.
+    #[error("{} holds the private key of a {found}, not of {}: give the other file", path.display(), wanted)]
+    Kind {
+        /// The private key's file.
+        path: PathBuf,
+        /// Whose key it is.
+        found: &'static str,
+        /// Whose key was wanted.
+        wanted: &'static str,
+    },
+    /// The file to be made exists.
+    #[error("{} exists and is never overwritten: choose another name or move the file away", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The name can't become a file name.
+    #[error("not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit")]
+    Name,
+    /// All versions a purpose can have are taken.
+    #[error("no version of the {purpose} key is left: start a new keyring")]
+    Versions {
+        /// What the key is for.
+        purpose: Purpose,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness: a key cannot be made now")]
+    Random {
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl KeyringError {
+    /// What the reader can do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Random { .. } => ErrorClass::Unavailable,
+            Self::NotSigning { .. } => ErrorClass::Bug,
+            // A key file that isn't there is a site that isn't complete, not bad data.
+            Self::Io { source, .. } => match ConnectorError::from_io(source, "").class() {
+                ErrorClass::Data => ErrorClass::Config,
+                class => class,
+            },
+            Self::Purpose
+            | Self::Missing { .. }
+            | Self::MissingVersion { .. }
+            | Self::Mode { .. }
+            | Self::Malformed { .. }
+            | Self::PublicKey { .. }
+            | Self::Kind { .. }
+            | Self::Exists { .. }
+            | Self::Name
+            | Self::Versions { .. } => ErrorClass::Config,
+        }
+    }
+}

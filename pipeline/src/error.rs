@@ -1,0 +1,172 @@
+//! Errors of a run, and what each means to whoever started it.
+//!
+//! A variant says what the reader can do; [`RunError::class`] and [`RunError::exit_code`] are the
+//! one table from which exit codes and error documents are made. No variant holds a value of a
+//! field, a key, or a literal of a predicate.
+
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::error::ErrorClass;
+use lockgate_transforms::TreatmentError;
+use thiserror::Error;
+
+use crate::plan::Refusal;
+use crate::site::Problem;
+
+/// Exit codes of the program.
+pub mod exit {
+    /// Done.
+    pub const DONE: u8 = 0;
+    /// Failed.
+    pub const FAILED: u8 = 1;
+    /// Invalid configuration or usage.
+    pub const INVALID: u8 = 2;
+    /// Refused by grant or policy.
+    pub const REFUSED: u8 = 3;
+    /// Verification failed.
+    pub const UNVERIFIED: u8 = 4;
+    /// Delivered, with rejected rows.
+    pub const REJECTS: u8 = 5;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command did not succeed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Files of the site are unusable.
+    #[error("{} problem(s) in the site's files", .0.len())]
+    Problems(Vec<Problem>),
+    /// Something else about the site or the arguments.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong.
+        what: String,
+        /// Where.
+        at: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Grant or policy refuse.
+    #[error("refused")]
+    Refused(Vec<Refusal>),
+    /// A store, a file or a keyring failed.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    /// A value that its treatment says must fail the run, or that it could not treat.
+    #[error("field `{field}` of {file}{}: {}", at_row(*.row), describe(source))]
+    Treatment {
+        /// The field.
+        field: String,
+        /// The source's file.
+        file: String,
+        /// Data row within the file, from 1, where known.
+        row: Option<u64>,
+        /// What the treatment said.
+        source: TreatmentError,
+    },
+    /// The row scope could not be evaluated on some row.
+    #[error("{file}{}: {what}", at_row(*.row))]
+    Predicate {
+        /// What kind of failure, without values.
+        what: String,
+        /// The source's file.
+        file: String,
+        /// Data row within the file, from 1, where known.
+        row: Option<u64>,
+    },
+    /// The site does not allow what was asked for.
+    #[error("{what}")]
+    Denied {
+        /// What is not allowed.
+        what: String,
+        /// Who may allow it, and how.
+        remedy: String,
+    },
+    /// Rows were lost or doubled.
+    #[error("rows are not conserved: {what}; nothing was published")]
+    RowsNotConserved {
+        /// The sums that do not agree.
+        what: String,
+    },
+    /// The ledger could not be read or written.
+    #[error("ledger: {what}")]
+    Ledger {
+        /// What went wrong.
+        what: String,
+    },
+    /// What was delivered does not verify.
+    #[error("{what}")]
+    Unverified {
+        /// What does not hold.
+        what: String,
+    },
+    /// Stopped by a signal.
+    #[error("interrupted; nothing was published")]
+    Interrupted,
+    /// A defect of the program, or of the machine.
+    #[error("{what}")]
+    Internal {
+        /// What failed.
+        what: String,
+    },
+}
+
+impl RunError {
+    /// An unexpected failure while `doing` something.
+    pub(crate) fn internal(doing: &str, cause: &dyn std::error::Error) -> Self {
+        Self::Internal { what: format!("{doing}: {cause}") }
+    }
+
+    /// A failure of encoding or of the file under it.
+    pub(crate) fn writing(cause: &dyn std::error::Error) -> Self {
+        Self::internal("writing a part", cause)
+    }
+
+    /// Exit code of the program.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Problems(_) | Self::Invalid { .. } => exit::INVALID,
+            Self::Refused(_) | Self::Denied { .. } => exit::REFUSED,
+            Self::Unverified { .. } => exit::UNVERIFIED,
+            Self::Interrupted => exit::INTERRUPTED,
+            Self::Connector(error) if error.class() == ErrorClass::Config => exit::INVALID,
+            Self::Connector(_)
+            | Self::Treatment { .. }
+            | Self::Predicate { .. }
+            | Self::RowsNotConserved { .. }
+            | Self::Ledger { .. }
+            | Self::Internal { .. } => exit::FAILED,
+        }
+    }
+
+    /// Class of the error, as the JSON document names it.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Problems(_) | Self::Invalid { .. } => "config",
+            Self::Refused(_) | Self::Denied { .. } => "refused",
+            Self::Connector(error) => error.class().as_str(),
+            Self::Treatment { .. } | Self::Predicate { .. } => "data",
+            Self::RowsNotConserved { .. } | Self::Ledger { .. } | Self::Unverified { .. } => {
+                "integrity"
+            }
+            Self::Interrupted => "interrupted",
+            Self::Internal { .. } => "internal",
+        }
+    }
+}
+
+fn at_row(row: Option<u64>) -> String {
+    row.map_or_else(String::new, |row| format!(", data row {row}"))
+}
+
+fn describe(error: &TreatmentError) -> String {
+    match error {
+        TreatmentError::Refused { case, .. } => {
+            format!("value is {}, and the treatment says fail", case.as_str())
+        }
+        other => other.to_string(),
+    }
+}
