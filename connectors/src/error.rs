@@ -11,6 +11,7 @@ use std::io;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::keyring::KeyringError;
 use crate::schema::Difference;
 
 /// Whose turn it is after a failure.
@@ -52,7 +53,7 @@ impl ErrorClass {
 /// A failure of a store, a source or a publication.
 ///
 /// `place` is a URL without credentials, with the path of the file where there is one.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectorError {
     /// The configuration asks for something impossible.
@@ -145,6 +146,39 @@ pub enum ConnectorError {
         /// What is wrong, without the value.
         what: String,
     },
+    /// A key or its file is missing or unusable.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A destination on which two attempts could publish over each other.
+    #[error(
+        "{place} cannot be published to, because {what}: use a file system with hard links, or an object store that honours If-None-Match"
+    )]
+    NoConditionalCreate {
+        /// The store, or the folder within it.
+        place: String,
+        /// What it did instead.
+        what: String,
+    },
+    /// A staged file, or a manifest, is not what was written.
+    #[error(
+        "{place} is not as it was written: {what}; nothing was published from it: find out what else writes there, check the disk or store, and run again"
+    )]
+    Altered {
+        /// The file.
+        place: String,
+        /// How it differs.
+        what: String,
+    },
+    /// It is not known whether a manifest was created.
+    #[error(
+        "it is not known whether {place} was published: {what}; run again, which looks before it writes"
+    )]
+    Unsettled {
+        /// The manifest.
+        place: String,
+        /// What happened.
+        what: String,
+    },
     /// A fault of this program.
     #[error("internal fault: {what}; please report it")]
     Bug {
@@ -164,8 +198,12 @@ impl ConnectorError {
             | Self::Schema { .. }
             | Self::Damaged { .. }
             | Self::Malformed { .. } => ErrorClass::Data,
-            Self::Unavailable { .. } | Self::Io { .. } => ErrorClass::Unavailable,
-            Self::Changed { .. } => ErrorClass::Integrity,
+            Self::Unavailable { .. } | Self::Io { .. } | Self::Unsettled { .. } => {
+                ErrorClass::Unavailable
+            }
+            Self::Changed { .. } | Self::Altered { .. } => ErrorClass::Integrity,
+            Self::Keyring(error) => error.class(),
+            Self::NoConditionalCreate { .. } => ErrorClass::Config,
             Self::Exhausted { .. } => ErrorClass::Exhausted,
             Self::Bug { .. } => ErrorClass::Bug,
         }
