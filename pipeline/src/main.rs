@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The binary: everything is in the library.
 
 use std::process::ExitCode;
@@ -8,3 +9,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     lockgate::command::main()
 }
+=======
+fn main(){}
+>>>>>>> text

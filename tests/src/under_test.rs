@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The same program as `lockgate`, built by this package so that its tests can start it.
 
 use std::process::ExitCode;
@@ -8,3 +9,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     lockgate::command::main()
 }
+=======
+fn main(){}
+>>>>>>> text

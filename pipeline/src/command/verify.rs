@@ -69,7 +69,7 @@ pub(super) fn site_keys(
     installation: &Installation,
     purpose: Purpose,
 ) -> Result<Vec<VerifyingKey>, RunError> {
-    Ok(installation.keyring()?.verifying_keys(purpose)?)
+    Ok(installation.keyring().verifying_keys(purpose)?)
 }
 
 /// Reads `ed25519:BASE64`, or a file of such lines.
@@ -86,13 +86,12 @@ pub(super) fn read_keys(text: &str) -> Result<Vec<VerifyingKey>, RunError> {
     let keys = lines
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .map(|line| match PublicKey::parse(line.trim())? {
-            PublicKey::Ed25519(key) => Ok(key),
-            PublicKey::X25519(_) => Err(RunError::Invalid {
+        .map(|line| {
+            PublicKey::parse(line.trim())?.verifying_key().ok_or_else(|| RunError::Invalid {
                 what: "a key to seal to cannot verify a signature".to_owned(),
                 at: "command line".to_owned(),
                 remedy: "give the ed25519 key".to_owned(),
-            }),
+            })
         })
         .collect::<Result<Vec<_>, RunError>>()?;
     if keys.is_empty() {
@@ -115,7 +114,7 @@ fn delivery_store(site: Option<&Installation>, delivery: &str) -> Result<Store, 
     {
         return Ok(store);
     }
-    Ok(Store::open(&StoreConfig::local(delivery.to_owned(), ".".into()))?)
+    Ok(Store::open(&StoreConfig::new(delivery, "."))?)
 }
 
 fn text(report: &VerifyReport) -> String {
