@@ -25,6 +25,7 @@
 mod emit;
 mod lexer;
 mod parser;
+mod typing;
 mod value;
 
 #[cfg(test)]
