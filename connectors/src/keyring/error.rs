@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::{ConnectorError, ErrorClass};
 use crate::keyring::Purpose;
 
 /// A failure of the keyring: names the file and the remedy, never the key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
     /// The name is none of the purposes.
@@ -76,7 +77,9 @@ pub enum KeyringError {
         path: PathBuf,
     },
     /// The name can't become a file name.
-    #[error("not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit")]
+    #[error(
+        "not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit"
+    )]
     Name,
     /// All versions a purpose can have are taken.
     #[error("no version of the {purpose} key is left: start a new keyring")]
@@ -93,14 +96,14 @@ pub enum KeyringError {
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness: a key cannot be made now")]
     Random {
         /// The system's answer.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
 }
 
