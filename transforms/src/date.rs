@@ -39,9 +39,9 @@ impl<'de> Deserialize<'de> for Date {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Date, E> {
-                NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Date).map_err(|_| {
-                    E::custom("not a calendar day; write a date such as 2026-01-31")
-                })
+                NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                    .map(Date)
+                    .map_err(|_| E::custom("not a calendar day; write a date such as 2026-01-31"))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Date, A::Error> {

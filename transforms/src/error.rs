@@ -30,7 +30,11 @@ impl Misfit {
 
     /// A misfit of one parameter.
     pub fn of_parameter(parameter: &'static str, what: impl Into<String>) -> Self {
-        Self { parameter: Some(parameter), what: what.into(), hint: None }
+        Self {
+            parameter: Some(parameter),
+            what: what.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to do.

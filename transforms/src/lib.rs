@@ -7,21 +7,33 @@
 //!
 //! - [`treatment`]: the contract every treatment keeps ([`Treatment`], [`Treated`], [`Counts`])
 //! - [`spec`]: what a policy or grant writes ([`TreatmentSpec`]), its strength and its fit
+//! - [`options`] and [`cases`]: the options every treatment has, and how kernels follow them
 //! - [`treatments`]: one file per treatment, and the one list of them
 //! - [`category`]: the known categories of fields: normalisation and domain size
 //! - [`key`]: derived keys, which never show themselves
 #![forbid(unsafe_code)]
 
+mod calendar;
+pub mod cases;
 pub mod category;
+mod clusters;
 pub mod date;
 pub mod error;
+pub mod fill;
 pub mod key;
+pub mod number;
+pub mod options;
 pub mod spec;
+#[cfg(test)]
+mod testing;
+mod text;
 pub mod treatment;
 pub mod treatments;
+mod values;
 
 pub use date::Date;
 pub use error::{Misfit, TreatmentError};
 pub use key::{DerivedKey, KeyUse};
-pub use spec::{Column, Strength, TreatmentSpec};
+pub use options::{Action, Options, Scalar};
+pub use spec::{Column, Definition, Strength, TreatmentSpec};
 pub use treatment::{Counts, Treated, Treatment};

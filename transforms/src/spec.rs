@@ -5,15 +5,41 @@
 //! spelled out, so that an approver signs what is meant, not what was left out), and built into a
 //! [`Treatment`] for a field.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use arrow::datatypes::DataType;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::error::Misfit;
 use crate::key::{DerivedKey, KeyUse};
+use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
+use crate::treatments::{self, AnyTreatment};
 
 /// How much a treatment hides, from 0 (nothing) to 5 (nothing left).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Strength(pub u8);
+
+impl Strength {
+    /// Nothing is hidden.
+    pub const CLEAR: Self = Self(0);
+    /// Part of the text is hidden.
+    pub const PARTIAL: Self = Self(1);
+    /// A coarser value is left.
+    pub const COARSER: Self = Self(2);
+    /// Only equality under a key is left.
+    pub const KEYED_EQUALITY: Self = Self(3);
+    /// Not even equality is left.
+    pub const UNLINKABLE: Self = Self(4);
+    /// Nothing is left.
+    pub const NOTHING_LEFT: Self = Self(5);
+}
 
 /// The field a treatment is checked against and built for.
 #[derive(Debug, Clone, Copy)]
@@ -26,22 +52,358 @@ pub struct Column<'a> {
     pub category: &'a str,
 }
 
-// HELPER H1: `TreatmentSpec` with exactly these public methods.
-// pub struct TreatmentSpec { .. }   Clone + Debug + PartialEq + Serialize (canonical, all defaults
-//                                   explicit) + Deserialize (internally tagged by `kind`, unknown
-//                                   keys are errors) + JsonSchema
-// impl TreatmentSpec {
-//     pub fn clear() -> Self;
-//     pub fn kind(&self) -> &'static str;
-//     pub fn strength(&self) -> Strength;
-//     /// stronger, or same kind and every parameter and option reveals no more
-//     pub fn meets(&self, floor: &Self) -> bool;
-//     /// None: the field is withheld
-//     pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit>;
-//     pub fn is_keyed_equality(&self) -> bool;      // strength 3
-//     pub fn key_use(&self) -> Option<KeyUse>;
-//     pub fn build(&self, column: Column<'_>, key: Option<&DerivedKey>)
-//         -> Result<Box<dyn Treatment>, Misfit>;
-//     /// short form for tables: `keep-ends(first=1, last=0)`; only parameters that differ from default
-//     pub fn summary(&self) -> String;
-// }
+/// One kind of treatment: its parameters, what they mean, and how to build it.
+///
+/// Implemented by one struct per kind, whose fields are the parameters as configuration writes
+/// them. Field docs and serde defaults become the reference page and the JSON Schema.
+pub trait Definition:
+    Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema
+{
+    /// The kind as configuration writes it, in kebab-case.
+    const KIND: &'static str;
+    /// What it does, in one line without a full stop.
+    const SUMMARY: &'static str;
+    /// The types it fits, in words.
+    const FITS: &'static str;
+    /// A TOML inline table that uses it.
+    const EXAMPLE: &'static str;
+    /// The strength of the kind.
+    const STRENGTH: Strength;
+
+    /// The strength with these parameters.
+    fn strength(&self) -> Strength {
+        Self::STRENGTH
+    }
+
+    /// Whether every parameter reveals no more than `floor`'s.
+    fn at_least(&self, floor: &Self) -> bool;
+
+    /// Type of the treated field; `None` where the field is withheld.
+    ///
+    /// # Errors
+    /// The kind doesn't fit the field's type, or a parameter is out of its range.
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit>;
+
+    /// The key it needs.
+    fn key_use(&self) -> Option<KeyUse> {
+        None
+    }
+
+    /// Makes the treatment for one field.
+    ///
+    /// # Errors
+    /// As [`output_type`](Self::output_type); an option that doesn't fit; a key that is needed and
+    /// absent; a field that is withheld, for which there is nothing to build.
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit>;
+}
+
+/// A treatment as written: its kind with parameters, and its options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TreatmentSpec {
+    treatment: AnyTreatment,
+    options: Options,
+}
+
+impl TreatmentSpec {
+    /// A spec of this treatment and these options.
+    pub fn new(treatment: AnyTreatment, options: Options) -> Self {
+        Self { treatment, options }
+    }
+
+    /// The treatment that leaves every value as it is.
+    pub fn clear() -> Self {
+        Self::new(
+            AnyTreatment::Clear(treatments::clear::Clear {}),
+            Options::default(),
+        )
+    }
+
+    /// The treatment that removes the field from the delivery.
+    pub fn withhold() -> Self {
+        Self::new(
+            AnyTreatment::Withhold(treatments::withhold::Withhold {}),
+            Options::default(),
+        )
+    }
+
+    /// The kind, as configuration writes it.
+    pub fn kind(&self) -> &'static str {
+        self.treatment.kind()
+    }
+
+    /// The treatment with its parameters.
+    pub fn treatment(&self) -> &AnyTreatment {
+        &self.treatment
+    }
+
+    /// The options.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// How much it hides.
+    pub fn strength(&self) -> Strength {
+        self.treatment.strength()
+    }
+
+    /// Whether this treatment may stand where `floor` is the least allowed: it is stronger, or of
+    /// the same kind with every parameter revealing no more; and its options let no value pass
+    /// that the floor's would not.
+    pub fn meets(&self, floor: &Self) -> bool {
+        if matches!(self.treatment, AnyTreatment::Withhold(_)) {
+            return floor.strength() < Strength::NOTHING_LEFT || self.kind() == floor.kind();
+        }
+        if self.strength() > floor.strength() {
+            return self.options.keep_no_more(&floor.options);
+        }
+        self.treatment.at_least(&floor.treatment) && self.options.at_least(&floor.options)
+    }
+
+    /// Type of the treated field; `None` where the field is withheld.
+    ///
+    /// # Errors
+    /// The treatment or one of its options doesn't fit the field.
+    pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        let output = self.treatment.output_type(column)?;
+        if output.is_some() {
+            crate::cases::Rules::resolve(&self.options, column)?;
+        }
+        Ok(output)
+    }
+
+    /// Whether equality of values survives under a key, and with it their frequencies.
+    pub fn is_keyed_equality(&self) -> bool {
+        self.strength() == Strength::KEYED_EQUALITY
+    }
+
+    /// The key it needs.
+    pub fn key_use(&self) -> Option<KeyUse> {
+        self.treatment.key_use()
+    }
+
+    /// Makes the treatment for one field.
+    ///
+    /// # Errors
+    /// As [`output_type`](Self::output_type); a key that is needed and absent; a field that is
+    /// withheld, for which there is nothing to build.
+    pub fn build(
+        &self,
+        column: Column<'_>,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.treatment.build(column, &self.options, key)
+    }
+
+    /// The short form for tables: `keep-ends(first=1, last=0)`, without what is at its default.
+    pub fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for (name, value) in self.treatment.parameters() {
+            if self.treatment.default_of(&name).as_ref() != Some(&value) {
+                parts.push(format!("{name}={}", plain(&value)));
+            }
+        }
+        let defaults = option_values(&Options::default());
+        for (own, default) in option_values(&self.options).into_iter().zip(defaults) {
+            if own != default {
+                parts.push(format!("{}={}", own.0, plain(&own.1)));
+            }
+        }
+        if parts.is_empty() {
+            return self.kind().to_owned();
+        }
+        format!("{}({})", self.kind(), parts.join(", "))
+    }
+}
+
+/// A value without the quotes of JSON.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The options as keys and values, in their fixed order.
+fn option_values(options: &Options) -> [(&'static str, Value); 5] {
+    let action = |action: Action| Value::from(action.as_str());
+    let sentinels = options.sentinels.iter().map(|sentinel| match sentinel {
+        Scalar::Boolean(value) => Value::from(*value),
+        Scalar::Integer(value) => Value::from(*value),
+        Scalar::Text(text) => Value::from(text.as_str()),
+    });
+    [
+        ("on_null", action(options.on_null)),
+        ("on_empty", action(options.on_empty)),
+        ("on_short", action(options.on_short)),
+        ("on_invalid", action(options.on_invalid)),
+        ("sentinels", sentinels.collect()),
+    ]
+}
+
+impl Serialize for TreatmentSpec {
+    /// The canonical form: `kind`, then the parameters by name, then the options; every default
+    /// spelled out, and nothing for an optional parameter that is absent.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parameters: BTreeMap<String, Value> = self.treatment.parameters();
+        let options = option_values(&self.options);
+        let mut map = serializer.serialize_map(Some(1 + parameters.len() + options.len()))?;
+        map.serialize_entry("kind", self.kind())?;
+        for (name, value) in &parameters {
+            map.serialize_entry(name, value)?;
+        }
+        for (name, value) in &options {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for TreatmentSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(SpecVisitor)
+    }
+}
+
+/// Reads the one table that holds kind, parameters and options side by side. serde's `flatten`
+/// would accept misspelt keys here, so the keys are sorted out by hand.
+struct SpecVisitor;
+
+impl<'de> Visitor<'de> for SpecVisitor {
+    type Value = TreatmentSpec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a treatment such as { kind = \"clear\" }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TreatmentSpec, A::Error> {
+        let mut kind: Option<&'static str> = None;
+        let mut options = Options::default();
+        let mut parameters = Map::new();
+        let mut seen: Vec<String> = Vec::new();
+        while let Some(key) = map.next_key_seed(KeySeed { kind })? {
+            if seen.contains(&key) {
+                return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+            match key.as_str() {
+                "kind" => kind = Some(map.next_value::<Kind>()?.0),
+                "on_null" => options.on_null = map.next_value()?,
+                "on_empty" => options.on_empty = map.next_value()?,
+                "on_short" => options.on_short = map.next_value::<StrictAction>()?.into(),
+                "on_invalid" => options.on_invalid = map.next_value::<StrictAction>()?.into(),
+                "sentinels" => options.sentinels = map.next_value()?,
+                _ => {
+                    parameters.insert(key.clone(), map.next_value()?);
+                }
+            }
+            seen.push(key);
+        }
+        let kind = kind.ok_or_else(|| de::Error::missing_field("kind"))?;
+        for name in parameters.keys() {
+            known_key(kind, name)?;
+        }
+        let treatment =
+            AnyTreatment::parse(kind, Value::Object(parameters)).map_err(de::Error::custom)?;
+        Ok(TreatmentSpec::new(treatment, options))
+    }
+}
+
+/// A key of the table, refused at its place where the kind is known already.
+struct KeySeed {
+    kind: Option<&'static str>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        match self.kind {
+            Some(kind) if key != "kind" && !Options::KEYS.contains(&key.as_str()) => {
+                known_key(kind, &key).map(|()| key)
+            }
+            _ => Ok(key),
+        }
+    }
+}
+
+/// Refuses a key that is neither a parameter of `kind` nor an option, in serde's words.
+fn known_key<E: de::Error>(kind: &str, key: &str) -> Result<(), E> {
+    let parameters = treatments::parameter_names(kind);
+    if parameters.contains(&key) {
+        return Ok(());
+    }
+    let known: Vec<String> = parameters
+        .iter()
+        .chain(&Options::KEYS)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    Err(E::custom(format_args!(
+        "unknown field `{key}`, expected one of {}",
+        known.join(", ")
+    )))
+}
+
+/// The kind, checked against the list of kinds.
+struct Kind(&'static str);
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        treatments::KINDS
+            .iter()
+            .find(|kind| **kind == text)
+            .map(|kind| Self(kind))
+            .ok_or_else(|| de::Error::unknown_variant(&text, treatments::KINDS))
+    }
+}
+
+impl JsonSchema for TreatmentSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Treatment".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        treatments::schema(generator)
+    }
+}
+
+/// The names of the fields of a struct, taken from what its `Deserialize` asks for.
+pub(crate) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // The probe answers every question with an error, once it has seen the names.
+    let probed = T::deserialize(FieldProbe(&mut names));
+    debug_assert!(probed.is_err(), "the probe never yields a value");
+    names
+}
+
+struct FieldProbe<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldProbe<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("a probe holds no value"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        Err(de::Error::custom("a probe holds no value"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests;

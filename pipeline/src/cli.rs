@@ -1,0 +1,185 @@
+//! The command line, as written: definitions only, no work.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Governed bulk exchange of datasets between government departments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lockgate",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 invalid configuration or usage, 3 refused by \
+                  grant or policy, 4 verification failed, 5 delivered with rejected rows, 130 \
+                  interrupted. LOCKGATE_LOG sets the log level (error, warn, info, debug)."
+)]
+pub struct Cli {
+    /// Directory of the site.
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    pub site: PathBuf,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a complete site with generated data and run an exchange in it.
+    Demo(DemoArgs),
+    /// Scaffold a site.
+    Init {
+        /// Directory to make; must be empty or absent.
+        dir: PathBuf,
+    },
+    /// Validate every file of the site without touching data.
+    Check,
+    /// Print the JSON Schema of a kind of file.
+    Schema {
+        /// Which kind.
+        #[arg(value_name = "KIND")]
+        kind: String,
+    },
+    /// Show what a grant would do: refusals, fields, treatments, filter, splits.
+    Plan {
+        /// Id of the grant.
+        grant: String,
+    },
+    /// Show treated rows of a grant; logged in the ledger.
+    Preview(PreviewArgs),
+    /// Run an exchange now.
+    Run(RunArgs),
+    /// Check a delivery: signature, files, rows, ledger proof.
+    Verify(VerifyArgs),
+    /// Make and list keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Sign, list and show grants.
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Read and verify the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Rows of the resident registry to generate.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub rows: u64,
+    /// Directory of the demo's site; must be empty or absent.
+    #[arg(long, default_value = "lockgate-demo")]
+    pub dir: PathBuf,
+}
+
+/// `preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Id of the grant.
+    pub grant: String,
+    /// Rows to show.
+    #[arg(long, default_value_t = 10)]
+    pub rows: usize,
+    /// Show originals beside treated values, where the site allows it.
+    #[arg(long)]
+    pub before: bool,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Id of a grant or a job.
+    pub grant: String,
+    /// Deliver into this directory instead of the site's delivery store.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Deliver again what was delivered already.
+    #[arg(long)]
+    pub again: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The folder that holds manifest.json: a path or a URL.
+    pub delivery: String,
+    /// Key of whoever signs manifests: `ed25519:BASE64`, or a file of such lines. May be repeated.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Vec<String>,
+    /// Key of the ledger, in the same forms; without it, the site's, where there is one.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub ledger_key: Option<String>,
+}
+
+/// `keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the next version of a key of the site.
+    New {
+        /// pseudonym, encryption, fpe, mark, manifest or ledger.
+        purpose: String,
+    },
+    /// Make a pair for a person or department outside, in the working directory.
+    Pair {
+        /// Name of the pair's files.
+        name: String,
+        /// Whose pair it is.
+        #[arg(long)]
+        kind: PairKindArg,
+    },
+    /// List the site's keys, never their content.
+    List,
+}
+
+/// Whose key pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PairKindArg {
+    /// Ed25519, to sign grants.
+    Approver,
+    /// X25519, to seal to.
+    Recipient,
+}
+
+/// `grant`.
+#[derive(Debug, Subcommand)]
+pub enum GrantCommand {
+    /// Approve a grant as it resolves now.
+    Sign {
+        /// Id of the grant.
+        grant: String,
+        /// The approver's private key file.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// List the site's grants and what state each is in.
+    List,
+    /// Show one grant and what it resolves to.
+    Show {
+        /// Id of the grant.
+        grant: String,
+    },
+}
+
+/// `ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// List entries.
+    List,
+    /// Recompute the whole tree and check it against the signed checkpoint.
+    Verify {
+        /// Key of the ledger: `ed25519:BASE64` or a file; the site's where absent.
+        #[arg(long, value_name = "KEY|FILE")]
+        key: Option<String>,
+    },
+}

@@ -1,0 +1,60 @@
+//! `check` and `schema`: what the site's files say, and what they may say.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::output::Answer;
+use crate::clock::Clock;
+use crate::error::{RunError, exit};
+use crate::installation::Installation;
+use crate::site::{Problem, Site, SiteError, schema};
+
+/// Validates every file of the site, and that its delivery store keeps a conditional create.
+pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
+    let problems = match Site::load(root) {
+        Ok(site) => {
+            let mut problems = site.problems.clone();
+            let installation = Installation { site, clock: Clock::System };
+            problems.extend(delivery_store_problem(&installation).await);
+            problems
+        }
+        Err(SiteError::Unusable { problems }) => problems,
+        Err(error) => return Err(error.into()),
+    };
+    let text = match problems.len() {
+        0 => "no problems\n".to_owned(),
+        _ => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+    };
+    let exit = if problems.is_empty() { exit::DONE } else { exit::INVALID };
+    Ok(Answer::new(text, &json!({ "problems": problems }))?.with_exit(exit))
+}
+
+/// A delivery store that lets two creates of one object both win would publish twice.
+async fn delivery_store_problem(installation: &Installation) -> Option<Problem> {
+    installation.site.file.delivery.store.as_ref()?;
+    let probed = match installation.destination(None) {
+        Ok(destination) => {
+            Box::pin(destination.probe_conditional_create()).await.map_err(RunError::from)
+        }
+        Err(error) => Err(error),
+    };
+    let (line, column) = installation.site.file.locate(&["delivery", "store"]);
+    probed.err().map(|error| Problem {
+        file: installation.site.file.file.clone(),
+        line,
+        column,
+        what: format!("the delivery store cannot be used: {error}"),
+        hint: None,
+    })
+}
+
+/// Prints the JSON Schema of a kind of file.
+pub(super) fn print_schema(kind: &str) -> Result<Answer, RunError> {
+    let document = schema::schema(kind).map_err(|what| RunError::Invalid {
+        what,
+        at: "command line".to_owned(),
+        remedy: "lockgate schema KIND".to_owned(),
+    })?;
+    Answer::new(format!("{document:#}\n"), &document)
+}

@@ -1,0 +1,134 @@
+//! The commands, one file each: they call the library and say what happened.
+
+mod check;
+mod demo;
+mod grant;
+mod init;
+mod keys;
+mod ledger;
+mod output;
+mod plan;
+mod preview;
+mod progress;
+mod run;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Cli, Command};
+use crate::error::{RunError, exit};
+
+pub use output::Answer;
+
+/// Runs the program: parses arguments, executes the command, prints the result on standard output
+/// and errors on standard error, and gives the exit code.
+pub fn main() -> ExitCode {
+    forbid_core_dumps();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    start_log();
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output::print(Err(RunError::internal("starting the runtime", &error)), json);
+        }
+    };
+    let cancel = CancellationToken::new();
+    let result = runtime.block_on(async {
+        let signals = listen(cancel.clone());
+        let result = Box::pin(execute(cli, &cancel)).await;
+        drop(signals);
+        result
+    });
+    // Reads that a failed run left behind must not hold the program up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    output::print(result, json)
+}
+
+async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunError> {
+    let site = &cli.site;
+    match cli.command {
+        Command::Demo(args) => Box::pin(demo::demo(&args, cancel)).await,
+        Command::Init { dir } => init::init(&dir),
+        Command::Check => check::check(site).await,
+        Command::Schema { kind } => check::print_schema(&kind),
+        Command::Plan { grant } => Box::pin(plan::plan(site, &grant)).await,
+        Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
+        Command::Run(args) => Box::pin(run::run(site, &args, cancel)).await,
+        Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
+        Command::Keys(command) => keys::keys(site, &command),
+        Command::Grant(command) => grant::grant(site, &command),
+        Command::Ledger(command) => ledger::ledger(site, &command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "lockgate", &mut script);
+            Ok(Answer::text(String::from_utf8_lossy(&script).into_owned()))
+        }
+    }
+}
+
+/// Prints a usage error, or the help or version that was asked for.
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is the program's voice")]
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        print!("{}", error.render().ansi());
+        return ExitCode::from(exit::DONE);
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        println!("{}", output::error_document("usage", error.kind().as_str().unwrap_or("usage"), "command line", "see lockgate --help"));
+    }
+    eprint!("{}", error.render().ansi());
+    ExitCode::from(exit::INVALID)
+}
+
+/// A core dump would hold keys and originals.
+fn forbid_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Both can only fail where the system lacks them; there is nothing to fall back to.
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+fn start_log() {
+    use tracing_subscriber::EnvFilter;
+
+    let filter = EnvFilter::builder()
+        .with_env_var("LOCKGATE_LOG")
+        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
+        .from_env_lossy();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+    debug_assert!(started.is_ok(), "the log is started once");
+}
+
+/// Cancels the token at Ctrl-C or SIGTERM, until dropped.
+fn listen(cancel: CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> {
+    let task = tokio::runtime::Handle::current().spawn(async move {
+        if interrupted().await.is_ok() {
+            cancel.cancel();
+        }
+    });
+    tokio_util::task::AbortOnDropHandle::new(task)
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! What a command answers, and how it is printed: text for people, one JSON document with `--json`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::error::{RunError, exit};
+use crate::plan::Refusal;
+
+/// What a command answers.
+#[derive(Debug)]
+pub struct Answer {
+    text: String,
+    document: Value,
+    exit: u8,
+}
+
+impl Answer {
+    /// Text alone, such as a completion script; its document is the text itself.
+    pub(crate) fn text(text: String) -> Self {
+        let document = Value::String(text.clone());
+        Self { text, document, exit: exit::DONE }
+    }
+
+    /// Text for people and a document for programs.
+    pub(crate) fn new(text: String, document: &impl Serialize) -> Result<Self, RunError> {
+        let document = serde_json::to_value(document)
+            .map_err(|error| RunError::internal("writing the result", &error))?;
+        Ok(Self { text, document, exit: exit::DONE })
+    }
+
+    /// The same answer with another exit code.
+    #[must_use]
+    pub(crate) fn with_exit(mut self, exit: u8) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        self.exit
+    }
+}
+
+/// Prints an answer on standard output, or an error on standard error (with `--json`, as a document
+/// on standard output), and gives the exit code.
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is the program's voice")]
+pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
+    match result {
+        Ok(answer) => {
+            if json {
+                println!("{:#}", answer.document);
+            } else {
+                print!("{}", answer.text);
+            }
+            ExitCode::from(answer.exit)
+        }
+        Err(error) => {
+            let (place, remedy) = place_and_remedy(&error);
+            if json {
+                println!("{:#}", error_document(error.class(), &error.to_string(), &place, &remedy));
+            } else {
+                eprint!("{}", error_text(&error, &place, &remedy));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// `{"error": {"class", "what", "where", "remedy"}}`.
+pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str) -> Value {
+    json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
+}
+
+fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
+    let mut text = match error {
+        RunError::Problems(problems) => {
+            problems.iter().map(|problem| format!("{problem}\n")).collect()
+        }
+        RunError::Refused(refusals) => refusals_text(refusals),
+        other => format!("lockgate: {other}\n"),
+    };
+    if !place.is_empty() {
+        text.push_str(&format!("  where: {place}\n"));
+    }
+    if !remedy.is_empty() {
+        text.push_str(&format!("  remedy: {remedy}\n"));
+    }
+    text
+}
+
+/// Refusals, a line each.
+pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
+    refusals
+        .iter()
+        .map(|refusal| {
+            let field =
+                refusal.field.as_ref().map_or_else(String::new, |field| format!(" `{field}`"));
+            let basis =
+                refusal.basis.as_ref().map_or_else(String::new, |basis| format!(" (basis: {basis})"));
+            format!("refused [{}]{field}: {}{basis}\n", refusal.code, refusal.reason)
+        })
+        .collect()
+}
+
+fn place_and_remedy(error: &RunError) -> (String, String) {
+    match error {
+        RunError::Problems(problems) => (
+            problems.first().map_or_else(String::new, |problem| problem.file.clone()),
+            "mend the files; `lockgate check` lists every problem".to_owned(),
+        ),
+        RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),
+        RunError::Treatment { file, field, .. } => (
+            format!("{file}, field {field}"),
+            "correct the source, or let the treatment mask or reject such values".to_owned(),
+        ),
+        RunError::Predicate { .. } => (
+            "the grant's `rows`".to_owned(),
+            "exclude such rows in the predicate".to_owned(),
+        ),
+        RunError::RowsNotConserved { .. } => {
+            ("the run".to_owned(), "run again; if it stays, report it as a defect".to_owned())
+        }
+        RunError::Ledger(_) => {
+            ("state/ledger".to_owned(), "run `lockgate ledger verify`".to_owned())
+        }
+        RunError::Denied { remedy, .. } => ("the site".to_owned(), remedy.clone()),
+        // These say in their text what to do.
+        RunError::Connector(_)
+        | RunError::Site(_)
+        | RunError::Demo(_)
+        | RunError::Refused(_)
+        | RunError::Unverified { .. }
+        | RunError::Interrupted
+        | RunError::Internal { .. } => (String::new(), String::new()),
+    }
+}
+
+/// A table with a header, as text.
+pub(super) fn table<R: IntoIterator<Item = String>>(
+    header: &[&str],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.into_iter().collect::<Vec<_>>());
+    }
+    format!("{table}\n")
+}

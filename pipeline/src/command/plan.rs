@@ -1,0 +1,167 @@
+//! `plan`: what a grant would do, and everything that refuses it.
+
+use std::path::Path;
+
+use lockgate_connectors::source::Source;
+use serde::Serialize;
+
+use super::output::{Answer, refusals_text, table};
+use crate::clock::Clock;
+use crate::error::{RunError, exit};
+use crate::installation::Installation;
+use crate::plan::{ExchangePlan, PlannedField, Refusal, RowScope, Warning, WithheldField};
+use crate::site::dataset::{Level, Mode};
+
+/// The document of a plan.
+#[derive(Debug, Serialize)]
+struct PlanDocument<'a> {
+    grant: &'a str,
+    dataset: &'a str,
+    recipient: &'a str,
+    plan_sha256: String,
+    refusals: &'a [Refusal],
+    fields: &'a [PlannedField],
+    filter_only: &'a [String],
+    withheld: &'a [WithheldField],
+    warnings: &'a [Warning],
+    rows: &'a RowScope,
+    source: Option<SourceDocument>,
+    carriers: u64,
+}
+
+/// What the source holds, from its listing and footers.
+#[derive(Debug, Serialize)]
+struct SourceDocument {
+    files: usize,
+    bytes: u64,
+    splits: usize,
+    rows: Option<u64>,
+    pruned: Option<u64>,
+    ignored_columns: Vec<String>,
+}
+
+/// Compiles a grant and looks at its source's listing and footers, never at rows.
+pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
+    let installation = Installation::open(root, Clock::System)?;
+    let compiled = installation.compile(grant, Mode::Batch)?;
+    let (plan, mut refusals) = (compiled.plan(), compiled.refusals().to_vec());
+    let mut warnings = compiled.warnings().to_vec();
+    let source = match Box::pin(describe(&installation, plan)).await {
+        Ok(source) => Some(source),
+        // A source that does not hold what the catalogue says refuses; one that cannot be reached
+        // is for `run` to fail on, and here a thing to know.
+        Err(RunError::Refused(schema)) => {
+            refusals.extend(schema.into_iter().filter(|new| {
+                !compiled.refusals().iter().any(|known| known.code == new.code)
+            }));
+            None
+        }
+        Err(error) => {
+            warnings.push(Warning {
+                code: "source-unavailable",
+                field: None,
+                what: error.to_string(),
+            });
+            None
+        }
+    };
+    let document = PlanDocument {
+        grant: &plan.grant,
+        dataset: &plan.dataset,
+        recipient: &plan.recipient,
+        plan_sha256: plan.sha256(),
+        refusals: &refusals,
+        fields: &plan.fields,
+        filter_only: &plan.filter_only,
+        withheld: &plan.withheld,
+        warnings: &warnings,
+        rows: &plan.rows,
+        source,
+        carriers: 0,
+    };
+    let exit = if refusals.is_empty() { exit::DONE } else { exit::REFUSED };
+    Ok(Answer::new(text(&document), &document)?.with_exit(exit))
+}
+
+async fn describe(
+    installation: &Installation,
+    plan: &ExchangePlan,
+) -> Result<SourceDocument, RunError> {
+    let filter = installation.row_filter(plan)?;
+    let source = installation.open_source(plan, &filter).await?;
+    Ok(summarise(source.as_ref()))
+}
+
+fn summarise(source: &dyn Source) -> SourceDocument {
+    SourceDocument {
+        files: source.snapshot().files.len(),
+        bytes: source.snapshot().files.iter().map(|file| file.size).sum(),
+        splits: source.splits().len(),
+        rows: source.rows_total(),
+        pruned: source.rows_pruned(),
+        ignored_columns: source.ignored_columns().to_vec(),
+    }
+}
+
+fn text(document: &PlanDocument<'_>) -> String {
+    let mut text = format!(
+        "grant {} of dataset {} to {}\n",
+        document.grant, document.dataset, document.recipient
+    );
+    text.push_str(&refusals_text(document.refusals));
+    text.push_str(&table(
+        &["field", "category", "level", "treatment", "strength", "from", "delivered as"],
+        document.fields.iter().map(|field| {
+            [
+                field.name.clone(),
+                field.category.clone(),
+                level(field.level),
+                field.treatment.summary(),
+                field.strength.to_string(),
+                field.origin.to_string(),
+                field.data_type.clone(),
+            ]
+        }),
+    ));
+    for field in document.withheld {
+        text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));
+    }
+    if !document.filter_only.is_empty() {
+        text.push_str(&format!("filter only {}\n", document.filter_only.join(", ")));
+    }
+    if let Some(predicate) = &document.rows.predicate {
+        text.push_str(&format!("rows        {predicate}\n"));
+    }
+    if !document.rows.divisions.is_empty() {
+        text.push_str(&format!("divisions   {}\n", document.rows.divisions.join(", ")));
+    }
+    if let Some(source) = &document.source {
+        let rows = source.rows.map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
+        let pruned =
+            source.pruned.map_or_else(String::new, |rows| format!(" ({rows} skipped by statistics)"));
+        text.push_str(&format!(
+            "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
+            source.files, source.bytes, source.splits
+        ));
+        if !source.ignored_columns.is_empty() {
+            text.push_str(&format!(
+                "ignored     {} (in the source, not in the catalogue)\n",
+                source.ignored_columns.join(", ")
+            ));
+        }
+    }
+    text.push_str("marks       none\n");
+    for warning in document.warnings {
+        let field = warning.field.as_ref().map_or_else(String::new, |field| format!(" `{field}`"));
+        text.push_str(&format!("warning [{}]{field}: {}\n", warning.code, warning.what));
+    }
+    text
+}
+
+fn level(level: Level) -> String {
+    match level {
+        Level::General(grade) => grade.to_string(),
+        Level::Important => "important".to_owned(),
+        Level::Core => "core".to_owned(),
+    }
+}

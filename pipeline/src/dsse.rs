@@ -1,0 +1,249 @@
+//! Signed documents: DSSE v1 envelopes with one Ed25519 signature, in canonical form.
+//!
+//! The signature covers payload and payload type (the pre-authentication encoding), so that an
+//! approval can never be taken for a manifest. An envelope is accepted only in the one byte form
+//! that [`sign`] writes: canonical JSON, padded base64, exactly one signature, and a `keyid` that is
+//! the SHA-256 of the key that verifies it. No byte of it can change unnoticed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::canonical_json::{self, CanonicalError};
+use crate::digest::sha256_hex;
+
+/// Why an envelope is not accepted.
+#[derive(Debug, Error)]
+pub enum DsseError {
+    /// The envelope is not a canonical DSSE envelope.
+    #[error("envelope: {0}")]
+    Envelope(CanonicalError),
+    /// The payload or the signature is not padded standard base64 of the right length.
+    #[error("envelope: `{0}` is not padded base64 of the right length")]
+    Encoding(&'static str),
+    /// The envelope holds another kind of document.
+    #[error("envelope does not hold a document of type `{expected}`")]
+    PayloadType {
+        /// The type that was asked for.
+        expected: String,
+    },
+    /// Not exactly one signature.
+    #[error("envelope holds {0} signatures instead of one")]
+    SignatureCount(usize),
+    /// Signed by a key that is not among those to trust.
+    #[error("signed by a key that is not among the {0} trusted for it")]
+    UnknownKey(usize),
+    /// The signature does not verify.
+    #[error("signature does not match: the document was altered or signed by another key")]
+    BadSignature,
+}
+
+/// The envelope as it is written, members in canonical order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    payload: String,
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    signatures: Vec<EnvelopeSignature>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvelopeSignature {
+    keyid: String,
+    sig: String,
+}
+
+/// The `keyid` of a key: lower-case hex SHA-256 of its 32 bytes.
+pub fn key_id(key: &VerifyingKey) -> String {
+    sha256_hex(key.as_bytes())
+}
+
+/// Signs `payload` as a document of `payload_type`; returns the envelope's canonical bytes.
+///
+/// # Errors
+/// [`DsseError::Envelope`] if the envelope would be larger than what is accepted
+/// ([`canonical_json::BYTES_MAX`]).
+pub fn sign(payload_type: &str, payload: &[u8], key: &SigningKey) -> Result<Vec<u8>, DsseError> {
+    let signature = key.sign(&pre_authentication(payload_type, payload));
+    let envelope = Envelope {
+        payload: STANDARD.encode(payload),
+        payload_type: payload_type.to_owned(),
+        signatures: vec![EnvelopeSignature {
+            keyid: key_id(&key.verifying_key()),
+            sig: STANDARD.encode(signature.to_bytes()),
+        }],
+    };
+    canonical_json::to_bytes(&envelope).map_err(DsseError::Envelope)
+}
+
+/// Opens an envelope: the payload, and which of `keys` signed it.
+///
+/// # Errors
+/// Anything but a canonical envelope of `payload_type` with exactly one signature that verifies
+/// under one of `keys`.
+pub fn open(
+    bytes: &[u8],
+    payload_type: &str,
+    keys: &[VerifyingKey],
+) -> Result<(Vec<u8>, VerifyingKey), DsseError> {
+    let envelope: Envelope = canonical_json::read(bytes).map_err(DsseError::Envelope)?;
+    if envelope.payload_type != payload_type {
+        return Err(DsseError::PayloadType {
+            expected: payload_type.to_owned(),
+        });
+    }
+    let [signature] = envelope.signatures.as_slice() else {
+        return Err(DsseError::SignatureCount(envelope.signatures.len()));
+    };
+    let key = keys
+        .iter()
+        .find(|key| key_id(key) == signature.keyid)
+        .ok_or(DsseError::UnknownKey(keys.len()))?;
+    let payload = STANDARD
+        .decode(&envelope.payload)
+        .map_err(|_| DsseError::Encoding("payload"))?;
+    let signature = STANDARD
+        .decode(&signature.sig)
+        .ok()
+        .and_then(|raw| Signature::from_slice(&raw).ok())
+        .ok_or(DsseError::Encoding("sig"))?;
+    key.verify_strict(&pre_authentication(payload_type, &payload), &signature)
+        .map_err(|_| DsseError::BadSignature)?;
+    Ok((payload, *key))
+}
+
+/// The payload of an envelope whose signature is not checked: never to be trusted, only to tell what
+/// a document claims to be. Absent if the bytes are no envelope.
+pub fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+    let envelope: Envelope = canonical_json::read(bytes).ok()?;
+    STANDARD.decode(&envelope.payload).ok()
+}
+
+/// The pre-authentication encoding of DSSE v1: what is signed.
+fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut encoded = format!(
+        "DSSEv1 {} {payload_type} {} ",
+        payload_type.len(),
+        payload.len()
+    )
+    .into_bytes();
+    encoded.extend_from_slice(payload);
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPE: &str = "application/vnd.lockgate.test+json";
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    #[test]
+    fn encoding_is_the_one_of_the_dsse_protocol_document() {
+        assert_eq!(
+            pre_authentication("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
+    }
+
+    #[test]
+    fn a_signed_payload_opens_and_names_its_key() {
+        let envelope = sign(TYPE, "{\"名\":1}".as_bytes(), &key(1)).unwrap();
+        let keys = [key(2).verifying_key(), key(1).verifying_key()];
+        let (payload, signer) = open(&envelope, TYPE, &keys).unwrap();
+        assert_eq!(payload, "{\"名\":1}".as_bytes());
+        assert_eq!(signer, key(1).verifying_key());
+    }
+
+    #[test]
+    fn another_key_or_type_is_refused() {
+        let envelope = sign(TYPE, b"{}", &key(1)).unwrap();
+        let own = [key(1).verifying_key()];
+        assert!(matches!(
+            open(&envelope, TYPE, &[key(2).verifying_key()]),
+            Err(DsseError::UnknownKey(1))
+        ));
+        assert!(matches!(
+            open(&envelope, TYPE, &[]),
+            Err(DsseError::UnknownKey(0))
+        ));
+        assert!(matches!(
+            open(&envelope, "application/other", &own),
+            Err(DsseError::PayloadType { .. })
+        ));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let envelope = sign(TYPE, b"{\"a\":1}", &key(1)).unwrap();
+        let keys = [key(1).verifying_key()];
+        for position in 0..envelope.len() {
+            for bit in 0..8 {
+                let mut altered = envelope.clone();
+                altered[position] ^= 1 << bit;
+                assert!(
+                    open(&altered, TYPE, &keys).is_err(),
+                    "byte {position}, bit {bit}"
+                );
+            }
+        }
+        for length in 0..envelope.len() {
+            assert!(open(&envelope[..length], TYPE, &keys).is_err());
+        }
+    }
+
+    #[test]
+    fn other_spellings_and_more_signatures_are_refused() {
+        let envelope = String::from_utf8(sign(TYPE, b"{\"a\":12}", &key(1)).unwrap()).unwrap();
+        let keys = [key(1).verifying_key()];
+        assert!(open(format!("{envelope}\n").as_bytes(), TYPE, &keys).is_err());
+        assert!(open(envelope.replacen(':', ": ", 1).as_bytes(), TYPE, &keys).is_err());
+        // Unpadded base64 decodes in lenient readers to the same payload.
+        assert!(open(envelope.replacen("=\",", "\",", 1).as_bytes(), TYPE, &keys).is_err());
+
+        let mut value: serde_json::Value = serde_json::from_str(&envelope).unwrap();
+        let one = value["signatures"][0].clone();
+        value["signatures"] = serde_json::json!([one.clone(), one]);
+        let doubled = canonical_json::to_bytes(&value).unwrap();
+        assert!(matches!(
+            open(&doubled, TYPE, &keys),
+            Err(DsseError::SignatureCount(2))
+        ));
+        value["signatures"] = serde_json::json!([]);
+        let unsigned = canonical_json::to_bytes(&value).unwrap();
+        assert!(matches!(
+            open(&unsigned, TYPE, &keys),
+            Err(DsseError::SignatureCount(0))
+        ));
+    }
+
+    #[test]
+    fn a_signature_that_is_not_reduced_is_refused() {
+        let envelope = sign(TYPE, b"{}", &key(1)).unwrap();
+        let mut value: serde_json::Value = serde_json::from_slice(&envelope).unwrap();
+        let mut raw = STANDARD
+            .decode(value["signatures"][0]["sig"].as_str().unwrap())
+            .unwrap();
+        // S + L is the same signature to a lenient verifier.
+        const L: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+            0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let mut carry = 0u16;
+        for (byte, add) in raw[32..].iter_mut().zip(L) {
+            carry += u16::from(*byte) + u16::from(add);
+            *byte = (carry & 0xff) as u8;
+            carry >>= 8;
+        }
+        value["signatures"][0]["sig"] = STANDARD.encode(raw).into();
+        let malleated = canonical_json::to_bytes(&value).unwrap();
+        assert!(open(&malleated, TYPE, &[key(1).verifying_key()]).is_err());
+    }
+}

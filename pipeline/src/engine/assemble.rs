@@ -1,0 +1,218 @@
+//! Assembling: row groups of all splits, in source order, into parts.
+//!
+//! A split with few rows left after filtering gives chunks instead of a row group; chunks of
+//! neighbouring splits are joined, so that a narrow grant over a large table does not end in
+//! thousands of tiny row groups. Which rows share a row group follows from the splits' row counts,
+//! which follow from the source.
+
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::publish::{Attempt, PartWriter, StagedFile};
+use lockgate_transforms::Counts;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::ThreadPool;
+
+use super::encode::{EncodedGroup, Encoder, GroupWriter};
+use super::treat::Chunk;
+use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
+use crate::error::RunError;
+
+/// Rows from which a split has a row group of its own: 4 chunks.
+pub(super) const MIN_GROUP_ROWS: usize = 4 * CHUNK_ROWS;
+
+/// A part ends before it would exceed this many rows.
+const PART_ROWS: u64 = 10_000_000;
+
+/// A part ends when it has reached this many bytes.
+const PART_BYTES: usize = 1 << 30;
+
+/// What a lane says about a split.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The next piece of the split.
+    Piece(Piece),
+    /// The split is complete.
+    Done(SplitTotals),
+    /// The split failed, and with it the run.
+    Failed(RunError),
+}
+
+/// A piece of a split, in order.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A row group, encoded.
+    Group(EncodedGroup),
+    /// Few rows, treated but not encoded.
+    Chunks(Vec<Chunk>),
+}
+
+/// Rows and counts of a split.
+#[derive(Debug)]
+pub(super) struct SplitTotals {
+    pub(super) rows: Rows,
+    pub(super) counts: Vec<Counts>,
+}
+
+/// Writes everything the lanes deliver, split after split, into parts of the attempt.
+pub(super) fn assemble(
+    exchange: &Exchange,
+    attempt: &Attempt,
+    pool: &ThreadPool,
+    receivers: Vec<Receiver<Message>>,
+) -> Result<Outcome, RunError> {
+    let mut parts = Parts::new(exchange, attempt, pool);
+    let mut rows = Rows::default();
+    let mut counts = vec![Counts::default(); exchange.treater.columns().len()];
+    for receiver in receivers {
+        loop {
+            match receiver.recv() {
+                Ok(Message::Piece(Piece::Group(group))) => {
+                    parts.flush()?;
+                    parts.append(group)?;
+                }
+                Ok(Message::Piece(Piece::Chunks(chunks))) => parts.hold(chunks)?,
+                Ok(Message::Done(totals)) => {
+                    rows += totals.rows;
+                    for (total, split) in counts.iter_mut().zip(totals.counts) {
+                        *total += split;
+                    }
+                    break;
+                }
+                Ok(Message::Failed(error)) => return Err(error),
+                // A lane that ends without a word was cancelled or died.
+                Err(_) if exchange.cancel.is_cancelled() => return Err(RunError::Interrupted),
+                Err(_) => return Err(RunError::Internal { what: "a lane died".to_owned() }),
+            }
+        }
+        if exchange.cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+    }
+    let files = parts.finish()?;
+    Ok(Outcome { rows, files, counts })
+}
+
+/// The parts of a delivery under way.
+struct Parts<'a> {
+    exchange: &'a Exchange,
+    attempt: &'a Attempt,
+    pool: &'a ThreadPool,
+    /// Treated chunks that wait for a row group.
+    pending: Vec<Chunk>,
+    pending_rows: usize,
+    open: Option<OpenPart>,
+    /// Parts being synced, re-read and hashed, in order, with their rows.
+    closing: Vec<(JoinHandle<Result<StagedFile, ConnectorError>>, u64)>,
+}
+
+struct OpenPart {
+    writer: SerializedFileWriter<PartWriter>,
+    rows: u64,
+}
+
+impl<'a> Parts<'a> {
+    fn new(exchange: &'a Exchange, attempt: &'a Attempt, pool: &'a ThreadPool) -> Self {
+        Self {
+            exchange,
+            attempt,
+            pool,
+            pending: Vec::new(),
+            pending_rows: 0,
+            open: None,
+            closing: Vec::new(),
+        }
+    }
+
+    fn encoder(&self) -> &'a Encoder {
+        &self.exchange.encoder
+    }
+
+    /// Keeps chunks until there are enough for a row group.
+    fn hold(&mut self, chunks: Vec<Chunk>) -> Result<(), RunError> {
+        for chunk in chunks {
+            self.pending_rows += chunk.rows;
+            self.pending.push(chunk);
+            if self.pending_rows >= MIN_GROUP_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes what is held as a row group.
+    fn flush(&mut self) -> Result<(), RunError> {
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_rows = 0;
+        let Some(first) = pending.first() else {
+            return Ok(());
+        };
+        let encoder = self.encoder();
+        let mut group = GroupWriter::begin(encoder, &first.columns)?;
+        let encoded = self.pool.install(|| {
+            for chunk in &pending {
+                group = group.write(encoder, chunk)?;
+            }
+            group.close()
+        })?;
+        self.append(encoded)
+    }
+
+    fn append(&mut self, group: EncodedGroup) -> Result<(), RunError> {
+        let rows = u64::try_from(group.rows()).unwrap_or(u64::MAX);
+        if let Some(open) = &self.open
+            && (open.rows + rows > PART_ROWS || open.writer.bytes_written() >= PART_BYTES)
+        {
+            self.close_part()?;
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open_part()?,
+        };
+        group.append_to(&mut open.writer)?;
+        open.rows += rows;
+        self.open = Some(open);
+        self.exchange.progress.deliver_rows(rows);
+        Ok(())
+    }
+
+    fn open_part(&self) -> Result<OpenPart, RunError> {
+        let index = u32::try_from(self.closing.len())
+            .map_err(|error| RunError::internal("numbering parts", &error))?;
+        let part = self.attempt.part(index, "parquet")?;
+        Ok(OpenPart { writer: self.encoder().file_writer(part)?, rows: 0 })
+    }
+
+    /// Writes the part's footer and leaves syncing and re-reading to a thread of its own.
+    fn close_part(&mut self) -> Result<(), RunError> {
+        let Some(OpenPart { writer, rows }) = self.open.take() else {
+            return Ok(());
+        };
+        let part = writer.into_inner().map_err(|error| RunError::writing(&error))?;
+        let closing = std::thread::Builder::new()
+            .name("close-part".to_owned())
+            .spawn(move || part.finish())
+            .map_err(|error| RunError::internal("closing a part", &error))?;
+        self.closing.push((closing, rows));
+        Ok(())
+    }
+
+    /// Closes everything. A delivery without rows still has one part, which holds the schema.
+    fn finish(mut self) -> Result<Vec<(StagedFile, u64)>, RunError> {
+        self.flush()?;
+        if self.open.is_none() && self.closing.is_empty() {
+            self.open = Some(self.open_part()?);
+        }
+        self.close_part()?;
+        self.closing
+            .into_iter()
+            .map(|(closing, rows)| {
+                let file = closing.join().map_err(|_| RunError::Internal {
+                    what: "closing a part died".to_owned(),
+                })??;
+                Ok((file, rows))
+            })
+            .collect()
+    }
+}

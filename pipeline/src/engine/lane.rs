@@ -1,0 +1,305 @@
+//! A lane: takes one split after another and turns each into treated, encoded row groups.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::compute::BatchCoalescer;
+use futures::StreamExt;
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::source::{Source, SourceBatch};
+use lockgate_transforms::{Counts, TreatmentError};
+use rayon::ThreadPool;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::assemble::{MIN_GROUP_ROWS, Message, Piece, SplitTotals};
+use super::encode::GroupWriter;
+use super::origin::Origins;
+use super::treat::{Chunk, Untreated};
+use super::{CHUNK_ROWS, Exchange, Rows, take_next};
+use crate::error::RunError;
+use crate::plan::row_filter::RowFilterError;
+
+/// Batches decoded ahead of treatment, per lane.
+const READ_AHEAD: usize = 2;
+
+/// Rows after which a row group is closed within a split: 16 chunks.
+const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
+
+/// The splits still to be taken, each with the channel its result goes to.
+#[derive(Debug)]
+pub(super) struct Queue<'a> {
+    senders: Mutex<Vec<Option<SyncSender<Message>>>>,
+    next: &'a AtomicUsize,
+}
+
+impl<'a> Queue<'a> {
+    pub(super) fn new(senders: Vec<SyncSender<Message>>, next: &'a AtomicUsize) -> Self {
+        Self { senders: Mutex::new(senders.into_iter().map(Some).collect()), next }
+    }
+
+    /// The next split in source order; lanes therefore always work on the earliest ones left.
+    fn take(&self) -> Option<(usize, SyncSender<Message>)> {
+        let split = take_next(self.next);
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        senders.get_mut(split)?.take().map(|sender| (split, sender))
+    }
+}
+
+/// One lane of an exchange.
+#[derive(Debug)]
+pub(super) struct Lane<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) pool: &'a ThreadPool,
+    pub(super) runtime: &'a tokio::runtime::Handle,
+    pub(super) queue: &'a Queue<'a>,
+}
+
+impl Lane<'_> {
+    /// Works until no split is left, one failed, or the run was cancelled.
+    pub(super) fn run(self) {
+        while let Some((split, sender)) = self.queue.take() {
+            let message = match self.run_split(split, &sender) {
+                Ok(totals) => Message::Done(totals),
+                Err(error) => Message::Failed(error),
+            };
+            let failed = matches!(message, Message::Failed(_));
+            // A receiver that is gone means that the run is already failing.
+            if sender.send(message).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn run_split(
+        &self,
+        split: usize,
+        sender: &SyncSender<Message>,
+    ) -> Result<SplitTotals, RunError> {
+        let (batches, mut received) = mpsc::channel(READ_AHEAD);
+        let reader = AbortOnDropHandle::new(self.runtime.spawn(read(
+            Arc::clone(&self.exchange.source),
+            split,
+            batches,
+            self.exchange.cancel.clone(),
+        )));
+        let mut work = SplitWork::new(self, split, sender);
+        while let Some(batch) = received.blocking_recv() {
+            if self.exchange.cancel.is_cancelled() {
+                return Err(RunError::Interrupted);
+            }
+            work.push(&batch)?;
+        }
+        // The channel also closes when the reader fails or dies: only its word ends a split.
+        self.runtime
+            .block_on(reader)
+            .map_err(|error| RunError::internal("reading a split", &error))?
+            .map_err(RunError::from)?;
+        if self.exchange.cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+        work.finish()
+    }
+}
+
+/// Reads one split into the channel.
+async fn read(
+    source: Arc<dyn Source>,
+    split: usize,
+    batches: mpsc::Sender<SourceBatch>,
+    cancel: CancellationToken,
+) -> Result<(), ConnectorError> {
+    let work = async {
+        let mut stream = source.open(split).await?;
+        while let Some(batch) = stream.next().await {
+            if batches.send(batch?).await.is_err() {
+                break; // the lane gave up, and says why itself
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(()), // the lane sees the same token
+        result = work => result,
+    }
+}
+
+/// The state of a split under way.
+struct SplitWork<'a> {
+    lane: &'a Lane<'a>,
+    split: usize,
+    sender: &'a SyncSender<Message>,
+    coalescer: Option<BatchCoalescer>,
+    origins: Origins,
+    group: Option<GroupWriter>,
+    /// Chunks of the first row group, kept until the split has proven large enough for a row
+    /// group of its own; `None` once it has.
+    held: Option<Vec<Chunk>>,
+    totals: SplitTotals,
+}
+
+impl<'a> SplitWork<'a> {
+    fn new(lane: &'a Lane<'a>, split: usize, sender: &'a SyncSender<Message>) -> Self {
+        let fields = lane.exchange.treater.columns().len();
+        Self {
+            lane,
+            split,
+            sender,
+            coalescer: None,
+            origins: Origins::default(),
+            group: None,
+            held: Some(Vec::new()),
+            totals: SplitTotals { rows: Rows::default(), counts: vec![Counts::default(); fields] },
+        }
+    }
+
+    fn push(&mut self, source: &SourceBatch) -> Result<(), RunError> {
+        let exchange = self.lane.exchange;
+        let rows = count(source.batch.num_rows());
+        self.totals.rows.read += rows + source.malformed;
+        self.totals.rows.rejected += source.malformed;
+        exchange.progress.read_rows(rows + source.malformed);
+        let mask = exchange
+            .filter
+            .evaluate(&source.batch)
+            .map_err(|error| self.unfiltered(&error, source.first_row))?;
+        let kept = mask.true_count();
+        self.totals.rows.filtered += rows - count(kept);
+        if kept == 0 {
+            return Ok(());
+        }
+        self.origins.push(source.first_row, &mask);
+        let delivered: Vec<usize> = (0..exchange.treater.columns().len()).collect();
+        let batch = source.batch.project(&delivered).map_err(arrow_failed)?;
+        let coalescer = self
+            .coalescer
+            .get_or_insert_with(|| BatchCoalescer::new(batch.schema(), CHUNK_ROWS));
+        if kept == batch.num_rows() {
+            coalescer.push_batch(batch).map_err(arrow_failed)?;
+        } else {
+            coalescer.push_batch_with_filter(batch, &mask).map_err(arrow_failed)?;
+        }
+        self.treat_completed()
+    }
+
+    fn treat_completed(&mut self) -> Result<(), RunError> {
+        while let Some(batch) =
+            self.coalescer.as_mut().and_then(BatchCoalescer::next_completed_batch)
+        {
+            self.treat(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Treats one chunk and encodes it.
+    fn treat(&mut self, batch: &RecordBatch) -> Result<(), RunError> {
+        let exchange = self.lane.exchange;
+        let counts = &mut self.totals.counts;
+        let chunk = self
+            .lane
+            .pool
+            .install(|| exchange.treater.treat(batch, counts))
+            .map_err(|untreated| self.located(untreated))?;
+        self.origins.consume(batch.num_rows());
+        self.totals.rows.rejected += count(chunk.rejected);
+        self.totals.rows.delivered += count(chunk.rows);
+        if chunk.rows == 0 {
+            return Ok(());
+        }
+        let group = match self.group.take() {
+            Some(group) => group,
+            None => GroupWriter::begin(&exchange.encoder, &chunk.columns)?,
+        };
+        let group = self.lane.pool.install(|| group.write(&exchange.encoder, &chunk))?;
+        let rows = group.rows();
+        self.group = Some(group);
+        if let Some(held) = &mut self.held {
+            held.push(chunk);
+            if rows >= MIN_GROUP_ROWS {
+                self.held = None;
+            }
+        }
+        if rows >= GROUP_ROWS { self.close_group() } else { Ok(()) }
+    }
+
+    fn close_group(&mut self) -> Result<(), RunError> {
+        if let Some(group) = self.group.take() {
+            let group = self.lane.pool.install(|| group.close())?;
+            self.send(Piece::Group(group))?;
+            // What follows in this split may be few rows again.
+            self.held = Some(Vec::new());
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<SplitTotals, RunError> {
+        if let Some(coalescer) = &mut self.coalescer {
+            coalescer.finish_buffered_batch().map_err(arrow_failed)?;
+        }
+        self.treat_completed()?;
+        match self.held.take() {
+            Some(held) if !held.is_empty() => self.send(Piece::Chunks(held))?,
+            Some(_) => {}
+            None => self.close_group()?,
+        }
+        if let Some(split) = self.lane.exchange.source.splits().get(self.split) {
+            self.lane.exchange.progress.read_bytes(split.bytes);
+        }
+        Ok(self.totals)
+    }
+
+    fn send(&self, piece: Piece) -> Result<(), RunError> {
+        self.sender.send(Message::Piece(piece)).map_err(|_| RunError::Interrupted)
+    }
+
+    /// The source's file that the split is of.
+    fn file(&self) -> String {
+        let source = &self.lane.exchange.source;
+        source
+            .splits()
+            .get(self.split)
+            .and_then(|split| source.snapshot().files.get(split.file))
+            .map_or_else(String::new, |file| file.path.clone())
+    }
+
+    /// Says where in the source a value stands that a treatment refused.
+    fn located(&self, untreated: Untreated) -> RunError {
+        let row = match &untreated.error {
+            TreatmentError::Refused { row, .. } => self.origins.locate(*row).map(from_one),
+            _ => None,
+        };
+        RunError::Treatment {
+            field: untreated.field,
+            file: self.file(),
+            row,
+            source: untreated.error,
+        }
+    }
+
+    /// Says where in the source a row stands for which the row scope has no answer.
+    fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
+        let row = match error {
+            RowFilterError::NoValue { row } => Some(from_one(first_row + count(*row))),
+            _ => None,
+        };
+        RunError::Predicate { what: error.to_string(), file: self.file(), row }
+    }
+}
+
+/// People count a file's rows from 1.
+fn from_one(row: u64) -> u64 {
+    row.saturating_add(1)
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
+fn arrow_failed(error: arrow::error::ArrowError) -> RunError {
+    RunError::internal("cutting chunks", &error)
+}

@@ -1,0 +1,188 @@
+//! The engine: executes a plan's reading, treating and encoding.
+//!
+//! Reads run on tokio and decode there; treatment and encoding run on rayon, column by column;
+//! bounded channels join them, so that memory follows the row groups in flight and never the size
+//! of the table. A *lane* is a plain thread that takes one split at a time, drops the rows out of
+//! scope, cuts the rest into chunks of a fixed size and hands their columns to rayon. Lanes never
+//! run on rayon's own threads: a lane waits for its source and for its turn to deliver, and a
+//! waiting rayon thread could have stolen the very work it waits for.
+//!
+//! Content depends on the plan, the keys and the source only. Splits follow from the files; chunks
+//! are cut by counting rows of a split; row groups and parts are assembled in source order. Threads
+//! and batch sizes decide when something happens, never what.
+
+mod assemble;
+mod encode;
+mod lane;
+mod origin;
+mod progress;
+mod treat;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use lockgate_connectors::publish::{Attempt, StagedFile};
+use lockgate_connectors::source::Source;
+use lockgate_transforms::Counts;
+use tokio_util::sync::CancellationToken;
+
+pub use encode::{Compression, Encoder};
+pub use progress::Progress;
+pub use treat::{ColumnTreatment, Treater};
+
+use crate::error::RunError;
+use crate::plan::row_filter::RowFilter;
+use lane::Lane;
+
+/// Rows per chunk: the unit of treatment and encoding. Part of what a delivery's bytes depend on.
+pub const CHUNK_ROWS: usize = 16_384;
+
+/// Finished row groups a lane may hold ready before its turn comes.
+const READY_ROW_GROUPS: usize = 2;
+
+/// Everything a run's lanes share.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What is read.
+    pub source: Arc<dyn Source>,
+    /// Which rows pass.
+    pub filter: RowFilter,
+    /// What is done to each column, in the order of delivery.
+    pub treater: Treater,
+    /// How the result is written.
+    pub encoder: Encoder,
+    /// Counters that a progress bar reads.
+    pub progress: Arc<Progress>,
+    /// Stops the run.
+    pub cancel: CancellationToken,
+}
+
+/// What the engine did: the rows by fate, the files, the counts by field.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Rows by fate.
+    pub rows: Rows,
+    /// Files staged, in order.
+    pub files: Vec<(StagedFile, u64)>,
+    /// Counts by delivered field, in the order of delivery.
+    pub counts: Vec<Counts>,
+}
+
+/// Rows by fate: `read = filtered + rejected + delivered`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Reached the engine.
+    pub read: u64,
+    /// Dropped because they are out of the grant's scope.
+    pub filtered: u64,
+    /// Dropped for their values, or malformed.
+    pub rejected: u64,
+    /// Delivered.
+    pub delivered: u64,
+}
+
+impl Rows {
+    /// Whether no row was lost or doubled.
+    #[must_use]
+    pub fn conserved(&self) -> bool {
+        self.filtered
+            .checked_add(self.rejected)
+            .and_then(|sum| sum.checked_add(self.delivered))
+            .is_some_and(|sum| sum == self.read)
+    }
+}
+
+impl std::ops::AddAssign for Rows {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.filtered += other.filtered;
+        self.rejected += other.rejected;
+        self.delivered += other.delivered;
+    }
+}
+
+impl Exchange {
+    /// Runs the exchange into an attempt: blocks until every part is closed, synced, re-read and
+    /// hashed. `threads` is the number of CPU threads.
+    ///
+    /// # Errors
+    /// Whatever the source, a treatment, the encoder or the destination refuses; a row lost or
+    /// doubled; [`RunError::Interrupted`] when cancelled. Nothing is published either way.
+    pub fn run(
+        &self,
+        attempt: &Attempt,
+        runtime: &tokio::runtime::Handle,
+        threads: usize,
+    ) -> Result<Outcome, RunError> {
+        let threads = threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("treat-{index}"))
+            .build()
+            .map_err(|error| RunError::internal("starting worker threads", &error))?;
+        let splits = self.source.splits().len();
+        let (senders, receivers): (Vec<SyncSender<_>>, Vec<Receiver<_>>) =
+            (0..splits).map(|_| sync_channel(READY_ROW_GROUPS)).unzip();
+        let next = AtomicUsize::new(0);
+        let queue = lane::Queue::new(senders, &next);
+
+        std::thread::scope(|scope| {
+            let lanes = threads.min(splits);
+            for index in 0..lanes {
+                let lane = Lane { exchange: self, pool: &pool, runtime, queue: &queue };
+                std::thread::Builder::new()
+                    .name(format!("lane-{index}"))
+                    .spawn_scoped(scope, move || lane.run())
+                    .map_err(|error| RunError::internal("starting a lane", &error))?;
+            }
+            let outcome = assemble::assemble(self, attempt, &pool, receivers);
+            if outcome.is_err() {
+                // Lanes see it at their next batch; their sends fail as the receivers are gone.
+                self.cancel.cancel();
+            }
+            outcome
+        })
+        .and_then(|outcome| self.accounted(outcome))
+    }
+
+    /// Refuses an outcome in which a row was lost or doubled.
+    fn accounted(&self, outcome: Outcome) -> Result<Outcome, RunError> {
+        let rows = outcome.rows;
+        if !rows.conserved() {
+            return Err(RunError::RowsNotConserved {
+                what: format!(
+                    "read {} but filtered {}, rejected {}, delivered {}",
+                    rows.read, rows.filtered, rows.rejected, rows.delivered
+                ),
+            });
+        }
+        let written: u64 = outcome.files.iter().map(|(_, rows)| rows).sum();
+        if written != rows.delivered {
+            return Err(RunError::RowsNotConserved {
+                what: format!("delivered {} but wrote {written}", rows.delivered),
+            });
+        }
+        if let (Some(total), Some(pruned)) = (self.source.rows_total(), self.source.rows_pruned())
+            && total != rows.read.saturating_add(pruned)
+        {
+            return Err(RunError::RowsNotConserved {
+                what: format!("the source holds {total}, read {} and skipped {pruned}", rows.read),
+            });
+        }
+        Ok(outcome)
+    }
+}
+
+/// The schema of what is delivered: plain types, every field nullable, in the grant's order.
+#[must_use]
+pub fn delivered_schema(columns: &[ColumnTreatment]) -> SchemaRef {
+    let fields: Vec<_> = columns.iter().map(ColumnTreatment::field).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Takes the next split's number.
+fn take_next(next: &AtomicUsize) -> usize {
+    next.fetch_add(1, Ordering::Relaxed)
+}

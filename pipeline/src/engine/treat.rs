@@ -1,0 +1,164 @@
+//! Treating a chunk: every column by its treatment, then the rows that a treatment rejected out.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use lockgate_transforms::{Counts, Treated, Treatment, TreatmentError};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use crate::error::RunError;
+
+/// A delivered column and what is done to it.
+#[derive(Debug)]
+pub struct ColumnTreatment {
+    name: String,
+    treatment: Box<dyn Treatment>,
+}
+
+impl ColumnTreatment {
+    /// A column called `name`, treated by `treatment`.
+    pub fn new(name: String, treatment: Box<dyn Treatment>) -> Self {
+        Self { name, treatment }
+    }
+
+    /// Name of the field.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The field as delivered.
+    pub(super) fn field(&self) -> FieldRef {
+        Arc::new(Field::new(&self.name, self.treatment.output_type().clone(), true))
+    }
+}
+
+/// The treatments of a run, in the order of delivery.
+#[derive(Debug)]
+pub struct Treater {
+    columns: Vec<ColumnTreatment>,
+}
+
+/// A treated chunk: columns of one length, rejected rows already gone.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// Columns in the order of delivery.
+    pub(super) columns: Vec<ArrayRef>,
+    /// Rows left.
+    pub(super) rows: usize,
+    /// Rows dropped because a treatment rejected them.
+    pub(super) rejected: usize,
+}
+
+/// A chunk that could not be treated: which field, and why.
+#[derive(Debug)]
+pub(super) struct Untreated {
+    pub(super) field: String,
+    pub(super) error: TreatmentError,
+}
+
+impl Treater {
+    /// Treatments for the columns of a run, in the order of delivery.
+    pub fn new(columns: Vec<ColumnTreatment>) -> Self {
+        Self { columns }
+    }
+
+    /// The columns, in the order of delivery.
+    pub fn columns(&self) -> &[ColumnTreatment] {
+        &self.columns
+    }
+
+    /// Treats a chunk, whose columns are those of the delivery in the same order, on the current rayon pool and adds to `counts`, one per column.
+    ///
+    /// # Errors
+    /// The first field, in the order of delivery, whose treatment refused.
+    pub(super) fn treat(
+        &self,
+        chunk: &RecordBatch,
+        counts: &mut [Counts],
+    ) -> Result<Chunk, Untreated> {
+        let treated: Vec<Result<Treated, TreatmentError>> = self
+            .columns
+            .par_iter()
+            .zip(chunk.columns())
+            .with_max_len(1)
+            .map(|(column, source)| {
+                let treated = column.treatment.apply(source)?;
+                checked(treated, column.treatment.output_type(), source.len())
+            })
+            .collect();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        let mut rejected: Option<BooleanBuffer> = None;
+        for ((treated, column), total) in treated.into_iter().zip(&self.columns).zip(counts) {
+            let treated =
+                treated.map_err(|error| Untreated { field: column.name.clone(), error })?;
+            *total += treated.counts;
+            rejected = match (rejected, treated.rejected) {
+                (Some(left), Some(right)) => Some(&left | &right),
+                (left, right) => left.or(right),
+            };
+            columns.push(treated.array);
+        }
+        without_rejected(columns, rejected, chunk.num_rows())
+            .map_err(|error| Untreated { field: String::new(), error })
+    }
+}
+
+impl Treater {
+    /// Treats rows for a preview, one column after the other; rejected rows are left out.
+    ///
+    /// # Errors
+    /// A treatment that refuses.
+    pub fn preview(
+        &self,
+        rows: &RecordBatch,
+        counts: &mut [Counts],
+    ) -> Result<Vec<ArrayRef>, RunError> {
+        self.treat(rows, counts).map(|chunk| chunk.columns).map_err(|untreated| {
+            RunError::Treatment {
+                field: untreated.field,
+                file: "the previewed rows".to_owned(),
+                row: None,
+                source: untreated.error,
+            }
+        })
+    }
+}
+
+/// Holds a treatment to its word: length and type as declared.
+fn checked(
+    treated: Treated,
+    declared: &DataType,
+    rows: usize,
+) -> Result<Treated, TreatmentError> {
+    if treated.array.data_type() != declared {
+        return Err(TreatmentError::UnexpectedType {
+            expected: declared.clone(),
+            actual: treated.array.data_type().clone(),
+        });
+    }
+    let flags = treated.rejected.as_ref().map_or(rows, BooleanBuffer::len);
+    if treated.array.len() != rows || flags != rows {
+        return Err(TreatmentError::Arrow("a treatment changed the number of rows".to_owned()));
+    }
+    Ok(treated)
+}
+
+fn without_rejected(
+    columns: Vec<ArrayRef>,
+    rejected: Option<BooleanBuffer>,
+    rows: usize,
+) -> Result<Chunk, TreatmentError> {
+    let Some(rejected) = rejected.filter(|flags| flags.count_set_bits() > 0) else {
+        return Ok(Chunk { columns, rows, rejected: 0 });
+    };
+    let keep = BooleanArray::new(!&rejected, None);
+    let columns = columns
+        .iter()
+        .map(|column| filter(column, &keep).map_err(|error| TreatmentError::Arrow(error.to_string())))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rejected = rejected.count_set_bits();
+    Ok(Chunk { columns, rows: rows - rejected, rejected })
+}

@@ -1,0 +1,346 @@
+//! An installation: a site with its keyring, its ledger and its clock, and what can be made of
+//! them. Commands start here, so that `plan`, `preview`, `run` and `grant sign` see the same.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::{CsvOptions, Format};
+use lockgate_connectors::keyring::{LocalKeyring, Purpose};
+use lockgate_connectors::publish::Destination;
+use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
+use lockgate_connectors::store::{Store, StoreConfig};
+use lockgate_transforms::{Column, DerivedKey};
+
+use crate::clock::Clock;
+use crate::engine::ColumnTreatment;
+use crate::error::RunError;
+use crate::ledger::Ledger;
+use crate::plan::row_filter::RowFilter;
+use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
+use crate::site::dataset::{Mode, SourceFormat};
+use crate::site::lockgate_toml::StoreSection;
+use crate::site::{FieldType, Site};
+
+/// Directory of the program's own state, within the site.
+const STATE: &str = "state";
+
+/// Rows of a batch read from a source, where the site does not say.
+const BATCH_ROWS: usize = super::engine::CHUNK_ROWS;
+
+/// A site and what belongs to it.
+#[derive(Debug)]
+pub struct Installation {
+    /// The site's files.
+    pub site: Site,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl Installation {
+    /// Loads the site at `root`.
+    ///
+    /// # Errors
+    /// No site there, or a `lockgate.toml` that cannot be used.
+    pub fn open(root: &Path, clock: Clock) -> Result<Self, RunError> {
+        Ok(Self { site: Site::load(root)?, clock })
+    }
+
+    /// The site's keyring.
+    pub fn keyring(&self) -> LocalKeyring {
+        LocalKeyring::open(self.site.root.join(&self.site.file.keys.path))
+    }
+
+    /// The program's own directory.
+    pub fn state(&self) -> PathBuf {
+        self.site.root.join(STATE)
+    }
+
+    /// Directory of the ledger.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state().join("ledger")
+    }
+
+    /// The site's ledger, to append to.
+    ///
+    /// # Errors
+    /// No key to sign it with, or a ledger that does not verify.
+    pub fn ledger(&self) -> Result<Ledger, RunError> {
+        let keyring = self.keyring();
+        let key = keyring.signing_key(Purpose::Ledger)?;
+        let earlier = keyring.verifying_keys(Purpose::Ledger)?;
+        Ok(Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?)
+    }
+
+    /// The calendar day in the site's zone.
+    ///
+    /// # Errors
+    /// A zone that is not known.
+    pub fn today(&self) -> Result<NaiveDate, RunError> {
+        let name = &self.site.file.site.timezone;
+        let zone: Tz = name.parse().map_err(|_| RunError::Invalid {
+            what: format!("unknown time zone `{name}`"),
+            at: "lockgate.toml, site.timezone".to_owned(),
+            remedy: "write an IANA name such as Asia/Shanghai".to_owned(),
+        })?;
+        Ok(self.clock.today(zone))
+    }
+
+    /// Compiles a grant as of today.
+    ///
+    /// # Errors
+    /// A grant that does not exist, or problems in the files it uses.
+    pub fn compile(&self, grant: &str, mode: Mode) -> Result<Compiled, RunError> {
+        let quota = self.quota_use(grant)?;
+        let request = crate::plan::CompileRequest { grant, mode, today: self.today()?, quota };
+        Ok(crate::plan::compile(&self.site, &request)?)
+    }
+
+    /// How much of a grant's quota is used. A site without a ledger has delivered nothing.
+    ///
+    /// # Errors
+    /// A ledger that cannot be read.
+    pub fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
+        let uses = Ledger::reader(&self.ledger_dir())?.entries()?.quota_use();
+        let (runs, rows) = uses.get(grant).copied().unwrap_or_default();
+        Ok(QuotaUse { runs, rows })
+    }
+
+    /// Opens a store of `lockgate.toml`.
+    ///
+    /// # Errors
+    /// A store that is not listed, a secret that cannot be found, a URL that cannot be used.
+    pub fn store(&self, name: &str) -> Result<Store, RunError> {
+        let section = self.site.file.stores.get(name).ok_or_else(|| RunError::Invalid {
+            what: format!("there is no store `{name}`"),
+            at: "lockgate.toml".to_owned(),
+            remedy: format!("add [stores.{name}] with its url"),
+        })?;
+        Ok(Store::open(&self.store_config(section)?)?)
+    }
+
+    fn store_config(&self, section: &StoreSection) -> Result<StoreConfig, RunError> {
+        let root = &self.site.root;
+        let secret = |reference: &Option<crate::site::lockgate_toml::SecretRef>| {
+            reference.as_ref().map(|reference| reference.resolve(root)).transpose()
+        };
+        Ok(StoreConfig {
+            url: section.url.clone(),
+            base: root.clone(),
+            endpoint: section.endpoint.clone(),
+            region: section.region.clone(),
+            access_key_id: secret(&section.access_key_id)?,
+            secret_access_key: secret(&section.secret_access_key)?,
+            allow_http: section.allow_http,
+        })
+    }
+
+    /// Where a run delivers: `output`, or the site's delivery store.
+    ///
+    /// # Errors
+    /// No delivery store, or one that cannot be opened.
+    pub fn destination(&self, output: Option<&Path>) -> Result<Destination, RunError> {
+        let store = match output {
+            Some(directory) => directory_store(directory)?,
+            None => {
+                let name =
+                    self.site.file.delivery.store.as_ref().ok_or_else(|| RunError::Invalid {
+                        what: "the site names no store for deliveries".to_owned(),
+                        at: "lockgate.toml".to_owned(),
+                        remedy: "set store in [delivery], or pass --output DIR".to_owned(),
+                    })?;
+                self.store(name)?
+            }
+        };
+        Ok(Destination::new(store))
+    }
+
+    /// Opens a plan's source: lists its files, checks their schema, decides what is read.
+    ///
+    /// # Errors
+    /// A source that cannot be reached, or that does not hold what the catalogue says.
+    pub async fn open_source(
+        &self,
+        plan: &ExchangePlan,
+        filter: &RowFilter,
+    ) -> Result<Arc<dyn Source>, RunError> {
+        let store = plan.source.store.as_deref().unwrap_or_default();
+        let spec = SourceSpec {
+            store: self.store(store)?,
+            path: plan.source.path.clone().unwrap_or_default(),
+            format: source_format(&plan.source)?,
+            fields: source_schema(plan)?,
+        };
+        let mut projection: Vec<String> =
+            plan.fields.iter().map(|field| field.name.clone()).collect();
+        projection.extend(plan.filter_only.iter().cloned());
+        let batch_rows = self.site.file.limits.batch_rows.unwrap_or(BATCH_ROWS).max(1);
+        let pruning = filter.pruning(&spec.fields);
+        match open_source(spec, ReadRequest { projection, pruning, batch_rows }).await {
+            Err(error @ ConnectorError::Schema { .. }) => Err(RunError::Refused(vec![Refusal {
+                code: RefusalCode::Schema,
+                field: None,
+                reason: error.to_string(),
+                basis: None,
+            }])),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// The filter of a plan's rows.
+    ///
+    /// # Errors
+    /// A predicate that does not fit the dataset's fields.
+    pub fn row_filter(&self, plan: &ExchangePlan) -> Result<RowFilter, RunError> {
+        RowFilter::new(&plan.rows, &source_schema(plan)?).map_err(|error| RunError::Predicate {
+            what: error.to_string(),
+            file: String::new(),
+            row: None,
+        })
+    }
+
+    /// The store that a URL lies in: one of the site's, or the file system; `None` for a URL of
+    /// another kind. The store's root is the URL itself.
+    ///
+    /// # Errors
+    /// A secret that cannot be found, a URL that cannot be used.
+    pub fn store_of_url(&self, url: &str) -> Result<Option<Store>, RunError> {
+        if url.starts_with("file:") {
+            return Ok(Some(Store::open(&StoreConfig::new(url, &self.site.root))?));
+        }
+        for section in self.site.file.stores.values() {
+            let base = section.url.trim_end_matches('/');
+            if url == base || url.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+                let config = StoreConfig { url: url.to_owned(), ..self.store_config(section)? };
+                return Ok(Some(Store::open(&config)?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The treatments of a plan, keys in place, in the order of delivery.
+    ///
+    /// # Errors
+    /// A missing key; a treatment that does not fit after all.
+    pub fn treatments(&self, plan: &ExchangePlan) -> Result<Vec<ColumnTreatment>, RunError> {
+        let keyring = self.keyring();
+        plan.fields
+            .iter()
+            .map(|field| {
+                let key = field
+                    .treatment
+                    .key_use()
+                    .map(|key| -> Result<DerivedKey, RunError> {
+                        let purpose: Purpose =
+                            key.purpose.parse().map_err(ConnectorError::from)?;
+                        let master = keyring.get(purpose, None)?;
+                        let scope = match &key.join {
+                            Some(group) => format!("join:{group}"),
+                            None => format!("grant:{}", plan.grant),
+                        };
+                        Ok(DerivedKey::derive(
+                            master.expose(),
+                            key.purpose,
+                            &key.domain,
+                            &scope,
+                            master.version,
+                        ))
+                    })
+                    .transpose()?;
+                let data_type = arrow_type(&field.name, &field.source_type)?;
+                let column =
+                    Column { name: &field.name, data_type: &data_type, category: &field.category };
+                let treatment =
+                    field.treatment.build(column, key.as_ref()).map_err(|misfit| {
+                        RunError::Invalid {
+                            what: misfit.to_string(),
+                            at: format!("field {}", field.name),
+                            remedy: misfit.hint.unwrap_or_default(),
+                        }
+                    })?;
+                Ok(ColumnTreatment::new(field.name.clone(), treatment))
+            })
+            .collect()
+    }
+
+    /// CPU threads of a run.
+    pub fn threads(&self) -> usize {
+        match self.site.file.limits.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
+/// A store for a directory named on the command line.
+pub(crate) fn directory_store(directory: &Path) -> Result<Store, RunError> {
+    let path = std::path::absolute(directory)
+        .map_err(|error| RunError::internal("finding the directory", &error))?;
+    let url = url::Url::from_directory_path(&path).map_err(|()| RunError::Invalid {
+        what: format!("{} cannot be a destination", path.display()),
+        at: "command line".to_owned(),
+        remedy: "name a directory".to_owned(),
+    })?;
+    Ok(Store::open(&StoreConfig::new(url.to_string(), path))?)
+}
+
+/// Every field of the dataset, with its plain type, as the source must hold it.
+fn source_schema(plan: &ExchangePlan) -> Result<SchemaRef, RunError> {
+    let fields = plan
+        .source_fields
+        .iter()
+        .map(|field| Ok(Field::new(&field.name, arrow_type(&field.name, &field.data_type)?, true)))
+        .collect::<Result<Vec<_>, RunError>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+fn arrow_type(field: &str, data_type: &str) -> Result<arrow::datatypes::DataType, RunError> {
+    FieldType::parse(data_type).map(|data_type| data_type.to_arrow()).map_err(|what| {
+        RunError::Invalid { what, at: format!("field {field}"), remedy: String::new() }
+    })
+}
+
+fn source_format(source: &crate::site::Source) -> Result<Format, RunError> {
+    match source.format {
+        Some(SourceFormat::Parquet) | None => Ok(Format::Parquet),
+        Some(SourceFormat::Csv) => csv_options(source).map(Format::Csv),
+    }
+}
+
+fn csv_options(source: &crate::site::Source) -> Result<CsvOptions, RunError> {
+    use lockgate_connectors::{Encoding, OnMalformed};
+
+    use crate::site::dataset::{Encoding as Charset, OnMalformed as Malformed};
+
+    let character = |key: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(character), None) if character.is_ascii() => Ok(Some(character)),
+            _ => Err(RunError::Invalid {
+                what: format!("{key} must be one ASCII character"),
+                at: "the dataset's source".to_owned(),
+                remedy: String::new(),
+            }),
+        }
+    };
+    let defaults = CsvOptions::default();
+    Ok(CsvOptions {
+        header: source.header.unwrap_or(defaults.header),
+        delimiter: character("delimiter", &source.delimiter)?.unwrap_or(defaults.delimiter),
+        quote: character("quote", &source.quote)?.or(defaults.quote),
+        escape: character("escape", &source.escape)?,
+        encoding: match source.encoding {
+            Some(Charset::Gb18030) => Encoding::Gb18030,
+            Some(Charset::Utf8) | None => Encoding::Utf8,
+        },
+        null: source.null.clone(),
+        on_malformed: match source.on_malformed {
+            Some(Malformed::Reject) => OnMalformed::Reject,
+            Some(Malformed::Fail) | None => OnMalformed::Fail,
+        },
+    })
+}

@@ -1,0 +1,166 @@
+//! A preview: the first rows a grant would deliver, treated as a run would treat them.
+//!
+//! For whoever tunes treatments, so it also works before a grant is signed; every other refusal
+//! holds. Nothing is written but a ledger entry that says who looked at how much.
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::StreamExt;
+use lockgate_connectors::source::Source;
+use lockgate_transforms::Counts;
+
+use crate::engine::Treater;
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::Event;
+use crate::plan::row_filter::RowFilter;
+use crate::plan::{ExchangePlan, RefusalCode};
+use crate::site::dataset::Mode;
+
+/// Most rows a preview shows: it is for looking at, not for exporting.
+pub const ROWS_MAX: usize = 1000;
+
+/// Treated rows, and what came up while treating them. Values are shown as text; `None` is null.
+#[derive(Debug)]
+pub struct Preview {
+    /// Names of the fields, in the order of delivery.
+    pub fields: Vec<String>,
+    /// Treated rows.
+    pub treated: Vec<Vec<Option<String>>>,
+    /// Originals of the same rows, where they were asked for and the site allows it.
+    pub originals: Option<Vec<Vec<Option<String>>>>,
+    /// Counts by field.
+    pub counts: Vec<Counts>,
+}
+
+/// Previews up to `rows` rows of a grant; with `before`, their originals too.
+///
+/// # Errors
+/// A grant refused for anything but its missing or stale signature; originals where the site does
+/// not allow them; a source that cannot be read; a ledger that cannot be written.
+pub async fn preview(
+    installation: &Installation,
+    grant: &str,
+    rows: usize,
+    before: bool,
+) -> Result<Preview, RunError> {
+    if before && !installation.site.file.preview.before {
+        return Err(RunError::Denied {
+            what: "this site does not show originals".to_owned(),
+            remedy: "whoever answers for the site may set before = true in [preview]".to_owned(),
+        });
+    }
+    let compiled = installation.compile(grant, Mode::Batch)?;
+    let refusals: Vec<_> = compiled
+        .refusals()
+        .iter()
+        .filter(|refusal| {
+            !matches!(refusal.code, RefusalCode::Unsigned | RefusalCode::ApprovalStale)
+        })
+        .cloned()
+        .collect();
+    if !refusals.is_empty() {
+        return Err(RunError::Refused(refusals));
+    }
+    let plan = compiled.plan();
+    let filter = installation.row_filter(plan)?;
+    let source = installation.open_source(plan, &filter).await?;
+    let originals = first_rows(source.as_ref(), &filter, plan, rows.min(ROWS_MAX)).await?;
+    let shown = originals.as_ref().map_or(0, RecordBatch::num_rows);
+    let event = Event::Previewed {
+        grant: grant.to_owned(),
+        rows: u64::try_from(shown).unwrap_or(u64::MAX),
+        before,
+    };
+    installation.ledger()?.append(&event, installation.clock.now())?;
+    treated(installation, plan, originals.as_ref(), before)
+}
+
+fn treated(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    originals: Option<&RecordBatch>,
+    before: bool,
+) -> Result<Preview, RunError> {
+    let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
+    let mut counts = vec![Counts::default(); fields.len()];
+    let Some(originals) = originals else {
+        let none = before.then(Vec::new);
+        return Ok(Preview { fields, treated: Vec::new(), originals: none, counts });
+    };
+    let treater = Treater::new(installation.treatments(plan)?);
+    let columns = treater.preview(originals, &mut counts)?;
+    Ok(Preview {
+        treated: as_text(&columns)?,
+        originals: before.then(|| as_text(originals.columns())).transpose()?,
+        fields,
+        counts,
+    })
+}
+
+/// The first rows in scope, in source order, delivered columns only.
+async fn first_rows(
+    source: &dyn Source,
+    filter: &RowFilter,
+    plan: &ExchangePlan,
+    rows: usize,
+) -> Result<Option<RecordBatch>, RunError> {
+    let delivered: Vec<usize> = (0..plan.fields.len()).collect();
+    let mut found: Vec<RecordBatch> = Vec::new();
+    let mut missing = rows;
+    for split in 0..source.splits().len() {
+        let mut stream = source.open(split).await?;
+        while missing > 0
+            && let Some(batch) = stream.next().await
+        {
+            let batch = batch?.batch;
+            let mask = filter.evaluate(&batch).map_err(|error| RunError::Predicate {
+                what: error.to_string(),
+                file: "the source".to_owned(),
+                row: None,
+            })?;
+            let kept = batch
+                .project(&delivered)
+                .and_then(|batch| filter_record_batch(&batch, &mask))
+                .map_err(|error| RunError::internal("selecting rows", &error))?;
+            let kept = kept.slice(0, kept.num_rows().min(missing));
+            missing -= kept.num_rows();
+            found.push(kept);
+        }
+        if missing == 0 {
+            break;
+        }
+    }
+    let Some(first) = found.first() else {
+        return Ok(None);
+    };
+    concat_batches(&first.schema(), &found)
+        .map(Some)
+        .map_err(|error| RunError::internal("joining rows", &error))
+}
+
+fn as_text(columns: &[ArrayRef]) -> Result<Vec<Vec<Option<String>>>, RunError> {
+    let options = FormatOptions::default();
+    let shown = |error| RunError::internal("showing rows", &error);
+    let formatters = columns
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(shown)?;
+    let rows = columns.first().map_or(0, Array::len);
+    (0..rows)
+        .map(|row| {
+            columns
+                .iter()
+                .zip(&formatters)
+                .map(|(column, formatter)| {
+                    if column.is_null(row) {
+                        return Ok(None);
+                    }
+                    formatter.value(row).try_to_string().map(Some).map_err(shown)
+                })
+                .collect()
+        })
+        .collect()
+}

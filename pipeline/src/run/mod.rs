@@ -1,0 +1,348 @@
+//! A run: one execution of a plan, from the grant's check to the ledger's settlement.
+//!
+//! The order is the promise: refusals come before the destination is touched; files are staged
+//! where no reader looks; the source is confirmed unchanged and the grant compiled again before
+//! anything is released; the ledger knows of a release before the manifest makes it visible.
+
+mod key;
+mod manifest;
+mod reconcile;
+mod report;
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
+use lockgate_connectors::source::Source;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_schema};
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::{Event, Ledger};
+use crate::manifest::attempt_named;
+use crate::plan::row_filter::RowFilter;
+use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+use crate::site::dataset::Mode;
+
+pub use key::RunKey;
+pub use report::{RunReport, RunRows, Status};
+
+/// Name and version that go into files and manifests.
+pub const SOFTWARE: &str = concat!("lockgate ", env!("CARGO_PKG_VERSION"));
+
+/// Attempts older than this that no manifest names are swept.
+const ORPHAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRequest<'a> {
+    /// Id of the grant.
+    pub grant: &'a str,
+    /// A directory to deliver into instead of the site's delivery store.
+    pub output: Option<&'a Path>,
+    /// Whether to deliver again what was delivered already.
+    pub again: bool,
+}
+
+/// Runs a grant now.
+///
+/// # Errors
+/// Anything that keeps the delivery from being complete; nothing is published then. A refusal by
+/// grant or policy is no error but a report.
+pub async fn run(
+    installation: &Installation,
+    request: &RunRequest<'_>,
+    progress: Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<RunReport, RunError> {
+    let started = Instant::now();
+    let result = Box::pin(attempt_run(installation, request, progress, cancel)).await;
+    let mut report = match result {
+        Ok(report) => report,
+        Err(RunError::Refused(refusals)) => {
+            record_refusal(installation, request.grant, &refusals);
+            RunReport::refused(request.grant, refusals)
+        }
+        Err(error) => return Err(error),
+    };
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn attempt_run(
+    installation: &Installation,
+    request: &RunRequest<'_>,
+    progress: Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<RunReport, RunError> {
+    // Without a plan there is no grant whose lock and ledger would matter.
+    installation.compile(request.grant, Mode::Batch)?.into_plan()?;
+    let _lock = lock_grant(installation, request.grant, cancel).await?;
+    let ledger = installation.ledger()?;
+    reconcile::reconcile(installation, &ledger, request).await?;
+    let compiled = installation.compile(request.grant, Mode::Batch)?;
+    for warning in compiled.warnings() {
+        tracing::warn!(grant = request.grant, code = warning.code, "{}", warning.what);
+    }
+    let plan = compiled.into_plan()?;
+    let filter = installation.row_filter(&plan)?;
+    let source = installation.open_source(&plan, &filter).await?;
+    let destination = installation.destination(request.output)?;
+    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    if published {
+        return RunReport::unchanged(&plan, &key, &destination);
+    }
+    Box::pin(destination.probe_conditional_create()).await?;
+
+    let exchange = exchange(installation, &plan, filter, Arc::clone(&source), progress, cancel)?;
+    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
+    let release = Release { installation, plan: &plan, key: &key, destination: &destination };
+    let report = match Box::pin(release.stage(exchange, &attempt)).await {
+        Ok(outcome) => {
+            Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
+        }
+        Err(error) => Err(error),
+    };
+    let published = report.as_ref().is_ok_and(|report| report.status != Status::Unchanged);
+    if !published {
+        discard(attempt).await;
+    }
+    sweep(installation, &destination, &plan.grant).await;
+    report
+}
+
+/// Finds the run's key, and whether its delivery was published before.
+async fn run_key(
+    plan: &ExchangePlan,
+    destination: &Destination,
+    source: &dyn Source,
+    request: &RunRequest<'_>,
+) -> Result<(RunKey, bool), RunError> {
+    let mut published = None;
+    let mut generation = 0;
+    loop {
+        let key = RunKey::new(plan, destination.url(), source.snapshot(), generation)?;
+        if destination.existing_manifest(&plan.grant, key.delivery()).await?.is_none() {
+            return Ok(match published {
+                Some(earlier) if !request.again => (earlier, true),
+                _ => (key, false),
+            });
+        }
+        published = Some(key);
+        generation += 1;
+    }
+}
+
+fn exchange(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    filter: RowFilter,
+    source: Arc<dyn Source>,
+    progress: Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<Exchange, RunError> {
+    let treatments = installation.treatments(plan)?;
+    let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
+        what,
+        at: format!("grant {}", plan.grant),
+        remedy: "write compression = \"zstd(1)\"".to_owned(),
+    })?;
+    let encoder = Encoder::new(delivered_schema(&treatments), compression, SOFTWARE)?;
+    let bytes = source.splits().iter().map(|split| split.bytes).sum();
+    let pruned = source.rows_pruned().unwrap_or(0);
+    progress.expect(source.rows_total().map_or(0, |total| total.saturating_sub(pruned)), bytes);
+    Ok(Exchange {
+        source,
+        filter,
+        treater: Treater::new(treatments),
+        encoder,
+        progress,
+        cancel: cancel.clone(),
+    })
+}
+
+/// A delivery on its way out.
+struct Release<'a> {
+    installation: &'a Installation,
+    plan: &'a ExchangePlan,
+    key: &'a RunKey,
+    destination: &'a Destination,
+}
+
+impl Release<'_> {
+    /// Treats and stages, and confirms that source and grant are still what they were.
+    async fn stage(
+        &self,
+        exchange: Exchange,
+        attempt: &Arc<Attempt>,
+    ) -> Result<Outcome, RunError> {
+        let source = Arc::clone(&exchange.source);
+        let cancel = exchange.cancel.clone();
+        let threads = self.installation.threads();
+        let runtime = tokio::runtime::Handle::current();
+        let staging = Arc::clone(attempt);
+        let outcome =
+            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, threads))
+                .await
+                .map_err(|error| RunError::internal("running the exchange", &error))??;
+        source.confirm_unchanged().await?;
+        self.confirm_grant(&outcome)?;
+        if cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+        Ok(outcome)
+    }
+
+    /// Compiles the grant again from the files as they are now, and settles its quota.
+    fn confirm_grant(&self, outcome: &Outcome) -> Result<(), RunError> {
+        let now = Installation::open(&self.installation.site.root, self.installation.clock)?;
+        let plan = now.compile(&self.plan.grant, Mode::Batch)?.into_plan()?;
+        if plan.sha256() != self.plan.sha256() {
+            return Err(RunError::Invalid {
+                what: "the grant, or what it resolves to, changed during the run".to_owned(),
+                at: format!("grant {}", self.plan.grant),
+                remedy: "run again".to_owned(),
+            });
+        }
+        let used = now.quota_use(&self.plan.grant)?;
+        let allowed = now.site.grants.get(&self.plan.grant).and_then(|grant| grant.quota.rows);
+        match allowed {
+            Some(allowed) if used.rows.saturating_add(outcome.rows.delivered) > allowed => {
+                Err(RunError::Refused(vec![Refusal {
+                    code: RefusalCode::Quota,
+                    field: None,
+                    reason: format!(
+                        "this delivery of {} rows would exceed the grant's quota of {allowed}; {} \
+                         are used",
+                        outcome.rows.delivered, used.rows
+                    ),
+                    basis: None,
+                }]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the intent, makes the manifest visible, records what came of it.
+    async fn publish(
+        &self,
+        outcome: &Outcome,
+        source: &dyn Source,
+        attempt: &Attempt,
+        ledger: &Ledger,
+    ) -> Result<RunReport, RunError> {
+        let clock = self.installation.clock;
+        let previous = ledger.entries()?.last_manifest(&self.plan.grant).map(str::to_owned);
+        let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
+        let manifest = Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
+        // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
+        // files stay, and the next start reads the manifest back and settles.
+        let publication = attempt.publish(manifest.clone()).await?;
+        let (settlement, report) = match publication {
+            Publication::Published => (
+                Event::Released {
+                    run: self.key.as_str().to_owned(),
+                    delivery: self.key.delivery().to_owned(),
+                    attempt: attempt.id().to_owned(),
+                    grant: self.plan.grant.clone(),
+                    rows: outcome.rows.delivered,
+                    manifest_sha256: crate::digest::sha256_hex(&manifest),
+                },
+                RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
+            ),
+            Publication::AlreadyPublished(_) => (
+                Event::Abandoned {
+                    run: self.key.as_str().to_owned(),
+                    delivery: self.key.delivery().to_owned(),
+                    attempt: attempt.id().to_owned(),
+                    grant: self.plan.grant.clone(),
+                    reason: "another attempt was published first".to_owned(),
+                },
+                RunReport::unchanged(self.plan, self.key, self.destination)?,
+            ),
+        };
+        ledger.append(&settlement, clock.now())?;
+        Ok(report)
+    }
+}
+
+/// Removes an attempt that came to nothing, unless its manifest stands or may stand; what cannot be
+/// removed now is swept later.
+async fn discard(attempt: Arc<Attempt>) {
+    let Some(attempt) = Arc::into_inner(attempt) else {
+        return; // a thread that still holds it is about to end with the run
+    };
+    let id = attempt.id().to_owned();
+    if let Err(error) = attempt.discard().await {
+        tracing::warn!(attempt = id, "Discarding an attempt failed: {error}.");
+    }
+}
+
+/// Removes what earlier attempts of the grant left behind. The grant's lock is held, so none runs
+/// at this site; one at another site that delivers here is young.
+async fn sweep(installation: &Installation, destination: &Destination, grant: &str) {
+    let rules = Sweep {
+        older_than: ORPHAN_AGE,
+        now: installation.clock.now(),
+        running: &BTreeSet::new(),
+        named: &attempt_named,
+    };
+    match destination.sweep(grant, &rules).await {
+        Ok(swept) => {
+            for attempt in swept {
+                tracing::info!(attempt = attempt.attempt, "Swept an attempt that was left behind.");
+            }
+        }
+        Err(error) => tracing::warn!(grant, "Sweeping failed: {error}."),
+    }
+}
+
+/// Notes a refusal in the ledger. A site whose ledger cannot be written refuses all the same.
+fn record_refusal(installation: &Installation, grant: &str, refusals: &[Refusal]) {
+    let codes = refusals.iter().map(|refusal| refusal.code.to_string()).collect();
+    let event = Event::Refused { grant: grant.to_owned(), codes };
+    let recorded =
+        installation.ledger().and_then(|ledger| Ok(ledger.append(&event, installation.clock.now())?));
+    if let Err(error) = recorded {
+        tracing::warn!(grant, "The refusal could not be recorded: {error}.");
+    }
+}
+
+/// How often a run that waits for another of the same grant looks again.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// Runs of one grant at one site follow one another, so that quotas are counted and a delivery is
+/// settled before the next begins. Held until dropped; the system lets go when the process ends.
+async fn lock_grant(
+    installation: &Installation,
+    grant: &str,
+    cancel: &CancellationToken,
+) -> Result<File, RunError> {
+    let directory = installation.state().join("runs");
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| RunError::internal("making state/runs", &error))?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.join(format!("{grant}.lock")))
+        .map_err(|error| RunError::internal("opening the grant's lock", &error))?;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(RunError::internal("locking the grant", &error));
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Err(RunError::Interrupted),
+            () = tokio::time::sleep(LOCK_POLL) => {}
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! How kernels follow the options: sentinels resolved against a field's type, cases counted,
+//! actions taken, rejected rows flagged. Every treatment goes through here, so that none can count
+//! or decide differently.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array,
+    Scalar as ArrowScalar, StringArray,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::cmp;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::DataType;
+
+use crate::error::{Case, Misfit, TreatmentError};
+use crate::options::{Action, Options, Scalar};
+use crate::spec::Column;
+use crate::treatment::{Counts, Treated};
+
+/// The options of a treatment, resolved for one field.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    options: Options,
+    sentinels: Sentinels,
+}
+
+#[derive(Debug, Clone)]
+enum Sentinels {
+    Text(Vec<String>),
+    /// Arrays of one element, of the field's type.
+    Values(Vec<ArrayRef>),
+}
+
+impl Rules {
+    /// Resolves options for a field: every sentinel must be a value of the field's type.
+    ///
+    /// # Errors
+    /// A sentinel that isn't a value of that type.
+    pub fn resolve(options: &Options, column: Column<'_>) -> Result<Self, Misfit> {
+        let misfit = |what| Misfit::of_parameter("sentinels", what);
+        let sentinels = if *column.data_type == DataType::Utf8 {
+            Sentinels::Text(
+                options
+                    .sentinels
+                    .iter()
+                    .map(|s| s.as_text().into_owned())
+                    .collect(),
+            )
+        } else {
+            let values = options
+                .sentinels
+                .iter()
+                .map(|s| scalar_array(s, column.data_type));
+            Sentinels::Values(values.collect::<Result<_, _>>().map_err(misfit)?)
+        };
+        Ok(Self {
+            options: options.clone(),
+            sentinels,
+        })
+    }
+
+    /// Whether no sentinel is listed.
+    pub fn no_sentinels(&self) -> bool {
+        match &self.sentinels {
+            Sentinels::Text(texts) => texts.is_empty(),
+            Sentinels::Values(values) => values.is_empty(),
+        }
+    }
+
+    /// Whether a value of a text field is a sentinel. Always false for other fields.
+    pub fn is_sentinel(&self, value: &str) -> bool {
+        match &self.sentinels {
+            Sentinels::Text(texts) => texts.iter().any(|text| text == value),
+            Sentinels::Values(_) => false,
+        }
+    }
+
+    /// The rows of a column other than text that hold a sentinel; absent where none is listed.
+    /// NaN equals NaN here.
+    ///
+    /// # Errors
+    /// The array isn't of the field's type.
+    pub fn sentinel_rows(
+        &self,
+        array: &dyn Array,
+    ) -> Result<Option<BooleanBuffer>, TreatmentError> {
+        let Sentinels::Values(values) = &self.sentinels else {
+            return Ok(None);
+        };
+        let mut found: Option<BooleanBuffer> = None;
+        for value in values {
+            let equal = cmp::eq(&array, &ArrowScalar::new(Arc::clone(value)))
+                .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+            let rows = match equal.nulls() {
+                Some(nulls) => equal.values() & nulls.inner(),
+                None => equal.values().clone(),
+            };
+            found = Some(match found {
+                Some(earlier) => &earlier | &rows,
+                None => rows,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Begins a column of `rows` rows.
+    pub fn cases(&self, rows: usize) -> Cases<'_> {
+        let counts = Counts {
+            rows: count(rows),
+            ..Counts::default()
+        };
+        Cases {
+            options: &self.options,
+            rows,
+            counts,
+            rejected: Vec::new(),
+        }
+    }
+
+    /// The same rules for the text forms of the values, for treatments that turn other types into
+    /// text.
+    ///
+    /// # Errors
+    /// A sentinel that has no text form.
+    pub(crate) fn as_text(&self) -> Result<Self, Misfit> {
+        let texts = match &self.sentinels {
+            Sentinels::Text(texts) => texts.clone(),
+            Sentinels::Values(values) => values
+                .iter()
+                .map(|value| {
+                    let text = to_text(value).ok()?;
+                    Some(text.value(0).to_owned())
+                })
+                .collect::<Option<_>>()
+                .ok_or_else(|| Misfit::of_parameter("sentinels", "no text form"))?,
+        };
+        Ok(Self {
+            options: self.options.clone(),
+            sentinels: Sentinels::Text(texts),
+        })
+    }
+}
+
+/// What to write for a value that fell into a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value as given.
+    Keep,
+    /// A null.
+    Null,
+    /// Fills over the whole value; a null where the result isn't text.
+    MaskAll,
+}
+
+/// The cases met in one column: counts, and the rows to drop.
+#[derive(Debug)]
+pub struct Cases<'a> {
+    options: &'a Options,
+    rows: usize,
+    counts: Counts,
+    rejected: Vec<usize>,
+}
+
+impl Cases<'_> {
+    /// Counts a case and says what to write. A rejected row is flagged and written as null.
+    ///
+    /// # Errors
+    /// [`TreatmentError::Refused`] where the options say `fail`.
+    pub fn decide(&mut self, row: usize, case: Case) -> Result<Outcome, TreatmentError> {
+        let counter = match case {
+            Case::Null => &mut self.counts.nulls,
+            Case::Empty => &mut self.counts.empty,
+            Case::Short => &mut self.counts.short,
+            Case::Invalid => &mut self.counts.invalid,
+        };
+        *counter += 1;
+        match self.options.action(case) {
+            Action::Keep if case == Case::Null => Ok(Outcome::Null),
+            Action::Keep if case == Case::Empty => Ok(Outcome::Keep),
+            Action::Keep | Action::MaskAll => Ok(Outcome::MaskAll),
+            Action::Null => Ok(Outcome::Null),
+            Action::Fail => Err(TreatmentError::Refused { row, case }),
+            Action::Reject => {
+                self.rejected.push(row);
+                Ok(Outcome::Null)
+            }
+        }
+    }
+
+    /// Counts a sentinel that was kept.
+    pub fn sentinel(&mut self) {
+        self.counts.sentinels += 1;
+    }
+
+    /// Closes the column with its result.
+    pub fn finish(self, array: ArrayRef) -> Treated {
+        let rejected = (!self.rejected.is_empty()).then(|| {
+            let mut rows = BooleanBufferBuilder::new(self.rows);
+            rows.append_n(self.rows, false);
+            for row in self.rejected {
+                rows.set_bit(row, true);
+            }
+            rows.finish()
+        });
+        Treated {
+            array,
+            counts: self.counts,
+            rejected,
+        }
+    }
+}
+
+/// A number of rows as it is counted.
+pub(crate) fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+/// The text form of values other than text: decimal digits, fractions at the field's scale, ISO
+/// dates. Null slots stay null.
+///
+/// # Errors
+/// A type without a text form.
+pub(crate) fn to_text(array: &dyn Array) -> Result<StringArray, TreatmentError> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let text = cast_with_options(array, &DataType::Utf8, &options)
+        .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+    text.as_any()
+        .downcast_ref::<StringArray>()
+        .cloned()
+        .ok_or_else(|| TreatmentError::UnexpectedType {
+            expected: DataType::Utf8,
+            actual: text.data_type().clone(),
+        })
+}
+
+/// A configured value as an array of one element of `data_type`.
+///
+/// # Errors
+/// What is wrong, where the value isn't one of that type.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Arrow parses text for every other type"
+)]
+pub(crate) fn scalar_array(scalar: &Scalar, data_type: &DataType) -> Result<ArrayRef, String> {
+    let text = scalar.as_text();
+    let refused = || format!("`{text}` is not a value of type {data_type}");
+    match data_type {
+        DataType::Utf8 => Ok(Arc::new(StringArray::from(vec![text.as_ref()]))),
+        DataType::Binary => Ok(Arc::new(BinaryArray::from(vec![text.as_bytes()]))),
+        DataType::Boolean => text
+            .parse::<bool>()
+            .map(|value| -> ArrayRef { Arc::new(BooleanArray::from(vec![value])) })
+            .map_err(|_| refused()),
+        DataType::Decimal128(precision, scale) => decimal(&text, *precision, *scale)
+            .and_then(|value| {
+                let array = Decimal128Array::from(vec![value]);
+                array.with_precision_and_scale(*precision, *scale).ok()
+            })
+            .map(|array| -> ArrayRef { Arc::new(array) })
+            .ok_or_else(refused),
+        other => {
+            let written = StringArray::from(vec![text.as_ref()]);
+            let options = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            cast_with_options(&written, other, &options).map_err(|_| refused())
+        }
+    }
+}
+
+/// Decimal text at a scale, without rounding: `None` where digits would be lost.
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let scale = usize::try_from(scale).ok()?;
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let is_number = !whole.is_empty()
+        && whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|byte| byte.is_ascii_digit());
+    if !is_number || fraction.len() > scale {
+        return None;
+    }
+    let value: i128 = format!("{whole}{fraction:0<scale$}").parse().ok()?;
+    let within = value < 10_i128.checked_pow(u32::from(precision))?;
+    within.then_some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, Int32Array};
+
+    use super::*;
+
+    fn column(data_type: &DataType) -> Column<'_> {
+        Column {
+            name: "x",
+            data_type,
+            category: "x",
+        }
+    }
+
+    fn options(sentinels: Vec<Scalar>) -> Options {
+        Options {
+            sentinels,
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn sentinels_are_found_by_value() {
+        let rules = Rules::resolve(
+            &options(vec![Scalar::Integer(-1), Scalar::Text("999".into())]),
+            column(&DataType::Int32),
+        )
+        .unwrap();
+        let array = Int32Array::from(vec![Some(-1), None, Some(7), Some(999)]);
+        let rows = rules.sentinel_rows(&array).unwrap().unwrap();
+        assert_eq!(rows.iter().collect::<Vec<_>>(), [true, false, false, true]);
+    }
+
+    #[test]
+    fn nan_can_be_a_sentinel() {
+        let rules = Rules::resolve(
+            &options(vec![Scalar::Text("NaN".into())]),
+            column(&DataType::Float64),
+        )
+        .unwrap();
+        let array = Float64Array::from(vec![1.0, f64::NAN]);
+        let rows = rules.sentinel_rows(&array).unwrap().unwrap();
+        assert_eq!(rows.iter().collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_sentinel_must_be_a_value_of_the_type() {
+        for (text, data_type) in [
+            ("x", DataType::Int8),
+            ("300", DataType::Int8),
+            ("1.005", DataType::Decimal128(12, 2)),
+            ("99999999999", DataType::Decimal128(12, 2)),
+            ("2026-02-30", DataType::Date32),
+            ("yes", DataType::Boolean),
+        ] {
+            let refused = Rules::resolve(
+                &options(vec![Scalar::Text(text.into())]),
+                column(&data_type),
+            );
+            assert_eq!(refused.unwrap_err().parameter, Some("sentinels"), "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_read_without_loss() {
+        assert_eq!(decimal("-12.50", 12, 2), Some(-1250));
+        assert_eq!(decimal("7", 12, 2), Some(700));
+        assert_eq!(decimal("", 12, 2), None);
+        assert_eq!(decimal("1.2.3", 12, 2), None);
+    }
+
+    #[test]
+    fn keep_never_lets_a_short_or_invalid_value_pass() {
+        let loose = Options {
+            on_short: Action::Keep,
+            on_invalid: Action::Keep,
+            ..Options::default()
+        };
+        let rules = Rules::resolve(&loose, column(&DataType::Utf8)).unwrap();
+        let mut cases = rules.cases(2);
+        assert_eq!(cases.decide(0, Case::Short), Ok(Outcome::MaskAll));
+        assert_eq!(cases.decide(1, Case::Invalid), Ok(Outcome::MaskAll));
+    }
+}

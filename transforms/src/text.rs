@@ -1,0 +1,362 @@
+//! The driver of treatments of text: reads every physical form of text, asks the kernel for each
+//! value, follows the options, and writes plain `Utf8` into fresh buffers.
+//!
+//! A dictionary is treated once per distinct value, then laid out by its keys.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray, NullBufferBuilder, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
+
+use crate::cases::{Cases, Outcome, Rules};
+use crate::clusters;
+use crate::error::{Case, Misfit, TreatmentError};
+use crate::options::Options;
+use crate::spec::Column;
+use crate::treatment::{Treated, Treatment};
+
+/// What a kernel made of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Text, appended to the output.
+    Text,
+    /// A null.
+    Null,
+}
+
+/// What a treatment does to one value of text.
+pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
+    /// Appends the treated value to `out`, or says why it can't, having appended nothing.
+    /// The value isn't null, empty or a sentinel. `scratch` is reused from value to value.
+    fn treat(
+        &self,
+        value: &str,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<Written, Case>;
+
+    /// Appends what covers a whole value of that many characters (`mask-all`).
+    fn cover(&self, characters: usize, out: &mut Vec<u8>);
+
+    /// Whether `mask-all` is a null here.
+    fn covers_with_null(&self) -> bool {
+        false
+    }
+
+    /// Whether `keep` keeps an empty value.
+    fn keeps_empty(&self) -> bool {
+        true
+    }
+
+    /// The bytes to reserve for `rows` values of together `bytes` bytes.
+    fn output_bytes(&self, _rows: usize, bytes: usize) -> usize {
+        bytes
+    }
+}
+
+/// Refuses a field that isn't text.
+///
+/// # Errors
+/// The field is of another type.
+pub(crate) fn only(kind: &str, column: Column<'_>) -> Result<(), Misfit> {
+    if *column.data_type == DataType::Utf8 {
+        return Ok(());
+    }
+    Err(Misfit::of_type(kind, column.data_type, "utf8"))
+}
+
+/// A kernel and the options it is used with.
+#[derive(Debug)]
+pub(crate) struct TextTreatment<K> {
+    kernel: K,
+    rules: Rules,
+}
+
+impl<K: TextKernel> TextTreatment<K> {
+    pub(crate) fn new(kernel: K, options: &Options, column: Column<'_>) -> Result<Self, Misfit> {
+        Ok(Self::with_rules(kernel, Rules::resolve(options, column)?))
+    }
+
+    /// With rules that are resolved for text already.
+    pub(crate) fn with_rules(kernel: K, rules: Rules) -> Self {
+        Self { kernel, rules }
+    }
+
+    /// Treats `rows` values, of together about `bytes` bytes.
+    fn treat_rows<'a>(
+        &self,
+        rows: usize,
+        bytes: usize,
+        value_of: impl Fn(usize) -> Option<&'a str>,
+    ) -> Result<Treated, TreatmentError> {
+        let mut cases = self.rules.cases(rows);
+        let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
+        let mut scratch = Vec::new();
+        for row in 0..rows {
+            let value = value_of(row);
+            match self.classify(value, &mut out.bytes, &mut scratch) {
+                Class::Text => out.close()?,
+                Class::Null => out.null()?,
+                class @ (Class::Sentinel | Class::Case(_)) => {
+                    let value = value.unwrap_or_default();
+                    self.settle(row, value, class, &mut cases, &mut out)?;
+                }
+            }
+        }
+        Ok(cases.finish(out.finish()?))
+    }
+
+    /// Treats each distinct value once, then lays the results out by the keys.
+    fn treat_dictionary(
+        &self,
+        dictionary: &dyn AnyDictionaryArray,
+    ) -> Result<Treated, TreatmentError> {
+        let rows = dictionary.len();
+        let values = dictionary.values();
+        if values.is_empty() || dictionary.null_count() == rows {
+            return self.treat_rows(rows, 0, |_| None);
+        }
+        let keys = dictionary.normalized_keys();
+        let nulls = dictionary.nulls();
+        let value_of = text_getter(values).ok_or_else(|| unexpected(dictionary.data_type()))?;
+        let key_of = |row: usize| {
+            let key = *keys.get(row)?;
+            nulls.is_none_or(|nulls| nulls.is_valid(row)).then_some(key)
+        };
+        if values.len() > rows {
+            return self.treat_rows(rows, 0, |row| key_of(row).and_then(&value_of));
+        }
+        let (slots, bytes) = self.treat_distinct(values.len(), &value_of);
+        let mut cases = self.rules.cases(rows);
+        let mut out = TextBuilder::new(rows, 0);
+        for row in 0..rows {
+            let key = key_of(row);
+            let slot = key.and_then(|key| slots.get(key)).unwrap_or(&Slot::NULL);
+            match slot.class {
+                Class::Text => {
+                    out.bytes
+                        .extend_from_slice(bytes.get(slot.text.clone()).unwrap_or_default());
+                    out.close()?;
+                }
+                Class::Null => out.null()?,
+                class @ (Class::Sentinel | Class::Case(_)) => {
+                    let value = key.and_then(&value_of).unwrap_or_default();
+                    self.settle(row, value, class, &mut cases, &mut out)?;
+                }
+            }
+        }
+        Ok(cases.finish(out.finish()?))
+    }
+
+    fn treat_distinct<'a>(
+        &self,
+        distinct: usize,
+        value_of: impl Fn(usize) -> Option<&'a str>,
+    ) -> (Vec<Slot>, Vec<u8>) {
+        let mut bytes = Vec::new();
+        let mut scratch = Vec::new();
+        let slots = (0..distinct).map(|index| {
+            let start = bytes.len();
+            let class = self.classify(value_of(index), &mut bytes, &mut scratch);
+            Slot {
+                class,
+                text: start..bytes.len(),
+            }
+        });
+        (slots.collect(), bytes)
+    }
+
+    /// Treats one value, or says which decision it needs.
+    fn classify(&self, value: Option<&str>, out: &mut Vec<u8>, scratch: &mut Vec<usize>) -> Class {
+        let Some(value) = value else {
+            return Class::Case(Case::Null);
+        };
+        if self.rules.is_sentinel(value) {
+            return Class::Sentinel;
+        }
+        if is_blank(value) {
+            return Class::Case(Case::Empty);
+        }
+        match self.kernel.treat(value, out, scratch) {
+            Ok(Written::Text) => Class::Text,
+            Ok(Written::Null) => Class::Null,
+            Err(case) => Class::Case(case),
+        }
+    }
+
+    /// Writes a value that needs a decision.
+    fn settle(
+        &self,
+        row: usize,
+        value: &str,
+        class: Class,
+        cases: &mut Cases<'_>,
+        out: &mut TextBuilder,
+    ) -> Result<(), TreatmentError> {
+        let Class::Case(case) = class else {
+            cases.sentinel();
+            out.bytes.extend_from_slice(value.as_bytes());
+            return out.close();
+        };
+        match cases.decide(row, case)? {
+            Outcome::Keep if self.kernel.keeps_empty() => {
+                out.bytes.extend_from_slice(value.as_bytes());
+                out.close()
+            }
+            Outcome::MaskAll if !self.kernel.covers_with_null() => {
+                self.kernel.cover(clusters::count(value), &mut out.bytes);
+                out.close()
+            }
+            Outcome::Keep | Outcome::MaskAll | Outcome::Null => out.null(),
+        }
+    }
+}
+
+impl<K: TextKernel> Treatment for TextTreatment<K> {
+    fn output_type(&self) -> &DataType {
+        &DataType::Utf8
+    }
+
+    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+        if let Some(dictionary) = column.as_any_dictionary_opt() {
+            return self.treat_dictionary(dictionary);
+        }
+        let rows = column.len();
+        if let Some(array) = column.as_string_opt::<i32>() {
+            let bytes = text_bytes(array.value_offsets());
+            return self.treat_rows(rows, bytes, |row| {
+                valid(array, row).then(|| array.value(row))
+            });
+        }
+        if let Some(array) = column.as_string_opt::<i64>() {
+            let bytes = text_bytes(array.value_offsets());
+            return self.treat_rows(rows, bytes, |row| {
+                valid(array, row).then(|| array.value(row))
+            });
+        }
+        if let Some(array) = column.as_string_view_opt() {
+            let bytes = array
+                .lengths()
+                .map(|length| usize::try_from(length).unwrap_or(0))
+                .sum();
+            return self.treat_rows(rows, bytes, |row| {
+                valid(array, row).then(|| array.value(row))
+            });
+        }
+        Err(unexpected(column.data_type()))
+    }
+}
+
+fn valid(array: &dyn Array, row: usize) -> bool {
+    array.is_valid(row)
+}
+
+fn unexpected(actual: &DataType) -> TreatmentError {
+    TreatmentError::UnexpectedType {
+        expected: DataType::Utf8,
+        actual: actual.clone(),
+    }
+}
+
+/// The bytes that a slice of text covers.
+fn text_bytes<O: Copy + TryInto<usize>>(offsets: &[O]) -> usize {
+    let at = |offset: Option<&O>| {
+        offset
+            .and_then(|offset| (*offset).try_into().ok())
+            .unwrap_or(0)
+    };
+    at(offsets.last()).saturating_sub(at(offsets.first()))
+}
+
+/// Reads the value of a row; `None` for a null.
+type TextGetter<'a> = Box<dyn Fn(usize) -> Option<&'a str> + 'a>;
+
+/// Reads values of any physical form of text; `None` for other arrays.
+fn text_getter(array: &ArrayRef) -> Option<TextGetter<'_>> {
+    if let Some(array) = array.as_string_opt::<i32>() {
+        return Some(Box::new(|row| {
+            array.is_valid(row).then(|| array.value(row))
+        }));
+    }
+    if let Some(array) = array.as_string_opt::<i64>() {
+        return Some(Box::new(|row| {
+            array.is_valid(row).then(|| array.value(row))
+        }));
+    }
+    let array = array.as_string_view_opt()?;
+    Some(Box::new(|row| {
+        array.is_valid(row).then(|| array.value(row))
+    }))
+}
+
+/// Whether a value is empty or white space only.
+fn is_blank(value: &str) -> bool {
+    value.chars().all(char::is_whitespace)
+}
+
+/// What became of a value, or what has to be decided.
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    Text,
+    Null,
+    Sentinel,
+    Case(Case),
+}
+
+/// What became of one distinct value of a dictionary.
+struct Slot {
+    class: Class,
+    text: Range<usize>,
+}
+
+impl Slot {
+    const NULL: Self = Self {
+        class: Class::Case(Case::Null),
+        text: 0..0,
+    };
+}
+
+/// A text array being written: bytes are appended, then the value is closed.
+struct TextBuilder {
+    bytes: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl TextBuilder {
+    fn new(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows.saturating_add(1));
+        offsets.push(0);
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            offsets,
+            nulls: NullBufferBuilder::new(rows),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), TreatmentError> {
+        let end = i32::try_from(self.bytes.len()).map_err(|_| TreatmentError::TooLarge)?;
+        self.offsets.push(end);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), TreatmentError> {
+        self.nulls.append_non_null();
+        self.end()
+    }
+
+    fn null(&mut self) -> Result<(), TreatmentError> {
+        self.nulls.append_null();
+        self.end()
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        let array = StringArray::try_new(offsets, Buffer::from(self.bytes), self.nulls.finish())
+            .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+        Ok(Arc::new(array))
+    }
+}

@@ -1,0 +1,157 @@
+//! Every treatment, one file each, and the one list of them.
+//!
+//! A new treatment is a file with a struct that implements [`Definition`], and one line below.
+//! Parsing, schemas, the reference page and the contract tests follow from the line.
+
+mod page;
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::DataType;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use crate::error::Misfit;
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::spec::{Column, Definition, Strength, field_names};
+use crate::treatment::Treatment;
+
+pub(crate) use page::schema;
+pub use page::{Entry, Parameter, catalogue, render_markdown};
+
+macro_rules! treatments {
+    ($($module:ident: $Name:ident,)+) => {
+        $(pub mod $module;)+
+
+        /// A treatment of any kind, with its parameters.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum AnyTreatment {
+            $(
+                #[doc = concat!("See [`", stringify!($module), "`].")]
+                $Name($module::$Name),
+            )+
+        }
+
+        /// The kinds, as configuration writes them, in the order of the list.
+        pub const KINDS: &[&str] = &[$($module::$Name::KIND,)+];
+
+        impl AnyTreatment {
+            /// The kind, as configuration writes it.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$Name(_) => $module::$Name::KIND,)+
+                }
+            }
+
+            /// See [`Definition::strength`].
+            pub fn strength(&self) -> Strength {
+                match self {
+                    $(Self::$Name(treatment) => treatment.strength(),)+
+                }
+            }
+
+            /// Whether this is the same kind and every parameter reveals no more than `floor`'s.
+            pub fn at_least(&self, floor: &Self) -> bool {
+                match (self, floor) {
+                    $((Self::$Name(own), Self::$Name(floor)) => own.at_least(floor),)+
+                    _ => false,
+                }
+            }
+
+            /// See [`Definition::output_type`].
+            ///
+            /// # Errors
+            /// The kind doesn't fit the field's type, or a parameter is out of its range.
+            pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.output_type(column),)+
+                }
+            }
+
+            /// See [`Definition::key_use`].
+            pub fn key_use(&self) -> Option<KeyUse> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.key_use(),)+
+                }
+            }
+
+            /// See [`Definition::build`].
+            ///
+            /// # Errors
+            /// As [`Definition::build`].
+            pub fn build(
+                &self,
+                column: Column<'_>,
+                options: &Options,
+                key: Option<&DerivedKey>,
+            ) -> Result<Box<dyn Treatment>, Misfit> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.build(column, options, key),)+
+                }
+            }
+
+            /// The parameters by name, defaults spelled out.
+            pub(crate) fn parameters(&self) -> BTreeMap<String, Value> {
+                let value = match self {
+                    $(Self::$Name(treatment) => serde_json::to_value(treatment),)+
+                };
+                match value {
+                    Ok(Value::Object(map)) => map.into_iter().collect(),
+                    _ => BTreeMap::new(),
+                }
+            }
+
+            /// The default of a parameter of this kind.
+            pub(crate) fn default_of(&self, parameter: &str) -> Option<Value> {
+                match self {
+                    $(Self::$Name(_) => page::default_of::<$module::$Name>(parameter),)+
+                }
+            }
+
+            /// Reads the parameters of a kind.
+            pub(crate) fn parse(kind: &str, parameters: Value) -> Result<Self, serde_json::Error> {
+                match kind {
+                    $($module::$Name::KIND => serde_json::from_value(parameters).map(Self::$Name),)+
+                    _ => Err(serde::de::Error::unknown_variant(kind, KINDS)),
+                }
+            }
+        }
+
+        /// The names of the parameters of a kind; none for a kind that isn't listed.
+        pub(crate) fn parameter_names(kind: &str) -> &'static [&'static str] {
+            match kind {
+                $($module::$Name::KIND => field_names::<$module::$Name>(),)+
+                _ => &[],
+            }
+        }
+
+        /// The entry of every kind, in the order of the list.
+        fn entries() -> Vec<Entry> {
+            vec![$(page::entry::<$module::$Name>(),)+]
+        }
+
+        /// The schema of every kind, in the order of the list.
+        fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+            vec![$(page::schema_of::<$module::$Name>(generator),)+]
+        }
+    };
+}
+
+treatments! {
+    clear: Clear,
+    null: Null,
+    withhold: Withhold,
+    constant: Constant,
+    keep_ends: KeepEnds,
+    mask_range: MaskRange,
+    mask_around: MaskAround,
+    hmac: Hmac256,
+    round: Round,
+    bucket: Bucket,
+    date_trunc: DateTrunc,
+    age_band: AgeBand,
+}
+
+#[cfg(test)]
+mod tests;

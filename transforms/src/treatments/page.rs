@@ -1,0 +1,353 @@
+//! What the list of treatments says about itself: catalogue entries, the JSON Schema for editors,
+//! the reference page. All of it comes from the structs of the treatments, so that it cannot
+//! disagree with what is parsed.
+
+use std::fmt::Write as _;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+use super::{entries, schemas};
+use crate::options::{Action, Options, Scalar, StrictAction};
+use crate::spec::{Definition, Strength, field_names};
+
+/// What there is to say about one kind of treatment.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The kind, as configuration writes it.
+    pub kind: &'static str,
+    /// What it does, in one line without a full stop.
+    pub summary: &'static str,
+    /// The types it fits, in words.
+    pub fits: &'static str,
+    /// A TOML inline table that uses it.
+    pub example: &'static str,
+    /// How much it hides.
+    pub strength: Strength,
+    /// Its parameters, in the order of their definition.
+    pub parameters: Vec<Parameter>,
+}
+
+/// One parameter of a treatment.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// The key, as configuration writes it.
+    pub name: String,
+    /// What it means.
+    pub doc: String,
+    /// What may be written, in words.
+    pub accepts: String,
+    /// The value used where the key is absent, as JSON; absent for parameters without one.
+    pub default: Option<String>,
+    /// Whether the key must be written.
+    pub required: bool,
+}
+
+/// Every treatment there is.
+pub fn catalogue() -> Vec<Entry> {
+    entries()
+}
+
+/// The reference page of every treatment, as Markdown.
+pub fn render_markdown() -> String {
+    let mut page = String::from(
+        "# Treatments\n\n\
+         <!-- Generated from the definitions of the treatments; a test compares it. -->\n\n\
+         A policy rule or a grant writes a treatment as a table with a `kind`, the parameters of \
+         that kind, and any of the options below. An unknown key is an error. Characters are \
+         extended grapheme clusters: what a reader sees as one character.\n\n\
+         | kind | strength | does |\n|---|---|---|\n",
+    );
+    for entry in catalogue() {
+        line(
+            &mut page,
+            format_args!(
+                "| `{}` | {} | {} |",
+                entry.kind, entry.strength.0, entry.summary
+            ),
+        );
+    }
+    for entry in catalogue() {
+        let Entry {
+            kind,
+            summary,
+            fits,
+            example,
+            strength,
+            parameters,
+        } = entry;
+        line(&mut page, format_args!("\n## {kind}\n\nThis {summary}."));
+        line(
+            &mut page,
+            format_args!("\nFits {fits}. Strength {}.", strength.0),
+        );
+        line(
+            &mut page,
+            format_args!("\n```toml\ntreatment = {example}\n```"),
+        );
+        if !parameters.is_empty() {
+            page.push_str("\n| parameter | accepts | default | meaning |\n|---|---|---|---|\n");
+        }
+        for parameter in parameters {
+            parameter_line(&mut page, &parameter);
+        }
+    }
+    page.push_str(
+        "\n## Options of every treatment\n\n\
+         | option | accepts | default | meaning |\n|---|---|---|---|\n",
+    );
+    for parameter in option_parameters() {
+        parameter_line(&mut page, &parameter);
+    }
+    page.push_str(
+        "\n`keep` leaves the value as it is, `null` makes it null, `mask-all` covers the whole \
+         value (null where the type isn't text), `fail` fails the run, `reject` drops the row and \
+         counts it.\n",
+    );
+    page
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let written = writeln!(page, "{text}");
+    debug_assert!(written.is_ok(), "a String takes all text");
+}
+
+fn parameter_line(page: &mut String, parameter: &Parameter) {
+    let Parameter {
+        name,
+        doc,
+        accepts,
+        default,
+        required,
+    } = parameter;
+    let default = match default {
+        Some(default) => format!("`{default}`"),
+        None if *required => "required".to_owned(),
+        None => "absent".to_owned(),
+    };
+    line(
+        page,
+        format_args!("| `{name}` | {accepts} | {default} | {doc} |"),
+    );
+}
+
+/// The entry of one kind.
+pub(super) fn entry<T: Definition>() -> Entry {
+    Entry {
+        kind: T::KIND,
+        summary: T::SUMMARY,
+        fits: T::FITS,
+        example: T::EXAMPLE,
+        strength: T::STRENGTH,
+        parameters: parameters(&object_schema::<T>(), field_names::<T>()),
+    }
+}
+
+/// The default of one parameter of a kind.
+pub(super) fn default_of<T: Definition>(parameter: &str) -> Option<Value> {
+    object_schema::<T>()
+        .get("properties")?
+        .get(parameter)?
+        .get("default")
+        .cloned()
+}
+
+/// The struct's own schema, everything it refers to written in place.
+fn object_schema<T: JsonSchema>() -> Map<String, Value> {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    std::mem::take(schema.ensure_object())
+}
+
+/// The parameters a schema describes, in the given order: the order of a JSON map depends on
+/// features of other crates.
+fn parameters(schema: &Map<String, Value>, order: &[&str]) -> Vec<Parameter> {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let Some(Value::Object(properties)) = schema.get("properties") else {
+        return Vec::new();
+    };
+    order
+        .iter()
+        .filter_map(|name| Some((*name, properties.get(*name)?)))
+        .map(|(name, property)| Parameter {
+            name: name.to_owned(),
+            doc: one_line(property.get("description")),
+            accepts: accepts(property),
+            default: property
+                .get("default")
+                .filter(|default| !default.is_null())
+                .map(Value::to_string),
+            required: required.contains(&name),
+        })
+        .collect()
+}
+
+fn one_line(description: Option<&Value>) -> String {
+    let text = description.and_then(Value::as_str).unwrap_or_default();
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
+}
+
+/// What a schema accepts, in words: `"hex"`, `integer`, `"same" or integer`.
+fn accepts(schema: &Value) -> String {
+    if let Some(constant) = schema.get("const") {
+        return format!("`{constant}`");
+    }
+    let join = |parts: Vec<String>| {
+        let mut unique: Vec<String> = Vec::new();
+        for part in parts {
+            if part != "null" && !unique.contains(&part) {
+                unique.push(part);
+            }
+        }
+        match unique.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => unique.join(""),
+        }
+    };
+    if let Some(Value::Array(values)) = schema.get("enum") {
+        let named = values.iter().filter(|value| !value.is_null());
+        return join(named.map(|value| format!("`{value}`")).collect());
+    }
+    for key in ["oneOf", "anyOf"] {
+        if let Some(Value::Array(choices)) = schema.get(key) {
+            return join(choices.iter().map(accepts).collect());
+        }
+    }
+    match schema.get("type") {
+        Some(Value::String(name)) if name == "array" => match schema.get("items") {
+            Some(items) => format!("list of {}", accepts(items)),
+            None => "list".to_owned(),
+        },
+        Some(Value::String(name)) => match schema.get("format").and_then(Value::as_str) {
+            Some("date") => "date".to_owned(),
+            _ => type_name(name).to_owned(),
+        },
+        Some(Value::Array(names)) => join(
+            names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|name| type_name(name).to_owned())
+                .collect(),
+        ),
+        _ => "value".to_owned(),
+    }
+}
+
+fn type_name(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+/// The options, described as parameters.
+fn option_parameters() -> Vec<Parameter> {
+    let defaults = Options::default();
+    let loose = object_schema::<Action>();
+    let strict = object_schema::<StrictAction>();
+    let action = |name: &str, doc: &str, schema: &Map<String, Value>, default: Action| Parameter {
+        name: name.to_owned(),
+        doc: doc.to_owned(),
+        accepts: accepts(&Value::Object(schema.clone())),
+        default: Some(format!("\"{}\"", default.as_str())),
+        required: false,
+    };
+    vec![
+        action(
+            "on_null",
+            "What happens to a null.",
+            &loose,
+            defaults.on_null,
+        ),
+        action(
+            "on_empty",
+            "What happens to a value that is empty or white space only (Unicode White_Space).",
+            &loose,
+            defaults.on_empty,
+        ),
+        action(
+            "on_short",
+            "What happens to a value too short for the pattern.",
+            &strict,
+            defaults.on_short,
+        ),
+        action(
+            "on_invalid",
+            "What happens to a value that doesn't parse, isn't finite, or whose result doesn't fit.",
+            &strict,
+            defaults.on_invalid,
+        ),
+        Parameter {
+            name: "sentinels".to_owned(),
+            doc: "Values kept as given; a floor must list them too.".to_owned(),
+            accepts: "list of values of the field's type".to_owned(),
+            default: Some("[]".to_owned()),
+            required: false,
+        },
+    ]
+}
+
+/// The schema of the options' keys.
+fn option_properties(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let mut properties = Map::new();
+    for parameter in option_parameters() {
+        let mut schema = match parameter.name.as_str() {
+            "on_null" | "on_empty" => generator.subschema_for::<Action>(),
+            "sentinels" => generator.subschema_for::<Vec<Scalar>>(),
+            _ => generator.subschema_for::<StrictAction>(),
+        };
+        let default = parameter
+            .default
+            .and_then(|text| serde_json::from_str(&text).ok());
+        schema.insert("description".to_owned(), parameter.doc.into());
+        schema.insert("default".to_owned(), default.unwrap_or(Value::Null));
+        properties.insert(parameter.name, schema.to_value());
+    }
+    properties
+}
+
+/// The schema of one kind: its constant `kind`, its parameters, the options, nothing else.
+pub(super) fn schema_of<T: Definition>(generator: &mut SchemaGenerator) -> Schema {
+    let own = T::json_schema(generator);
+    let mut properties = Map::new();
+    properties.insert(
+        "kind".to_owned(),
+        json_schema!({ "const": T::KIND }).to_value(),
+    );
+    if let Some(Value::Object(parameters)) = own.get("properties") {
+        properties.extend(parameters.clone());
+    }
+    properties.extend(option_properties(generator));
+    let mut required = vec![Value::from("kind")];
+    if let Some(Value::Array(names)) = own.get("required") {
+        required.extend(names.iter().cloned());
+    }
+    json_schema!({
+        "title": T::KIND,
+        "description": T::SUMMARY,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false
+    })
+}
+
+/// The schema of a treatment as written: one of the kinds.
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "A treatment: its kind, the parameters of that kind, and options.",
+        "oneOf": schemas(generator)
+    })
+}
