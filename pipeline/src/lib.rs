@@ -4,6 +4,7 @@
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
 pub mod approval;
+pub mod approval_record;
 pub mod canonical_json;
 pub mod cli;
 pub mod clock;
