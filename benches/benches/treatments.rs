@@ -3,6 +3,11 @@
 //! Inputs are named for what they hold and described as rows x bytes per value; one value in 32 is
 //! null. Run with `cargo bench -p lockgate-benchmarks --bench treatments`.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench whose input is wrong has nothing to measure"
+)]
+
 use std::sync::Arc;
 
 use arrow::array::{

@@ -53,7 +53,7 @@ impl ErrorClass {
 /// A failure of a store, a source or a publication.
 ///
 /// `place` is a URL without credentials, with the path of the file where there is one.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectorError {
     /// The configuration asks for something impossible.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -29,6 +29,11 @@ use crate::store::{Store, leads_out};
 
 /// Files looked at, opened or confirmed at once.
 pub(crate) const CONCURRENT_FILES: usize = 8;
+/// The most bytes asked of an object store at once: a request has a time limit, and a long one over
+/// a slow line would meet it.
+const PIECE_BYTES: usize = 8 * 1024 * 1024;
+/// Pieces of one range fetched at once.
+const CONCURRENT_PIECES: usize = 4;
 
 /// One file as it was when the snapshot was taken.
 ///
@@ -261,7 +266,7 @@ async fn object_files(
     let place = || store.place(location.as_ref());
     let objects = store.object_store();
     let mut listing = objects.list(Some(location));
-    let mut files = Vec::new();
+    let mut listed = Vec::new();
     while let Some(meta) = listing.next().await {
         let meta = meta.map_err(|error| ConnectorError::from_store(&error, place()))?;
         let Some(parts) = meta.location.prefix_match(location) else {
@@ -279,9 +284,20 @@ async fn object_files(
             continue;
         };
         store.resolve(&relative)?;
-        files.push(source_file(relative, meta));
+        listed.push((relative, meta));
     }
-    Ok(files)
+    // A listing without tags has times of another precision than the file's own answer.
+    let looks = listed.into_iter().map(|(path, meta)| async move {
+        match meta.e_tag {
+            Some(_) => Ok(source_file(path, meta)),
+            None => object_file(store, &meta.location, &path).await,
+        }
+    });
+    let looks: Vec<_> = looks.collect();
+    stream::iter(looks)
+        .buffered(CONCURRENT_FILES)
+        .try_collect()
+        .await
 }
 
 fn relative(location: &Path, prefix: &Path) -> Option<String> {
@@ -309,6 +325,7 @@ fn modified_ns(time: &chrono::DateTime<chrono::Utc>) -> i128 {
 pub struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     files: BTreeMap<Path, SourceFile>,
+    local: bool,
 }
 
 impl PinnedStore {
@@ -321,10 +338,31 @@ impl PinnedStore {
         for file in &snapshot.files {
             files.insert(store.resolve(&file.path)?, file.clone());
         }
+        let local = store.local_root().is_some();
         Ok(Self {
             inner: store.object_store(),
             files,
+            local,
         })
+    }
+
+    /// Reads a range; a long one of an object store in pieces.
+    async fn read(&self, location: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        if self.local || length <= PIECE_BYTES {
+            return self.get_range(location, range).await;
+        }
+        let piece = |start: u64| {
+            let length = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
+            self.get_range(location, start..start.saturating_add(length).min(range.end))
+        };
+        let pieces: Vec<_> = range.clone().step_by(PIECE_BYTES).map(piece).collect();
+        let mut pieces = stream::iter(pieces).buffered(CONCURRENT_PIECES);
+        let mut whole = BytesMut::with_capacity(length);
+        while let Some(piece) = pieces.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
     }
 }
 
@@ -405,7 +443,7 @@ impl ObjectStore for PinnedStore {
     ) -> object_store::Result<Vec<Bytes>> {
         coalesce_ranges(
             ranges,
-            |range| self.get_range(location, range),
+            |range| self.read(location, range),
             OBJECT_STORE_COALESCE_DEFAULT,
         )
         .await
@@ -455,3 +493,6 @@ impl ObjectStore for PinnedStore {
         Err(refused("write"))
     }
 }
+
+#[cfg(test)]
+mod tests;

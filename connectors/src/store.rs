@@ -194,6 +194,17 @@ impl Store {
         Path::parse(&path).map_err(|_| refuse("has characters that the store cannot hold"))
     }
 
+    /// A store over another one's objects.
+    #[cfg(test)]
+    pub(crate) fn over(objects: Arc<dyn ObjectStore>, url: &str, prefix: Path) -> Self {
+        Self {
+            url: url.to_owned(),
+            objects,
+            prefix,
+            local_root: None,
+        }
+    }
+
     fn open_directory(directory: &FilePath) -> Result<Self, ConnectorError> {
         let root = normal(directory);
         let unusable = || {

@@ -4,6 +4,7 @@
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
 pub mod approval;
+pub mod approval_record;
 pub mod canonical_json;
 pub mod cli;
 pub mod clock;
@@ -15,7 +16,10 @@ pub mod engine;
 pub mod error;
 pub mod id;
 pub mod installation;
+pub mod ledger;
+pub mod manifest;
 pub mod plan;
 pub mod preview;
 pub mod run;
 pub mod site;
+pub mod verify;

@@ -76,7 +76,9 @@ pub enum KeyringError {
         path: PathBuf,
     },
     /// The name can't become a file name.
-    #[error("not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit")]
+    #[error(
+        "not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit"
+    )]
     Name,
     /// All versions a purpose can have are taken.
     #[error("no version of the {purpose} key is left: start a new keyring")]

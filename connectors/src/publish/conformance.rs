@@ -37,7 +37,11 @@ pub struct Subject<'a> {
 
 /// Runs the whole battery.
 pub async fn all(subject: Subject<'_>) {
-    subject.destination.probe_conditional_create().await.unwrap();
+    subject
+        .destination
+        .probe_conditional_create()
+        .await
+        .unwrap();
     what_was_written_is_published(subject).await;
     one_of_many_attempts_wins(subject, 16).await;
     the_same_manifest_twice_is_one_publication(subject).await;
@@ -48,7 +52,10 @@ pub async fn all(subject: Subject<'_>) {
     what_a_manifest_names_stays(subject).await;
     names_that_are_no_ids_are_refused(subject).await;
     let leftovers: Vec<_> = subject.listed("").await;
-    assert!(!leftovers.iter().any(|path| path.contains(".lockgate")), "the probe is removed");
+    assert!(
+        !leftovers.iter().any(|path| path.contains(".lockgate")),
+        "the probe is removed"
+    );
 }
 
 /// Files of every size arrive as written, and the delivery appears with its manifest.
@@ -61,22 +68,53 @@ pub async fn what_was_written_is_published(subject: Subject<'_>) {
     for (index, size) in (0..).zip(sizes) {
         let content: Vec<u8> = (0_u8..=250).cycle().take(size).collect();
         let staged = stage(&attempt, index, content.clone()).await.unwrap();
-        assert_eq!(staged.path, format!("{}/part-{index:05}.parquet", attempt.id()));
+        assert_eq!(
+            staged.path,
+            format!("{}/part-{index:05}.parquet", attempt.id())
+        );
         assert_eq!(usize::try_from(staged.bytes).unwrap(), size);
         assert_eq!(staged.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
-        assert_eq!(subject.read(&format!("{GRANT}/{delivery}/{}", staged.path)).await, content);
+        assert_eq!(
+            subject
+                .read(&format!("{GRANT}/{delivery}/{}", staged.path))
+                .await,
+            content
+        );
     }
-    assert!(destination.existing_manifest(GRANT, &delivery).await.unwrap().is_none());
+    assert!(
+        destination
+            .existing_manifest(GRANT, &delivery)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let manifest = manifest_of(&attempt);
-    assert_eq!(attempt.publish(manifest.clone()).await.unwrap(), Publication::Published);
-    let found = destination.existing_manifest(GRANT, &delivery).await.unwrap();
+    assert_eq!(
+        attempt.publish(manifest.clone()).await.unwrap(),
+        Publication::Published
+    );
+    let found = destination
+        .existing_manifest(GRANT, &delivery)
+        .await
+        .unwrap();
     assert_eq!(found, Some(manifest.clone()));
-    assert_eq!(subject.read(&format!("{GRANT}/{delivery}/manifest.json")).await, manifest);
+    assert_eq!(
+        subject
+            .read(&format!("{GRANT}/{delivery}/manifest.json"))
+            .await,
+        manifest
+    );
     let url = destination.manifest_url(GRANT, &delivery).unwrap();
-    assert_eq!(url, format!("{}/{GRANT}/{delivery}/manifest.json", destination.url()));
+    assert_eq!(
+        url,
+        format!("{}/{GRANT}/{delivery}/manifest.json", destination.url())
+    );
     // Discarding what is published must not take it away.
     attempt.discard().await.unwrap();
-    assert_eq!(subject.listed(&format!("{GRANT}/{delivery}")).await.len(), sizes.len() + 1);
+    assert_eq!(
+        subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
+        sizes.len() + 1
+    );
 }
 
 /// Of attempts that publish at once exactly one wins, and all others are given its manifest.
@@ -92,12 +130,21 @@ pub async fn one_of_many_attempts_wins(subject: Subject<'_>, attempts: usize) {
         });
     }
     let outcomes = racing.join_all().await;
-    let manifest = subject.destination.existing_manifest(GRANT, &delivery).await.unwrap().unwrap();
+    let manifest = subject
+        .destination
+        .existing_manifest(GRANT, &delivery)
+        .await
+        .unwrap()
+        .unwrap();
     let mut winners = 0;
     for (attempt, published) in outcomes {
         match published.unwrap() {
             Publication::Published => {
-                assert_eq!(manifest, manifest_of(&attempt), "the manifest is the winner's");
+                assert_eq!(
+                    manifest,
+                    manifest_of(&attempt),
+                    "the manifest is the winner's"
+                );
                 winners += 1;
             }
             Publication::AlreadyPublished(found) => {
@@ -108,12 +155,19 @@ pub async fn one_of_many_attempts_wins(subject: Subject<'_>, attempts: usize) {
     }
     assert_eq!(winners, 1);
     // The winner's file and the manifest are all that is left.
-    assert_eq!(subject.listed(&format!("{GRANT}/{delivery}")).await.len(), 2);
+    assert_eq!(
+        subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
+        2
+    );
 }
 
 /// A publication repeated after a lost answer finds its own manifest.
 pub async fn the_same_manifest_twice_is_one_publication(subject: Subject<'_>) {
-    let attempt = subject.destination.begin(GRANT, &new_delivery()).await.unwrap();
+    let attempt = subject
+        .destination
+        .begin(GRANT, &new_delivery())
+        .await
+        .unwrap();
     for _ in 0..2 {
         let published = attempt.publish(manifest_of(&attempt)).await.unwrap();
         assert_eq!(published, Publication::Published);
@@ -130,17 +184,35 @@ pub async fn nothing_is_published_without_its_files(subject: Subject<'_>) {
         match damage {
             Some(content) => {
                 let content = content.to_owned().into();
-                subject.objects.put_opts(&object, content, Default::default()).await.unwrap();
+                subject
+                    .objects
+                    .put_opts(&object, content, Default::default())
+                    .await
+                    .unwrap();
             }
-            None => object_store::ObjectStoreExt::delete(subject.objects, &object).await.unwrap(),
+            None => object_store::ObjectStoreExt::delete(subject.objects, &object)
+                .await
+                .unwrap(),
         }
         let error = attempt.publish(manifest_of(&attempt)).await.unwrap_err();
         assert!(matches!(error, ConnectorError::Altered { .. }), "{error}");
         assert!(error.to_string().contains("part-00000.parquet"), "{error}");
-        assert!(subject.destination.existing_manifest(GRANT, &delivery).await.unwrap().is_none());
+        assert!(
+            subject
+                .destination
+                .existing_manifest(GRANT, &delivery)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
     attempt.discard().await.unwrap();
-    assert!(subject.listed(&format!("{GRANT}/{delivery}")).await.is_empty());
+    assert!(
+        subject
+            .listed(&format!("{GRANT}/{delivery}"))
+            .await
+            .is_empty()
+    );
 }
 
 /// A writer dropped half way, on either side of an upload's first request, names nothing.
@@ -149,10 +221,18 @@ pub async fn a_writer_that_goes_away_leaves_nothing(subject: Subject<'_>) {
     let attempt = subject.destination.begin(GRANT, &delivery).await.unwrap();
     for (index, size) in [(0, 10), (1, 20 << 20)] {
         let mut part = attempt.part(index, "csv").unwrap();
-        tokio::task::spawn_blocking(move || part.write_all(&vec![7; size])).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || part.write_all(&vec![7; size]))
+            .await
+            .unwrap()
+            .unwrap();
     }
     attempt.discard().await.unwrap();
-    assert!(subject.listed(&format!("{GRANT}/{delivery}")).await.is_empty());
+    assert!(
+        subject
+            .listed(&format!("{GRANT}/{delivery}"))
+            .await
+            .is_empty()
+    );
 }
 
 /// An attempt of a killed run is invisible, and goes when it is old and not running.
@@ -162,15 +242,36 @@ pub async fn orphans_are_swept_by_age(subject: Subject<'_>) {
     stage(&attempt, 0, b"orphan".to_vec()).await.unwrap();
     let id = attempt.id().to_owned();
     drop(attempt);
-    assert!(subject.destination.existing_manifest(GRANT, &delivery).await.unwrap().is_none());
+    assert!(
+        subject
+            .destination
+            .existing_manifest(GRANT, &delivery)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     let now = newest(subject).await;
     let hour = Duration::from_secs(3600);
     let later = now + TimeDelta::hours(2);
-    assert!(!subject.sweep(hour, now, &[]).await.contains(&id), "it is young");
-    assert!(!subject.sweep(hour, later, &[&id]).await.contains(&id), "it is running");
-    assert!(subject.sweep(hour, later, &[]).await.contains(&id), "it is an orphan");
-    assert!(subject.listed(&format!("{GRANT}/{delivery}")).await.is_empty());
+    assert!(
+        !subject.sweep(hour, now, &[]).await.contains(&id),
+        "it is young"
+    );
+    assert!(
+        !subject.sweep(hour, later, &[&id]).await.contains(&id),
+        "it is running"
+    );
+    assert!(
+        subject.sweep(hour, later, &[]).await.contains(&id),
+        "it is an orphan"
+    );
+    assert!(
+        subject
+            .listed(&format!("{GRANT}/{delivery}"))
+            .await
+            .is_empty()
+    );
 }
 
 /// An attempt whose delivery another one published goes whatever its age, unless it is running.
@@ -185,9 +286,17 @@ pub async fn losers_are_swept_at_once(subject: Subject<'_>) {
     let lost = loser.id().to_owned();
     drop(loser);
     let now = newest(subject).await;
-    assert!(!subject.sweep(Duration::MAX, now, &[&lost]).await.contains(&lost));
+    assert!(
+        !subject
+            .sweep(Duration::MAX, now, &[&lost])
+            .await
+            .contains(&lost)
+    );
     assert_eq!(subject.sweep(Duration::MAX, now, &[]).await, [lost].into());
-    assert_eq!(subject.listed(&format!("{GRANT}/{delivery}")).await.len(), 2);
+    assert_eq!(
+        subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
+        2
+    );
 }
 
 /// Neither age nor an unreadable manifest lets a published file be removed.
@@ -205,8 +314,18 @@ pub async fn what_a_manifest_names_stays(subject: Subject<'_>) {
         running: &BTreeSet::new(),
         named: &|_| None,
     };
-    assert!(subject.destination.sweep(GRANT, &rules).await.unwrap().is_empty());
-    assert_eq!(subject.listed(&format!("{GRANT}/{delivery}")).await.len(), 2);
+    assert!(
+        subject
+            .destination
+            .sweep(GRANT, &rules)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
+        2
+    );
 }
 
 /// No id can lead out of the destination.
@@ -214,10 +333,25 @@ pub async fn names_that_are_no_ids_are_refused(subject: Subject<'_>) {
     let destination = subject.destination;
     let delivery = new_delivery();
     for grant in ["", "..", "a/b", "/etc", ".lockgate", "a\\b", "a b", "甲"] {
-        assert!(destination.begin(grant, &delivery).await.is_err(), "{grant}");
-        assert!(destination.existing_manifest(grant, &delivery).await.is_err(), "{grant}");
+        assert!(
+            destination.begin(grant, &delivery).await.is_err(),
+            "{grant}"
+        );
+        assert!(
+            destination
+                .existing_manifest(grant, &delivery)
+                .await
+                .is_err(),
+            "{grant}"
+        );
     }
-    for bad in ["", "..", &"A".repeat(32), &"0".repeat(31), &format!("{}/", "0".repeat(31))] {
+    for bad in [
+        "",
+        "..",
+        &"A".repeat(32),
+        &"0".repeat(31),
+        &format!("{}/", "0".repeat(31)),
+    ] {
         assert!(destination.begin(GRANT, bad).await.is_err(), "{bad}");
         assert!(destination.manifest_url(GRANT, bad).is_err(), "{bad}");
     }
@@ -236,13 +370,19 @@ impl Subject<'_> {
     }
 
     async fn read(&self, relative: &str) -> Bytes {
-        let found = self.objects.get_opts(&self.path(relative), Default::default()).await;
+        let found = self
+            .objects
+            .get_opts(&self.path(relative), Default::default())
+            .await;
         found.unwrap().bytes().await.unwrap()
     }
 
     async fn listed(&self, relative: &str) -> Vec<String> {
         let path = self.path(relative);
-        let found = self.objects.list(Some(&path)).map_ok(|meta| meta.location.to_string());
+        let found = self
+            .objects
+            .list(Some(&path))
+            .map_ok(|meta| meta.location.to_string());
         found.try_collect().await.unwrap()
     }
 
@@ -265,8 +405,17 @@ impl Subject<'_> {
 
 /// The store's clock, as far as its newest file tells it.
 async fn newest(subject: Subject<'_>) -> DateTime<Utc> {
-    let found = subject.objects.list(Some(subject.prefix)).map_ok(|meta| meta.last_modified);
-    found.try_collect::<Vec<_>>().await.unwrap().into_iter().max().unwrap()
+    let found = subject
+        .objects
+        .list(Some(subject.prefix))
+        .map_ok(|meta| meta.last_modified);
+    found
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .into_iter()
+        .max()
+        .unwrap()
 }
 
 async fn stage(
@@ -291,7 +440,10 @@ fn manifest_of(attempt: &Attempt) -> Bytes {
 }
 
 fn named_by_test_manifest(manifest: &[u8]) -> Option<String> {
-    std::str::from_utf8(manifest).ok()?.strip_prefix("attempt ").map(ToOwned::to_owned)
+    std::str::from_utf8(manifest)
+        .ok()?
+        .strip_prefix("attempt ")
+        .map(ToOwned::to_owned)
 }
 
 fn new_delivery() -> String {

@@ -17,7 +17,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::part::ReadBack;
 use super::sweep::Found;
-use super::{Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery};
+use super::{
+    Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery,
+};
 use crate::durable;
 use crate::error::ConnectorError;
 
@@ -42,7 +44,9 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     fn grant(&self, folder: &Folder) -> PathBuf {
@@ -125,7 +129,10 @@ impl Local {
                 fs::symlink_metadata(&path).map_err(|error| vanished_or(&error, &path))?;
             if !metadata.is_file() || metadata.len() != file.bytes {
                 let what = format!("{} bytes were written and it has changed since", file.bytes);
-                return Err(ConnectorError::Altered { place: place(&path), what });
+                return Err(ConnectorError::Altered {
+                    place: place(&path),
+                    what,
+                });
             }
         }
         Ok(())
@@ -149,7 +156,10 @@ impl Local {
         let linked = fs::hard_link(&unnamed, &named);
         // A leftover under this name is no harm; it goes with the folder.
         drop(fs::remove_file(&unnamed));
-        let unsettled = |what: String| ConnectorError::Unsettled { place: place(&named), what };
+        let unsettled = |what: String| ConnectorError::Unsettled {
+            place: place(&named),
+            what,
+        };
         let published = match linked {
             Ok(()) => Publication::Published,
             // On a network file system a link can be made and its answer lost, so whatever the
@@ -181,7 +191,9 @@ impl Local {
         };
         let mut content = Vec::new();
         let mut limited = file.take(MANIFEST_BYTES_MAX + 1);
-        limited.read_to_end(&mut content).map_err(|error| failed(&error, &path))?;
+        limited
+            .read_to_end(&mut content)
+            .map_err(|error| failed(&error, &path))?;
         if limited.limit() == 0 {
             return Err(super::too_large(place(&path)));
         }
@@ -191,14 +203,20 @@ impl Local {
     /// Deliveries of a grant: folders, no links.
     pub(super) fn deliveries(&self, grant: &str) -> Result<Vec<String>, ConnectorError> {
         let directory = self.root.join(grant);
-        Ok(subfolders(&directory)?.into_iter().filter(|name| is_delivery(name)).collect())
+        Ok(subfolders(&directory)?
+            .into_iter()
+            .filter(|name| is_delivery(name))
+            .collect())
     }
 
     /// Attempts at a delivery.
     pub(super) fn attempts(&self, folder: &Folder) -> Result<Vec<Found>, ConnectorError> {
         let directory = self.delivery(folder);
         let mut found = Vec::new();
-        for id in subfolders(&directory)?.into_iter().filter(|name| is_attempt(name)) {
+        for id in subfolders(&directory)?
+            .into_iter()
+            .filter(|name| is_attempt(name))
+        {
             let path = directory.join(&id);
             if let Some(newest) = newest(&path)? {
                 found.push(Found { id, newest });
@@ -262,13 +280,21 @@ impl LocalPart {
     pub(super) fn over(path: &Path, file: File) -> Self {
         let path = path.to_owned();
         let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Self { path, writer, unsynced: 0, write_back: None }
+        Self {
+            path,
+            writer,
+            unsynced: 0,
+            write_back: None,
+        }
     }
 
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> Result<(), ConnectorError> {
-        self.writer.write_all(bytes).map_err(|error| vanished_or(&error, &self.path))?;
-        self.unsynced =
-            self.unsynced.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.writer
+            .write_all(bytes)
+            .map_err(|error| vanished_or(&error, &self.path))?;
+        self.unsynced = self
+            .unsynced
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if self.unsynced >= WRITE_BACK_BYTES {
             self.unsynced = 0;
             if self.write_back.is_none() {
@@ -288,7 +314,9 @@ impl LocalPart {
             .into_inner()
             .map_err(|error| vanished_or(&io::Error::from(error.error().kind()), path))?;
         if let Some(write_back) = self.write_back {
-            write_back.stop().map_err(|error| vanished_or(&error, path))?;
+            write_back
+                .stop()
+                .map_err(|error| vanished_or(&error, path))?;
         }
         file.sync_all().map_err(|error| vanished_or(&error, path))?;
         drop(file);
@@ -344,7 +372,9 @@ impl WriteBack {
 
     fn stop(self) -> io::Result<()> {
         drop(self.asks);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the write-back thread panicked")))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the write-back thread panicked")))
     }
 }
 
@@ -357,7 +387,10 @@ fn probe_links(directory: &Path, name: &str) -> Result<(), ConnectorError> {
         durable::remove_if_there(path).map_err(|error| failed(&error, path))?;
     }
     let refused = |what: &str| {
-        Err(ConnectorError::NoConditionalCreate { place: place(directory), what: what.to_owned() })
+        Err(ConnectorError::NoConditionalCreate {
+            place: place(directory),
+            what: what.to_owned(),
+        })
     };
     match (first, second) {
         (Ok(()), Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -375,7 +408,10 @@ fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
     }
     Ok(file)
 }
@@ -441,7 +477,10 @@ fn sync(directory: &Path) -> Result<(), ConnectorError> {
 fn vanished_or(error: &io::Error, path: &Path) -> ConnectorError {
     if error.kind() == io::ErrorKind::NotFound {
         let what = "it or its folder has been removed".to_owned();
-        return ConnectorError::Altered { place: place(path), what };
+        return ConnectorError::Altered {
+            place: place(path),
+            what,
+        };
     }
     failed(error, path)
 }

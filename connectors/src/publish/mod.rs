@@ -71,9 +71,11 @@ impl Destination {
         let url = store.url().to_owned();
         let place = match store.local_root() {
             Some(root) => Place::Local(Local::new(root)),
-            None => {
-                Place::Remote(Remote::new(store.object_store(), store.prefix().clone(), &url))
-            }
+            None => Place::Remote(Remote::new(
+                store.object_store(),
+                store.prefix().clone(),
+                &url,
+            )),
         };
         Self { url, place }
     }
@@ -119,7 +121,11 @@ impl Destination {
     /// # Errors
     /// If an id isn't one.
     pub fn delivery_url(&self, grant: &str, delivery: &str) -> Result<String, ConnectorError> {
-        Ok(format!("{}/{}", self.url, Folder::new(grant, delivery)?.relative()))
+        Ok(format!(
+            "{}/{}",
+            self.url,
+            Folder::new(grant, delivery)?.relative()
+        ))
     }
 
     /// The URL of a delivery's manifest.
@@ -127,7 +133,10 @@ impl Destination {
     /// # Errors
     /// If an id isn't one.
     pub fn manifest_url(&self, grant: &str, delivery: &str) -> Result<String, ConnectorError> {
-        Ok(format!("{}/{MANIFEST}", self.delivery_url(grant, delivery)?))
+        Ok(format!(
+            "{}/{MANIFEST}",
+            self.delivery_url(grant, delivery)?
+        ))
     }
 
     /// Begins an attempt at a delivery: a folder with a fresh random name. A local destination is
@@ -186,7 +195,9 @@ impl Destination {
 /// Shows where it is; a store's own `Debug` could show keys.
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Destination").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Destination")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,7 +252,9 @@ impl Attempt {
     /// made, as when the index was used before.
     pub fn part(&self, index: u32, extension: &str) -> Result<PartWriter, ConnectorError> {
         if !is_extension(extension) {
-            return Err(ConnectorError::bug("a part's extension has other than letters and digits"));
+            return Err(ConnectorError::bug(
+                "a part's extension has other than letters and digits",
+            ));
         }
         let name = format!("part-{index:05}.{extension}");
         let path = format!("{}/{name}", self.id);
@@ -270,7 +283,11 @@ impl Attempt {
     /// published. [`ConnectorError::Unsettled`] if it isn't known whether the manifest was
     /// created. Any other error: it wasn't.
     pub async fn publish(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
-        let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let staged = self
+            .staged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let created = match &self.destination.place {
             Place::Local(local) => {
                 let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
@@ -309,9 +326,11 @@ impl Attempt {
         self.uploads.wait().await;
         let outcome = *self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Outcome::Open | Outcome::Lost => {
-                self.destination.remove_attempt(&self.folder, &self.id).await.map(|_| ())
-            }
+            Outcome::Open | Outcome::Lost => self
+                .destination
+                .remove_attempt(&self.folder, &self.id)
+                .await
+                .map(|_| ()),
             Outcome::Won | Outcome::Unknown => {
                 tracing::warn!(attempt = %self.id, "Attempt kept: a manifest may name it.");
                 Ok(())
@@ -354,7 +373,10 @@ impl Folder {
                 "take it from the manifest or the ledger",
             ));
         }
-        Ok(Self { grant: grant.to_owned(), delivery: delivery.to_owned() })
+        Ok(Self {
+            grant: grant.to_owned(),
+            delivery: delivery.to_owned(),
+        })
     }
 
     /// `GRANT/DELIVERY`
@@ -372,7 +394,10 @@ fn is_attempt(text: &str) -> bool {
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == digits
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `parquet`, `csv.gz`
@@ -394,7 +419,10 @@ fn random_id() -> Result<String, ConnectorError> {
 }
 
 fn too_large(place: String) -> ConnectorError {
-    ConnectorError::Altered { place, what: "it is larger than a manifest can be".to_owned() }
+    ConnectorError::Altered {
+        place,
+        what: "it is larger than a manifest can be".to_owned(),
+    }
 }
 
 /// Runs file operations where they may block.

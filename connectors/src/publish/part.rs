@@ -55,7 +55,13 @@ impl From<RemotePart> for Sink {
 
 impl PartWriter {
     pub(super) fn new(path: String, sink: Sink, staged: Arc<Mutex<Vec<StagedFile>>>) -> Self {
-        Self { path, sink, hasher: Sha256::new(), bytes: 0, staged }
+        Self {
+            path,
+            sink,
+            hasher: Sha256::new(),
+            bytes: 0,
+            staged,
+        }
     }
 
     /// Bytes written so far.
@@ -74,8 +80,15 @@ impl PartWriter {
             Sink::Local(part) => part.finish(self.bytes, &sha256)?,
             Sink::Remote(part) => part.finish(self.bytes, &sha256)?,
         }
-        let file = StagedFile { path: self.path, bytes: self.bytes, sha256 };
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
+        let file = StagedFile {
+            path: self.path,
+            bytes: self.bytes,
+            sha256,
+        };
+        self.staged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(file.clone());
         Ok(file)
     }
 }
@@ -93,7 +106,9 @@ impl Write for PartWriter {
         }
         .map_err(io::Error::other)?;
         self.hasher.update(bytes);
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(())
     }
 
@@ -122,7 +137,9 @@ pub(super) struct ReadBack {
 impl ReadBack {
     pub(super) fn update(&mut self, chunk: &[u8]) {
         self.hasher.update(chunk);
-        self.bytes = self.bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
     }
 
     /// Compares with what was written.

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::ReadBack;
 use super::sweep::Found;
-use super::{Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery};
+use super::{
+    Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery,
+};
 use crate::error::{ConnectorError, brief};
 
 /// Bytes of one request of a multipart upload; at most 10,000 requests make a part.
@@ -42,11 +44,18 @@ pub(super) struct Remote {
 
 impl Remote {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, prefix: Path, url: &str) -> Self {
-        Self { objects, prefix, url: url.to_owned() }
+        Self {
+            objects,
+            prefix,
+            url: url.to_owned(),
+        }
     }
 
     fn delivery(&self, folder: &Folder) -> Path {
-        self.prefix.clone().join(folder.grant.as_str()).join(folder.delivery.as_str())
+        self.prefix
+            .clone()
+            .join(folder.grant.as_str())
+            .join(folder.delivery.as_str())
     }
 
     pub(super) fn part_path(&self, folder: &Folder, id: &str, name: &str) -> Path {
@@ -55,7 +64,10 @@ impl Remote {
 
     /// The object as messages show it.
     fn place(&self, object: &Path) -> String {
-        let inner = object.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(object.as_ref());
+        let inner = object
+            .as_ref()
+            .strip_prefix(self.prefix.as_ref())
+            .unwrap_or(object.as_ref());
         format!("{}/{}", self.url, inner.trim_start_matches('/'))
     }
 
@@ -73,7 +85,10 @@ impl Remote {
         let removed = self.objects.delete(&object).await;
         let refused = |what: &str| {
             let place = self.url.clone();
-            Err(ConnectorError::NoConditionalCreate { place, what: what.to_owned() })
+            Err(ConnectorError::NoConditionalCreate {
+                place,
+                what: what.to_owned(),
+            })
         };
         match (first, second) {
             (Err(Error::NotImplemented { .. } | Error::NotSupported { .. }), _) => {
@@ -90,7 +105,10 @@ impl Remote {
 
     async fn create(&self, object: &Path, content: Bytes) -> Result<(), Error> {
         let payload = PutPayload::from_bytes(content);
-        self.objects.put_opts(object, payload, PutMode::Create.into()).await.map(|_| ())
+        self.objects
+            .put_opts(object, payload, PutMode::Create.into())
+            .await
+            .map(|_| ())
     }
 
     /// Looks for every staged file once more.
@@ -136,9 +154,11 @@ impl Remote {
                     return Err(ConnectorError::NoConditionalCreate { place, what });
                 }
                 // Refused before anything could have been made.
-                Err(
-                    error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }),
-                ) if round == 0 => return Err(self.failed(&error, &object)),
+                Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }))
+                    if round == 0 =>
+                {
+                    return Err(self.failed(&error, &object));
+                }
                 Err(error) => what = brief(&error),
             }
             match self.read_manifest(folder).await {
@@ -163,20 +183,32 @@ impl Remote {
         if found.meta.size > MANIFEST_BYTES_MAX {
             return Err(super::too_large(self.place(&object)));
         }
-        found.bytes().await.map(Some).map_err(|error| self.failed(&error, &object))
+        found
+            .bytes()
+            .await
+            .map(Some)
+            .map_err(|error| self.failed(&error, &object))
     }
 
     /// Deliveries of a grant.
     pub(super) async fn deliveries(&self, grant: &str) -> Result<Vec<String>, ConnectorError> {
         let folders = self.subfolders(&self.prefix.clone().join(grant)).await?;
-        Ok(folders.into_iter().filter(|name| is_delivery(name)).collect())
+        Ok(folders
+            .into_iter()
+            .filter(|name| is_delivery(name))
+            .collect())
     }
 
     /// Attempts at a delivery.
     pub(super) async fn attempts(&self, folder: &Folder) -> Result<Vec<Found>, ConnectorError> {
         let delivery = self.delivery(folder);
         let mut found = Vec::new();
-        for id in self.subfolders(&delivery).await?.into_iter().filter(|name| is_attempt(name)) {
+        for id in self
+            .subfolders(&delivery)
+            .await?
+            .into_iter()
+            .filter(|name| is_attempt(name))
+        {
             let attempt = delivery.clone().join(id.as_str());
             let newest = self
                 .objects
@@ -197,7 +229,10 @@ impl Remote {
             .list_with_delimiter(Some(prefix))
             .await
             .map_err(|error| self.failed(&error, prefix))?;
-        let names = listed.common_prefixes.iter().filter_map(|path| path.filename());
+        let names = listed
+            .common_prefixes
+            .iter()
+            .filter_map(|path| path.filename());
         Ok(names.map(ToOwned::to_owned).collect())
     }
 
@@ -212,7 +247,9 @@ impl Remote {
         let (mut files, mut bytes) = (0_u64, 0_u64);
         while let Some(meta) = listed.next().await {
             let meta = meta.map_err(|error| self.failed(&error, &attempt))?;
-            let Some(name) = meta.location.filename() else { continue };
+            let Some(name) = meta.location.filename() else {
+                continue;
+            };
             // Rebuilt from the ids: an object deeper down isn't an attempt's.
             let object = attempt.clone().join(name);
             if object != meta.location {
@@ -237,13 +274,25 @@ impl Remote {
         let (chunks, received) = mpsc::channel(1);
         let (answer, result) = oneshot::channel();
         let place = self.place(&object);
-        let upload = Upload { objects: Arc::clone(&self.objects), object, place: place.clone() };
+        let upload = Upload {
+            objects: Arc::clone(&self.objects),
+            object,
+            place: place.clone(),
+        };
         let task = async move {
             let uploaded = upload.run(received, stop).await;
             // The writer may be gone, and then nobody wants to know.
             drop(answer.send(uploaded));
         };
-        (RemotePart { place, chunk: Vec::new(), chunks, result: Some(result) }, task)
+        (
+            RemotePart {
+                place,
+                chunk: Vec::new(),
+                chunks,
+                result: Some(result),
+            },
+            task,
+        )
     }
 }
 
@@ -264,7 +313,9 @@ pub(super) struct RemotePart {
 impl RemotePart {
     pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), ConnectorError> {
         while !bytes.is_empty() {
-            let room = CHUNK_BYTES.saturating_sub(self.chunk.len()).min(bytes.len());
+            let room = CHUNK_BYTES
+                .saturating_sub(self.chunk.len())
+                .min(bytes.len());
             let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
             self.chunk.extend_from_slice(now);
             bytes = later;
@@ -282,7 +333,10 @@ impl RemotePart {
             let chunk = std::mem::take(&mut self.chunk);
             self.send(Message::Chunk(chunk.into()))?;
         }
-        self.send(Message::End { bytes, sha256: *sha256 })?;
+        self.send(Message::End {
+            bytes,
+            sha256: *sha256,
+        })?;
         self.outcome()
     }
 
@@ -392,7 +446,12 @@ impl Upload {
 
     async fn read_back(&self, bytes: u64, sha256: &[u8; 32]) -> Result<(), ConnectorError> {
         let vanished = |error: Error| vanished_or(&error, self.place.clone());
-        let mut content = self.objects.get(&self.object).await.map_err(vanished)?.into_stream();
+        let mut content = self
+            .objects
+            .get(&self.object)
+            .await
+            .map_err(vanished)?
+            .into_stream();
         let mut read_back = ReadBack::default();
         while let Some(chunk) = content.next().await {
             read_back.update(&chunk.map_err(vanished)?);
@@ -408,14 +467,21 @@ impl Upload {
 async fn abort(multipart: WriteMultipart, place: &str) {
     if let Err(error) = multipart.abort().await {
         let error = brief(&error);
-        tracing::warn!(place, error, "Upload not aborted: the bucket's lifecycle rule will do it.");
+        tracing::warn!(
+            place,
+            error,
+            "Upload not aborted: the bucket's lifecycle rule will do it."
+        );
     }
 }
 
 /// Something this attempt made is gone: that is no configuration to check, somebody removed it.
 fn vanished_or(error: &Error, place: String) -> ConnectorError {
     if matches!(error, Error::NotFound { .. }) {
-        return ConnectorError::Altered { place, what: "it has been removed".to_owned() };
+        return ConnectorError::Altered {
+            place,
+            what: "it has been removed".to_owned(),
+        };
     }
     ConnectorError::from_store(error, place)
 }

@@ -73,14 +73,20 @@ impl Destination {
         for delivery in self.deliveries(&probe).await? {
             let folder = Folder::new(grant, &delivery)?;
             for found in self.attempts(&folder).await? {
-                if rules.running.contains(&found.id) || !self.is_waste(&folder, &found, rules).await?
+                if rules.running.contains(&found.id)
+                    || !self.is_waste(&folder, &found, rules).await?
                 {
                     continue;
                 }
                 let (files, bytes) = self.remove_attempt(&folder, &found.id).await?;
                 let (delivery, attempt) = (delivery.clone(), found.id);
                 tracing::info!(%delivery, %attempt, files, bytes, "Attempt swept.");
-                swept.push(SweptAttempt { delivery, attempt, files, bytes });
+                swept.push(SweptAttempt {
+                    delivery,
+                    attempt,
+                    files,
+                    bytes,
+                });
             }
         }
         Ok(swept)
@@ -94,9 +100,7 @@ impl Destination {
         rules: &Sweep<'_>,
     ) -> Result<bool, ConnectorError> {
         match self.read_manifest(folder).await? {
-            Some(manifest) => {
-                Ok((rules.named)(&manifest).is_some_and(|named| named != found.id))
-            }
+            Some(manifest) => Ok((rules.named)(&manifest).is_some_and(|named| named != found.id)),
             None => {
                 let age = rules.now.signed_duration_since(found.newest);
                 let limit = TimeDelta::from_std(rules.older_than).unwrap_or(TimeDelta::MAX);

@@ -18,7 +18,10 @@ const GRANT: &str = "G-1";
 const DELIVERY: &str = "0123456789abcdef0123456789abcdef";
 
 fn local(root: &std::path::Path) -> Destination {
-    Destination { url: "file:///test".to_owned(), place: Place::Local(Local::new(root)) }
+    Destination {
+        url: "file:///test".to_owned(),
+        place: Place::Local(Local::new(root)),
+    }
 }
 
 async fn attempt(root: &std::path::Path) -> Attempt {
@@ -40,7 +43,11 @@ async fn a_directory_is_a_destination() {
     assert!(!root.exists(), "the probe makes no destination");
     let first = destination.begin(GRANT, DELIVERY).await.unwrap();
     first.discard().await.unwrap();
-    let subject = Subject { destination: &destination, objects: &objects, prefix: &prefix };
+    let subject = Subject {
+        destination: &destination,
+        objects: &objects,
+        prefix: &prefix,
+    };
     conformance::all(subject).await;
 }
 
@@ -49,10 +56,16 @@ async fn an_object_store_is_a_destination() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let prefix = ObjectPath::from("out/box");
     let remote = Remote::new(Arc::clone(&objects), prefix.clone(), "s3://bucket/out/box");
-    let destination =
-        Destination { url: "s3://bucket/out/box".to_owned(), place: Place::Remote(remote) };
-    conformance::all(Subject { destination: &destination, objects: &objects, prefix: &prefix })
-        .await;
+    let destination = Destination {
+        url: "s3://bucket/out/box".to_owned(),
+        place: Place::Remote(remote),
+    };
+    conformance::all(Subject {
+        destination: &destination,
+        objects: &objects,
+        prefix: &prefix,
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +75,11 @@ async fn a_byte_changed_on_the_way_to_the_disk_is_found() {
     let mut part = attempt.part(0, "parquet").unwrap();
     let content: Vec<u8> = vec![b'a'; 3 << 20];
     part.write_all(&content).unwrap();
-    let path = directory.path().join(GRANT).join(DELIVERY).join(attempt.id());
+    let path = directory
+        .path()
+        .join(GRANT)
+        .join(DELIVERY)
+        .join(attempt.id());
     let path = path.join("part-00000.parquet");
     let mut damaged = fs::read(&path).unwrap();
     damaged[1_000_000] ^= 1;
@@ -92,9 +109,12 @@ async fn a_folder_that_vanished_is_an_error_that_names_the_file() {
 #[test]
 fn a_full_disk_is_an_error_that_names_the_file() {
     let full = std::path::Path::new("/dev/full");
-    let mut part = local::LocalPart::over(full, fs::OpenOptions::new().write(true).open(full).unwrap());
+    let mut part =
+        local::LocalPart::over(full, fs::OpenOptions::new().write(true).open(full).unwrap());
     let written = part.write_all(&vec![0; 4 << 20]);
-    let error = written.and_then(|()| part.finish(4 << 20, &[0; 32])).unwrap_err();
+    let error = written
+        .and_then(|()| part.finish(4 << 20, &[0; 32]))
+        .unwrap_err();
     assert_eq!(error.class(), ErrorClass::Exhausted);
     assert!(error.to_string().contains("/dev/full"), "{error}");
 }
@@ -117,7 +137,11 @@ async fn files_are_not_readable_by_everybody() {
     attempt.publish(Bytes::from_static(b"m")).await.unwrap();
     let delivery = directory.path().join(GRANT).join(DELIVERY);
     let attempt_folder = delivery.join(attempt.id());
-    for path in [&delivery, &delivery.join(MANIFEST), &attempt_folder.join("part-00000.parquet")] {
+    for path in [
+        &delivery,
+        &delivery.join(MANIFEST),
+        &attempt_folder.join("part-00000.parquet"),
+    ] {
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o027, 0, "{}", path.display());
     }
@@ -128,7 +152,10 @@ async fn files_are_not_readable_by_everybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_neither_followed_nor_swept() {
     let directory = tempfile::tempdir().unwrap();
-    let (root, elsewhere) = (directory.path().join("out"), directory.path().join("elsewhere"));
+    let (root, elsewhere) = (
+        directory.path().join("out"),
+        directory.path().join("elsewhere"),
+    );
     let attempt = "0123456789abcdef";
     fs::create_dir_all(elsewhere.join(attempt)).unwrap();
     fs::write(elsewhere.join(attempt).join("precious"), "x").unwrap();
@@ -137,12 +164,25 @@ async fn links_are_neither_followed_nor_swept() {
     symlink(&elsewhere, root.join(GRANT).join(DELIVERY)).unwrap();
     let destination = local(&root);
     assert!(destination.begin(GRANT, DELIVERY).await.is_err());
-    assert!(destination.existing_manifest(GRANT, DELIVERY).await.is_err());
+    assert!(
+        destination
+            .existing_manifest(GRANT, DELIVERY)
+            .await
+            .is_err()
+    );
 
     let other = "f".repeat(32);
     fs::create_dir_all(root.join(GRANT).join(&other).join(attempt)).unwrap();
-    symlink(&elsewhere, root.join(GRANT).join(&other).join("aaaaaaaaaaaaaaaa")).unwrap();
-    symlink(&elsewhere, root.join(GRANT).join(&other).join(attempt).join("link")).unwrap();
+    symlink(
+        &elsewhere,
+        root.join(GRANT).join(&other).join("aaaaaaaaaaaaaaaa"),
+    )
+    .unwrap();
+    symlink(
+        &elsewhere,
+        root.join(GRANT).join(&other).join(attempt).join("link"),
+    )
+    .unwrap();
     fs::create_dir_all(root.join(GRANT).join(&other).join("not-an-attempt")).unwrap();
     let rules = Sweep {
         older_than: Duration::ZERO,
@@ -154,14 +194,24 @@ async fn links_are_neither_followed_nor_swept() {
     assert_eq!(swept.len(), 1);
     assert_eq!(swept[0].attempt, attempt);
     assert!(elsewhere.join(attempt).join("precious").exists());
-    assert!(root.join(GRANT).join(&other).join("not-an-attempt").exists());
+    assert!(
+        root.join(GRANT)
+            .join(&other)
+            .join("not-an-attempt")
+            .exists()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_inside_an_attempt_is_not_removed() {
     let directory = tempfile::tempdir().unwrap();
     let attempt = attempt(directory.path()).await;
-    let folder = directory.path().join(GRANT).join(DELIVERY).join(attempt.id()).join("theirs");
+    let folder = directory
+        .path()
+        .join(GRANT)
+        .join(DELIVERY)
+        .join(attempt.id())
+        .join("theirs");
     fs::create_dir(&folder).unwrap();
     assert!(attempt.discard().await.is_err());
     assert!(folder.exists());
@@ -171,7 +221,11 @@ async fn a_folder_inside_an_attempt_is_not_removed() {
 async fn an_attempt_abandoned_while_publishing_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let attempt = attempt(directory.path()).await;
-    let folder = directory.path().join(GRANT).join(DELIVERY).join(attempt.id());
+    let folder = directory
+        .path()
+        .join(GRANT)
+        .join(DELIVERY)
+        .join(attempt.id());
     attempt.settle(Outcome::Unknown); // as a dropped `publish` leaves it
     attempt.discard().await.unwrap();
     assert!(folder.exists());
@@ -181,9 +235,15 @@ async fn an_attempt_abandoned_while_publishing_is_kept() {
 async fn a_store_that_lets_both_creates_through_is_refused() {
     let objects = Arc::new(Careless(InMemory::new()));
     let remote = Remote::new(objects, ObjectPath::default(), "s3://bucket");
-    let destination = Destination { url: "s3://bucket".to_owned(), place: Place::Remote(remote) };
+    let destination = Destination {
+        url: "s3://bucket".to_owned(),
+        place: Place::Remote(remote),
+    };
     let error = destination.probe_conditional_create().await.unwrap_err();
-    assert!(matches!(error, ConnectorError::NoConditionalCreate { .. }), "{error}");
+    assert!(
+        matches!(error, ConnectorError::NoConditionalCreate { .. }),
+        "{error}"
+    );
     assert_eq!(error.class(), ErrorClass::Config);
     assert!(error.to_string().contains("If-None-Match"), "{error}");
 }

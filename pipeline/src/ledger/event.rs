@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::LedgerError;
 use crate::canonical_json;
@@ -106,8 +107,8 @@ pub enum Event {
     },
 }
 
-/// One entry of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One entry of the ledger. Serialised flat: `index`, `at`, `event` and what the event tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Position, from 0.
     pub index: u64,
@@ -117,16 +118,29 @@ pub struct Entry {
     pub event: Event,
 }
 
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = members_of(&self.event).map_err(S::Error::custom)?;
+        members.insert("index".to_owned(), self.index.into());
+        members.insert("at".to_owned(), time_text(self.at).into());
+        members.serialize(serializer)
+    }
+}
+
+fn members_of(event: &Event) -> Result<Map<String, Value>, LedgerError> {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) | Err(_) => Err(LedgerError::Unwritable),
+    }
+}
+
 /// The canonical bytes of an entry.
 pub(super) fn encode(
     event: &Event,
     at: DateTime<Utc>,
     salt: [u8; 16],
 ) -> Result<Vec<u8>, LedgerError> {
-    let mut members = match serde_json::to_value(event) {
-        Ok(Value::Object(members)) => members,
-        Ok(_) | Err(_) => return Err(LedgerError::Unwritable),
-    };
+    let mut members = members_of(event)?;
     members.insert("at".to_owned(), time_text(at).into());
     members.insert("salt".to_owned(), hex(&salt).into());
     let bytes =
@@ -359,6 +373,15 @@ mod tests {
         ] {
             assert!(decode(5, altered.as_bytes()).is_err(), "{altered}");
         }
+    }
+
+    #[test]
+    fn an_entry_is_shown_flat() {
+        let shown = serde_json::to_value(entry(3, signed("G-1", 1, 7))).unwrap();
+        assert_eq!(shown["index"], 3);
+        assert_eq!(shown["event"], "grant-signed");
+        assert_eq!(shown["grant"], "G-1");
+        assert_eq!(shown["at"], "2027-01-15T08:00:00Z");
     }
 
     #[test]

@@ -21,12 +21,25 @@ fn people() -> SchemaRef {
 
 fn spec(root: &Path, path: &str, options: CsvOptions, fields: SchemaRef) -> SourceSpec {
     let store = Store::open(&StoreConfig::new("file:lake", root)).unwrap();
-    SourceSpec { store, path: path.to_owned(), format: Format::Csv(options), fields }
+    SourceSpec {
+        store,
+        path: path.to_owned(),
+        format: Format::Csv(options),
+        fields,
+    }
 }
 
 fn request(fields: &Schema, batch_rows: usize) -> ReadRequest {
-    let projection = fields.fields().iter().map(|field| field.name().clone()).collect();
-    ReadRequest { projection, pruning: None, batch_rows }
+    let projection = fields
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    ReadRequest {
+        projection,
+        pruning: None,
+        batch_rows,
+    }
 }
 
 fn site(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -43,7 +56,9 @@ async fn read(bytes: &[u8], options: CsvOptions) -> Result<Content, String> {
     let site = site(&[("p.csv", bytes)]);
     let spec = spec(site.path(), "p.csv", options, people());
     let request = request(&people(), 100);
-    let source = open_source(spec, request.clone()).await.map_err(|error| error.to_string())?;
+    let source = open_source(spec, request.clone())
+        .await
+        .map_err(|error| error.to_string())?;
     read_all(&*source, &request).await
 }
 
@@ -52,18 +67,30 @@ fn names(content: &Content) -> Vec<Option<&str>> {
 }
 
 fn ids(content: &Content) -> Vec<Option<i64>> {
-    content.columns[0].as_primitive::<Int64Type>().iter().collect()
+    content.columns[0]
+        .as_primitive::<Int64Type>()
+        .iter()
+        .collect()
 }
 
 fn rejecting() -> CsvOptions {
-    CsvOptions { on_malformed: OnMalformed::Reject, ..CsvOptions::default() }
+    CsvOptions {
+        on_malformed: OnMalformed::Reject,
+        ..CsvOptions::default()
+    }
 }
 
 #[tokio::test]
 async fn a_directory_conforms() {
     let site = site(&[
-        ("people/a.csv", b"id,name,born\n1,a,2000-01-31\n2,,\nx,bad,\n4,\"\",1999-12-31\n"),
-        ("people/b/c.csv", "\u{FEFF}extra,born,name,id\r\n1,2001-02-03,\"中,\n文\",5\r\n".as_bytes()),
+        (
+            "people/a.csv",
+            b"id,name,born\n1,a,2000-01-31\n2,,\nx,bad,\n4,\"\",1999-12-31\n",
+        ),
+        (
+            "people/b/c.csv",
+            "\u{FEFF}extra,born,name,id\r\n1,2001-02-03,\"中,\n文\",5\r\n".as_bytes(),
+        ),
         ("people/b/d.csv", b"name,id,born\n"),
         ("people/_tmp/e.csv", b"broken"),
         ("people/.f.csv", b"broken"),
@@ -77,11 +104,19 @@ async fn a_directory_conforms() {
     let content = source_conforms(&fields, open).await.unwrap();
     assert_eq!(content.rows, [(0, 0), (0, 1), (0, 3), (1, 0)]);
     assert_eq!(content.malformed, 1);
-    assert_eq!(names(&content), [Some("a"), None, Some(""), Some("中,\n文")]);
+    assert_eq!(
+        names(&content),
+        [Some("a"), None, Some(""), Some("中,\n文")]
+    );
     assert_eq!(content.columns[2].null_count(), 1);
     let source = open(request(&fields, 10)).await.unwrap();
     assert_eq!(source.ignored_columns(), ["extra"]);
-    let files: Vec<_> = source.snapshot().files.iter().map(|file| file.path.as_str()).collect();
+    let files: Vec<_> = source
+        .snapshot()
+        .files
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
     assert_eq!(files, ["people/a.csv", "people/b/c.csv", "people/b/d.csv"]);
 }
 
@@ -104,8 +139,13 @@ async fn each_way_to_be_malformed_is_rejected_alone() {
 
 #[tokio::test]
 async fn a_quote_that_swallows_lines_fails_even_when_rejecting() {
-    let error = read(b"id,name,born\n1,a,\n2,\"b,\n3,c,\n", rejecting()).await.unwrap_err();
-    assert!(error.contains("data row 2") && error.contains("not closed"), "{error}");
+    let error = read(b"id,name,born\n1,a,\n2,\"b,\n3,c,\n", rejecting())
+        .await
+        .unwrap_err();
+    assert!(
+        error.contains("data row 2") && error.contains("not closed"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -122,25 +162,38 @@ async fn gb18030_is_decoded_before_it_is_cut() {
     // The second byte of 乗 in GBK is 0x5C, of 丂 it is 0x40, and 〡 has four bytes with digits.
     let text = "id|name|born\n1|乗丂𠀀,张三|\n";
     let (bytes, _, _) = encoding_rs::GB18030.encode(text);
-    let options =
-        CsvOptions { delimiter: '|', encoding: Encoding::Gb18030, ..CsvOptions::default() };
+    let options = CsvOptions {
+        delimiter: '|',
+        encoding: Encoding::Gb18030,
+        ..CsvOptions::default()
+    };
     let content = read(&bytes, options.clone()).await.unwrap();
     assert_eq!(names(&content), [Some("乗丂𠀀,张三")]);
-    let error = read(b"id|name|born\n1|\x81\xFF|\n", options).await.unwrap_err();
+    let error = read(b"id|name|born\n1|\x81\xFF|\n", options)
+        .await
+        .unwrap_err();
     assert!(error.contains("encoding"), "{error}");
 }
 
 #[tokio::test]
 async fn a_null_text_makes_the_empty_text_a_value() {
-    let options = CsvOptions { null: Some("\\N".to_owned()), ..CsvOptions::default() };
-    let content = read(b"id,name,born\n\\N,,\\N\n2,\"\\N\",\\N\n", options).await.unwrap();
+    let options = CsvOptions {
+        null: Some("\\N".to_owned()),
+        ..CsvOptions::default()
+    };
+    let content = read(b"id,name,born\n\\N,,\\N\n2,\"\\N\",\\N\n", options)
+        .await
+        .unwrap();
     assert_eq!(names(&content), [Some(""), Some("\\N")]);
     assert_eq!(ids(&content), [None, Some(2)]);
 }
 
 #[tokio::test]
 async fn without_header_columns_are_the_catalogues() {
-    let options = CsvOptions { header: false, ..CsvOptions::default() };
+    let options = CsvOptions {
+        header: false,
+        ..CsvOptions::default()
+    };
     let content = read(b"1,a,\n2,b,", options.clone()).await.unwrap();
     assert_eq!(ids(&content), [Some(1), Some(2)]);
     assert!(read(b"", options).await.unwrap().rows.is_empty());
@@ -170,16 +223,32 @@ async fn headers_are_checked_in_every_file() {
 #[tokio::test]
 async fn an_empty_file_has_no_header() {
     let error = read(b"", CsvOptions::default()).await.unwrap_err();
-    assert!(error.contains("header") && error.contains("empty"), "{error}");
+    assert!(
+        error.contains("header") && error.contains("empty"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn options_that_contradict_each_other_are_refused() {
     for options in [
-        CsvOptions { delimiter: '"', ..CsvOptions::default() },
-        CsvOptions { delimiter: '\n', ..CsvOptions::default() },
-        CsvOptions { delimiter: '，', ..CsvOptions::default() },
-        CsvOptions { quote: None, escape: Some('\\'), ..CsvOptions::default() },
+        CsvOptions {
+            delimiter: '"',
+            ..CsvOptions::default()
+        },
+        CsvOptions {
+            delimiter: '\n',
+            ..CsvOptions::default()
+        },
+        CsvOptions {
+            delimiter: '，',
+            ..CsvOptions::default()
+        },
+        CsvOptions {
+            quote: None,
+            escape: Some('\\'),
+            ..CsvOptions::default()
+        },
     ] {
         let site = site(&[("p.csv", b"id,name,born\n")]);
         let spec = spec(site.path(), "p.csv", options, people());
@@ -195,9 +264,21 @@ async fn a_file_replaced_while_reading_fails_the_run() {
     let request = request(&people(), 10);
     let source = open_source(spec, request.clone()).await.unwrap();
     source.confirm_unchanged().await.unwrap();
-    std::fs::write(site.path().join("lake/p.csv"), b"id,name,born\n1,a,\n2,b,\n").unwrap();
-    assert_eq!(source.confirm_unchanged().await.unwrap_err().class(), ErrorClass::Integrity);
-    assert!(read_all(&*source, &request).await.unwrap_err().contains("changed"));
+    std::fs::write(
+        site.path().join("lake/p.csv"),
+        b"id,name,born\n1,a,\n2,b,\n",
+    )
+    .unwrap();
+    assert_eq!(
+        source.confirm_unchanged().await.unwrap_err().class(),
+        ErrorClass::Integrity
+    );
+    assert!(
+        read_all(&*source, &request)
+            .await
+            .unwrap_err()
+            .contains("changed")
+    );
 }
 
 #[tokio::test]
@@ -209,7 +290,12 @@ async fn files_longer_than_a_range_are_read_whole() {
     assert!(text.len() > 10_000_000);
     let content = read(text.as_bytes(), CsvOptions::default()).await.unwrap();
     assert_eq!(content.rows.len(), 400_000);
-    assert!(ids(&content).iter().zip(0..).all(|(id, row)| *id == Some(row)));
+    assert!(
+        ids(&content)
+            .iter()
+            .zip(0..)
+            .all(|(id, row)| *id == Some(row))
+    );
     assert_eq!(names(&content)[399_999], Some("姓名 399999"));
 }
 
@@ -278,7 +364,10 @@ async fn every_type_of_a_catalogue_but_binary_is_read() {
         (DataType::Float64, "-2e10"),
         (DataType::Decimal128(12, 2), "12.30"),
         (DataType::Date32, "2026-01-31"),
-        (DataType::Timestamp(TimeUnit::Microsecond, Some("Asia/Shanghai".into())), "2026-01-31 08:00:00.5"),
+        (
+            DataType::Timestamp(TimeUnit::Microsecond, Some("Asia/Shanghai".into())),
+            "2026-01-31 08:00:00.5",
+        ),
     ];
     let fields = types.iter().enumerate();
     let field = |(index, (kind, _)): (usize, &(DataType, &str))| {
@@ -288,14 +377,22 @@ async fn every_type_of_a_catalogue_but_binary_is_read() {
     let row: Vec<_> = types.iter().map(|(_, text)| *text).collect();
     let text = format!("{}\n,,,,,,\n", row.join(","));
     let site = site(&[("t.csv", text.as_bytes())]);
-    let options = CsvOptions { header: false, ..CsvOptions::default() };
+    let options = CsvOptions {
+        header: false,
+        ..CsvOptions::default()
+    };
     let open = |request| {
         let spec = spec(site.path(), "t.csv", options.clone(), Arc::clone(&fields));
         async move { open_source(spec, request).await }
     };
     let content = source_conforms(&fields, open).await.unwrap();
     assert_eq!(content.rows.len(), 2);
-    assert!(content.columns.iter().all(|column| column.is_valid(0) && column.is_null(1)));
+    assert!(
+        content
+            .columns
+            .iter()
+            .all(|column| column.is_valid(0) && column.is_null(1))
+    );
 
     let binary: SchemaRef = Arc::new(Schema::new(vec![Field::new("b", DataType::Binary, true)]));
     let spec = spec(site.path(), "t.csv", options, Arc::clone(&binary));

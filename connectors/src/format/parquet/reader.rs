@@ -12,8 +12,8 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use parquet::errors::ParquetError;
@@ -41,17 +41,8 @@ impl Fetch {
                 "a column lies outside the file".to_owned(),
             ));
         }
-        let read = match ranges {
-            [range] => self
-                .store
-                .get_range(&self.location, range.clone())
-                .await
-                .map(|b| vec![b]),
-            _ => self.store.get_ranges(&self.location, ranges).await,
-        };
-        read.map_err(|error| {
-            ParquetError::External(Box::new(ConnectorError::from_store(&error, &*self.place)))
-        })
+        let read = self.store.get_ranges(&self.location, ranges).await;
+        read.map_err(|error| ParquetError::External(Box::new(error)))
     }
 }
 
@@ -130,11 +121,16 @@ pub(super) fn parquet_error(
     sort(error, place, part)
 }
 
-/// Our own error where one caused it; else the file is damaged. Only structural complaints of the
+/// The store's error where one caused it; else the file is damaged. Only structural complaints of the
 /// Parquet reader are passed on: conversions may quote the value they failed on.
-fn sort(error: &(dyn StdError + 'static), place: &str, part: Option<&str>) -> ConnectorError {
-    if let Some(own) = causes(error).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
-        return own.clone();
+fn sort<'a>(
+    error: &'a (dyn StdError + 'static),
+    place: &str,
+    part: Option<&str>,
+) -> ConnectorError {
+    let store_error = |cause: &'a (dyn StdError + 'static)| cause.downcast_ref();
+    if let Some(error) = causes(error).find_map(store_error) {
+        return ConnectorError::from_store(error, place);
     }
     let structural =
         causes(error).find_map(|cause| match cause.downcast_ref::<ParquetError>()? {

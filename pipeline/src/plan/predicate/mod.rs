@@ -42,7 +42,8 @@ use thiserror::Error;
 
 use crate::site::check::PredicateFault;
 
-pub(super) use emit::{BindError, emit};
+pub use emit::BindError;
+use emit::emit;
 
 /// Longest text of a predicate, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
