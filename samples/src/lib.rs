@@ -115,7 +115,13 @@ impl Data {
             EncodingName::Utf8 => Encoding::Utf8,
             EncodingName::Gb18030 => Encoding::Gb18030,
         };
-        write_csv(&directory.join(&self.file), table, self.rows, self.seed, encoding)
+        write_csv(
+            &directory.join(&self.file),
+            table,
+            self.rows,
+            self.seed,
+            encoding,
+        )
     }
 }
 

@@ -21,7 +21,10 @@ fn expected(sample: &Path) -> Expected {
 }
 
 fn codes(refusals: &[Refusal]) -> BTreeSet<String> {
-    refusals.iter().map(|refusal| refusal.code.to_string()).collect()
+    refusals
+        .iter()
+        .map(|refusal| refusal.code.to_string())
+        .collect()
 }
 
 #[test]
@@ -30,7 +33,11 @@ fn there_are_samples_and_each_has_its_readme_in_both_languages() {
     assert!(samples.len() >= 3);
     for sample in samples {
         for readme in ["README.md", "README.zh.md"] {
-            assert!(sample.join(readme).is_file(), "{} lacks {readme}", sample.display());
+            assert!(
+                sample.join(readme).is_file(),
+                "{} lacks {readme}",
+                sample.display()
+            );
         }
     }
 }
@@ -58,7 +65,12 @@ fn samples_hold_no_private_key() {
 fn samples_check_without_a_problem_as_they_are() {
     for sample in samples().unwrap() {
         let site = lockgate::site::Site::load(&sample).unwrap();
-        assert!(site.problems.is_empty(), "{}: {:#?}", sample.display(), site.problems);
+        assert!(
+            site.problems.is_empty(),
+            "{}: {:#?}",
+            sample.display(),
+            site.problems
+        );
     }
 }
 
@@ -70,7 +82,12 @@ fn data_is_what_the_generator_makes() {
             data.write(directory.path()).unwrap();
             let generated = fs::read(directory.path().join(&data.file)).unwrap();
             let kept = fs::read(sample.join("data").join(&data.file)).unwrap();
-            assert!(generated == kept, "{} of {} differs", data.file, sample.display());
+            assert!(
+                generated == kept,
+                "{} of {} differs",
+                data.file,
+                sample.display()
+            );
         }
     }
 }
@@ -120,14 +137,29 @@ async fn grants_do_what_is_expected() {
 async fn holds(site: &Path, grant: &ExpectedGrant, place: &str) {
     let installation = Installation::open(site, Clock::System).unwrap();
     let compiled = installation.compile(&grant.id, Mode::Batch).unwrap();
-    let withheld: Vec<&str> = compiled.plan().withheld.iter().map(|f| f.name.as_str()).collect();
+    let withheld: Vec<&str> = compiled
+        .plan()
+        .withheld
+        .iter()
+        .map(|f| f.name.as_str())
+        .collect();
     assert_eq!(withheld, grant.withheld, "{place}");
     let warnings: BTreeSet<&str> = compiled.warnings().iter().map(|w| w.code).collect();
-    assert_eq!(warnings, grant.warnings.iter().map(String::as_str).collect(), "{place}");
+    assert_eq!(
+        warnings,
+        grant.warnings.iter().map(String::as_str).collect(),
+        "{place}"
+    );
 
-    let request = RunRequest { grant: &grant.id, output: None, again: false };
+    let request = RunRequest {
+        grant: &grant.id,
+        output: None,
+        again: false,
+    };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
-    let report = Box::pin(run(&installation, &request, progress, &cancel)).await.unwrap();
+    let report = Box::pin(run(&installation, &request, progress, &cancel))
+        .await
+        .unwrap();
     assert_eq!(report.status.as_str(), grant.status, "{place}");
     let rows = report.rows.map(|rows| Rows {
         read: rows.read,
@@ -137,7 +169,19 @@ async fn holds(site: &Path, grant: &ExpectedGrant, place: &str) {
     });
     assert_eq!(rows, grant.rows, "{place}");
     let refused = codes(&report.refusals);
-    assert!(grant.refusals.iter().all(|code| refused.contains(code)), "{place}: {refused:?}");
-    assert_eq!(report.refusals.is_empty(), grant.refusals.is_empty(), "{place}");
-    assert!(report.refusals.iter().all(|r| r.code.to_string() != "prohibited" || r.basis.is_some()));
+    assert!(
+        grant.refusals.iter().all(|code| refused.contains(code)),
+        "{place}: {refused:?}"
+    );
+    assert_eq!(
+        report.refusals.is_empty(),
+        grant.refusals.is_empty(),
+        "{place}"
+    );
+    assert!(
+        report
+            .refusals
+            .iter()
+            .all(|r| r.code.to_string() != "prohibited" || r.basis.is_some())
+    );
 }
