@@ -367,7 +367,7 @@ impl WriteBack {
 
     /// Never waits: while the disk is busy with an earlier request, one more is enough.
     fn ask(&self) {
-        drop(self.asks.try_send(()));
+        self.asks.try_send(()).unwrap_or_default();
     }
 
     fn stop(self) -> io::Result<()> {
