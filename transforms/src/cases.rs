@@ -96,7 +96,10 @@ impl Rules {
                 Some(nulls) => equal.values() & nulls.inner(),
                 None => equal.values().clone(),
             };
-            found = Some(found.map_or(rows.clone(), |earlier| &earlier | &rows));
+            found = Some(match found {
+                Some(earlier) => &earlier | &rows,
+                None => rows,
+            });
         }
         Ok(found)
     }
@@ -238,6 +241,10 @@ pub(crate) fn to_text(array: &dyn Array) -> Result<StringArray, TreatmentError> 
 ///
 /// # Errors
 /// What is wrong, where the value isn't one of that type.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Arrow parses text for every other type"
+)]
 pub(crate) fn scalar_array(scalar: &Scalar, data_type: &DataType) -> Result<ArrayRef, String> {
     let text = scalar.as_text();
     let refused = || format!("`{text}` is not a value of type {data_type}");
@@ -246,14 +253,14 @@ pub(crate) fn scalar_array(scalar: &Scalar, data_type: &DataType) -> Result<Arra
         DataType::Binary => Ok(Arc::new(BinaryArray::from(vec![text.as_bytes()]))),
         DataType::Boolean => text
             .parse::<bool>()
-            .map(|value| Arc::new(BooleanArray::from(vec![value])) as ArrayRef)
+            .map(|value| -> ArrayRef { Arc::new(BooleanArray::from(vec![value])) })
             .map_err(|_| refused()),
         DataType::Decimal128(precision, scale) => decimal(&text, *precision, *scale)
             .and_then(|value| {
                 let array = Decimal128Array::from(vec![value]);
                 array.with_precision_and_scale(*precision, *scale).ok()
             })
-            .map(|array| Arc::new(array) as ArrayRef)
+            .map(|array| -> ArrayRef { Arc::new(array) })
             .ok_or_else(refused),
         other => {
             let written = StringArray::from(vec![text.as_ref()]);

@@ -13,14 +13,19 @@
 //! - [`key`]: derived keys, which never show themselves
 #![forbid(unsafe_code)]
 
+mod calendar;
 pub mod cases;
 pub mod category;
 mod clusters;
 pub mod date;
 pub mod error;
+pub mod fill;
 pub mod key;
+pub mod number;
 pub mod options;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod treatment;
 pub mod treatments;

@@ -404,3 +404,6 @@ impl<'de> Deserializer<'de> for FieldProbe<'_> {
         unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
+
+#[cfg(test)]
+mod tests;

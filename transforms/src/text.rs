@@ -57,15 +57,15 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
     }
 }
 
-/// Appends a fill so many times.
-pub(crate) fn extend_fill(out: &mut Vec<u8>, fill: &str, times: usize) {
-    if let [byte] = fill.as_bytes() {
-        out.resize(out.len() + times, *byte);
-    } else {
-        for _ in 0..times {
-            out.extend_from_slice(fill.as_bytes());
-        }
+/// Refuses a field that isn't text.
+///
+/// # Errors
+/// The field is of another type.
+pub(crate) fn only(kind: &str, column: Column<'_>) -> Result<(), Misfit> {
+    if *column.data_type == DataType::Utf8 {
+        return Ok(());
     }
+    Err(Misfit::of_type(kind, column.data_type, "utf8"))
 }
 
 /// A kernel and the options it is used with.
@@ -100,8 +100,9 @@ impl<K: TextKernel> TextTreatment<K> {
             match self.classify(value, &mut out.bytes, &mut scratch) {
                 Class::Text => out.close()?,
                 Class::Null => out.null()?,
-                other => {
-                    self.settle(row, value.unwrap_or_default(), other, &mut cases, &mut out)?
+                class @ (Class::Sentinel | Class::Case(_)) => {
+                    let value = value.unwrap_or_default();
+                    self.settle(row, value, class, &mut cases, &mut out)?;
                 }
             }
         }
@@ -141,9 +142,9 @@ impl<K: TextKernel> TextTreatment<K> {
                     out.close()?;
                 }
                 Class::Null => out.null()?,
-                other => {
+                class @ (Class::Sentinel | Class::Case(_)) => {
                     let value = key.and_then(&value_of).unwrap_or_default();
-                    self.settle(row, value, other, &mut cases, &mut out)?;
+                    self.settle(row, value, class, &mut cases, &mut out)?;
                 }
             }
         }

@@ -106,20 +106,21 @@ impl ValueTreatment {
             Replacement::Constant(value) => Some(value),
             Replacement::None | Replacement::Null => None,
         };
-        downcast_primitive_array! {
-            array => Ok(Arc::new(primitive(array, picks, constant)) as ArrayRef),
+        let rebuilt: ArrayRef = downcast_primitive_array! {
+            array => Arc::new(primitive(array, picks, constant)),
             DataType::Boolean => {
                 let constant = constant.and_then(|value| value.as_boolean_opt());
                 let constant = constant.map(|value| value.value(0));
-                Ok(Arc::new(booleans(array.as_boolean(), picks, constant)) as ArrayRef)
+                Arc::new(booleans(array.as_boolean(), picks, constant))
             }
             DataType::Binary => {
                 let constant = constant.and_then(|value| value.as_binary_opt::<i32>());
                 let constant = constant.map(|value| value.value(0));
-                Ok(Arc::new(binaries(array.as_binary(), picks, constant)?) as ArrayRef)
+                Arc::new(binaries(array.as_binary(), picks, constant)?)
             }
-            _ => Err(self.unexpected(array)),
-        }
+            _ => return Err(self.unexpected(array)),
+        };
+        Ok(rebuilt)
     }
 
     fn unexpected(&self, array: &dyn Array) -> TreatmentError {
@@ -169,13 +170,14 @@ impl Treatment for ValueTreatment {
 
 /// The column in the plain form of its type: sources may hand over the wide and view forms.
 fn as_plain(column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
-    match column.data_type() {
-        DataType::LargeBinary | DataType::BinaryView => {
-            arrow::compute::cast(column, &DataType::Binary)
-                .map_err(|error| TreatmentError::Arrow(error.to_string()))
-        }
-        _ => Ok(Arc::clone(column)),
+    if matches!(
+        column.data_type(),
+        DataType::LargeBinary | DataType::BinaryView
+    ) {
+        return arrow::compute::cast(column, &DataType::Binary)
+            .map_err(|error| TreatmentError::Arrow(error.to_string()));
     }
+    Ok(Arc::clone(column))
 }
 
 /// Whether the value of a row is finite; absent for types that always are.
@@ -185,6 +187,11 @@ fn finite_rows(array: &ArrayRef) -> Option<Box<dyn Fn(usize) -> bool + '_>> {
     }
     let floats = array.as_primitive_opt::<Float32Type>()?;
     Some(Box::new(|row| floats.value(row).is_finite()))
+}
+
+/// Whether every value of an array is finite.
+pub(crate) fn is_finite(array: &ArrayRef) -> bool {
+    finite_rows(array).is_none_or(|finite| (0..array.len()).all(finite))
 }
 
 fn primitive<T: ArrowPrimitiveType>(

@@ -1,9 +1,13 @@
 //! `catalogue/*.toml`: the datasets that exist.
 
 use std::fmt;
+use std::sync::Arc;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::FieldType;
 
 /// A dataset: what a provider holds and under which terms it may be shared.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -39,6 +43,23 @@ pub struct Dataset {
     pub cursor: Option<String>,
     /// The fields.
     pub fields: Vec<Field>,
+}
+
+impl Dataset {
+    /// The field of a name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Every field in catalogue order as plain, nullable Arrow fields; `None` if the type of one
+    /// cannot be read, which `check` reports.
+    pub fn schema(&self) -> Option<SchemaRef> {
+        let fields = self.fields.iter().map(|field| {
+            let data_type = FieldType::parse(&field.data_type).ok()?.to_arrow();
+            Some(arrow::datatypes::Field::new(&field.name, data_type, true))
+        });
+        Some(Arc::new(Schema::new(fields.collect::<Option<Vec<_>>>()?)))
+    }
 }
 
 /// Sharing attribute (Regulations on Government Data Sharing).

@@ -5,20 +5,28 @@
 //! is absent from the maps and has its problems in [`Site::problems`]; what uses such a file stops
 //! there, and what does not goes on.
 
+pub mod check;
 pub mod dataset;
 pub mod field_type;
 pub mod grant;
+pub mod init;
 pub mod job;
 mod level;
+mod load;
 pub mod lockgate_toml;
 pub mod policy;
+mod read;
 pub mod recipient;
+pub mod schema;
+mod secret;
 mod suggest;
+pub mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,11 +35,16 @@ use thiserror::Error;
 pub use dataset::{Dataset, Field, Sharing, Source};
 pub use field_type::FieldType;
 pub use grant::Grant;
+pub use check::Hooks;
 pub use job::Job;
+pub use load::{POLICY_FILE, SITE_FILE};
 pub use lockgate_toml::SiteFile;
 pub use policy::Policy;
 pub use recipient::Recipient;
+pub use secret::SecretError;
 pub(crate) use suggest::nearest;
+
+use read::Document;
 
 /// Everything a site says, as far as it can be read.
 #[derive(Debug, Clone)]
@@ -52,14 +65,22 @@ pub struct Site {
     pub jobs: BTreeMap<String, Loaded<Job>>,
     /// Every problem of every file, by file, line and column.
     pub problems: Vec<Problem>,
+    /// Problems that arise from two files together, with the second: they concern only what uses
+    /// both.
+    joint: BTreeMap<Problem, String>,
+    /// Files that exist and cannot be used.
+    unreadable: BTreeSet<String>,
 }
 
 impl Site {
-    /// Problems of the given files, named relative to the site.
+    /// Problems that concern whoever uses the given files, named relative to the site: those in
+    /// one of the files, unless they only arise together with a file that is not used. (A rule of
+    /// the policy that does not fit a field of one dataset stops no exchange of another.)
     pub fn problems_of(&self, files: &[&str]) -> Vec<&Problem> {
+        let uses = |file: &String| files.contains(&file.as_str());
         self.problems
             .iter()
-            .filter(|problem| files.contains(&problem.file.as_str()))
+            .filter(|problem| uses(&problem.file) && self.joint.get(problem).is_none_or(uses))
             .collect()
     }
 }
@@ -73,6 +94,37 @@ pub struct Loaded<T> {
     pub file: String,
     /// Lower-case hex SHA-256 of its bytes.
     pub sha256: String,
+    document: Arc<Document>,
+}
+
+impl<T> Loaded<T> {
+    /// Line and column of the value at a path of keys and indices, such as
+    /// `["fields", "3", "category"]`; where the path ends early, of the deepest entry there is.
+    pub fn locate(&self, path: &[&str]) -> (usize, usize) {
+        self.document.value(path)
+    }
+
+    /// Line and column of the key at a path; where the path ends early, as [`Loaded::locate`].
+    pub fn locate_key(&self, path: &[&str]) -> (usize, usize) {
+        self.document.key(path)
+    }
+
+    /// A problem at the value at a path.
+    pub fn problem(&self, path: &[&str], what: impl Into<String>, hint: Option<String>) -> Problem {
+        let (line, column) = self.locate(path);
+        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+    }
+
+    /// A problem at the key at a path.
+    pub fn problem_at_key(
+        &self,
+        path: &[&str],
+        what: impl Into<String>,
+        hint: Option<String>,
+    ) -> Problem {
+        let (line, column) = self.locate_key(path);
+        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+    }
 }
 
 impl<T> Deref for Loaded<T> {

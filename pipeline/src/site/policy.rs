@@ -4,7 +4,7 @@ use lockgate_transforms::TreatmentSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dataset::Level;
+use super::dataset::{Field, Level};
 
 /// The policy: the first rule that matches a field wins; a field that none matches is withheld.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -68,4 +68,21 @@ pub struct Rule {
     pub fields: Option<Vec<String>>,
     /// The floor: the least treatment allowed.
     pub treatment: TreatmentSpec,
+}
+
+impl Policy {
+    /// The rule that decides about a field, and its number from 0; `None` withholds the field.
+    pub fn rule_for(&self, field: &Field) -> Option<(usize, &Rule)> {
+        self.rules.iter().enumerate().find(|(_, rule)| rule.matches(field))
+    }
+}
+
+impl Rule {
+    /// Whether every condition holds for a field.
+    pub fn matches(&self, field: &Field) -> bool {
+        self.category.as_ref().is_none_or(|category| *category == field.category)
+            && self.min_level.is_none_or(|least| field.level >= least)
+            && self.max_level.is_none_or(|most| field.level <= most)
+            && self.fields.as_ref().is_none_or(|names| names.contains(&field.name))
+    }
 }

@@ -8,7 +8,7 @@ use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength};
-use crate::text::{TextKernel, TextTreatment, Written, extend_fill};
+use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 use crate::values::{self, Replacement, ValueTreatment};
 
@@ -57,6 +57,6 @@ impl TextKernel for ClearText {
     }
 
     fn cover(&self, characters: usize, out: &mut Vec<u8>) {
-        extend_fill(out, "*", characters);
+        out.resize(out.len() + characters, b'*');
     }
 }

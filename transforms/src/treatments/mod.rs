@@ -142,4 +142,16 @@ treatments! {
     clear: Clear,
     null: Null,
     withhold: Withhold,
+    constant: Constant,
+    keep_ends: KeepEnds,
+    mask_range: MaskRange,
+    mask_around: MaskAround,
+    hmac: Hmac256,
+    round: Round,
+    bucket: Bucket,
+    date_trunc: DateTrunc,
+    age_band: AgeBand,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Checks of `catalogue/*.toml`.
+
+use arrow::datatypes::DataType;
+
+use super::Checker;
+use crate::id::{check_field_name, check_path, is_category};
+use crate::site::dataset::{Sharing, SourceFormat};
+use crate::site::units::{is_decimal, parse_duration};
+use crate::site::{Dataset, Field, FieldType, Loaded};
+
+pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    checker.not_blank(dataset, &["provider"], &dataset.provider);
+    check_source(checker, dataset);
+    if dataset.sharing == Sharing::Prohibited
+        && dataset.basis.as_ref().is_none_or(|basis| basis.trim().is_empty())
+    {
+        let hint = Some("write the legal basis: basis = \"…\"".to_owned());
+        checker.at(dataset, &["sharing"], "`basis` is missing where sharing is prohibited", hint);
+    }
+    checker.no_duplicates(dataset, &["modes"], &dataset.modes);
+    if dataset.fields.is_empty() {
+        checker.at(dataset, &["fields"], "a dataset has at least one field", None);
+    }
+    for (number, field) in dataset.fields.iter().enumerate() {
+        check_field(checker, dataset, &number.to_string(), field);
+        if dataset.fields.iter().take(number).any(|earlier| earlier.name == field.name) {
+            let path = ["fields", &number.to_string(), "name"];
+            let hint = Some("give every field its own name".to_owned());
+            checker.at(dataset, &path, format!("a second field `{}`", field.name), hint);
+        }
+    }
+    check_roles(checker, dataset);
+}
+
+/// `key`, `division` and `cursor` name fields.
+fn check_roles(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    let names = || dataset.fields.iter().map(|field| &field.name);
+    for (index, name) in dataset.key.iter().enumerate() {
+        checker.refers(dataset, &["key", &index.to_string()], "field", name, names());
+    }
+    checker.no_duplicates(dataset, &["key"], &dataset.key);
+    if let Some(cursor) = &dataset.cursor {
+        checker.refers(dataset, &["cursor"], "field", cursor, names());
+    }
+    if let Some(division) = &dataset.division {
+        checker.refers(dataset, &["division"], "field", division, names());
+        if let Some(field) = dataset.field(division)
+            && FieldType::parse(&field.data_type).is_ok_and(|found| found != FieldType::Utf8)
+        {
+            let what = format!("field `{division}` carries the division code and is not utf8");
+            let hint = Some("declare it as utf8: codes are compared as text".to_owned());
+            checker.at(dataset, &["division"], what, hint);
+        }
+    }
+}
+
+fn check_source(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    let site = checker.site;
+    let source = &dataset.source;
+    match (&source.store, &source.database) {
+        (Some(store), None) => {
+            let stores = site.file.stores.keys();
+            checker.refers(dataset, &["source", "store"], "store", store, stores);
+            check_files(checker, dataset);
+        }
+        (None, Some(database)) => {
+            let databases = site.file.databases.keys();
+            checker.refers(dataset, &["source", "database"], "database", database, databases);
+            let hint = Some("supported: files in a store".to_owned());
+            let path = ["source", "database"];
+            checker.at(dataset, &path, "reading databases is not supported yet", hint);
+            if source.table.is_none() {
+                let hint = Some("write table = \"schema.table\"".to_owned());
+                checker.at(dataset, &["source"], "`table` is missing", hint);
+            }
+            for key in given(dataset) {
+                let what = format!("`{key}` is for files in a store only");
+                checker.at_key(dataset, &["source", key], what, None);
+            }
+        }
+        (Some(_), Some(_)) => {
+            let what = "a source has either `store` or `database`, not both";
+            checker.at(dataset, &["source"], what, None);
+        }
+        (None, None) => {
+            let hint = Some(
+                "write source = { store = \"NAME\", path = \"…\", format = \"parquet\" }"
+                    .to_owned(),
+            );
+            checker.at(dataset, &["source"], "a source has `store` or `database`", hint);
+        }
+    }
+}
+
+/// Keys of the source that speak of files, and are given.
+fn given(dataset: &Dataset) -> Vec<&'static str> {
+    let source = &dataset.source;
+    let mut keys = Vec::new();
+    if source.path.is_some() {
+        keys.push("path");
+    }
+    if source.format.is_some() {
+        keys.push("format");
+    }
+    keys.extend(csv_options(dataset));
+    keys
+}
+
+fn csv_options(dataset: &Dataset) -> Vec<&'static str> {
+    let source = &dataset.source;
+    [
+        ("header", source.header.is_some()),
+        ("delimiter", source.delimiter.is_some()),
+        ("quote", source.quote.is_some()),
+        ("escape", source.escape.is_some()),
+        ("encoding", source.encoding.is_some()),
+        ("null", source.null.is_some()),
+        ("on_malformed", source.on_malformed.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(key, given)| given.then_some(key))
+    .collect()
+}
+
+/// A source of files in a store.
+fn check_files(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    let source = &dataset.source;
+    if source.table.is_some() {
+        let what = "`table` is for databases only";
+        checker.at_key(dataset, &["source", "table"], what, None);
+    }
+    match &source.path {
+        None => {
+            let hint = Some("write path = \"residents/\" or path = \"residents.csv\"".to_owned());
+            checker.at(dataset, &["source"], "`path` is missing", hint);
+        }
+        Some(path) => {
+            if let Err(what) = check_path(path) {
+                let hint = Some("write a path relative to the store, such as a/b/".to_owned());
+                checker.at(dataset, &["source", "path"], what, hint);
+            }
+        }
+    }
+    match source.format {
+        None => {
+            let hint = Some("write format = \"parquet\" or format = \"csv\"".to_owned());
+            checker.at(dataset, &["source"], "`format` is missing", hint);
+        }
+        Some(SourceFormat::Parquet) => {
+            for key in csv_options(dataset) {
+                let what = format!("`{key}` is for CSV only");
+                checker.at_key(dataset, &["source", key], what, None);
+            }
+        }
+        Some(SourceFormat::Csv) => check_csv(checker, dataset),
+    }
+}
+
+fn check_csv(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    let source = &dataset.source;
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    let characters = [
+        ("delimiter", source.delimiter.as_deref(), ","),
+        ("quote", source.quote.as_deref(), "\""),
+    ];
+    for (key, text, default) in characters {
+        check_character(checker, dataset, key, text);
+        let text = text.unwrap_or(default);
+        if let Some((other, _)) = seen.iter().find(|(_, other)| *other == text) {
+            let what = format!("`{key}` and `{other}` are the same character");
+            checker.at(dataset, &["source", key], what, None);
+        }
+        seen.push((key, text));
+    }
+    check_character(checker, dataset, "escape", source.escape.as_deref());
+}
+
+fn check_character(
+    checker: &mut Checker<'_>,
+    dataset: &Loaded<Dataset>,
+    key: &str,
+    text: Option<&str>,
+) {
+    let good = text.is_none_or(|text| {
+        text.len() == 1 && text.is_ascii() && !text.contains(['\n', '\r', '\0'])
+    });
+    if !good {
+        let hint = Some("write one ASCII character, such as \",\" or \"\\t\"".to_owned());
+        checker.at(dataset, &["source", key], format!("`{key}` is not one character"), hint);
+    }
+}
+
+fn check_field(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>, number: &str, field: &Field) {
+    let at = |key: &'static str| ["fields", number, key];
+    if let Err(what) = check_field_name(&field.name) {
+        checker.at(dataset, &at("name"), what, None);
+    }
+    if !is_category(&field.category) {
+        let hint = Some(
+            "a category is lower-case letters, digits and -, such as resident-id".to_owned(),
+        );
+        checker.at(dataset, &at("category"), "not a category", hint);
+    }
+    if field.domain_size == Some(0) {
+        checker.at(dataset, &at("domain_size"), "a field has at least one value", None);
+    }
+    if let Some(synonyms) = &field.synonyms {
+        for (index, group) in synonyms.iter().enumerate() {
+            if group.len() < 2 {
+                let path = ["fields", number, "synonyms", &index.to_string()];
+                checker.at(dataset, &path, "a group of synonyms has at least two", None);
+            }
+        }
+    }
+    match FieldType::read(&field.data_type) {
+        Err(error) => checker.at(dataset, &at("type"), error.what, error.hint),
+        Ok(field_type) => check_tolerance(checker, dataset, number, field, &field_type),
+    }
+}
+
+fn check_tolerance(
+    checker: &mut Checker<'_>,
+    dataset: &Loaded<Dataset>,
+    number: &str,
+    field: &Field,
+    field_type: &FieldType,
+) {
+    let Some(tolerance) = &field.tolerance else { return };
+    let path = ["fields", number, "tolerance"];
+    let data_type = field_type.to_arrow();
+    if data_type.is_numeric() {
+        if !is_decimal(tolerance) {
+            let hint = Some("write a number in the field's unit, such as \"5.00\"".to_owned());
+            checker.at(dataset, &path, "not a tolerance of a number", hint);
+        }
+        if data_type.is_floating() && field.decimals.is_none() {
+            let hint = Some("write decimals = 2, the digits delivered after the point".to_owned());
+            checker.at(dataset, &path, "a tolerance of a float needs `decimals`", hint);
+        }
+    } else if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
+        if parse_duration(tolerance).is_none() {
+            let hint = Some("write a duration such as \"30s\" or \"1d\"".to_owned());
+            checker.at(dataset, &path, "not a tolerance of a time", hint);
+        }
+    } else {
+        let what = format!("a field of type {field_type} has no tolerance");
+        checker.at(dataset, &path, what, None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Keys that exchanges need and the keyring does not hold, by the names of its files.
+//!
+//! Apart from the other checks, because a site may be checked, planned and signed for where its
+//! keys are not.
+
+use std::collections::BTreeSet;
+
+use crate::site::lockgate_toml::KeyProvider;
+use crate::site::{Grant, Loaded, Problem, Site};
+
+/// Purposes of the keys that every run needs: it signs a manifest and records itself.
+const OF_EVERY_RUN: [&str; 2] = ["manifest", "ledger"];
+
+impl Site {
+    /// A problem for every key that a run of one of the grants would look for in vain.
+    pub fn key_problems(&self) -> Vec<Problem> {
+        if self.file.keys.provider != KeyProvider::Local {
+            return Vec::new();
+        }
+        let held = self.held_purposes();
+        let directory = self.file.keys.path.display();
+        let mut problems = Vec::new();
+        for purpose in OF_EVERY_RUN.into_iter().filter(|purpose| !held.contains(*purpose)) {
+            let what = format!("no key of purpose `{purpose}` in {directory}");
+            problems.push(self.file.problem(&["keys", "path"], what, Some(make(purpose))));
+        }
+        for grant in self.grants.values() {
+            let needed = self.needed_purposes(grant);
+            for (purpose, field, index) in needed {
+                if !held.contains(purpose) {
+                    let what = format!(
+                        "the treatment of field `{field}` needs a key of purpose `{purpose}`, \
+                         and there is none in {directory}"
+                    );
+                    let path = ["fields", &index.to_string()];
+                    problems.push(grant.problem(&path, what, Some(make(purpose))));
+                }
+            }
+        }
+        problems
+    }
+
+    /// Purposes of which a file `PURPOSE.vN.key` is there.
+    fn held_purposes(&self) -> BTreeSet<String> {
+        let Ok(entries) = std::fs::read_dir(self.root.join(&self.file.keys.path)) else {
+            return BTreeSet::new();
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let purpose = |name: String| {
+            let (purpose, version) = name.strip_suffix(".key")?.rsplit_once(".v")?;
+            version.parse::<u32>().ok()?;
+            Some(purpose.to_owned())
+        };
+        names.filter_map(purpose).collect()
+    }
+
+    /// Purposes of the keys a grant's treatments need, with the first field that needs each.
+    fn needed_purposes<'s>(&'s self, grant: &'s Loaded<Grant>) -> Vec<(&'static str, &'s str, usize)> {
+        let Some(dataset) = self.datasets.get(&grant.dataset) else { return Vec::new() };
+        let mut needed: Vec<(&'static str, &str, usize)> = Vec::new();
+        for (index, name) in grant.fields.iter().enumerate() {
+            let Some(field) = dataset.field(name) else { continue };
+            let exempted = grant.exemptions.iter().find(|exemption| exemption.field == *name);
+            let treatment = grant
+                .treatments
+                .get(name)
+                .or_else(|| exempted.map(|exemption| &exemption.treatment))
+                .or_else(|| self.policy.rule_for(field).map(|(_, rule)| &rule.treatment));
+            if let Some(key) = treatment.and_then(|treatment| treatment.key_use())
+                && needed.iter().all(|(purpose, ..)| *purpose != key.purpose)
+            {
+                needed.push((key.purpose, name, index));
+            }
+        }
+        needed
+    }
+}
+
+fn make(purpose: &str) -> String {
+    format!("`lockgate keys new {purpose}` makes one")
+}

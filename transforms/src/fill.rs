@@ -1,0 +1,204 @@
+//! What masks write over hidden characters: one fill per character, or a fixed number of fills so
+//! that the length of what was hidden stays hidden too.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clusters;
+use crate::error::Misfit;
+
+/// Most fills that `length` may ask for.
+const LENGTH_MAX: usize = 256;
+
+/// How many fills stand for what is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// One per hidden character.
+    Same,
+    /// That many, whatever was hidden.
+    Fixed(usize),
+}
+
+impl Length {
+    /// Whether this length reveals no more than `floor`: a fixed one hides how long the value was.
+    pub(crate) fn at_least(self, floor: Self) -> bool {
+        matches!(
+            (self, floor),
+            (Self::Fixed(_), _) | (Self::Same, Self::Same)
+        )
+    }
+}
+
+impl Serialize for Length {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Same => serializer.serialize_str("same"),
+            Self::Fixed(fills) => fills.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LengthVisitor;
+
+        impl Visitor<'_> for LengthVisitor {
+            type Value = Length;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"same\" or a number of fills")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Length, E> {
+                if text == "same" {
+                    return Ok(Length::Same);
+                }
+                Err(E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, fills: u64) -> Result<Length, E> {
+                usize::try_from(fills)
+                    .map(Length::Fixed)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(fills), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, fills: i64) -> Result<Length, E> {
+                usize::try_from(fills)
+                    .map(Length::Fixed)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(fills), &self))
+            }
+        }
+
+        deserializer.deserialize_any(LengthVisitor)
+    }
+}
+
+impl JsonSchema for Length {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [
+            { "const": "same" },
+            { "type": "integer", "minimum": 0, "maximum": LENGTH_MAX }
+        ] })
+    }
+}
+
+/// The fill a mask writes where none is given.
+pub(crate) fn default_fill() -> String {
+    "*".to_owned()
+}
+
+/// The length a mask has where none is given.
+pub(crate) fn default_length() -> Length {
+    Length::Same
+}
+
+/// A fill and how often it is written, both checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Filler {
+    fill: String,
+    length: Length,
+}
+
+impl Filler {
+    /// Checks that `fill` is one visible character that stays apart from its neighbours.
+    ///
+    /// # Errors
+    /// It is not; or `length` is above its limit.
+    pub(crate) fn new(fill: &str, length: Length) -> Result<Self, Misfit> {
+        let between = format!("a{fill}{fill}a");
+        if fill.chars().any(char::is_control) || fill.is_empty() || clusters::count(&between) != 4 {
+            return Err(
+                Misfit::of_parameter("fill", "`fill` must be one visible character")
+                    .with_hint("write one character such as \"*\""),
+            );
+        }
+        if matches!(length, Length::Fixed(fills) if fills > LENGTH_MAX) {
+            let what = format!("`length` is above its limit of {LENGTH_MAX} fills");
+            return Err(Misfit::of_parameter("length", what));
+        }
+        Ok(Self {
+            fill: fill.to_owned(),
+            length,
+        })
+    }
+
+    /// Appends what stands for that many hidden characters.
+    pub(crate) fn write(&self, hidden: usize, out: &mut Vec<u8>) {
+        let times = match self.length {
+            Length::Same => hidden,
+            Length::Fixed(fills) => fills,
+        };
+        if let [byte] = self.fill.as_bytes() {
+            out.resize(out.len() + times, *byte);
+        } else {
+            for _ in 0..times {
+                out.extend_from_slice(self.fill.as_bytes());
+            }
+        }
+    }
+
+    /// The bytes to reserve for `rows` masked values of together `bytes` bytes.
+    pub(crate) fn output_bytes(&self, rows: usize, bytes: usize) -> usize {
+        match self.length {
+            Length::Same => bytes.saturating_mul(self.fill.len().max(2) / 2),
+            Length::Fixed(fills) => {
+                bytes.saturating_add(rows.saturating_mul(fills.saturating_mul(self.fill.len())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fill_is_one_character() {
+        for fill in ["*", "＊", "■", "👨‍👩‍👧", "x"] {
+            assert!(Filler::new(fill, Length::Same).is_ok(), "{fill}");
+        }
+        for fill in ["", "**", "\n", "\u{301}", "\u{200D}", "\t"] {
+            let misfit = Filler::new(fill, Length::Same).unwrap_err();
+            assert_eq!(misfit.parameter, Some("fill"), "{fill:?}");
+        }
+        assert_eq!(
+            Filler::new("*", Length::Fixed(LENGTH_MAX + 1))
+                .unwrap_err()
+                .parameter,
+            Some("length")
+        );
+    }
+
+    #[test]
+    fn length_is_same_or_a_number() {
+        let read = |text: &str| serde_json::from_str::<Length>(text);
+        assert_eq!(read("\"same\"").unwrap(), Length::Same);
+        assert_eq!(read("3").unwrap(), Length::Fixed(3));
+        for wrong in ["\"sane\"", "-1", "1.5", "null"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        for length in [Length::Same, Length::Fixed(3)] {
+            let text = serde_json::to_string(&length).unwrap();
+            assert_eq!(read(&text).unwrap(), length);
+        }
+    }
+
+    #[test]
+    fn a_fixed_length_reveals_less() {
+        assert!(Length::Fixed(1).at_least(Length::Same));
+        assert!(Length::Fixed(9).at_least(Length::Fixed(3)));
+        assert!(!Length::Same.at_least(Length::Fixed(3)));
+    }
+}

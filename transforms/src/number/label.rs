@@ -1,0 +1,130 @@
+//! Labels of intervals: `[1000,2000)`, `<1000`, `>=2000`.
+
+use arrow::datatypes::i256;
+
+use super::column::Classes;
+use super::{Decimal, Exact, Float, FloatFloor, Floor, write_units};
+
+/// Labels remembered within one column: most values fall into a few intervals.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// By the top bits of a hash of the interval's lower bound.
+    labels: Vec<Option<(i128, String)>>,
+    /// The label last made of an interval whose bound has more than 128 bits.
+    last: String,
+}
+
+/// Labels remembered at a time.
+const REMEMBERED: usize = 256;
+
+impl Remembered {
+    #[inline]
+    #[expect(
+        clippy::as_conversions,
+        reason = "a hash takes any of the bits, and eight of them fit every usize"
+    )]
+    fn label(&mut self, lower: i128, make: impl FnOnce() -> String) -> Option<&str> {
+        if self.labels.is_empty() {
+            self.labels.resize(REMEMBERED, None);
+        }
+        let hash = (lower as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let slot = self.labels.get_mut((hash >> 56) as usize)?;
+        if slot
+            .as_ref()
+            .is_none_or(|(remembered, _)| *remembered != lower)
+        {
+            *slot = Some((lower, make()));
+        }
+        slot.as_ref().map(|(_, label)| label.as_str())
+    }
+}
+
+/// The label of a half-open interval whose bounds count units of 10^-`scale`.
+fn interval(lower: &str, upper: &str, scale: i8) -> String {
+    let mut label = String::from("[");
+    write_units(lower, scale, &mut label);
+    label.push(',');
+    write_units(upper, scale, &mut label);
+    label.push(')');
+    label
+}
+
+/// Labels of the intervals that exact numbers fall into.
+#[derive(Debug)]
+pub(crate) struct ExactLabels {
+    /// The intervals, in units of the field.
+    pub(crate) floor: Floor,
+    /// Digits after the point of a unit.
+    pub(crate) scale: i8,
+}
+
+impl ExactLabels {
+    fn make(&self, lower: i256) -> Option<String> {
+        let upper = lower.checked_add(self.floor.width())?;
+        Some(interval(&lower.to_string(), &upper.to_string(), self.scale))
+    }
+}
+
+impl<N: Exact> Classes<N> for ExactLabels {
+    type Memory = Remembered;
+
+    #[inline]
+    fn label<'a>(&'a self, value: N, memory: &'a mut Remembered) -> Option<&'a str> {
+        if let Some(lower) = self.floor.lower_small(value) {
+            let make = || self.make(lower.widest()).unwrap_or_default();
+            return memory.label(lower.into(), make);
+        }
+        let lower = self.floor.lower_widest(value)?;
+        memory.last = self.make(lower)?;
+        Some(&memory.last)
+    }
+}
+
+/// Labels of the intervals that floats fall into.
+#[derive(Debug)]
+pub(crate) struct FloatLabels(pub(crate) FloatFloor);
+
+impl<F: Float> Classes<F> for FloatLabels {
+    type Memory = Remembered;
+
+    #[inline]
+    fn label<'a>(&'a self, value: F, memory: &'a mut Remembered) -> Option<&'a str> {
+        let lower = self.0.lower(value)?;
+        let upper = lower.checked_add(self.0.width())?;
+        memory.label(lower, || {
+            interval(&lower.to_string(), &upper.to_string(), self.0.scale())
+        })
+    }
+}
+
+/// Labels of the intervals between given edges.
+#[derive(Debug)]
+pub(crate) struct EdgeLabels<I> {
+    labels: Vec<String>,
+    index: I,
+}
+
+impl<I> EdgeLabels<I> {
+    /// Labels for ascending edges; `index` is the number of edges not above a value, or none.
+    pub(crate) fn new(edges: &[Decimal], index: I) -> Self {
+        let first = edges.first().map(|edge| format!("<{edge}"));
+        let between = edges.windows(2).filter_map(|pair| match pair {
+            [lower, upper] => Some(format!("[{lower},{upper})")),
+            _ => None,
+        });
+        let last = edges.last().map(|edge| format!(">={edge}"));
+        Self {
+            labels: first.into_iter().chain(between).chain(last).collect(),
+            index,
+        }
+    }
+}
+
+impl<N, I: Fn(N) -> Option<usize> + Send + Sync + 'static> Classes<N> for EdgeLabels<I> {
+    type Memory = ();
+
+    #[inline]
+    fn label<'a>(&'a self, value: N, (): &'a mut ()) -> Option<&'a str> {
+        self.labels.get((self.index)(value)?).map(String::as_str)
+    }
+}

@@ -1,0 +1,111 @@
+//! What the tests of treatments share.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::datatypes::DataType;
+
+use crate::error::{Misfit, TreatmentError};
+use crate::key::DerivedKey;
+use crate::spec::{Column, TreatmentSpec};
+use crate::treatment::Treated;
+
+/// A category that brings no normalisation.
+pub(crate) const CATEGORY: &str = "other";
+
+/// A spec read from a TOML inline table.
+pub(crate) fn spec(text: &str) -> TreatmentSpec {
+    try_spec(text).unwrap()
+}
+
+/// A spec read from a TOML inline table, or what is wrong with it.
+pub(crate) fn try_spec(text: &str) -> Result<TreatmentSpec, toml::de::Error> {
+    #[derive(serde::Deserialize)]
+    struct Rule {
+        treatment: TreatmentSpec,
+    }
+    toml::from_str::<Rule>(&format!("treatment = {text}")).map(|rule| rule.treatment)
+}
+
+/// A key as a grant's pseudonyms use it.
+pub(crate) fn key() -> DerivedKey {
+    DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G-1", 1)
+}
+
+/// Treats a column of any type, without normalisation.
+pub(crate) fn treat_array(text: &str, array: &ArrayRef) -> Result<Treated, TreatmentError> {
+    treat_with(text, array, CATEGORY, &key())
+}
+
+/// Treats a column of a category.
+pub(crate) fn treat_with(
+    text: &str,
+    array: &ArrayRef,
+    category: &str,
+    key: &DerivedKey,
+) -> Result<Treated, TreatmentError> {
+    let is_text = array.as_any_dictionary_opt().is_some()
+        || matches!(array.data_type(), DataType::LargeUtf8 | DataType::Utf8View);
+    let data_type = if is_text {
+        DataType::Utf8
+    } else {
+        array.data_type().clone()
+    };
+    let column = Column {
+        name: "field",
+        data_type: &data_type,
+        category,
+    };
+    let spec = spec(text);
+    let built = spec.build(column, Some(key)).unwrap();
+    let treated = built.apply(array)?;
+    assert_eq!(treated.array.len(), array.len());
+    assert_eq!(treated.array.data_type(), built.output_type());
+    assert_eq!(
+        Some(built.output_type()),
+        spec.output_type(column).unwrap().as_ref()
+    );
+    Ok(treated)
+}
+
+/// Treats a column of text.
+pub(crate) fn treat(text: &str, values: &[Option<&str>]) -> Treated {
+    let array: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    treat_array(text, &array).unwrap()
+}
+
+/// Treats one value.
+pub(crate) fn treat_one(text: &str, value: &str) -> Option<String> {
+    let treated = treat(text, &[Some(value)]);
+    treated
+        .array
+        .as_string::<i32>()
+        .iter()
+        .next()
+        .flatten()
+        .map(str::to_owned)
+}
+
+/// How many were null, empty, short, invalid.
+pub(crate) fn cases_of(treated: &Treated) -> (u64, u64, u64, u64) {
+    let counts = treated.counts;
+    (counts.nulls, counts.empty, counts.short, counts.invalid)
+}
+
+/// Why a spec doesn't fit a text field.
+pub(crate) fn misfit(text: &str) -> Misfit {
+    misfit_of(text, &DataType::Utf8)
+}
+
+/// Why a spec doesn't fit a field of that type.
+pub(crate) fn misfit_of(text: &str, data_type: &DataType) -> Misfit {
+    let column = Column {
+        name: "field",
+        data_type,
+        category: CATEGORY,
+    };
+    let spec = spec(text);
+    let misfit = spec.output_type(column).unwrap_err();
+    assert_eq!(spec.build(column, Some(&key())).unwrap_err(), misfit);
+    misfit
+}

@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, UInt64Array,
+};
+
+use super::*;
+use crate::testing::{
+    CATEGORY, cases_of, key, misfit, misfit_of, spec, treat, treat_array, treat_one, treat_with,
+};
+
+const SPEC: &str = "{ kind = 'hmac', domain = 'person.id' }";
+
+/// The pseudonym as the standard defines it, written out without the kernel.
+fn expected(text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key().expose()).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// RFC 4231: key, data, HMAC-SHA-256.
+#[test]
+fn vectors_of_rfc_4231_hold() {
+    let cases: [(&[u8], &[u8], &str); 5] = [
+        (
+            &[0x0b; 20],
+            b"Hi There",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            b"Jefe",
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            &[0xaa; 20],
+            &[0xdd; 50],
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+        ),
+        (
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (
+            &[0xaa; 131],
+            b"This is a test using a larger than block-size key and a larger than block-size \
+              data. The key needs to be hashed before being used by the HMAC algorithm.",
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        ),
+    ];
+    for (key, data, digest) in cases {
+        let mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        let mut mac = mac.clone();
+        mac.update(data);
+        let written = hex(&mac.finalize().into_bytes().into());
+        assert_eq!(std::str::from_utf8(written.as_flattened()).unwrap(), digest);
+    }
+}
+
+#[test]
+fn the_value_is_keyed_as_it_is_with_nothing_prepended() {
+    for value in ["张三", "a", "𠮷", "👨‍👩‍👧", &"长".repeat(100)] {
+        assert_eq!(treat_one(SPEC, value), Some(expected(value)), "{value}");
+    }
+}
+
+#[test]
+fn spellings_of_one_identifier_get_one_pseudonym() {
+    let array: ArrayRef = Arc::new(arrow::array::StringArray::from(vec![
+        "11010519491231002X",
+        " 110105-19491231-002x",
+        "１１０１０５１９４９１２３１００２Ｘ",
+    ]));
+    let treated = treat_with(SPEC, &array, "resident-id", &key()).unwrap();
+    let text = treated.array.as_string::<i32>();
+    assert!(text.iter().all(|value| value == Some(expected("11010519491231002X").as_str())));
+    let exact = "{ kind = 'hmac', domain = 'person.id', normalise = 'none' }";
+    let treated = treat_with(exact, &array, "resident-id", &key()).unwrap();
+    let text = treated.array.as_string::<i32>();
+    assert_eq!(text.value(1), expected(" 110105-19491231-002x"));
+}
+
+#[test]
+fn what_is_empty_once_normalised_is_empty() {
+    let array: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["--", " ", ""]));
+    let null = "{ kind = 'hmac', domain = 'person.id', on_empty = 'null' }";
+    let treated = treat_with(null, &array, "resident-id", &key()).unwrap();
+    assert_eq!(treated.array.null_count(), 3);
+    assert_eq!(cases_of(&treated), (0, 3, 0, 0));
+    let kept = treat_with(SPEC, &array, "resident-id", &key()).unwrap();
+    assert_eq!(kept.array.as_string::<i32>().value(0), "--");
+}
+
+#[test]
+fn numbers_and_dates_are_keyed_as_their_text() {
+    let arrays: [(ArrayRef, &str); 4] = [
+        (Arc::new(Int64Array::from(vec![Some(-42), None])), "-42"),
+        (Arc::new(UInt64Array::from(vec![Some(u64::MAX), None])), "18446744073709551615"),
+        (
+            Arc::new(
+                Decimal128Array::from(vec![Some(1230), None])
+                    .with_precision_and_scale(12, 2)
+                    .unwrap(),
+            ),
+            "12.30",
+        ),
+        (Arc::new(Date32Array::from(vec![Some(20484), None])), "2026-01-31"),
+    ];
+    for (array, text) in arrays {
+        let treated = treat_array(SPEC, &array).unwrap();
+        let written = treated.array.as_string::<i32>();
+        assert_eq!(written.value(0), expected(text), "{text}");
+        assert!(written.is_null(1));
+    }
+}
+
+#[test]
+fn sentinels_of_numbers_stay_as_text() {
+    let array: ArrayRef = Arc::new(Int64Array::from(vec![-1, 5]));
+    let spec = "{ kind = 'hmac', domain = 'd', sentinels = [-1] }";
+    let treated = treat_array(spec, &array).unwrap();
+    assert_eq!(treated.array.as_string::<i32>().value(0), "-1");
+    assert_eq!(treated.array.as_string::<i32>().value(1), expected("5"));
+    assert_eq!(treated.counts.sentinels, 1);
+}
+
+#[test]
+fn another_key_gives_other_pseudonyms() {
+    let other = DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G-2", 1);
+    let array: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["a"]));
+    let one = treat_with(SPEC, &array, CATEGORY, &key()).unwrap();
+    let two = treat_with(SPEC, &array, CATEGORY, &other).unwrap();
+    assert_ne!(one.array.as_string::<i32>().value(0), two.array.as_string::<i32>().value(0));
+}
+
+#[test]
+fn a_pseudonym_without_key_or_domain_is_refused() {
+    let data_type = DataType::Utf8;
+    let column = Column { name: "id", data_type: &data_type, category: CATEGORY };
+    assert!(spec(SPEC).build(column, None).unwrap_err().what.contains("no key"));
+    assert_eq!(misfit("{ kind = 'hmac', domain = ' ' }").parameter, Some("domain"));
+    let empty_join = "{ kind = 'hmac', domain = 'd', join = '' }";
+    assert_eq!(misfit(empty_join).parameter, Some("join"));
+    for data_type in [DataType::Float64, DataType::Boolean, DataType::Binary] {
+        assert_eq!(misfit_of(SPEC, &data_type).parameter, None);
+    }
+}
+
+#[test]
+fn the_key_is_never_shown() {
+    let data_type = DataType::Utf8;
+    let column = Column { name: "id", data_type: &data_type, category: CATEGORY };
+    let built = spec(SPEC).build(column, Some(&key())).unwrap();
+    let shown = format!("{built:?}");
+    assert!(shown.contains("Hmac(..)"), "{shown}");
+}
+
+#[test]
+fn a_wider_join_does_not_meet_the_floor() {
+    let joined = spec("{ kind = 'hmac', domain = 'person.id', join = 'welfare' }");
+    let alone = spec(SPEC);
+    assert!(alone.meets(&joined));
+    assert!(!joined.meets(&alone));
+    assert!(joined.meets(&joined));
+    assert!(!spec("{ kind = 'hmac', domain = 'other' }").meets(&alone));
+    assert_eq!(joined.key_use().unwrap().join.as_deref(), Some("welfare"));
+}
+
+#[test]
+fn short_texts_of_all_kinds_count_their_cases() {
+    let treated = treat(SPEC, &[None, Some(""), Some("x")]);
+    assert_eq!(cases_of(&treated), (1, 1, 0, 0));
+    assert!(treated.array.is_null(0));
+    assert_eq!(treated.array.as_string::<i32>().value(1), "");
+}

@@ -1,0 +1,261 @@
+//! `mask-around`: fills on one side of a delimiter.
+
+use std::ops::Range;
+
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clusters::{self, Clusters};
+use crate::error::{Case, Misfit};
+use crate::fill::{Filler, Length, default_fill, default_length};
+use crate::key::DerivedKey;
+use crate::options::Options;
+use crate::spec::{Column, Definition, Strength};
+use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::treatment::Treatment;
+
+/// Hides one side of a delimiter; the delimiter and the other side stay.
+///
+/// A value without the delimiter is invalid; a side of not more than `keep` characters is short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaskAround {
+    /// The text that divides the value.
+    #[serde(default = "default_delimiter")]
+    pub delimiter: String,
+    /// The side that is hidden.
+    #[serde(default = "default_side")]
+    pub side: Side,
+    /// Which delimiter counts where there are several.
+    #[serde(default = "default_occurrence")]
+    pub occurrence: Occurrence,
+    /// Characters kept at the outer edge of the hidden side.
+    #[serde(default)]
+    pub keep: usize,
+    /// The character written over hidden ones.
+    #[serde(default = "default_fill")]
+    pub fill: String,
+    /// Number of fills: `"same"` as was hidden, or a number, which hides the length too.
+    #[serde(default = "default_length")]
+    pub length: Length,
+}
+
+/// A side of the delimiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// From the beginning to the delimiter.
+    Before,
+    /// From the delimiter to the end.
+    After,
+}
+
+/// One of several delimiters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occurrence {
+    /// The first from the beginning.
+    First,
+    /// The last.
+    Last,
+}
+
+fn default_delimiter() -> String {
+    "@".to_owned()
+}
+
+fn default_side() -> Side {
+    Side::Before
+}
+
+fn default_occurrence() -> Occurrence {
+    Occurrence::First
+}
+
+impl MaskAround {
+    fn check(&self) -> Result<Filler, Misfit> {
+        if self.delimiter.is_empty() {
+            return Err(Misfit::of_parameter("delimiter", "`delimiter` is empty")
+                .with_hint("write the text that divides the value, such as \"@\""));
+        }
+        Filler::new(&self.fill, self.length)
+    }
+}
+
+impl Definition for MaskAround {
+    const KIND: &'static str = "mask-around";
+    const SUMMARY: &'static str = "hides one side of a delimiter";
+    const FITS: &'static str = "utf8";
+    const EXAMPLE: &'static str = "{ kind = \"mask-around\", delimiter = \"@\", keep = 1 }";
+    const STRENGTH: Strength = Strength::PARTIAL;
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.delimiter == floor.delimiter
+            && self.side == floor.side
+            && self.occurrence == floor.occurrence
+            && self.keep <= floor.keep
+            && self.length.at_least(floor.length)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        text::only(Self::KIND, column)?;
+        self.check()?;
+        Ok(Some(DataType::Utf8))
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        _: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        text::only(Self::KIND, column)?;
+        let filler = self.check()?;
+        let mut characters = self.delimiter.chars();
+        let single = characters.next().filter(|_| characters.next().is_none());
+        let kernel = Kernel { spec: self.clone(), single, filler };
+        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    spec: MaskAround,
+    /// The delimiter where it is one code point, which is searched faster.
+    single: Option<char>,
+    filler: Filler,
+}
+
+impl Kernel {
+    /// Where the delimiter stands. Text that is only part of a character isn't it.
+    fn locate(&self, value: &str) -> Option<Range<usize>> {
+        let whole = |(at, found): (usize, &str)| {
+            let end = at + found.len();
+            let apart = clusters::is_boundary(value, at) && clusters::is_boundary(value, end);
+            apart.then_some(at..end)
+        };
+        match (self.spec.occurrence, self.single) {
+            (Occurrence::First, Some(single)) => value.match_indices(single).find_map(whole),
+            (Occurrence::Last, Some(single)) => value.rmatch_indices(single).find_map(whole),
+            (Occurrence::First, None) => {
+                value.match_indices(self.spec.delimiter.as_str()).find_map(whole)
+            }
+            (Occurrence::Last, None) => {
+                value.rmatch_indices(self.spec.delimiter.as_str()).find_map(whole)
+            }
+        }
+    }
+}
+
+impl TextKernel for Kernel {
+    fn treat(
+        &self,
+        value: &str,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<Written, Case> {
+        let delimiter = self.locate(value).ok_or(Case::Invalid)?;
+        let side = match self.spec.side {
+            Side::Before => value.get(..delimiter.start),
+            Side::After => value.get(delimiter.end..),
+        };
+        let side = side.unwrap_or_default();
+        let clusters = Clusters::of(side, scratch);
+        let count = clusters.count();
+        let hidden = count
+            .checked_sub(self.spec.keep)
+            .filter(|hidden| *hidden > 0)
+            .ok_or(Case::Short)?;
+        let bytes = value.as_bytes();
+        match self.spec.side {
+            Side::Before => {
+                let kept = clusters.offset(self.spec.keep);
+                out.extend_from_slice(bytes.get(..kept).unwrap_or_default());
+                self.filler.write(hidden, out);
+                out.extend_from_slice(bytes.get(delimiter.start..).unwrap_or_default());
+            }
+            Side::After => {
+                let kept = delimiter.end + clusters.offset(hidden);
+                out.extend_from_slice(bytes.get(..delimiter.end).unwrap_or_default());
+                self.filler.write(hidden, out);
+                out.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+            }
+        }
+        Ok(Written::Text)
+    }
+
+    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+        self.filler.write(characters, out);
+    }
+
+    fn output_bytes(&self, rows: usize, bytes: usize) -> usize {
+        self.filler.output_bytes(rows, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{cases_of, misfit, spec, treat, treat_one};
+
+    #[test]
+    fn the_side_goes_and_the_rest_stays() {
+        let before = "{ kind = 'mask-around' }";
+        assert_eq!(treat_one(before, "zhang@example.cn"), Some("*****@example.cn".into()));
+        let after = "{ kind = 'mask-around', side = 'after' }";
+        assert_eq!(treat_one(after, "zhang@a.cn"), Some("zhang@****".into()));
+        let road = "{ kind = 'mask-around', delimiter = '区', side = 'after', length = 3 }";
+        assert_eq!(treat_one(road, "杭州市西湖区文三路1号"), Some("杭州市西湖区***".into()));
+    }
+
+    #[test]
+    fn keep_counts_from_the_outer_edge() {
+        let before = "{ kind = 'mask-around', keep = 1 }";
+        assert_eq!(treat_one(before, "张三丰@example.cn"), Some("张**@example.cn".into()));
+        let after = "{ kind = 'mask-around', side = 'after', delimiter = '-', keep = 2 }";
+        assert_eq!(treat_one(after, "0571-88886666"), Some("0571-******66".into()));
+        assert_eq!(treat_one(after, "0571-👨‍👩‍👧e\u{301}𠮷"), Some("0571-*e\u{301}𠮷".into()));
+    }
+
+    #[test]
+    fn the_chosen_delimiter_counts() {
+        let first = "{ kind = 'mask-around', delimiter = '::' }";
+        assert_eq!(treat_one(first, "a::b::c"), Some("*::b::c".into()));
+        let last = "{ kind = 'mask-around', delimiter = '::', occurrence = 'last' }";
+        assert_eq!(treat_one(last, "a::b::c"), Some("****::c".into()));
+        let single = "{ kind = 'mask-around', occurrence = 'last' }";
+        assert_eq!(treat_one(single, "a@b@c"), Some("***@c".into()));
+    }
+
+    #[test]
+    fn part_of_a_character_is_no_delimiter() {
+        let letter = "{ kind = 'mask-around', delimiter = 'e' }";
+        assert_eq!(treat_one(letter, "ae\u{301}bec"), Some("***ec".into()));
+        assert_eq!(treat_one(letter, "ae\u{301}b"), Some("***".into()));
+    }
+
+    #[test]
+    fn a_missing_delimiter_is_invalid_and_a_short_side_is_short() {
+        let spec = "{ kind = 'mask-around', keep = 2 }";
+        let treated = treat(spec, &[Some("none"), Some("ab@c"), Some("@c"), Some("abc@d")]);
+        assert_eq!(cases_of(&treated), (0, 0, 2, 1));
+        assert_eq!(treat_one(spec, "none"), Some("****".into()));
+        assert_eq!(treat_one(spec, "ab@c"), Some("****".into()));
+        assert_eq!(treat_one("{ kind = 'mask-around' }", "@c"), Some("**".into()));
+    }
+
+    #[test]
+    fn an_empty_delimiter_is_refused() {
+        let misfit = misfit("{ kind = 'mask-around', delimiter = '' }");
+        assert_eq!(misfit.parameter, Some("delimiter"));
+    }
+
+    #[test]
+    fn another_side_is_not_comparable() {
+        let floor = spec("{ kind = 'mask-around', keep = 1 }");
+        assert!(spec("{ kind = 'mask-around' }").meets(&floor));
+        assert!(!spec("{ kind = 'mask-around', keep = 2 }").meets(&floor));
+        assert!(!spec("{ kind = 'mask-around', side = 'after' }").meets(&floor));
+        assert!(!spec("{ kind = 'mask-around', occurrence = 'last' }").meets(&floor));
+    }
+}
