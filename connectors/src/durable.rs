@@ -24,7 +24,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// Makes the names in a directory durable.
@@ -35,7 +37,11 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 /// Creates a file with that content and mode (less the umask) and syncs it; the directory is
 /// the caller's to sync. Fails if the file exists; removes it again if it can't be completed.
 pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if written.is_err() {
         // The first error is the one to report.
@@ -44,12 +50,25 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()
     written
 }
 
+/// Removes a file; one that isn't there is fine.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a file that is known to be small; a larger one is an error.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(SMALL_BYTES_MAX + 1).read_to_end(&mut content)?;
+    File::open(path)?
+        .take(SMALL_BYTES_MAX + 1)
+        .read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length > SMALL_BYTES_MAX) {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "the file is larger than 1 MiB",
+        ));
     }
     Ok(content)
 }
@@ -59,7 +78,9 @@ pub(crate) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
         make_directories(parent, mode)?;
     }
@@ -74,7 +95,9 @@ pub(crate) fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
         }
         made => made?,
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     sync_directory(parent.unwrap_or_else(|| Path::new(".")))
 }
 
@@ -87,7 +110,18 @@ mod tests {
         for id in ["G-2026-0117", "a", "0", "a..b", &"a".repeat(64)] {
             assert!(is_id(id), "{id}");
         }
-        for other in ["", ".", "..", "a/b", "a\\b", "-a", "_a", "a b", "甲", &"a".repeat(65)] {
+        for other in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "-a",
+            "_a",
+            "a b",
+            "甲",
+            &"a".repeat(65),
+        ] {
             assert!(!is_id(other), "{other}");
         }
     }

@@ -11,6 +11,7 @@ use std::io;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::keyring::KeyringError;
 use crate::schema::Difference;
 
 /// Whose turn it is after a failure.
@@ -145,6 +146,39 @@ pub enum ConnectorError {
         /// What is wrong, without the value.
         what: String,
     },
+    /// A key or its file is missing or unusable.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A destination on which two attempts could publish over each other.
+    #[error(
+        "{place} cannot be published to, because {what}: use a file system with hard links, or an object store that honours If-None-Match"
+    )]
+    NoConditionalCreate {
+        /// The store, or the folder within it.
+        place: String,
+        /// What it did instead.
+        what: String,
+    },
+    /// A staged file, or a manifest, is not what was written.
+    #[error(
+        "{place} is not as it was written: {what}; nothing was published from it: find out what else writes there, check the disk or store, and run again"
+    )]
+    Altered {
+        /// The file.
+        place: String,
+        /// How it differs.
+        what: String,
+    },
+    /// It is not known whether a manifest was created.
+    #[error(
+        "it is not known whether {place} was published: {what}; run again, which looks before it writes"
+    )]
+    Unsettled {
+        /// The manifest.
+        place: String,
+        /// What happened.
+        what: String,
+    },
     /// A fault of this program.
     #[error("internal fault: {what}; please report it")]
     Bug {
@@ -164,8 +198,12 @@ impl ConnectorError {
             | Self::Schema { .. }
             | Self::Damaged { .. }
             | Self::Malformed { .. } => ErrorClass::Data,
-            Self::Unavailable { .. } | Self::Io { .. } => ErrorClass::Unavailable,
-            Self::Changed { .. } => ErrorClass::Integrity,
+            Self::Unavailable { .. } | Self::Io { .. } | Self::Unsettled { .. } => {
+                ErrorClass::Unavailable
+            }
+            Self::Changed { .. } | Self::Altered { .. } => ErrorClass::Integrity,
+            Self::Keyring(error) => error.class(),
+            Self::NoConditionalCreate { .. } => ErrorClass::Config,
             Self::Exhausted { .. } => ErrorClass::Exhausted,
             Self::Bug { .. } => ErrorClass::Bug,
         }
@@ -173,7 +211,10 @@ impl ConnectorError {
 
     /// A configuration error.
     pub fn config(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Config { what: what.into(), remedy: remedy.into() }
+        Self::Config {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// A broken invariant of this program.
@@ -182,7 +223,10 @@ impl ConnectorError {
     }
 
     /// Sorts an error of an object store; `place` is what was asked for.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "object_store's error is non-exhaustive")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "object_store's error is non-exhaustive"
+    )]
     pub fn from_store(error: &object_store::Error, place: impl Into<String>) -> Self {
         use object_store::Error;
         let place = place.into();
@@ -194,13 +238,19 @@ impl ConnectorError {
             Error::Precondition { .. } | Error::NotModified { .. } => Self::Changed { place },
             other => match io_error(other) {
                 Some(error) => Self::from_io(error, place),
-                None => Self::Unavailable { place, what: brief(other) },
+                None => Self::Unavailable {
+                    place,
+                    what: brief(other),
+                },
             },
         }
     }
 
     /// Sorts an error of the operating system; `place` is the file or directory.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is non-exhaustive")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "io::ErrorKind is non-exhaustive"
+    )]
     pub fn from_io(error: &io::Error, place: impl Into<String>) -> Self {
         use io::ErrorKind;
         let place = place.into();
@@ -208,20 +258,33 @@ impl ConnectorError {
             ErrorKind::NotFound => Self::NotFound { place },
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Denied { place },
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Self::Exhausted { place, what: error.kind().to_string() }
+                Self::Exhausted {
+                    place,
+                    what: error.kind().to_string(),
+                }
             }
             ErrorKind::ConnectionRefused
             | ErrorKind::ConnectionReset
             | ErrorKind::ConnectionAborted
-            | ErrorKind::TimedOut => Self::Unavailable { place, what: error.kind().to_string() },
-            other => Self::Io { place, what: other.to_string() },
+            | ErrorKind::TimedOut => Self::Unavailable {
+                place,
+                what: error.kind().to_string(),
+            },
+            other => Self::Io {
+                place,
+                what: other.to_string(),
+            },
         }
     }
 }
 
 /// The operating system's error in a chain, unless it comes from a network client.
 fn io_error(error: &object_store::Error) -> Option<&io::Error> {
-    let object_store::Error::Generic { store: "LocalFileSystem", .. } = error else {
+    let object_store::Error::Generic {
+        store: "LocalFileSystem",
+        ..
+    } = error
+    else {
         return None;
     };
     causes(error).find_map(|cause| cause.downcast_ref())
@@ -231,19 +294,26 @@ fn io_error(error: &object_store::Error) -> Option<&io::Error> {
 pub(crate) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 /// The innermost cause in at most 160 characters, on one line, without a server's answer, which may
 /// repeat an access key.
 pub(crate) fn brief(error: &(dyn StdError + 'static)) -> String {
-    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let text = causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let plain = text.lines().next().unwrap_or_default();
     let plain = plain.split(['<', '{']).next().unwrap_or_default();
     let mut short: String = plain.chars().take(160).collect();
     let kept = short.trim_end_matches([' ', ':', ',', '.']).len();
     short.truncate(kept);
-    if short.is_empty() { "the store answered with an error".to_owned() } else { short }
+    if short.is_empty() {
+        "the store answered with an error".to_owned()
+    } else {
+        short
+    }
 }
 
 /// The text of a schema error: every difference, so that one run shows them all.
@@ -264,7 +334,10 @@ mod tests {
     #[test]
     fn a_servers_answer_is_not_repeated() {
         let answer = "Server returned non-2xx status code: 403 Forbidden: <Error><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>";
-        let error = object_store::Error::Generic { store: "S3", source: answer.into() };
+        let error = object_store::Error::Generic {
+            store: "S3",
+            source: answer.into(),
+        };
         let text = ConnectorError::from_store(&error, "s3://bucket/key").to_string();
         assert!(!text.contains("AKIAEXAMPLE"), "{text}");
         assert!(text.contains("403 Forbidden"), "{text}");
@@ -272,8 +345,10 @@ mod tests {
 
     #[test]
     fn a_failed_precondition_is_a_change() {
-        let error =
-            object_store::Error::Precondition { path: "a".to_owned(), source: "etag".into() };
+        let error = object_store::Error::Precondition {
+            path: "a".to_owned(),
+            source: "etag".into(),
+        };
         let error = ConnectorError::from_store(&error, "s3://bucket/a");
         assert_eq!(error.class(), ErrorClass::Integrity);
     }
@@ -281,6 +356,9 @@ mod tests {
     #[test]
     fn a_full_disk_is_exhaustion() {
         let error = io::Error::from(io::ErrorKind::StorageFull);
-        assert_eq!(ConnectorError::from_io(&error, "x").class(), ErrorClass::Exhausted);
+        assert_eq!(
+            ConnectorError::from_io(&error, "x").class(),
+            ErrorClass::Exhausted
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -29,6 +29,11 @@ use crate::store::{Store, leads_out};
 
 /// Files looked at, opened or confirmed at once.
 pub(crate) const CONCURRENT_FILES: usize = 8;
+/// The most bytes asked of an object store at once: a request has a time limit, and a long one over
+/// a slow line would meet it.
+const PIECE_BYTES: usize = 8 * 1024 * 1024;
+/// Pieces of one range fetched at once.
+const CONCURRENT_PIECES: usize = 4;
 
 /// One file as it was when the snapshot was taken.
 ///
@@ -94,7 +99,10 @@ pub async fn list_files(
         (Some(_), None) => object_files(store, &location, extension).await?,
     };
     if files.is_empty() {
-        return Err(ConnectorError::NoFiles { place: store.place(path), extension });
+        return Err(ConnectorError::NoFiles {
+            place: store.place(path),
+            extension,
+        });
     }
     files.sort_unstable_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     Ok(Snapshot { files })
@@ -106,7 +114,9 @@ pub async fn list_files(
 /// [`ConnectorError::Changed`] for a file that is no longer as listed, or is gone.
 pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(), ConnectorError> {
     let checks = snapshot.files.iter().map(|file| async move {
-        let changed = || ConnectorError::Changed { place: store.place(&file.path) };
+        let changed = || ConnectorError::Changed {
+            place: store.place(&file.path),
+        };
         let now = match store.local_root() {
             Some(root) => local_file(store, root, &file.path),
             None => object_file(store, &store.resolve(&file.path)?, &file.path).await,
@@ -122,7 +132,10 @@ pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(),
         }
     });
     let checks: Vec<_> = checks.collect();
-    stream::iter(checks).buffered(CONCURRENT_FILES).try_collect::<Vec<()>>().await?;
+    stream::iter(checks)
+        .buffered(CONCURRENT_FILES)
+        .try_collect::<Vec<()>>()
+        .await?;
     Ok(())
 }
 
@@ -140,7 +153,8 @@ fn is_skipped(name: &str) -> bool {
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {
-    name.strip_suffix(extension).is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
+    name.strip_suffix(extension)
+        .is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
 }
 
 fn local_file(store: &Store, root: &FilePath, path: &str) -> Result<SourceFile, ConnectorError> {
@@ -209,8 +223,9 @@ fn local_files(
                 continue;
             }
             let path = format!("{directory}/{name}");
-            let kind =
-                entry.file_type().map_err(|error| ConnectorError::from_io(&error, place()))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| ConnectorError::from_io(&error, place()))?;
             if kind.is_symlink() && leads_out(root, &path) {
                 return Err(ConnectorError::config(
                     format!("{} is a link that leaves the store", store.place(&path)),
@@ -251,7 +266,7 @@ async fn object_files(
     let place = || store.place(location.as_ref());
     let objects = store.object_store();
     let mut listing = objects.list(Some(location));
-    let mut files = Vec::new();
+    let mut listed = Vec::new();
     while let Some(meta) = listing.next().await {
         let meta = meta.map_err(|error| ConnectorError::from_store(&error, place()))?;
         let Some(parts) = meta.location.prefix_match(location) else {
@@ -259,7 +274,9 @@ async fn object_files(
         };
         let parts: Vec<_> = parts.collect();
         let skipped = parts.iter().any(|part| is_skipped(part.as_ref()));
-        let fits = parts.last().is_some_and(|name| has_extension(name.as_ref(), extension));
+        let fits = parts
+            .last()
+            .is_some_and(|name| has_extension(name.as_ref(), extension));
         if skipped || !fits {
             continue;
         }
@@ -267,9 +284,20 @@ async fn object_files(
             continue;
         };
         store.resolve(&relative)?;
-        files.push(source_file(relative, meta));
+        listed.push((relative, meta));
     }
-    Ok(files)
+    // A listing without tags has times of another precision than the file's own answer.
+    let looks = listed.into_iter().map(|(path, meta)| async move {
+        match meta.e_tag {
+            Some(_) => Ok(source_file(path, meta)),
+            None => object_file(store, &meta.location, &path).await,
+        }
+    });
+    let looks: Vec<_> = looks.collect();
+    stream::iter(looks)
+        .buffered(CONCURRENT_FILES)
+        .try_collect()
+        .await
 }
 
 fn relative(location: &Path, prefix: &Path) -> Option<String> {
@@ -297,6 +325,7 @@ fn modified_ns(time: &chrono::DateTime<chrono::Utc>) -> i128 {
 pub struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     files: BTreeMap<Path, SourceFile>,
+    local: bool,
 }
 
 impl PinnedStore {
@@ -309,14 +338,40 @@ impl PinnedStore {
         for file in &snapshot.files {
             files.insert(store.resolve(&file.path)?, file.clone());
         }
-        Ok(Self { inner: store.object_store(), files })
+        let local = store.local_root().is_some();
+        Ok(Self {
+            inner: store.object_store(),
+            files,
+            local,
+        })
+    }
+
+    /// Reads a range; a long one of an object store in pieces.
+    async fn read(&self, location: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        if self.local || length <= PIECE_BYTES {
+            return self.get_range(location, range).await;
+        }
+        let piece = |start: u64| {
+            let length = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
+            self.get_range(location, start..start.saturating_add(length).min(range.end))
+        };
+        let pieces: Vec<_> = range.clone().step_by(PIECE_BYTES).map(piece).collect();
+        let mut pieces = stream::iter(pieces).buffered(CONCURRENT_PIECES);
+        let mut whole = BytesMut::with_capacity(length);
+        while let Some(piece) = pieces.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
     }
 }
 
 /// Shows how many files are pinned; the inner store's `Debug` could show keys.
 impl fmt::Debug for PinnedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinnedStore").field("files", &self.files.len()).finish_non_exhaustive()
+        f.debug_struct("PinnedStore")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -357,13 +412,21 @@ impl ObjectStore for PinnedStore {
         location: &Path,
         mut options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        let file = self.files.get(location).ok_or_else(|| refused("read unlisted files"))?;
+        let file = self
+            .files
+            .get(location)
+            .ok_or_else(|| refused("read unlisted files"))?;
         if let Some(etag) = &file.etag {
             options.if_match = Some(etag.clone());
         }
         let found = self.inner.get_opts(location, options).await?;
         let meta = &found.meta;
-        if same(file, meta.size, meta.e_tag.as_deref(), modified_ns(&meta.last_modified)) {
+        if same(
+            file,
+            meta.size,
+            meta.e_tag.as_deref(),
+            modified_ns(&meta.last_modified),
+        ) {
             Ok(found)
         } else {
             Err(object_store::Error::Precondition {
@@ -380,7 +443,7 @@ impl ObjectStore for PinnedStore {
     ) -> object_store::Result<Vec<Bytes>> {
         coalesce_ranges(
             ranges,
-            |range| self.get_range(location, range),
+            |range| self.read(location, range),
             OBJECT_STORE_COALESCE_DEFAULT,
         )
         .await
@@ -430,3 +493,6 @@ impl ObjectStore for PinnedStore {
         Err(refused("write"))
     }
 }
+
+#[cfg(test)]
+mod tests;

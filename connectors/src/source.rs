@@ -20,7 +20,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_expr::PhysicalExpr;
 use futures::stream::BoxStream;
 
 use crate::error::ConnectorError;
@@ -129,10 +129,14 @@ pub async fn open_source(
     let mut columns = Vec::with_capacity(request.projection.len());
     for name in &request.projection {
         let index = spec.fields.index_of(name).map_err(|_| {
-            ConnectorError::bug(format!("field `{name}` was asked for and is not catalogued"))
+            ConnectorError::bug(format!(
+                "field `{name}` was asked for and is not catalogued"
+            ))
         })?;
         if columns.contains(&index) {
-            return Err(ConnectorError::bug(format!("field `{name}` was asked for twice")));
+            return Err(ConnectorError::bug(format!(
+                "field `{name}` was asked for twice"
+            )));
         }
         columns.push(index);
     }

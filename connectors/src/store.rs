@@ -86,7 +86,9 @@ pub struct Store {
 /// Shows where the store is; object_store's own `Debug` would show secret keys.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +103,10 @@ impl Store {
         match scheme(&config.url) {
             None => {
                 if config.url.is_empty() {
-                    return Err(ConnectorError::config("a store has an empty url", SUPPORTED));
+                    return Err(ConnectorError::config(
+                        "a store has an empty url",
+                        SUPPORTED,
+                    ));
                 }
                 Self::open_directory(&absolute(&config.base)?.join(&config.url))
             }
@@ -148,7 +153,11 @@ impl Store {
     pub fn resolve(&self, relative: &str) -> Result<Path, ConnectorError> {
         let refuse = |what: &str| {
             ConnectorError::config(
-                format!("path `{}` of store {} {what}", relative.escape_debug(), self.url),
+                format!(
+                    "path `{}` of store {} {what}",
+                    relative.escape_debug(),
+                    self.url
+                ),
                 "use a relative path with `/` between its parts",
             )
         };
@@ -167,7 +176,9 @@ impl Store {
             match part {
                 "" => return Err(refuse("has an empty part")),
                 "." | ".." => return Err(refuse("has a `.` or `..`")),
-                drive if index == 0 && is_drive(drive) => return Err(refuse("begins with a drive")),
+                drive if index == 0 && is_drive(drive) => {
+                    return Err(refuse("begins with a drive"));
+                }
                 _ => {}
             }
             if !path.is_empty() {
@@ -181,6 +192,17 @@ impl Store {
             return Err(refuse("leaves the store through a link"));
         }
         Path::parse(&path).map_err(|_| refuse("has characters that the store cannot hold"))
+    }
+
+    /// A store over another one's objects.
+    #[cfg(test)]
+    pub(crate) fn over(objects: Arc<dyn ObjectStore>, url: &str, prefix: Path) -> Self {
+        Self {
+            url: url.to_owned(),
+            objects,
+            prefix,
+            local_root: None,
+        }
     }
 
     fn open_directory(directory: &FilePath) -> Result<Self, ConnectorError> {
@@ -204,7 +226,10 @@ impl Store {
     fn open_s3(config: &StoreConfig) -> Result<Self, ConnectorError> {
         let url = parse(&config.url)?;
         let Some(bucket) = url.host_str().filter(|bucket| !bucket.is_empty()) else {
-            return Err(ConnectorError::config("an s3 store's url names no bucket", SUPPORTED));
+            return Err(ConnectorError::config(
+                "an s3 store's url names no bucket",
+                SUPPORTED,
+            ));
         };
         if url.port().is_some() {
             return Err(ConnectorError::config(
@@ -226,7 +251,12 @@ impl Store {
                 "check its endpoint, region and keys",
             )
         })?;
-        Ok(Self { url: shown, objects: Arc::new(objects), prefix, local_root: None })
+        Ok(Self {
+            url: shown,
+            objects: Arc::new(objects),
+            prefix,
+            local_root: None,
+        })
     }
 }
 
@@ -295,7 +325,9 @@ fn scheme(url: &str) -> Option<&str> {
     let (scheme, _) = url.split_once(':')?;
     let valid = scheme.len() > 1
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
     valid.then_some(scheme)
 }
 
@@ -339,9 +371,12 @@ fn file_path(config: &StoreConfig) -> Result<PathBuf, ConnectorError> {
         .map_err(|error| invalid(format!("is not valid: {error}")))?;
     refuse_secrets(&url)?;
     if url.host_str().is_some_and(|host| !host.is_empty()) {
-        return Err(invalid("names a host; a local directory has three slashes".to_owned()));
+        return Err(invalid(
+            "names a host; a local directory has three slashes".to_owned(),
+        ));
     }
-    url.to_file_path().map_err(|()| invalid("is not a local directory".to_owned()))
+    url.to_file_path()
+        .map_err(|()| invalid("is not a local directory".to_owned()))
 }
 
 fn absolute(path: &FilePath) -> Result<PathBuf, ConnectorError> {
@@ -378,7 +413,8 @@ pub(crate) fn leads_out(root: &FilePath, relative: &str) -> bool {
             return false;
         }
     }
-    path.canonicalize().map_or(true, |real| !real.starts_with(&real_root))
+    path.canonicalize()
+        .map_or(true, |real| !real.starts_with(&real_root))
 }
 
 #[cfg(test)]
@@ -399,7 +435,14 @@ mod tests {
     #[test]
     fn relative_urls_start_from_the_base() {
         let base = FilePath::new("/srv/site");
-        for url in ["file:lake", "file:lake/", "lake/", "lake", "./lake", "file:./lake"] {
+        for url in [
+            "file:lake",
+            "file:lake/",
+            "lake/",
+            "lake",
+            "./lake",
+            "file:./lake",
+        ] {
             let store = local(url, base);
             assert_eq!(store.url(), "file:///srv/site/lake", "{url}");
             assert_eq!(store.local_root(), Some(FilePath::new("/srv/site/lake")));
@@ -420,7 +463,10 @@ mod tests {
     #[test]
     fn other_schemes_name_what_is_supported() {
         let text = refused(&StoreConfig::new("ftp://host/x", "/"));
-        assert!(text.contains("`ftp`") && text.contains("s3://bucket/prefix"), "{text}");
+        assert!(
+            text.contains("`ftp`") && text.contains("s3://bucket/prefix"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -431,7 +477,10 @@ mod tests {
             "file:///lake?token=hunter2",
             "file:lake#hunter2",
         ] {
-            assert!(!refused(&StoreConfig::new(url, "/")).contains("hunter2"), "{url}");
+            assert!(
+                !refused(&StoreConfig::new(url, "/")).contains("hunter2"),
+                "{url}"
+            );
         }
     }
 
@@ -448,7 +497,10 @@ mod tests {
         assert_eq!(store.url(), "s3://bucket/some/prefix");
         assert_eq!(store.resolve("a/b").unwrap().as_ref(), "some/prefix/a/b");
         let shown = format!("{config:?} {store:?}");
-        assert!(!shown.contains("hunter2") && !shown.contains("AKIAX"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("AKIAX"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -469,7 +521,9 @@ mod tests {
     #[test]
     fn paths_that_could_leave_are_refused() {
         let store = local("lake", FilePath::new("/srv"));
-        for path in ["", "/", "/etc", "..", "a/../b", "a//b", "./a", "C:/x", "a\\b", "a\nb", "a//"] {
+        for path in [
+            "", "/", "/etc", "..", "a/../b", "a//b", "./a", "C:/x", "a\\b", "a\nb", "a//",
+        ] {
             assert!(store.resolve(path).is_err(), "{path:?}");
         }
         assert_eq!(store.resolve("a/b/").unwrap().as_ref(), "srv/lake/a/b");

@@ -116,6 +116,13 @@ pub fn open(
     Ok((payload, *key))
 }
 
+/// The payload of an envelope whose signature is not checked: never to be trusted, only to tell what
+/// a document claims to be. Absent if the bytes are no envelope.
+pub fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+    let envelope: Envelope = canonical_json::read(bytes).ok()?;
+    STANDARD.decode(&envelope.payload).ok()
+}
+
 /// The pre-authentication encoding of DSSE v1: what is signed.
 fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut encoded = format!(

@@ -9,8 +9,13 @@ use lockgate_connectors::error::ErrorClass;
 use lockgate_transforms::TreatmentError;
 use thiserror::Error;
 
-use crate::plan::Refusal;
-use crate::site::Problem;
+use crate::approval::SignError;
+use crate::demo::DemoError;
+use crate::ledger::LedgerError;
+use crate::plan::{CompileError, Refusal};
+use crate::site::init::InitError;
+use crate::site::{Problem, SecretError, SiteError};
+use crate::verify::VerifyError;
 
 /// Exit codes of the program.
 pub mod exit {
@@ -60,16 +65,28 @@ pub enum RunError {
         field: String,
         /// The source's file.
         file: String,
-        /// Row within the file, from 0, where known.
+        /// Data row within the file, from 1, where known.
         row: Option<u64>,
         /// What the treatment said.
         source: TreatmentError,
     },
-    /// The predicate could not be evaluated on some row.
-    #[error("the grant's predicate failed on a row: {what}")]
+    /// The row scope could not be evaluated on some row.
+    #[error("{file}{}: {what}", at_row(*.row))]
     Predicate {
         /// What kind of failure, without values.
         what: String,
+        /// The source's file.
+        file: String,
+        /// Data row within the file, from 1, where known.
+        row: Option<u64>,
+    },
+    /// The site does not allow what was asked for.
+    #[error("{what}")]
+    Denied {
+        /// What is not allowed.
+        what: String,
+        /// Who may allow it, and how.
+        remedy: String,
     },
     /// Rows were lost or doubled.
     #[error("rows are not conserved: {what}; nothing was published")]
@@ -78,11 +95,14 @@ pub enum RunError {
         what: String,
     },
     /// The ledger could not be read or written.
-    #[error("ledger: {what}")]
-    Ledger {
-        /// What went wrong.
-        what: String,
-    },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file of the site could not be made, or a secret of it not be found.
+    #[error("{0}")]
+    Site(String),
+    /// The demo or a sample could not be made.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// What was delivered does not verify.
     #[error("{what}")]
     Unverified {
@@ -115,8 +135,8 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Problems(_) | Self::Invalid { .. } => exit::INVALID,
-            Self::Refused(_) => exit::REFUSED,
+            Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => exit::INVALID,
+            Self::Refused(_) | Self::Denied { .. } => exit::REFUSED,
             Self::Unverified { .. } => exit::UNVERIFIED,
             Self::Interrupted => exit::INTERRUPTED,
             Self::Connector(error) if error.class() == ErrorClass::Config => exit::INVALID,
@@ -124,7 +144,8 @@ impl RunError {
             | Self::Treatment { .. }
             | Self::Predicate { .. }
             | Self::RowsNotConserved { .. }
-            | Self::Ledger { .. }
+            | Self::Ledger(_)
+            | Self::Demo(_)
             | Self::Internal { .. } => exit::FAILED,
         }
     }
@@ -133,21 +154,83 @@ impl RunError {
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Problems(_) | Self::Invalid { .. } => "config",
-            Self::Refused(_) => "refused",
+            Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => "config",
+            Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
             Self::Treatment { .. } | Self::Predicate { .. } => "data",
-            Self::RowsNotConserved { .. } | Self::Ledger { .. } | Self::Unverified { .. } => {
+            Self::RowsNotConserved { .. } | Self::Ledger(_) | Self::Unverified { .. } => {
                 "integrity"
             }
             Self::Interrupted => "interrupted",
+            Self::Demo(_) => "demo",
             Self::Internal { .. } => "internal",
         }
     }
 }
 
+impl From<Vec<Refusal>> for RunError {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self::Refused(refusals)
+    }
+}
+
+impl From<SiteError> for RunError {
+    fn from(error: SiteError) -> Self {
+        match error {
+            SiteError::Unusable { problems } => Self::Problems(problems),
+            SiteError::NotASite { .. } => Self::Invalid {
+                what: error.to_string(),
+                at: "--site".to_owned(),
+                remedy: String::new(),
+            },
+        }
+    }
+}
+
+impl From<InitError> for RunError {
+    fn from(error: InitError) -> Self {
+        Self::Site(error.to_string())
+    }
+}
+
+impl From<SecretError> for RunError {
+    fn from(error: SecretError) -> Self {
+        Self::Site(error.to_string())
+    }
+}
+
+impl From<VerifyError> for RunError {
+    fn from(error: VerifyError) -> Self {
+        Self::Connector(ConnectorError::from_store(&error.source, error.path))
+    }
+}
+
+impl From<CompileError> for RunError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Problems { problems } => Self::Problems(problems),
+            other => Self::Invalid {
+                what: other.to_string(),
+                at: "the site's files".to_owned(),
+                remedy: "`lockgate grant list` names the grants there are".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<SignError> for RunError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Compile(error) => error.into(),
+            SignError::Refused { refusals } => Self::Refused(refusals),
+            SignError::Key(error) => error.into(),
+            other => Self::Internal { what: other.to_string() },
+        }
+    }
+}
+
 fn at_row(row: Option<u64>) -> String {
-    row.map_or_else(String::new, |row| format!(", row {row}"))
+    row.map_or_else(String::new, |row| format!(", data row {row}"))
 }
 
 fn describe(error: &TreatmentError) -> String {

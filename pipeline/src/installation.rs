@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use lockgate_connectors::format::{CsvOptions, Format};
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::{CsvOptions, Format};
 use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
@@ -19,7 +20,7 @@ use crate::engine::ColumnTreatment;
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, QuotaUse};
+use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::{FieldType, Site};
@@ -49,11 +50,8 @@ impl Installation {
     }
 
     /// The site's keyring.
-    ///
-    /// # Errors
-    /// No directory of keys, or one that others may read.
-    pub fn keyring(&self) -> Result<LocalKeyring, RunError> {
-        Ok(LocalKeyring::open(&self.site.root.join(&self.site.file.keys.path))?)
+    pub fn keyring(&self) -> LocalKeyring {
+        LocalKeyring::open(self.site.root.join(&self.site.file.keys.path))
     }
 
     /// The program's own directory.
@@ -71,8 +69,10 @@ impl Installation {
     /// # Errors
     /// No key to sign it with, or a ledger that does not verify.
     pub fn ledger(&self) -> Result<Ledger, RunError> {
-        let key = self.keyring()?.signing_key(Purpose::Ledger)?;
-        Ok(Ledger::open(&self.ledger_dir(), key)?)
+        let keyring = self.keyring();
+        let key = keyring.signing_key(Purpose::Ledger)?;
+        let earlier = keyring.verifying_keys(Purpose::Ledger)?;
+        Ok(Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?)
     }
 
     /// The calendar day in the site's zone.
@@ -100,9 +100,13 @@ impl Installation {
     }
 
     /// How much of a grant's quota is used. A site without a ledger has delivered nothing.
-    fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
-        let uses = Ledger::reader(&self.ledger_dir())?.quota_use()?;
-        Ok(uses.get(grant).copied().unwrap_or_default())
+    ///
+    /// # Errors
+    /// A ledger that cannot be read.
+    pub fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
+        let uses = Ledger::reader(&self.ledger_dir())?.entries()?.quota_use();
+        let (runs, rows) = uses.get(grant).copied().unwrap_or_default();
+        Ok(QuotaUse { runs, rows })
     }
 
     /// Opens a store of `lockgate.toml`.
@@ -174,8 +178,47 @@ impl Installation {
             plan.fields.iter().map(|field| field.name.clone()).collect();
         projection.extend(plan.filter_only.iter().cloned());
         let batch_rows = self.site.file.limits.batch_rows.unwrap_or(BATCH_ROWS).max(1);
-        let request = ReadRequest { projection, pruning: filter.pruning(), batch_rows };
-        Ok(open_source(spec, request).await?)
+        let pruning = filter.pruning(&spec.fields);
+        match open_source(spec, ReadRequest { projection, pruning, batch_rows }).await {
+            Err(error @ ConnectorError::Schema { .. }) => Err(RunError::Refused(vec![Refusal {
+                code: RefusalCode::Schema,
+                field: None,
+                reason: error.to_string(),
+                basis: None,
+            }])),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// The filter of a plan's rows.
+    ///
+    /// # Errors
+    /// A predicate that does not fit the dataset's fields.
+    pub fn row_filter(&self, plan: &ExchangePlan) -> Result<RowFilter, RunError> {
+        RowFilter::new(&plan.rows, &source_schema(plan)?).map_err(|error| RunError::Predicate {
+            what: error.to_string(),
+            file: String::new(),
+            row: None,
+        })
+    }
+
+    /// The store that a URL lies in: one of the site's, or the file system; `None` for a URL of
+    /// another kind. The store's root is the URL itself.
+    ///
+    /// # Errors
+    /// A secret that cannot be found, a URL that cannot be used.
+    pub fn store_of_url(&self, url: &str) -> Result<Option<Store>, RunError> {
+        if url.starts_with("file:") {
+            return Ok(Some(Store::open(&StoreConfig::new(url, &self.site.root))?));
+        }
+        for section in self.site.file.stores.values() {
+            let base = section.url.trim_end_matches('/');
+            if url == base || url.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+                let config = StoreConfig { url: url.to_owned(), ..self.store_config(section)? };
+                return Ok(Some(Store::open(&config)?));
+            }
+        }
+        Ok(None)
     }
 
     /// The treatments of a plan, keys in place, in the order of delivery.
@@ -183,7 +226,7 @@ impl Installation {
     /// # Errors
     /// A missing key; a treatment that does not fit after all.
     pub fn treatments(&self, plan: &ExchangePlan) -> Result<Vec<ColumnTreatment>, RunError> {
-        let keyring = self.keyring()?;
+        let keyring = self.keyring();
         plan.fields
             .iter()
             .map(|field| {
@@ -191,7 +234,8 @@ impl Installation {
                     .treatment
                     .key_use()
                     .map(|key| -> Result<DerivedKey, RunError> {
-                        let purpose = Purpose::parse(key.purpose)?;
+                        let purpose: Purpose =
+                            key.purpose.parse().map_err(ConnectorError::from)?;
                         let master = keyring.get(purpose, None)?;
                         let scope = match &key.join {
                             Some(group) => format!("join:{group}"),
@@ -240,7 +284,7 @@ pub(crate) fn directory_store(directory: &Path) -> Result<Store, RunError> {
         at: "command line".to_owned(),
         remedy: "name a directory".to_owned(),
     })?;
-    Ok(Store::open(&StoreConfig::local(url.to_string(), path))?)
+    Ok(Store::open(&StoreConfig::new(url.to_string(), path))?)
 }
 
 /// Every field of the dataset, with its plain type, as the source must hold it.
@@ -267,33 +311,36 @@ fn source_format(source: &crate::site::Source) -> Result<Format, RunError> {
 }
 
 fn csv_options(source: &crate::site::Source) -> Result<CsvOptions, RunError> {
-    use lockgate_connectors::format::{Encoding, Malformed};
+    use lockgate_connectors::{Encoding, OnMalformed};
 
-    use crate::site::dataset::{Encoding as Written, OnMalformed};
+    use crate::site::dataset::{Encoding as Charset, OnMalformed as Malformed};
 
-    let byte = |key: &str, text: &Option<String>| match text.as_deref().map(str::as_bytes) {
-        None => Ok(None),
-        Some([byte]) => Ok(Some(*byte)),
-        Some(_) => Err(RunError::Invalid {
-            what: format!("{key} must be one ASCII character"),
-            at: "the dataset's source".to_owned(),
-            remedy: String::new(),
-        }),
+    let character = |key: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(character), None) if character.is_ascii() => Ok(Some(character)),
+            _ => Err(RunError::Invalid {
+                what: format!("{key} must be one ASCII character"),
+                at: "the dataset's source".to_owned(),
+                remedy: String::new(),
+            }),
+        }
     };
     let defaults = CsvOptions::default();
     Ok(CsvOptions {
         header: source.header.unwrap_or(defaults.header),
-        delimiter: byte("delimiter", &source.delimiter)?.unwrap_or(defaults.delimiter),
-        quote: byte("quote", &source.quote)?.unwrap_or(defaults.quote),
-        escape: byte("escape", &source.escape)?,
+        delimiter: character("delimiter", &source.delimiter)?.unwrap_or(defaults.delimiter),
+        quote: character("quote", &source.quote)?.or(defaults.quote),
+        escape: character("escape", &source.escape)?,
         encoding: match source.encoding {
-            Some(Written::Gb18030) => Encoding::Gb18030,
-            Some(Written::Utf8) | None => Encoding::Utf8,
+            Some(Charset::Gb18030) => Encoding::Gb18030,
+            Some(Charset::Utf8) | None => Encoding::Utf8,
         },
-        null: source.null.clone().unwrap_or_default(),
+        null: source.null.clone(),
         on_malformed: match source.on_malformed {
-            Some(OnMalformed::Reject) => Malformed::Reject,
-            Some(OnMalformed::Fail) | None => Malformed::Fail,
+            Some(Malformed::Reject) => OnMalformed::Reject,
+            Some(Malformed::Fail) | None => OnMalformed::Fail,
         },
     })
 }

@@ -3,17 +3,23 @@
 //! One run is one sentence: a grant over a catalogued dataset is compiled into a plan; the plan
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
+pub mod approval;
+pub mod approval_record;
 pub mod canonical_json;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod demo;
 pub mod digest;
 pub mod dsse;
 pub mod engine;
 pub mod error;
 pub mod id;
 pub mod installation;
+pub mod ledger;
+pub mod manifest;
 pub mod plan;
 pub mod preview;
 pub mod run;
 pub mod site;
+pub mod verify;

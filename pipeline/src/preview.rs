@@ -115,7 +115,11 @@ async fn first_rows(
             && let Some(batch) = stream.next().await
         {
             let batch = batch?.batch;
-            let mask = filter.evaluate(&batch)?;
+            let mask = filter.evaluate(&batch).map_err(|error| RunError::Predicate {
+                what: error.to_string(),
+                file: "the source".to_owned(),
+                row: None,
+            })?;
             let kept = batch
                 .project(&delivered)
                 .and_then(|batch| filter_record_batch(&batch, &mask))

@@ -88,11 +88,22 @@ pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
 
 /// The number of characters, where every code point is known to be one.
 fn simple_count(value: &str) -> Option<usize> {
+    let bytes = value.as_bytes();
     let mut count = 0;
-    for character in value.chars() {
-        if !is_alone(character) {
-            return None;
-        }
+    let mut at = 0;
+    while let Some(lead) = bytes.get(at) {
+        at += match lead {
+            // U+4000 to U+9FFF: nearly all Han text, told by its first byte alone.
+            0xE4..=0xE9 => 3,
+            b' '..=b'~' => 1,
+            _ => {
+                let character = value.get(at..)?.chars().next()?;
+                if !is_alone(character) {
+                    return None;
+                }
+                character.len_utf8()
+            }
+        };
         count += 1;
     }
     Some(count)
@@ -102,14 +113,14 @@ fn simple_count(value: &str) -> Option<usize> {
 /// code points of which that holds; CR is out because CR LF is one cluster.
 fn is_alone(character: char) -> bool {
     matches!(character,
-        '\u{4E00}'..='\u{9FFF}'          // CJK unified ideographs
+        '\u{4000}'..='\u{9FFF}'          // end of extension A, hexagrams, CJK ideographs
         | ' '..='~'
         | '\u{A0}'..='\u{2FF}'           // Latin, IPA, modifier letters
         | '\u{2010}'..='\u{2027}'        // dashes and quotation marks
         | '\u{3000}'..='\u{3029}'        // CJK punctuation
         | '\u{3041}'..='\u{3096}'        // Hiragana
         | '\u{30A0}'..='\u{30FF}'        // Katakana
-        | '\u{3400}'..='\u{4DBF}'        // extension A
+        | '\u{3400}'..='\u{3FFF}'        // extension A, but for its end
         | '\u{FF01}'..='\u{FF9D}'        // full-width and half-width forms
         | '\u{20000}'..='\u{2FA1D}'      // extensions B to F and I, compatibility supplement
         | '\u{30000}'..='\u{323AF}'      // extensions G and H

@@ -13,6 +13,7 @@
 //! - [`key`]: derived keys, which never show themselves
 #![forbid(unsafe_code)]
 
+mod calendar;
 pub mod cases;
 pub mod category;
 mod clusters;
@@ -20,6 +21,7 @@ pub mod date;
 pub mod error;
 pub mod fill;
 pub mod key;
+pub mod number;
 pub mod options;
 pub mod spec;
 #[cfg(test)]

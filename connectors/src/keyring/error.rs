@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::ErrorClass;
+use crate::error::{ConnectorError, ErrorClass};
 use crate::keyring::Purpose;
 
 /// A failure of the keyring: names the file and the remedy, never the key.
@@ -76,7 +76,9 @@ pub enum KeyringError {
         path: PathBuf,
     },
     /// The name can't become a file name.
-    #[error("not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit")]
+    #[error(
+        "not a name for a key pair: use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit"
+    )]
     Name,
     /// All versions a purpose can have are taken.
     #[error("no version of the {purpose} key is left: start a new keyring")]
@@ -110,7 +112,11 @@ impl KeyringError {
         match self {
             Self::Random { .. } => ErrorClass::Unavailable,
             Self::NotSigning { .. } => ErrorClass::Bug,
-            Self::Io { source, .. } => crate::error::class_of_io(source),
+            // A key file that isn't there is a site that isn't complete, not bad data.
+            Self::Io { source, .. } => match ConnectorError::from_io(source, "").class() {
+                ErrorClass::Data => ErrorClass::Config,
+                class => class,
+            },
             Self::Purpose
             | Self::Missing { .. }
             | Self::MissingVersion { .. }

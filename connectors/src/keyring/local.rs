@@ -36,7 +36,9 @@ pub struct KeyEntry {
 impl LocalKeyring {
     /// The keyring in `directory`, which need not exist yet. Reads nothing.
     pub fn open(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self {
+            directory: directory.into(),
+        }
     }
 
     /// The directory that holds the key files.
@@ -59,12 +61,16 @@ impl LocalKeyring {
         self.make_directory()?;
         let _lock = self.lock()?;
         let newest = self.versions(purpose)?.last().copied().unwrap_or(0);
-        let version = newest.checked_add(1).ok_or(KeyringError::Versions { purpose })?;
+        let version = newest
+            .checked_add(1)
+            .ok_or(KeyringError::Versions { purpose })?;
         let secret = random_secret()?;
         let line = encode_line(purpose.as_str(), &secret);
         let path = self.path(purpose, version);
         // The key appears under its name last: nothing signs before the public side is there.
-        let unnamed = self.directory.join(format!(".{purpose}.v{version}.key.new"));
+        let unnamed = self
+            .directory
+            .join(format!(".{purpose}.v{version}.key.new"));
         remove_leftover(&unnamed)?;
         write_secret(&unnamed, &line)?;
         let named = self.publish_public(purpose, &secret).and_then(|()| {
@@ -97,12 +103,17 @@ impl LocalKeyring {
     fn read(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, KeyringError> {
         let directory = || self.directory.clone();
         let versions = self.versions(purpose)?;
-        let newest = *versions
-            .last()
-            .ok_or_else(|| KeyringError::Missing { purpose, directory: directory() })?;
+        let newest = *versions.last().ok_or_else(|| KeyringError::Missing {
+            purpose,
+            directory: directory(),
+        })?;
         let version = version.unwrap_or(newest);
         if !versions.contains(&version) {
-            return Err(KeyringError::MissingVersion { purpose, version, directory: directory() });
+            return Err(KeyringError::MissingVersion {
+                purpose,
+                version,
+                directory: directory(),
+            });
         }
         let (label, secret) = read_line(&self.path(purpose, version))?;
         if label != purpose.as_str() {
@@ -111,7 +122,11 @@ impl LocalKeyring {
                 what: "the key is for another purpose than the file's name says: restore the right file",
             });
         }
-        Ok(MasterKey { purpose, version, secret })
+        Ok(MasterKey {
+            purpose,
+            version,
+            secret,
+        })
     }
 
     /// Every key, by purpose and version. Reads names, not keys.
@@ -147,7 +162,11 @@ impl LocalKeyring {
     /// # Errors
     /// If the purpose doesn't sign, or its `.pub` file is missing, unreadable or malformed.
     pub fn verifying_keys(&self, purpose: Purpose) -> Result<Vec<VerifyingKey>, ConnectorError> {
-        Ok(self.public_keys(purpose)?.iter().filter_map(PublicKey::verifying_key).collect())
+        Ok(self
+            .public_keys(purpose)?
+            .iter()
+            .filter_map(PublicKey::verifying_key)
+            .collect())
     }
 
     /// As [`Self::verifying_keys`], in the form that is written and has a fingerprint.
@@ -171,9 +190,18 @@ impl LocalKeyring {
         let text = match durable::read_small(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(KeyringError::Io { action: "read", path, source }),
+            Err(source) => {
+                return Err(KeyringError::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
         };
-        let malformed = |what| KeyringError::Malformed { path: path.clone(), what };
+        let malformed = |what| KeyringError::Malformed {
+            path: path.clone(),
+            what,
+        };
         let text = std::str::from_utf8(&text)
             .map_err(|_| malformed("expected lines of `ed25519:BASE64`"))?;
         let mut keys = Vec::new();
@@ -205,7 +233,11 @@ impl LocalKeyring {
         durable::write_new(&unnamed, text.as_bytes(), 0o644)
             .and_then(|()| fs::rename(&unnamed, &path))
             .and_then(|()| durable::sync_directory(&self.directory))
-            .map_err(|source| KeyringError::Io { action: "write", path, source })
+            .map_err(|source| KeyringError::Io {
+                action: "write",
+                path,
+                source,
+            })
     }
 
     fn path(&self, purpose: Purpose, version: u32) -> PathBuf {
@@ -235,7 +267,12 @@ impl LocalKeyring {
                 .to_str()
                 .and_then(|name| name.strip_prefix(purpose.as_str())?.strip_prefix(".v"))
                 .and_then(|rest| rest.strip_suffix(".key"))
-                .and_then(|digits| digits.parse::<u32>().ok().filter(|n| n.to_string() == digits));
+                .and_then(|digits| {
+                    digits
+                        .parse::<u32>()
+                        .ok()
+                        .filter(|n| n.to_string() == digits)
+                });
             versions.extend(version.filter(|version| *version > 0));
         }
         versions.sort_unstable();
@@ -263,12 +300,11 @@ impl LocalKeyring {
 
 /// Removes what an earlier process left when it was killed while making a key.
 fn remove_leftover(path: &Path) -> Result<(), KeyringError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(KeyringError::Io { action: "remove", path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
+    durable::remove_if_there(path).map_err(|source| KeyringError::Io {
+        action: "remove",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -308,14 +344,20 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
             let text = fs::read_to_string(&path).unwrap();
             let key = keyring.get(purpose, None).unwrap();
-            let expected =
-                format!("lockgate-key:v1:{purpose}:{}\n", STANDARD.encode(key.expose()));
+            let expected = format!(
+                "lockgate-key:v1:{purpose}:{}\n",
+                STANDARD.encode(key.expose())
+            );
             assert_eq!(text, expected);
             assert_eq!(purpose.as_str().parse::<Purpose>().unwrap(), purpose);
         }
         assert_eq!(mode(keyring.directory()), 0o700);
         let names: Vec<_> = fs::read_dir(keyring.directory()).unwrap().collect();
-        assert_eq!(names.len(), Purpose::all().len() + 2, "keys, two .pub files, nothing else");
+        assert_eq!(
+            names.len(),
+            Purpose::all().len() + 2,
+            "keys, two .pub files, nothing else"
+        );
     }
 
     #[test]
@@ -340,9 +382,13 @@ mod tests {
     fn keys_made_at_once_have_different_versions() {
         let (_directory, keyring) = keyring();
         let mut versions: Vec<u32> = std::thread::scope(|scope| {
-            let makers: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| keyring.create(Purpose::Ledger).unwrap())).collect();
-            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+            let makers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| keyring.create(Purpose::Ledger).unwrap()))
+                .collect();
+            makers
+                .into_iter()
+                .map(|maker| maker.join().unwrap())
+                .collect()
         });
         versions.sort_unstable();
         assert_eq!(versions, (1..=8).collect::<Vec<_>>());
@@ -353,7 +399,10 @@ mod tests {
     fn a_missing_key_names_the_command_that_makes_it() {
         let (_directory, keyring) = keyring();
         let error = keyring.get(Purpose::Pseudonym, None).unwrap_err();
-        assert!(error.to_string().contains("lockgate keys new pseudonym"), "{error}");
+        assert!(
+            error.to_string().contains("lockgate keys new pseudonym"),
+            "{error}"
+        );
         assert_eq!(error.class(), ErrorClass::Config);
         assert!(keyring.list().unwrap().is_empty());
         assert!(!keyring.directory().exists(), "reading makes nothing");
@@ -367,7 +416,10 @@ mod tests {
         for loose in [0o640, 0o604, 0o660, 0o644, 0o610] {
             fs::set_permissions(&path, fs::Permissions::from_mode(loose)).unwrap();
             let error = keyring.get(Purpose::Mark, None).unwrap_err().to_string();
-            assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+            assert!(
+                error.contains(&format!("chmod 600 {}", path.display())),
+                "{error}"
+            );
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         assert!(keyring.get(Purpose::Mark, None).is_ok());
@@ -401,14 +453,22 @@ mod tests {
         }
         let (_directory, keyring) = keyring();
         put(&keyring, "mark.v1.key", sound.as_bytes());
-        assert_eq!(keyring.get(Purpose::Mark, None).unwrap().expose(), &[0x5a; 32]);
+        assert_eq!(
+            keyring.get(Purpose::Mark, None).unwrap().expose(),
+            &[0x5a; 32]
+        );
     }
 
     #[test]
     fn other_files_are_no_keys() {
         let (_directory, keyring) = keyring();
-        for name in ["mark.v0.key", "mark.v01.key", "mark.v+1.key", "mark.v1.key.bak", "other.v1.key"]
-        {
+        for name in [
+            "mark.v0.key",
+            "mark.v01.key",
+            "mark.v+1.key",
+            "mark.v1.key.bak",
+            "other.v1.key",
+        ] {
             put(&keyring, name, b"x");
         }
         assert!(keyring.list().unwrap().is_empty());

@@ -46,7 +46,14 @@ pub enum Purpose {
 impl Purpose {
     /// Every purpose, in the order they are listed.
     pub const fn all() -> &'static [Self] {
-        &[Self::Pseudonym, Self::Encryption, Self::Fpe, Self::Mark, Self::Manifest, Self::Ledger]
+        &[
+            Self::Pseudonym,
+            Self::Encryption,
+            Self::Fpe,
+            Self::Mark,
+            Self::Manifest,
+            Self::Ledger,
+        ]
     }
 
     /// The name in key files and commands.

@@ -129,7 +129,11 @@ pub fn write_pair(
         return Err(error.into());
     }
     durable::sync_directory(directory).map_err(|source| writing(directory, source))?;
-    Ok(PairFiles { private, public, key })
+    Ok(PairFiles {
+        private,
+        public,
+        key,
+    })
 }
 
 /// Reads the private side of a pair.
@@ -146,22 +150,33 @@ pub fn read_private(path: &Path) -> Result<PrivateKey, ConnectorError> {
             path: path.to_owned(),
             what: "expected the private key of an approver or a recipient, as `lockgate keys pair` makes it",
         })?;
-    Ok(PrivateKey { kind, path: path.to_owned(), secret })
+    Ok(PrivateKey {
+        kind,
+        path: path.to_owned(),
+        secret,
+    })
 }
 
 fn writing(path: &Path, source: io::Error) -> KeyringError {
     if source.kind() == io::ErrorKind::AlreadyExists {
-        KeyringError::Exists { path: path.to_owned() }
+        KeyringError::Exists {
+            path: path.to_owned(),
+        }
     } else {
-        KeyringError::Io { action: "write", path: path.to_owned(), source }
+        KeyringError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
 /// 32 bytes of the operating system's randomness.
 pub(super) fn random_secret() -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
     let mut secret = Zeroizing::new([0; KEY_BYTES]);
-    getrandom::fill(secret.as_mut())
-        .map_err(|error| KeyringError::Random { source: error.into() })?;
+    getrandom::fill(secret.as_mut()).map_err(|error| KeyringError::Random {
+        source: error.into(),
+    })?;
     Ok(secret)
 }
 
@@ -182,10 +197,12 @@ pub(super) fn write_secret(path: &Path, line: &str) -> Result<(), KeyringError> 
 }
 
 /// Reads a key file: its label and its secret.
-pub(super) fn read_line(
-    path: &Path,
-) -> Result<(String, Zeroizing<[u8; KEY_BYTES]>), KeyringError> {
-    let io = |source| KeyringError::Io { action: "read key file", path: path.to_owned(), source };
+pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES]>), KeyringError> {
+    let io = |source| KeyringError::Io {
+        action: "read key file",
+        path: path.to_owned(),
+        source,
+    };
     let file = fs::File::open(path).map_err(io)?;
     // The mode of the opened file, not of whatever the path names a moment later.
     let metadata = file.metadata().map_err(io)?;
@@ -198,7 +215,10 @@ pub(super) fn read_line(
     }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(KeyringError::Mode { path: path.to_owned(), mode });
+        return Err(KeyringError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut content = Zeroizing::new(Vec::with_capacity(LINE_BYTES_MAX + 1));
     let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
@@ -214,7 +234,11 @@ fn decode_line(content: &[u8]) -> Option<(String, Zeroizing<[u8; KEY_BYTES]>)> {
     let mut decoded = Zeroizing::new([0; KEY_BYTES + 1]);
     let length = STANDARD.decode_slice(encoded, decoded.as_mut()).ok()?;
     let mut secret = Zeroizing::new([0; KEY_BYTES]);
-    secret.copy_from_slice(decoded.get(..length).filter(|bytes| bytes.len() == KEY_BYTES)?);
+    secret.copy_from_slice(
+        decoded
+            .get(..length)
+            .filter(|bytes| bytes.len() == KEY_BYTES)?,
+    );
     Some((label.to_owned(), secret))
 }
 
@@ -227,7 +251,10 @@ mod tests {
     #[test]
     fn a_pair_round_trips() {
         let directory = tempfile::tempdir().unwrap();
-        for (kind, prefix) in [(PairKind::Approver, "ed25519:"), (PairKind::Recipient, "x25519:")] {
+        for (kind, prefix) in [
+            (PairKind::Approver, "ed25519:"),
+            (PairKind::Recipient, "x25519:"),
+        ] {
             let files = write_pair(directory.path(), kind.as_str(), kind).unwrap();
             let line = fs::read_to_string(&files.public).unwrap();
             assert_eq!(line, format!("{}\n", files.key));
@@ -237,7 +264,10 @@ mod tests {
             assert_eq!(private.public_key(), files.key);
             assert_eq!(private.kind(), kind);
             assert_eq!(private.signing_key().is_ok(), kind == PairKind::Approver);
-            assert_eq!(format!("{private:?}"), format!("PrivateKey({}, ..)", kind.as_str()));
+            assert_eq!(
+                format!("{private:?}"),
+                format!("PrivateKey({}, ..)", kind.as_str())
+            );
             let mode = fs::metadata(&files.private).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o600);
         }
@@ -250,7 +280,10 @@ mod tests {
             fs::write(directory.path().join(existing), "mine").unwrap();
             let error = write_pair(directory.path(), "zhang", PairKind::Approver).unwrap_err();
             assert!(error.to_string().contains(existing), "{error}");
-            assert_eq!(fs::read_to_string(directory.path().join(existing)).unwrap(), "mine");
+            assert_eq!(
+                fs::read_to_string(directory.path().join(existing)).unwrap(),
+                "mine"
+            );
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         }
     }
@@ -258,7 +291,15 @@ mod tests {
     #[test]
     fn a_name_cannot_leave_the_directory() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["", "../x", "a/b", ".hidden", "/etc/x", "名", &"a".repeat(65)] {
+        for name in [
+            "",
+            "../x",
+            "a/b",
+            ".hidden",
+            "/etc/x",
+            "名",
+            &"a".repeat(65),
+        ] {
             assert!(write_pair(directory.path(), name, PairKind::Approver).is_err());
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

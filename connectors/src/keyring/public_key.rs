@@ -111,11 +111,15 @@ impl PublicKey {
 /// Refuses encodings that are not canonical, points off the curve or outside the group of prime
 /// order.
 fn check_ed25519(bytes: &[u8; KEY_BYTES]) -> Result<(), KeyringError> {
-    let off_curve = KeyringError::PublicKey { what: "no point of Ed25519 has this encoding" };
+    let off_curve = KeyringError::PublicKey {
+        what: "no point of Ed25519 has this encoding",
+    };
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| off_curve)?;
     let point = key.to_edwards();
     if point.compress().as_bytes() != bytes {
-        return Err(KeyringError::PublicKey { what: "the encoding is not the canonical one" });
+        return Err(KeyringError::PublicKey {
+            what: "the encoding is not the canonical one",
+        });
     }
     if key.is_weak() || !point.is_torsion_free() {
         return Err(KeyringError::PublicKey {
@@ -131,7 +135,9 @@ fn check_x25519(bytes: &[u8; KEY_BYTES]) -> Result<(), KeyringError> {
     let above = *last > 0x7f
         || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed);
     if above {
-        return Err(KeyringError::PublicKey { what: "the encoding is not the canonical one" });
+        return Err(KeyringError::PublicKey {
+            what: "the encoding is not the canonical one",
+        });
     }
     // Every scalar is clamped to a multiple of the cofactor, so any one finds a small order.
     let shared = StaticSecret::from([1; KEY_BYTES]).diffie_hellman(&(*bytes).into());
@@ -145,7 +151,12 @@ fn check_x25519(bytes: &[u8; KEY_BYTES]) -> Result<(), KeyringError> {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm.as_str(), STANDARD.encode(self.bytes))
+        write!(
+            f,
+            "{}:{}",
+            self.algorithm.as_str(),
+            STANDARD.encode(self.bytes)
+        )
     }
 }
 
@@ -180,7 +191,10 @@ impl From<PublicKey> for String {
 /// Only for keys of which the private side is at hand: others are parsed, and so checked.
 impl From<&ed25519_dalek::SigningKey> for PublicKey {
     fn from(key: &ed25519_dalek::SigningKey) -> Self {
-        Self { algorithm: KeyAlgorithm::Ed25519, bytes: key.verifying_key().to_bytes() }
+        Self {
+            algorithm: KeyAlgorithm::Ed25519,
+            bytes: key.verifying_key().to_bytes(),
+        }
     }
 }
 
@@ -216,7 +230,10 @@ mod tests {
     #[test]
     fn fingerprint_is_the_hash_of_the_raw_key() {
         let key = ed25519();
-        assert_eq!(key.fingerprint(), crate::durable::hex(&Sha256::digest(key.as_bytes())));
+        assert_eq!(
+            key.fingerprint(),
+            crate::durable::hex(&Sha256::digest(key.as_bytes()))
+        );
         assert_eq!(key.fingerprint().len(), 64);
     }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::{PairKind, Purpose, write_pair};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{Answer, table};
 use crate::cli::{KeysCommand, PairKindArg};
@@ -14,9 +15,8 @@ use crate::installation::Installation;
 pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunError> {
     match command {
         KeysCommand::New { purpose } => {
-            let purpose = Purpose::parse(purpose)?;
-            let keyring = Installation::open(root, Clock::System)?.keyring_or_new()?;
-            let version = keyring.create(purpose)?;
+            let purpose: Purpose = purpose.parse().map_err(ConnectorError::from)?;
+            let version = Installation::open(root, Clock::System)?.keyring().create(purpose)?;
             let text = format!("made version {version} of the key for {purpose}\n");
             Answer::new(text, &json!({ "purpose": purpose.as_str(), "version": version }))
         }
@@ -25,34 +25,42 @@ pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunErro
                 PairKindArg::Approver => PairKind::Approver,
                 PairKindArg::Recipient => PairKind::Recipient,
             };
-            let public = write_pair(Path::new("."), name, kind)?;
+            let pair = write_pair(Path::new("."), name, kind)?;
             let text = format!(
-                "made {name}.key, which stays with its owner, and {name}.pub:\n{public}\n"
+                "made {name}.key, which stays with its owner, and {name}.pub:\n{}\n",
+                pair.key
             );
-            Answer::new(text, &json!({ "name": name, "public_key": public.to_string() }))
+            Answer::new(text, &json!({ "name": name, "public_key": pair.key.to_string() }))
         }
         KeysCommand::List => list(root),
     }
 }
 
 fn list(root: &Path) -> Result<Answer, RunError> {
-    let keys = Installation::open(root, Clock::System)?.keyring()?.list()?;
+    let keyring = Installation::open(root, Clock::System)?.keyring();
+    let mut documents = Vec::new();
+    for key in keyring.list()? {
+        let public = match key.purpose.signs() {
+            true => usize::try_from(key.version.saturating_sub(1))
+                .ok()
+                .and_then(|index| keyring.public_keys(key.purpose).ok()?.get(index).copied()),
+            false => None,
+        };
+        documents.push(json!({
+            "purpose": key.purpose.as_str(),
+            "version": key.version,
+            "public_key": public.map(|public| public.to_string()),
+        }));
+    }
     let text = table(
         &["purpose", "version", "public key"],
-        keys.iter().map(|key| {
-            let public = key.public.as_ref().map_or_else(String::new, ToString::to_string);
-            [key.purpose.to_string(), key.version.to_string(), public]
+        documents.iter().map(|key| {
+            ["purpose", "version", "public_key"].map(|name| match key.get(name) {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Null) | None => String::new(),
+                Some(other) => other.to_string(),
+            })
         }),
     );
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            json!({
-                "purpose": key.purpose.as_str(),
-                "version": key.version,
-                "public_key": key.public.as_ref().map(ToString::to_string),
-            })
-        })
-        .collect();
-    Answer::new(text, &json!({ "keys": keys }))
+    Answer::new(text, &json!({ "keys": documents }))
 }

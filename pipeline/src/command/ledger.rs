@@ -58,14 +58,14 @@ fn verify(installation: &Installation, key: Option<&str>) -> Result<Answer, RunE
         Some(key) => read_keys(key)?,
         None => site_keys(installation, Purpose::Ledger)?,
     };
-    let report = ledger::verify(&installation.ledger_dir(), &keys)?;
+    let report = ledger::verify(&installation.ledger_dir(), Some(&keys));
     let mut text = if report.valid {
         format!("valid: {} entries\n", report.size)
     } else {
         "INVALID\n".to_owned()
     };
     for problem in &report.problems {
-        text.push_str(&format!("  {problem}\n"));
+        text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
     }
     let exit = if report.valid { exit::DONE } else { exit::UNVERIFIED };
     Ok(Answer::new(text, &report)?.with_exit(exit))

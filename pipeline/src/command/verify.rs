@@ -27,7 +27,9 @@ pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, Run
         (None, None) => Vec::new(),
     };
     let store = delivery_store(site.as_ref(), &args.delivery)?;
-    let report = Box::pin(verify_delivery(&store, &keys, &ledger_keys)).await?;
+    let ledger_keys = (!ledger_keys.is_empty()).then_some(ledger_keys.as_slice());
+    let (objects, folder) = (store.object_store(), store.prefix());
+    let report = Box::pin(verify_delivery(&objects, folder, &keys, ledger_keys)).await?;
     let exit = if report.valid { exit::DONE } else { exit::UNVERIFIED };
     Ok(Answer::new(text(&report), &report)?.with_exit(exit))
 }
@@ -69,7 +71,7 @@ pub(super) fn site_keys(
     installation: &Installation,
     purpose: Purpose,
 ) -> Result<Vec<VerifyingKey>, RunError> {
-    Ok(installation.keyring()?.verifying_keys(purpose)?)
+    Ok(installation.keyring().verifying_keys(purpose)?)
 }
 
 /// Reads `ed25519:BASE64`, or a file of such lines.
@@ -86,13 +88,12 @@ pub(super) fn read_keys(text: &str) -> Result<Vec<VerifyingKey>, RunError> {
     let keys = lines
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .map(|line| match PublicKey::parse(line.trim())? {
-            PublicKey::Ed25519(key) => Ok(key),
-            PublicKey::X25519(_) => Err(RunError::Invalid {
+        .map(|line| {
+            PublicKey::parse(line.trim())?.verifying_key().ok_or_else(|| RunError::Invalid {
                 what: "a key to seal to cannot verify a signature".to_owned(),
                 at: "command line".to_owned(),
                 remedy: "give the ed25519 key".to_owned(),
-            }),
+            })
         })
         .collect::<Result<Vec<_>, RunError>>()?;
     if keys.is_empty() {
@@ -115,7 +116,7 @@ fn delivery_store(site: Option<&Installation>, delivery: &str) -> Result<Store, 
     {
         return Ok(store);
     }
-    Ok(Store::open(&StoreConfig::local(delivery.to_owned(), ".".into()))?)
+    Ok(Store::open(&StoreConfig::new(delivery, "."))?)
 }
 
 fn text(report: &VerifyReport) -> String {
@@ -125,8 +126,7 @@ fn text(report: &VerifyReport) -> String {
         "INVALID\n".to_owned()
     };
     for problem in &report.problems {
-        let path = problem.path.as_deref().unwrap_or_default();
-        text.push_str(&format!("  {} {path}: {}\n", problem.kind, problem.what));
+        text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
     }
     for note in &report.notes {
         text.push_str(&format!("  note: {note}\n"));

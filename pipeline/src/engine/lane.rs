@@ -21,6 +21,7 @@ use super::origin::Origins;
 use super::treat::{Chunk, Untreated};
 use super::{CHUNK_ROWS, Exchange, Rows, take_next};
 use crate::error::RunError;
+use crate::plan::row_filter::RowFilterError;
 
 /// Batches decoded ahead of treatment, per lane.
 const READ_AHEAD: usize = 2;
@@ -162,7 +163,10 @@ impl<'a> SplitWork<'a> {
         self.totals.rows.read += rows + source.malformed;
         self.totals.rows.rejected += source.malformed;
         exchange.progress.read_rows(rows + source.malformed);
-        let mask = exchange.filter.evaluate(&source.batch)?;
+        let mask = exchange
+            .filter
+            .evaluate(&source.batch)
+            .map_err(|error| self.unfiltered(&error, source.first_row))?;
         let kept = mask.true_count();
         self.totals.rows.filtered += rows - count(kept);
         if kept == 0 {
@@ -252,20 +256,43 @@ impl<'a> SplitWork<'a> {
         self.sender.send(Message::Piece(piece)).map_err(|_| RunError::Interrupted)
     }
 
-    /// Says where in the source a value stands that a treatment refused.
-    fn located(&self, untreated: Untreated) -> RunError {
+    /// The source's file that the split is of.
+    fn file(&self) -> String {
         let source = &self.lane.exchange.source;
-        let file = source
+        source
             .splits()
             .get(self.split)
             .and_then(|split| source.snapshot().files.get(split.file))
-            .map_or_else(String::new, |file| file.path.clone());
+            .map_or_else(String::new, |file| file.path.clone())
+    }
+
+    /// Says where in the source a value stands that a treatment refused.
+    fn located(&self, untreated: Untreated) -> RunError {
         let row = match &untreated.error {
-            TreatmentError::Refused { row, .. } => self.origins.locate(*row),
+            TreatmentError::Refused { row, .. } => self.origins.locate(*row).map(from_one),
             _ => None,
         };
-        RunError::Treatment { field: untreated.field, file, row, source: untreated.error }
+        RunError::Treatment {
+            field: untreated.field,
+            file: self.file(),
+            row,
+            source: untreated.error,
+        }
     }
+
+    /// Says where in the source a row stands for which the row scope has no answer.
+    fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
+        let row = match error {
+            RowFilterError::NoValue { row } => Some(from_one(first_row + count(*row))),
+            _ => None,
+        };
+        RunError::Predicate { what: error.to_string(), file: self.file(), row }
+    }
+}
+
+/// People count a file's rows from 1.
+fn from_one(row: u64) -> u64 {
+    row.saturating_add(1)
 }
 
 fn count(rows: usize) -> u64 {

@@ -9,6 +9,8 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use lockgate_transforms::{Counts, Treated, Treatment, TreatmentError};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use crate::error::RunError;
+
 /// A delivered column and what is done to it.
 #[derive(Debug)]
 pub struct ColumnTreatment {
@@ -101,6 +103,27 @@ impl Treater {
         }
         without_rejected(columns, rejected, chunk.num_rows())
             .map_err(|error| Untreated { field: String::new(), error })
+    }
+}
+
+impl Treater {
+    /// Treats rows for a preview, one column after the other; rejected rows are left out.
+    ///
+    /// # Errors
+    /// A treatment that refuses.
+    pub fn preview(
+        &self,
+        rows: &RecordBatch,
+        counts: &mut [Counts],
+    ) -> Result<Vec<ArrayRef>, RunError> {
+        self.treat(rows, counts).map(|chunk| chunk.columns).map_err(|untreated| {
+            RunError::Treatment {
+                field: untreated.field,
+                file: "the previewed rows".to_owned(),
+                row: None,
+                source: untreated.error,
+            }
+        })
     }
 }
 

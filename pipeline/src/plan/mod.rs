@@ -4,6 +4,7 @@
 //! and making one does no I/O. `plan` prints it, `run` executes it, an approver signs what of it
 //! they must be able to trust; all three come from [`compile`], so they cannot disagree.
 
+pub mod compile;
 pub mod predicate;
 pub mod refusal;
 pub mod row_filter;
@@ -12,11 +13,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use lockgate_transforms::TreatmentSpec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use compile::{CompileError, CompileRequest, compile};
 pub use refusal::{Refusal, RefusalCode};
 
 use crate::site::dataset::{Level, Sharing, Source};
+use crate::canonical_json;
+use crate::digest::sha256_hex;
 use crate::site::grant::{DeliveryFormat, Seal};
 
 /// What a grant compiles to.
@@ -42,6 +46,9 @@ pub struct ExchangePlan {
     pub source: Source,
     /// URL of the source's store as configured, without credentials.
     pub source_url: String,
+    /// Endpoint of the source's store, where it has one of its own, without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_endpoint: Option<String>,
     /// Every field of the dataset with its type, in catalogue order: what the source must hold.
     pub source_fields: Vec<SourceField>,
     /// Fields delivered, in the grant's order.
@@ -50,6 +57,8 @@ pub struct ExchangePlan {
     pub withheld: Vec<WithheldField>,
     /// Fields read only to decide which rows are delivered.
     pub filter_only: Vec<String>,
+    /// The same fields with their grading, which the approver signs.
+    pub filter_fields: Vec<FilterField>,
     /// Which rows are delivered.
     pub rows: RowScope,
     /// Format of the files.
@@ -67,6 +76,18 @@ pub struct SourceField {
     pub name: String,
     /// Type as the catalogue writes it.
     pub data_type: String,
+}
+
+/// A field that is read only to decide which rows are delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterField {
+    /// Name.
+    pub name: String,
+    /// Category.
+    pub category: String,
+    /// Level.
+    pub level: Level,
 }
 
 /// A field to be delivered.
@@ -100,6 +121,16 @@ pub enum Origin {
     Grant,
     /// An exemption, weaker than the floor.
     Exemption,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Floor => "floor",
+            Self::Grant => "grant",
+            Self::Exemption => "exemption",
+        })
+    }
 }
 
 /// A granted field that is not delivered.
@@ -154,6 +185,55 @@ pub struct Compiled {
     pub(crate) plan: ExchangePlan,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) approver: Option<String>,
+    pub(crate) rows_left: Option<u64>,
+}
+
+impl ExchangePlan {
+    /// Lower-case hex SHA-256 of the plan's canonical JSON.
+    pub fn sha256(&self) -> String {
+        // Without floats and within the limits of its files, a plan always has a canonical form.
+        // Were that ever wrong, its hash must still not be that of another plan.
+        let bytes = canonical_json::to_bytes(self)
+            .or_else(|_| serde_json::to_vec(self))
+            .unwrap_or_else(|_| self.grant_sha256.clone().into_bytes());
+        sha256_hex(&bytes)
+    }
+}
+
+impl Compiled {
+    /// The plan, to be shown: whether it may run is for [`Compiled::into_plan`] to say.
+    pub fn plan(&self) -> &ExchangePlan {
+        &self.plan
+    }
+
+    /// Everything that refuses it; empty if it may run.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Everything worth knowing that refuses nothing.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The approver whose signature covers the plan, if one does.
+    pub fn approver(&self) -> Option<&str> {
+        self.approver.as_deref()
+    }
+
+    /// How many rows the quota still allows; `None` if it sets no limit.
+    pub fn rows_left(&self) -> Option<u64> {
+        self.rows_left
+    }
+
+    /// The plan, to be run.
+    ///
+    /// # Errors
+    /// Every refusal, if there is one.
+    pub fn into_plan(self) -> Result<ExchangePlan, Vec<Refusal>> {
+        if self.refusals.is_empty() { Ok(self.plan) } else { Err(self.refusals) }
+    }
 }
 
 /// How much of a grant's quota is used, as the ledger tells.

@@ -1,6 +1,8 @@
 //! Refusals: why a grant does not run. Each has a stable code, a reason, and where the law is the
 //! reason, its basis.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,6 +19,20 @@ pub struct Refusal {
     /// The legal basis, where the law is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basis: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal of the whole grant.
+    pub fn new(code: RefusalCode, reason: impl Into<String>) -> Self {
+        Self { code, field: None, reason: reason.into(), basis: None }
+    }
+
+    /// The same, of one field.
+    #[must_use]
+    pub fn of_field(mut self, field: &str) -> Self {
+        self.field = Some(field.to_owned());
+        self
+    }
 }
 
 /// Code of a refusal.
@@ -63,4 +79,31 @@ pub enum RefusalCode {
     TinyDomain,
     /// Exchanges are halted.
     Halted,
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsigned => "unsigned",
+            Self::ApprovalStale => "approval-stale",
+            Self::Prohibited => "prohibited",
+            Self::Mode => "mode",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Expired => "expired",
+            Self::Suspended => "suspended",
+            Self::Terminated => "terminated",
+            Self::Quota => "quota",
+            Self::FieldUnknown => "field-unknown",
+            Self::BelowFloor => "below-floor",
+            Self::LevelImportant => "level-important",
+            Self::LevelCore => "level-core",
+            Self::Seal => "seal",
+            Self::Predicate => "predicate",
+            Self::Schema => "schema",
+            Self::Linkage => "linkage",
+            Self::Unmarked => "unmarked",
+            Self::TinyDomain => "tiny-domain",
+            Self::Halted => "halted",
+        })
+    }
 }

@@ -3,6 +3,7 @@
 use lockgate_connectors::snapshot::Snapshot;
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::RunError;
 use crate::plan::ExchangePlan;
 
@@ -52,15 +53,4 @@ impl RunKey {
     pub fn delivery(&self) -> &str {
         self.0.get(..DELIVERY_DIGITS).unwrap_or(&self.0)
     }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

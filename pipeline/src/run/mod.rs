@@ -9,13 +9,14 @@ mod manifest;
 mod reconcile;
 mod report;
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lockgate_connectors::publish::{Attempt, Destination, Publication};
+use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
 use lockgate_connectors::source::Source;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +24,11 @@ use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_sch
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
+use crate::manifest::attempt_named;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{ExchangePlan, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 
-pub(crate) use key::hex;
 pub use key::RunKey;
 pub use report::{RunReport, RunRows, Status};
 
@@ -82,8 +83,8 @@ async fn attempt_run(
     // Without a plan there is no grant whose lock and ledger would matter.
     installation.compile(request.grant, Mode::Batch)?.into_plan()?;
     let _lock = lock_grant(installation, request.grant, cancel).await?;
-    let mut ledger = installation.ledger()?;
-    reconcile::reconcile(installation, &mut ledger, request).await?;
+    let ledger = installation.ledger()?;
+    reconcile::reconcile(installation, &ledger, request).await?;
     let compiled = installation.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
         tracing::warn!(grant = request.grant, code = warning.code, "{}", warning.what);
@@ -94,22 +95,24 @@ async fn attempt_run(
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
     if published {
-        return Ok(RunReport::unchanged(&plan, &key, &destination));
+        return RunReport::unchanged(&plan, &key, &destination);
     }
     Box::pin(destination.probe_conditional_create()).await?;
 
     let exchange = exchange(installation, &plan, filter, Arc::clone(&source), progress, cancel)?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
     let release = Release { installation, plan: &plan, key: &key, destination: &destination };
-    let outcome = match Box::pin(release.stage(exchange, &attempt)).await {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            discard(&attempt).await;
-            return Err(error);
+    let report = match Box::pin(release.stage(exchange, &attempt)).await {
+        Ok(outcome) => {
+            Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
         }
+        Err(error) => Err(error),
     };
-    let report = Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &mut ledger)).await;
-    sweep(&destination, &plan.grant, &attempt).await;
+    let published = report.as_ref().is_ok_and(|report| report.status != Status::Unchanged);
+    if !published {
+        discard(attempt).await;
+    }
+    sweep(installation, &destination, &plan.grant).await;
     report
 }
 
@@ -231,12 +234,12 @@ impl Release<'_> {
         outcome: &Outcome,
         source: &dyn Source,
         attempt: &Attempt,
-        ledger: &mut Ledger,
+        ledger: &Ledger,
     ) -> Result<RunReport, RunError> {
         let clock = self.installation.clock;
-        let previous = ledger.last_manifest(&self.plan.grant)?;
+        let previous = ledger.entries()?.last_manifest(&self.plan.grant).map(str::to_owned);
         let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
-        let manifest = Bytes::from(self.manifest(outcome, source, attempt, &intent, previous)?);
+        let manifest = Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
         // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
         // files stay, and the next start reads the manifest back and settles.
         let publication = attempt.publish(manifest.clone()).await?;
@@ -250,7 +253,7 @@ impl Release<'_> {
                     rows: outcome.rows.delivered,
                     manifest_sha256: crate::digest::sha256_hex(&manifest),
                 },
-                RunReport::delivered(self.plan, self.key, self.destination, outcome, source),
+                RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),
             Publication::AlreadyPublished(_) => (
                 Event::Abandoned {
@@ -260,31 +263,39 @@ impl Release<'_> {
                     grant: self.plan.grant.clone(),
                     reason: "another attempt was published first".to_owned(),
                 },
-                RunReport::unchanged(self.plan, self.key, self.destination),
+                RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
         };
         ledger.append(&settlement, clock.now())?;
-        if report.status == Status::Unchanged {
-            discard(attempt).await;
-        }
         Ok(report)
     }
 }
 
-/// Removes an attempt that came to nothing; what cannot be removed now is swept later.
-async fn discard(attempt: &Attempt) {
+/// Removes an attempt that came to nothing, unless its manifest stands or may stand; what cannot be
+/// removed now is swept later.
+async fn discard(attempt: Arc<Attempt>) {
+    let Some(attempt) = Arc::into_inner(attempt) else {
+        return; // a thread that still holds it is about to end with the run
+    };
+    let id = attempt.id().to_owned();
     if let Err(error) = attempt.discard().await {
-        tracing::warn!(attempt = attempt.id(), "Discarding an attempt failed: {error}.");
+        tracing::warn!(attempt = id, "Discarding an attempt failed: {error}.");
     }
 }
 
-/// Removes what earlier attempts of the grant left behind.
-async fn sweep(destination: &Destination, grant: &str, current: &Attempt) {
-    let named = |bytes: &[u8]| crate::manifest::attempt_named(bytes);
-    match destination.sweep(grant, ORPHAN_AGE, &[current.id()], &named).await {
+/// Removes what earlier attempts of the grant left behind. The grant's lock is held, so none runs
+/// at this site; one at another site that delivers here is young.
+async fn sweep(installation: &Installation, destination: &Destination, grant: &str) {
+    let rules = Sweep {
+        older_than: ORPHAN_AGE,
+        now: installation.clock.now(),
+        running: &BTreeSet::new(),
+        named: &attempt_named,
+    };
+    match destination.sweep(grant, &rules).await {
         Ok(swept) => {
-            for path in swept {
-                tracing::info!("Swept {path}.");
+            for attempt in swept {
+                tracing::info!(attempt = attempt.attempt, "Swept an attempt that was left behind.");
             }
         }
         Err(error) => tracing::warn!(grant, "Sweeping failed: {error}."),
@@ -296,7 +307,7 @@ fn record_refusal(installation: &Installation, grant: &str, refusals: &[Refusal]
     let codes = refusals.iter().map(|refusal| refusal.code.to_string()).collect();
     let event = Event::Refused { grant: grant.to_owned(), codes };
     let recorded =
-        installation.ledger().and_then(|mut ledger| Ok(ledger.append(&event, installation.clock.now())?));
+        installation.ledger().and_then(|ledger| Ok(ledger.append(&event, installation.clock.now())?));
     if let Err(error) = recorded {
         tracing::warn!(grant, "The refusal could not be recorded: {error}.");
     }

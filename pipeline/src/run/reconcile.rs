@@ -10,55 +10,59 @@ use super::RunRequest;
 use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, Intent, Ledger};
+use crate::ledger::{Event, Ledger};
 use crate::manifest::attempt_named;
 
 /// Settles what the grant of `request` has left open. The caller holds the grant's lock, so no
 /// other process of this site is between the two steps.
 pub(super) async fn reconcile(
     installation: &Installation,
-    ledger: &mut Ledger,
+    ledger: &Ledger,
     request: &RunRequest<'_>,
 ) -> Result<(), RunError> {
-    for intent in ledger.unsettled()? {
-        if intent.grant != request.grant {
+    for entry in ledger.entries()?.unsettled() {
+        let Event::ReleaseIntended { grant, delivery, destination, .. } = &entry.event else {
+            continue;
+        };
+        if grant != request.grant {
             continue;
         }
-        let Some(store) = installation.store_of_url(&intent.destination)? else {
+        let Some(store) = installation.store_of_url(destination)? else {
             tracing::warn!(
-                delivery = intent.delivery,
+                delivery,
                 "A release cannot be settled: its store is no longer configured."
             );
             continue;
         };
-        let destination = Destination::new(store);
-        let manifest =
-            destination.existing_manifest(&intent.grant, &intent.delivery).await?;
-        let settlement = settlement(&intent, manifest.as_ref());
-        ledger.append(&settlement, installation.clock.now())?;
-        tracing::info!(delivery = intent.delivery, "Settled an interrupted release.");
+        let manifest = Destination::new(store).existing_manifest(grant, delivery).await?;
+        if let Some(settlement) = settlement(&entry.event, manifest.as_ref()) {
+            ledger.append(&settlement, installation.clock.now())?;
+            tracing::info!(delivery, "Settled an interrupted release.");
+        }
     }
     Ok(())
 }
 
-fn settlement(intent: &Intent, manifest: Option<&Bytes>) -> Event {
-    match manifest {
-        Some(bytes) if attempt_named(bytes).as_deref() == Some(&intent.attempt) => {
-            Event::Released {
-                run: intent.run.clone(),
-                delivery: intent.delivery.clone(),
-                attempt: intent.attempt.clone(),
-                grant: intent.grant.clone(),
-                rows: intent.rows,
+#[expect(clippy::wildcard_enum_match_arm, reason = "only an intent can be settled")]
+fn settlement(intent: &Event, manifest: Option<&Bytes>) -> Option<Event> {
+    match intent {
+        Event::ReleaseIntended { run, delivery, attempt, grant, rows, .. } => Some(match manifest {
+            Some(bytes) if attempt_named(bytes).as_deref() == Some(attempt) => Event::Released {
+                run: run.clone(),
+                delivery: delivery.clone(),
+                attempt: attempt.clone(),
+                grant: grant.clone(),
+                rows: *rows,
                 manifest_sha256: sha256_hex(bytes),
-            }
-        }
-        _ => Event::Abandoned {
-            run: intent.run.clone(),
-            delivery: intent.delivery.clone(),
-            attempt: intent.attempt.clone(),
-            grant: intent.grant.clone(),
-            reason: "the process ended before the manifest was published".to_owned(),
-        },
+            },
+            _ => Event::Abandoned {
+                run: run.clone(),
+                delivery: delivery.clone(),
+                attempt: attempt.clone(),
+                grant: grant.clone(),
+                reason: "the process ended before the manifest was published".to_owned(),
+            },
+        }),
+        _ => None,
     }
 }

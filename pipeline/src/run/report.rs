@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::key::RunKey;
 use crate::engine::Outcome;
-use crate::error::exit;
+use crate::error::{RunError, exit};
 use crate::plan::{ExchangePlan, Refusal};
 
 /// How a run ended.
@@ -102,14 +102,14 @@ impl RunReport {
         plan: &ExchangePlan,
         key: &RunKey,
         destination: &Destination,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RunError> {
+        Ok(Self {
             run: Some(key.as_str().to_owned()),
             status: Status::Unchanged,
-            delivery: Some(destination.delivery_url(&plan.grant, key.delivery())),
-            manifest: Some(destination.manifest_url(&plan.grant, key.delivery())),
+            delivery: Some(destination.delivery_url(&plan.grant, key.delivery())?),
+            manifest: Some(destination.manifest_url(&plan.grant, key.delivery())?),
             ..Self::refused(&plan.grant, Vec::new())
-        }
+        })
     }
 
     pub(super) fn delivered(
@@ -118,16 +118,16 @@ impl RunReport {
         destination: &Destination,
         outcome: &Outcome,
         source: &dyn Source,
-    ) -> Self {
+    ) -> Result<Self, RunError> {
         let status = match outcome.rows.rejected {
             0 => Status::Delivered,
             _ => Status::DeliveredWithRejects,
         };
-        Self {
+        Ok(Self {
             status,
             rows: Some(RunRows::of(outcome, source)),
-            ..Self::unchanged(plan, key, destination)
-        }
+            ..Self::unchanged(plan, key, destination)?
+        })
     }
 
     /// Exit code of the program.

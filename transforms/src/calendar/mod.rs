@@ -44,8 +44,16 @@ impl Civil {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        Self { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
+        let month = if shifted < 10 {
+            shifted + 3
+        } else {
+            shifted - 9
+        };
+        Self {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month,
+            day,
+        }
     }
 
     /// The day number of the date, for years between -2^52 and 2^52.
@@ -54,7 +62,11 @@ impl Civil {
         let year = self.year - i64::from(self.month <= 2);
         let era = year.div_euclid(400);
         let year_of_era = year.rem_euclid(400);
-        let shifted = if self.month > 2 { self.month - 3 } else { self.month + 9 };
+        let shifted = if self.month > 2 {
+            self.month - 3
+        } else {
+            self.month + 9
+        };
         let day_of_year = (153 * shifted + 2) / 5 + self.day - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         era * ERA_DAYS + day_of_era - MARCH_EPOCH
@@ -63,8 +75,13 @@ impl Civil {
     /// The day so many years before; the leap day becomes 28 February where there is none.
     pub(crate) fn years_before(self, years: i64) -> Self {
         let year = self.year - years;
-        let leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
-        let day = if self.month == 2 && !leap { self.day.min(28) } else { self.day };
+        let leap =
+            year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
+        let day = if self.month == 2 && !leap {
+            self.day.min(28)
+        } else {
+            self.day
+        };
         Self { year, day, ..self }
     }
 }
@@ -96,8 +113,8 @@ mod tests {
             (0, civil(1970, 1, 1)),
             (-1, civil(1969, 12, 31)),
             (11_016, civil(2000, 2, 29)),
-            (-25_508, civil(1900, 2, 28)),
-            (-25_507, civil(1900, 3, 1)),
+            (-25_509, civil(1900, 2, 28)),
+            (-25_508, civil(1900, 3, 1)),
             (2_932_896, civil(9999, 12, 31)),
             (-719_468, civil(0, 3, 1)),
         ] {

@@ -42,12 +42,19 @@ where
 {
     let rules = Rules::resolve(options, column)?;
     let data_type = column.data_type.clone();
-    Ok(Box::new(Mapped::<T, F> { data_type, rules, map, array: PhantomData }))
+    Ok(Box::new(Mapped::<T, F> {
+        data_type,
+        rules,
+        map,
+        array: PhantomData,
+    }))
 }
 
 impl<T, F> fmt::Debug for Mapped<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mapped").field("data_type", &self.data_type).finish_non_exhaustive()
+        f.debug_struct("Mapped")
+            .field("data_type", &self.data_type)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +74,8 @@ where
         let mut cases = self.rules.cases(array.len());
         // Bits of `settled`: the slot holds a result that may stay.
         if let Some(nulls) = array.nulls() {
-            for (word, valid) in settled.iter_mut().zip(words(nulls.inner())) {
+            let valid = nulls.inner().bit_chunks();
+            for (word, valid) in settled.iter_mut().zip(valid.iter_padded()) {
                 *word &= valid;
             }
         }
@@ -118,23 +126,30 @@ fn clear_unsettled<T: ArrowPrimitiveType>(
             continue;
         }
         any = true;
-        for (bit, slot) in slots.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0) {
+        for (bit, slot) in slots
+            .iter_mut()
+            .enumerate()
+            .filter(|(bit, _)| word >> bit & 1 == 0)
+        {
             *slot = T::Native::default();
             let row = index * 64 + bit;
-            let case = if array.is_null(row) { Case::Null } else { Case::Invalid };
+            let case = if array.is_null(row) {
+                Case::Null
+            } else {
+                Case::Invalid
+            };
             // Nothing but a text can be kept or covered with fills: both are null here.
             cases.decide(row, case)?;
         }
     }
     Ok(any.then(|| {
         let bytes: Vec<u8> = settled.iter().flat_map(|word| word.to_le_bytes()).collect();
-        NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bytes), 0, treated.len()))
+        NullBuffer::new(BooleanBuffer::new(
+            Buffer::from_vec(bytes),
+            0,
+            treated.len(),
+        ))
     }))
-}
-
-/// The bits of a buffer, 64 to a word, the last one filled up with zeros.
-fn words(bits: &BooleanBuffer) -> impl Iterator<Item = u64> {
-    bits.bit_chunks().iter_padded()
 }
 
 fn expect_type<'a, T: ArrowPrimitiveType>(
@@ -183,12 +198,19 @@ where
 {
     let rules = Rules::resolve(options, column)?;
     let data_type = column.data_type.clone();
-    Ok(Box::new(Labelled::<T, C> { data_type, rules, classes, array: PhantomData }))
+    Ok(Box::new(Labelled::<T, C> {
+        data_type,
+        rules,
+        classes,
+        array: PhantomData,
+    }))
 }
 
 impl<T, C> fmt::Debug for Labelled<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Labelled").field("data_type", &self.data_type).finish_non_exhaustive()
+        f.debug_struct("Labelled")
+            .field("data_type", &self.data_type)
+            .finish_non_exhaustive()
     }
 }
 
@@ -234,4 +256,245 @@ fn append(labels: &mut StringBuilder, text: &str) -> Result<(), TreatmentError> 
     i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;
     labels.append_value(text);
     Ok(())
+}
+
+/// A definition applied to an array, for the tests of treatments.
+#[cfg(test)]
+pub(crate) mod testing {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::spec::Definition;
+
+    /// The treatment of this JSON table.
+    pub(crate) fn written<D: Definition>(table: Value) -> D {
+        serde_json::from_value(table).unwrap()
+    }
+
+    pub(crate) fn column(data_type: &DataType) -> Column<'_> {
+        Column {
+            name: "x",
+            data_type,
+            category: "x",
+        }
+    }
+
+    pub(crate) fn apply<D: Definition>(
+        definition: &D,
+        options: &Options,
+        array: impl Array + 'static,
+    ) -> Result<Treated, TreatmentError> {
+        let array: ArrayRef = Arc::new(array);
+        let column = column(array.data_type());
+        let treatment = definition.build(column, options, None).unwrap();
+        assert_eq!(
+            Some(treatment.output_type()),
+            definition.output_type(column).unwrap().as_ref()
+        );
+        let treated = treatment.apply(&array)?;
+        assert_eq!(treated.array.data_type(), treatment.output_type());
+        assert_eq!(treated.array.len(), array.len());
+        treated.array.to_data().validate_full().unwrap();
+        Ok(treated)
+    }
+
+    /// The result with the default options.
+    pub(crate) fn treat<D: Definition>(table: Value, array: impl Array + 'static) -> ArrayRef {
+        apply(&written::<D>(table), &Options::default(), array)
+            .unwrap()
+            .array
+    }
+
+    /// The words of the misfit with a type.
+    pub(crate) fn misfit<D: Definition>(table: Value, data_type: &DataType) -> Misfit {
+        let definition = written::<D>(table);
+        let misfit = definition.output_type(column(data_type)).unwrap_err();
+        let built = definition.build(column(data_type), &Options::default(), None);
+        assert_eq!(built.unwrap_err(), misfit);
+        misfit
+    }
+
+    pub(crate) fn texts(array: &ArrayRef) -> Vec<Option<&str>> {
+        array.as_string::<i32>().iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, Int64Array, StringArray};
+    use arrow::datatypes::Int64Type;
+    use proptest::prelude::*;
+
+    use super::testing::column;
+    use super::*;
+    use crate::options::{Action, Scalar};
+
+    /// Doubles even numbers; odd ones do not fit.
+    fn doubling(options: &Options) -> Box<dyn Treatment> {
+        let double = |value: i64| (value % 2 == 0).then(|| value.wrapping_mul(2));
+        mapped::<Int64Type, _>(column(&DataType::Int64), options, double).unwrap()
+    }
+
+    struct Evens;
+
+    impl Classes<i64> for Evens {
+        type Memory = ();
+
+        fn label<'a>(&'a self, value: i64, (): &'a mut ()) -> Option<&'a str> {
+            (value % 2 == 0).then_some("even")
+        }
+    }
+
+    fn labelling(options: &Options) -> Box<dyn Treatment> {
+        labelled::<Int64Type, _>(column(&DataType::Int64), options, Evens).unwrap()
+    }
+
+    fn array(values: Vec<Option<i64>>) -> ArrayRef {
+        Arc::new(Int64Array::from(values))
+    }
+
+    #[test]
+    fn nulls_stay_and_values_that_do_not_fit_become_null() {
+        let input = array(vec![Some(2), None, Some(3), Some(4)]);
+        let treated = doubling(&Options::default()).apply(&input).unwrap();
+        assert_eq!(&treated.array, &array(vec![Some(4), None, None, Some(8)]));
+        assert_eq!(
+            (
+                treated.counts.rows,
+                treated.counts.nulls,
+                treated.counts.invalid
+            ),
+            (4, 1, 1)
+        );
+        assert!(treated.rejected.is_none());
+        let labelled = labelling(&Options::default()).apply(&input).unwrap();
+        let labels = StringArray::from(vec![Some("even"), None, None, Some("even")]);
+        assert_eq!(labelled.array.as_string::<i32>(), &labels);
+        assert_eq!(labelled.counts, treated.counts);
+    }
+
+    #[test]
+    fn nothing_stands_under_a_null() {
+        let hidden = Int64Array::new(
+            vec![2, 77, 3].into(),
+            Some(NullBuffer::from(vec![true, false, true])),
+        );
+        let treated = doubling(&Options::default())
+            .apply(&(Arc::new(hidden) as ArrayRef))
+            .unwrap();
+        assert_eq!(
+            &treated.array.as_primitive::<Int64Type>().values()[..],
+            [4, 0, 0]
+        );
+    }
+
+    #[test]
+    fn options_decide_about_rows() {
+        let input = array(vec![Some(2), None, Some(3)]);
+        for make in [doubling, labelling] {
+            let reject = Options {
+                on_invalid: Action::Reject,
+                ..Options::default()
+            };
+            let treated = make(&reject).apply(&input).unwrap();
+            assert_eq!(
+                treated.rejected.unwrap().set_indices().collect::<Vec<_>>(),
+                [2]
+            );
+            let fail = Options {
+                on_invalid: Action::Fail,
+                ..Options::default()
+            };
+            let error = make(&fail).apply(&input).unwrap_err();
+            assert_eq!(
+                error,
+                TreatmentError::Refused {
+                    row: 2,
+                    case: Case::Invalid
+                }
+            );
+            let both = Options {
+                on_null: Action::Fail,
+                ..fail
+            };
+            let error = make(&both).apply(&input).unwrap_err();
+            assert_eq!(
+                error,
+                TreatmentError::Refused {
+                    row: 1,
+                    case: Case::Null
+                }
+            );
+            for action in [Action::Null, Action::MaskAll] {
+                let options = Options {
+                    on_null: action,
+                    on_invalid: action,
+                    ..Options::default()
+                };
+                let treated = make(&options).apply(&input).unwrap();
+                assert_eq!(treated.array.null_count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn sentinels_are_kept_where_listed() {
+        let options = Options {
+            sentinels: vec![Scalar::Integer(-1), Scalar::Integer(4)],
+            ..Options::default()
+        };
+        let input = array(vec![Some(-1), Some(2), None, Some(4), Some(-3)]);
+        let treated = doubling(&options).apply(&input).unwrap();
+        assert_eq!(
+            &treated.array,
+            &array(vec![Some(-1), Some(4), None, Some(4), None])
+        );
+        assert_eq!((treated.counts.sentinels, treated.counts.invalid), (2, 1));
+        let labelled = labelling(&options).apply(&input).unwrap();
+        let labels = StringArray::from(vec![Some("-1"), Some("even"), None, Some("4"), None]);
+        assert_eq!(labelled.array.as_string::<i32>(), &labels);
+        assert_eq!(labelled.counts, treated.counts);
+    }
+
+    #[test]
+    fn another_type_is_refused() {
+        let input: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        for make in [doubling, labelling] {
+            let error = make(&Options::default()).apply(&input).unwrap_err();
+            assert!(matches!(error, TreatmentError::UnexpectedType { .. }));
+        }
+    }
+
+    #[test]
+    fn an_empty_column_stays_empty() {
+        let treated = doubling(&Options::default()).apply(&array(vec![])).unwrap();
+        assert_eq!(treated.array.len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn slices_and_batches_have_no_effect(
+            values in prop::collection::vec(prop::option::weighted(0.8, -50_i64..50), 0..300),
+            cut in 0_usize..300,
+        ) {
+            let cut = cut.min(values.len());
+            let whole = array(values.clone());
+            for make in [doubling, labelling] {
+                let options = Options { sentinels: vec![Scalar::Integer(7)], ..Options::default() };
+                let treatment = make(&options);
+                let all = treatment.apply(&whole).unwrap();
+                let first = treatment.apply(&whole.slice(0, cut)).unwrap();
+                let second = treatment.apply(&whole.slice(cut, values.len() - cut)).unwrap();
+                prop_assert_eq!(&all.array.slice(0, cut), &first.array);
+                prop_assert_eq!(&all.array.slice(cut, values.len() - cut), &second.array);
+                let mut counts = first.counts;
+                counts += second.counts;
+                prop_assert_eq!(all.counts, counts);
+            }
+            let treated = doubling(&Options::default()).apply(&whole).unwrap().array;
+            for (result, value) in treated.as_primitive::<Int64Type>().iter().zip(values) {
+                prop_assert_eq!(result, value.filter(|value| value % 2 == 0).map(|value| value * 2));
+            }
+        }
+    }
 }

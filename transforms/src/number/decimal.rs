@@ -30,7 +30,9 @@ pub struct Decimal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecimalError {
     /// Something other than digits, one point and a sign.
-    #[error("not a decimal number; write digits with at most one point, such as \"1000\" or \"0.01\"")]
+    #[error(
+        "not a decimal number; write digits with at most one point, such as \"1000\" or \"0.01\""
+    )]
     Malformed,
     /// More digits than [`Decimal`] holds.
     #[error("a decimal number has at most 38 digits before the point and 38 after it")]
@@ -64,7 +66,9 @@ impl Decimal {
     /// The exact difference.
     pub(crate) fn minus(self, other: Self) -> Self {
         // Both are below 10^76, the difference below 2 * 10^76, and 256 bits hold 5.7 * 10^76.
-        Self { units: self.units.wrapping_sub(other.units) }
+        Self {
+            units: self.units.wrapping_sub(other.units),
+        }
     }
 
     /// The number in units of 10^-`scale`, if it is a whole number of them.
@@ -87,7 +91,9 @@ impl Decimal {
 
     /// Digits after the point, without trailing zeros.
     pub(crate) fn scale(self) -> i8 {
-        (0..38).find(|scale| self.scaled(*scale).is_ok()).unwrap_or(38)
+        (0..38)
+            .find(|scale| self.scaled(*scale).is_ok())
+            .unwrap_or(38)
     }
 
     /// `n` where the number is 10^-n, n from 0.
@@ -126,13 +132,21 @@ impl FromStr for Decimal {
             return Err(DecimalError::TooLong);
         }
         let number = |digits: &str| -> i128 {
-            digits.bytes().fold(0, |number, digit| number * 10 + i128::from(digit - b'0'))
+            digits
+                .bytes()
+                .fold(0, |number, digit| number * 10 + i128::from(digit - b'0'))
         };
         let fraction = number(&format!("{fraction:0<DIGITS$}"));
         let units = i256::from_i128(number(whole))
             .wrapping_mul(i256::from_i128(WHOLE))
             .wrapping_add(i256::from_i128(fraction));
-        Ok(Self { units: if negative { units.wrapping_neg() } else { units } })
+        Ok(Self {
+            units: if negative {
+                units.wrapping_neg()
+            } else {
+                units
+            },
+        })
     }
 }
 
@@ -249,8 +263,14 @@ mod tests {
             ("1000.00", "1000"),
             ("-0.50", "-0.5"),
             ("007.10", "7.1"),
-            ("0.00000000000000000000000000000000000001", "0.00000000000000000000000000000000000001"),
-            ("99999999999999999999999999999999999999", "99999999999999999999999999999999999999"),
+            (
+                "0.00000000000000000000000000000000000001",
+                "0.00000000000000000000000000000000000001",
+            ),
+            (
+                "99999999999999999999999999999999999999",
+                "99999999999999999999999999999999999999",
+            ),
         ] {
             assert_eq!(decimal(written).to_string(), shortest);
         }
@@ -258,22 +278,39 @@ mod tests {
 
     #[test]
     fn text_that_is_not_a_decimal_is_refused() {
-        for text in ["", "-", ".", "1.", ".5", "1e3", "1,000", "+1", " 1", "0x10", "１", "--1", "1.2.3"] {
-            assert_eq!(text.parse::<Decimal>(), Err(DecimalError::Malformed), "{text}");
+        for text in [
+            "", "-", ".", "1.", ".5", "1e3", "1,000", "+1", " 1", "0x10", "１", "--1", "1.2.3",
+        ] {
+            assert_eq!(
+                text.parse::<Decimal>(),
+                Err(DecimalError::Malformed),
+                "{text}"
+            );
         }
         let long = "1".repeat(39);
         assert_eq!(long.parse::<Decimal>(), Err(DecimalError::TooLong));
-        assert_eq!(format!("0.{long}").parse::<Decimal>(), Err(DecimalError::TooLong));
+        assert_eq!(
+            format!("0.{long}").parse::<Decimal>(),
+            Err(DecimalError::TooLong)
+        );
     }
 
     #[test]
     fn numbers_without_quotes_are_refused_with_the_remedy() {
         for number in ["1000", "0.01", "-5"] {
-            let error = serde_json::from_str::<Decimal>(number).unwrap_err().to_string();
+            let error = serde_json::from_str::<Decimal>(number)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("in quotes"), "{error}");
         }
-        assert_eq!(serde_json::from_str::<Decimal>("\"0.010\"").unwrap(), decimal("0.01"));
-        assert_eq!(serde_json::to_string(&decimal("0.010")).unwrap(), "\"0.01\"");
+        assert_eq!(
+            serde_json::from_str::<Decimal>("\"0.010\"").unwrap(),
+            decimal("0.01")
+        );
+        assert_eq!(
+            serde_json::to_string(&decimal("0.010")).unwrap(),
+            "\"0.01\""
+        );
     }
 
     #[test]
@@ -282,7 +319,10 @@ mod tests {
         assert_eq!(decimal("1000").scaled(-3), Ok(i256::ONE));
         assert_eq!(decimal("100").scaled(-3), Err(Unscalable::Finer));
         assert_eq!(decimal("0.01").scaled(1), Err(Unscalable::Finer));
-        assert_eq!(decimal("0.01").scaled(76), Ok(i256::from_i128(10).wrapping_pow(74)));
+        assert_eq!(
+            decimal("0.01").scaled(76),
+            Ok(i256::from_i128(10).wrapping_pow(74))
+        );
         assert_eq!(decimal("1000").scaled(76), Err(Unscalable::TooLarge));
         assert_eq!(decimal("0").scaled(-128), Ok(i256::ZERO));
         assert_eq!(decimal("1").scaled(-128), Err(Unscalable::Finer));

@@ -3,7 +3,10 @@
 //! A float stands for the decimal it prints as, so bounds are compared after being brought to the
 //! field's own precision: 0.3 belongs to `[0.3,0.4)` although the double nearest to 0.3 is smaller.
 
-#![expect(clippy::as_conversions, reason = "kernel: conversions between floats and whole counts")]
+#![expect(
+    clippy::as_conversions,
+    reason = "kernel: conversions between floats and whole counts"
+)]
 
 use super::{Decimal, Unscalable, write_units};
 
@@ -91,7 +94,9 @@ impl FloatFloor {
     pub(crate) fn new(width: Decimal, origin: Decimal) -> Result<Self, Unscalable> {
         let scale = width.scale().max(origin.scale());
         let units = |number: Decimal| {
-            number.scaled(scale).and_then(|units| units.to_i128().ok_or(Unscalable::TooLarge))
+            number
+                .scaled(scale)
+                .and_then(|units| units.to_i128().ok_or(Unscalable::TooLarge))
         };
         Ok(Self {
             width: units(width)?,
@@ -124,7 +129,10 @@ impl FloatFloor {
         if !(guess.abs() < WHOLE_MAX as f64) {
             return None;
         }
-        let mut lower = self.width.checked_mul(guess as i128)?.checked_add(self.origin)?;
+        let mut lower = self
+            .width
+            .checked_mul(guess as i128)?
+            .checked_add(self.origin)?;
         // The quotient is off by a rounding error, never by a whole interval.
         for _ in 0..3 {
             let upper = lower.checked_add(self.width)?;
@@ -144,7 +152,11 @@ impl FloatFloor {
     pub(crate) fn bound<F: Float>(&self, units: i128) -> f64 {
         let exact = units.abs() <= WHOLE_MAX && self.scale <= EXACT_POWER;
         // Two exact doubles divide to the nearest double.
-        let nearest = if exact { units as f64 / self.power } else { nearest(units, self.scale) };
+        let nearest = if exact {
+            units as f64 / self.power
+        } else {
+            nearest(units, self.scale)
+        };
         F::narrow(nearest).widen()
     }
 }
@@ -200,7 +212,14 @@ mod tests {
 
     #[test]
     fn a_float_belongs_where_its_decimal_belongs() {
-        for (number, lower) in [(0.3, 3), (0.7, 7), (1.1, 11), (-0.1, -1), (0.299, 2), (0.0, 0)] {
+        for (number, lower) in [
+            (0.3, 3),
+            (0.7, 7),
+            (1.1, 11),
+            (-0.1, -1),
+            (0.299, 2),
+            (0.0, 0),
+        ] {
             assert_eq!(floor("0.1", "0").lower(number), Some(lower));
             assert_eq!(floor("0.1", "0").lower(number as f32), Some(lower));
         }

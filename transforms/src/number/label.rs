@@ -29,7 +29,10 @@ impl Remembered {
         }
         let hash = (lower as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let slot = self.labels.get_mut((hash >> 56) as usize)?;
-        if slot.as_ref().is_none_or(|(remembered, _)| *remembered != lower) {
+        if slot
+            .as_ref()
+            .is_none_or(|(remembered, _)| *remembered != lower)
+        {
             *slot = Some((lower, make()));
         }
         slot.as_ref().map(|(_, label)| label.as_str())
@@ -88,7 +91,9 @@ impl<F: Float> Classes<F> for FloatLabels {
     fn label<'a>(&'a self, value: F, memory: &'a mut Remembered) -> Option<&'a str> {
         let lower = self.0.lower(value)?;
         let upper = lower.checked_add(self.0.width())?;
-        memory.label(lower, || interval(&lower.to_string(), &upper.to_string(), self.0.scale()))
+        memory.label(lower, || {
+            interval(&lower.to_string(), &upper.to_string(), self.0.scale())
+        })
     }
 }
 
@@ -108,7 +113,10 @@ impl<I> EdgeLabels<I> {
             _ => None,
         });
         let last = edges.last().map(|edge| format!(">={edge}"));
-        Self { labels: first.into_iter().chain(between).chain(last).collect(), index }
+        Self {
+            labels: first.into_iter().chain(between).chain(last).collect(),
+            index,
+        }
     }
 }
 

@@ -11,8 +11,8 @@ mod exact;
 mod float;
 mod label;
 
-pub(crate) use decimal::{Unscalable, write_units};
 pub use decimal::{Decimal, DecimalError};
+pub(crate) use decimal::{Unscalable, write_units};
 pub(crate) use exact::{Exact, Floor, Step};
 pub(crate) use float::{Float, FloatFloor, FloatStep};
 pub(crate) use label::{EdgeLabels, ExactLabels, FloatLabels};
@@ -57,7 +57,9 @@ pub(crate) fn with_exact<F: ForExact>(data_type: &DataType, then: F) -> Option<F
         then.call::<T>(T::Native::MIN_TOTAL_ORDER, T::Native::MAX_TOTAL_ORDER)
     }
     let greatest = |precision: u8| {
-        i256::from_i128(10).wrapping_pow(u32::from(precision)).wrapping_sub(i256::ONE)
+        i256::from_i128(10)
+            .wrapping_pow(u32::from(precision))
+            .wrapping_sub(i256::ONE)
     };
     Some(match data_type {
         DataType::Int8 => all::<Int8Type, F>(then),

@@ -228,3 +228,187 @@ fn timestamp<T: ArrowTimestampType>(
     };
     labelled::<T, _>(column, options, Births { bands, day })
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{
+        Array, ArrayRef, Date32Array, Date64Array, TimestampMicrosecondArray, TimestampSecondArray,
+    };
+    use chrono::{DateTime, NaiveDate, TimeDelta};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::number::column::testing::{apply, misfit, texts, treat, written};
+    use crate::options::{Action, Scalar};
+
+    fn days(dates: &[&str]) -> Date32Array {
+        let day = |text: &&str| {
+            let date: NaiveDate = text.parse().unwrap();
+            date.signed_duration_since(NaiveDate::default()).num_days() as i32
+        };
+        Date32Array::from_iter_values(dates.iter().map(day))
+    }
+
+    fn bands(table: Value, dates: &[&str]) -> ArrayRef {
+        treat::<AgeBand>(table, days(dates))
+    }
+
+    #[test]
+    fn a_width_gives_bands_up_to_the_cap() {
+        let table = json!({ "as_of": "2026-06-15", "width": 10 });
+        let births = [
+            "2026-06-15", "2016-06-16", "2016-06-15", "1996-06-15", "1996-06-16", "1936-06-16",
+            "1936-06-15", "1800-01-01",
+        ];
+        let expected = ["0-9", "0-9", "10-19", "30-39", "20-29", "80-89", "90+", "90+"].map(Some);
+        assert_eq!(texts(&bands(table, &births)), expected);
+        let table = json!({ "as_of": "2026-06-15", "width": 20, "cap": 50 });
+        let expected = ["0-19", "40-49", "50+"].map(Some);
+        assert_eq!(texts(&bands(table, &["2020-01-01", "1980-01-01", "1970-01-01"])), expected);
+    }
+
+    #[test]
+    fn edges_give_bands_and_the_last_one_is_open() {
+        let table = json!({ "as_of": "2026-01-01", "edges": [6, 7, 18, 60] });
+        let births = ["2026-01-01", "2020-01-01", "2019-01-01", "2008-01-02", "2008-01-01", "1966-01-01"];
+        let expected = ["0-5", "6", "7-17", "7-17", "18-59", "60+"].map(Some);
+        assert_eq!(texts(&bands(table, &births)), expected);
+    }
+
+    #[test]
+    fn a_birth_after_the_day_is_invalid() {
+        let table = json!({ "as_of": "2026-01-01", "width": 10 });
+        let treated = bands(table.clone(), &["2026-01-02", "2026-01-01"]);
+        assert_eq!(texts(&treated), [None, Some("0-9")]);
+        let reject = Options { on_invalid: Action::Reject, ..Options::default() };
+        let treated = apply(&written::<AgeBand>(table), &reject, days(&["2026-01-02"])).unwrap();
+        assert_eq!(treated.rejected.unwrap().count_set_bits(), 1);
+    }
+
+    #[test]
+    fn leap_day_births_come_of_age_on_the_first_of_march() {
+        let band = |as_of: &str, birth: &str| {
+            let treated = bands(json!({ "as_of": as_of, "edges": [18] }), &[birth]);
+            texts(&treated)[0].unwrap().to_owned()
+        };
+        assert_eq!(band("2018-02-28", "2000-02-29"), "0-17");
+        assert_eq!(band("2018-03-01", "2000-02-29"), "18+");
+        assert_eq!(band("2020-02-29", "2002-02-28"), "18+");
+        assert_eq!(band("2020-02-29", "2002-03-01"), "0-17");
+        let four = bands(json!({ "as_of": "2004-02-29", "edges": [4] }), &["2000-02-29"]);
+        assert_eq!(texts(&four), [Some("4+")]);
+    }
+
+    #[test]
+    fn timestamps_are_born_on_the_local_day() {
+        let instant = DateTime::parse_from_rfc3339("2008-01-01T16:30:00Z").unwrap().timestamp();
+        let table = json!({ "as_of": "2026-01-01", "edges": [18] });
+        let utc = TimestampSecondArray::from(vec![instant]);
+        assert_eq!(texts(&treat::<AgeBand>(table.clone(), utc.clone())), [Some("18+")]);
+        let shanghai = utc.with_timezone("Asia/Shanghai");
+        assert_eq!(texts(&treat::<AgeBand>(table.clone(), shanghai)), [Some("0-17")]);
+        let milliseconds = Date64Array::from(vec![instant * 1000]);
+        assert_eq!(texts(&treat::<AgeBand>(table, milliseconds)), [Some("18+")]);
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let table = json!({ "as_of": "2026-01-01", "width": 10 });
+        let expected = [Some("90+"), None];
+        let dates = Date32Array::from(vec![i32::MIN, i32::MAX]);
+        assert_eq!(texts(&treat::<AgeBand>(table.clone(), dates)), expected);
+        let times = TimestampSecondArray::from(vec![i64::MIN, i64::MAX]);
+        assert_eq!(texts(&treat::<AgeBand>(table.clone(), times.clone())), expected);
+        for zone in ["+14:00", "-12:00"] {
+            treat::<AgeBand>(table.clone(), times.clone().with_timezone(zone));
+        }
+        // 64 bits of microseconds end before the last day of any as_of.
+        let times = TimestampMicrosecondArray::from(vec![i64::MIN, i64::MAX]);
+        assert_eq!(texts(&treat::<AgeBand>(table, times)), expected);
+    }
+
+    #[test]
+    fn sentinels_are_kept_only_if_listed() {
+        let table = json!({ "as_of": "2026-01-01", "width": 10 });
+        let options =
+            Options { sentinels: vec![Scalar::Text("1900-01-01".into())], ..Options::default() };
+        let births = ["1900-01-01", "9999-12-31"];
+        let treated = apply(&written::<AgeBand>(table.clone()), &options, days(&births)).unwrap();
+        assert_eq!(texts(&treated.array), [Some("1900-01-01"), None]);
+        assert_eq!((treated.counts.sentinels, treated.counts.invalid), (1, 1));
+        assert_eq!(texts(&bands(table, &births)), [Some("90+"), None]);
+    }
+
+    #[test]
+    fn parameters_that_do_not_fit_are_misfits() {
+        for (parameter, value) in [
+            ("width", json!({})),
+            ("edges", json!({ "width": 5, "edges": [5] })),
+            ("width", json!({ "width": 0 })),
+            ("cap", json!({ "width": 5, "cap": 0 })),
+            ("cap", json!({ "width": 5, "cap": 151 })),
+            ("edges", json!({ "edges": [] })),
+            ("edges", json!({ "edges": [0, 5] })),
+            ("edges", json!({ "edges": [5, 5] })),
+            ("edges", json!({ "edges": [18, 5] })),
+            ("edges", json!({ "edges": [18, 91] })),
+        ] {
+            let mut table = value;
+            table["as_of"] = json!("2026-01-01");
+            let misfit = misfit::<AgeBand>(table.clone(), &DataType::Date32);
+            assert_eq!(misfit.parameter, Some(parameter), "{table}");
+        }
+        let table = json!({ "as_of": "2026-01-01", "width": 10 });
+        for data_type in [DataType::Utf8, DataType::Int32] {
+            assert_eq!(misfit::<AgeBand>(table.clone(), &data_type).parameter, None);
+        }
+        assert!(serde_json::from_value::<AgeBand>(json!({ "width": 10 })).is_err());
+    }
+
+    #[test]
+    fn coarser_bands_of_the_same_day_reveal_no_more() {
+        let band = |mut table: Value| {
+            if table.get("as_of").is_none() {
+                table["as_of"] = json!("2026-01-01");
+            }
+            written::<AgeBand>(table)
+        };
+        let floor = band(json!({ "width": 10 }));
+        for (table, meets) in [
+            (json!({ "width": 10 }), true),
+            (json!({ "width": 30 }), true),
+            (json!({ "width": 10, "cap": 80 }), true),
+            (json!({ "width": 10, "cap": 85 }), false),
+            (json!({ "width": 10, "cap": 100 }), false),
+            (json!({ "width": 5 }), false),
+            (json!({ "width": 15 }), false),
+            (json!({ "edges": [20, 60] }), true),
+            (json!({ "edges": [18, 60] }), false),
+            (json!({ "width": 10, "as_of": "2026-01-02" }), false),
+        ] {
+            assert_eq!(band(table.clone()).at_least(&floor), meets, "{table}");
+        }
+        let floor = band(json!({ "edges": [6, 18, 60] }));
+        assert!(band(json!({ "edges": [18, 60] })).at_least(&floor));
+        assert!(!band(json!({ "edges": [18, 65] })).at_least(&floor));
+    }
+
+    #[test]
+    fn what_is_written_spells_out_its_defaults() {
+        let band = written::<AgeBand>(json!({ "as_of": "2026-01-01", "width": 10 }));
+        let expected = json!({ "as_of": "2026-01-01", "width": 10, "cap": 90 });
+        assert_eq!(serde_json::to_value(&band).unwrap(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn ages_agree_with_chrono(birth in -25_000..20_000_i32, as_of in 0..25_000_i32) {
+            let date = |days: i32| NaiveDate::default() + TimeDelta::days(days.into());
+            let table = json!({ "as_of": date(as_of).to_string(), "width": 1, "cap": 150 });
+            let treated = treat::<AgeBand>(table, Date32Array::from(vec![birth]));
+            let expected = date(as_of).years_since(date(birth)).map(|years| years.to_string());
+            prop_assert_eq!(texts(&treated)[0], expected.as_deref());
+        }
+    }
+}

@@ -93,8 +93,8 @@ impl TextKernel for Kernel {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array};
-    use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type};
+    use arrow::array::{ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int32Array};
+    use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int32Type};
 
     use crate::testing::{misfit_of, spec, treat, treat_array, treat_one};
 
@@ -110,6 +110,13 @@ mod tests {
             Arc::new(Decimal128Array::from(vec![123]).with_precision_and_scale(12, 2).unwrap());
         let treated = treat_array("{ kind = 'constant', value = '0.5' }", &array).unwrap();
         assert_eq!(treated.array.as_primitive::<Decimal128Type>().value(0), 50);
+    }
+
+    #[test]
+    fn a_bare_date_is_a_date() {
+        let array: ArrayRef = Arc::new(Date32Array::from(vec![Some(7)]));
+        let treated = treat_array("{ kind = 'constant', value = 1970-01-02 }", &array).unwrap();
+        assert_eq!(treated.array.as_primitive::<Date32Type>().value(0), 1);
     }
 
     #[test]

@@ -147,6 +147,10 @@ treatments! {
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
+    round: Round,
+    bucket: Bucket,
+    date_trunc: DateTrunc,
+    age_band: AgeBand,
 }
 
 #[cfg(test)]

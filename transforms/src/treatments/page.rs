@@ -76,7 +76,7 @@ pub fn render_markdown() -> String {
             strength,
             parameters,
         } = entry;
-        line(&mut page, format_args!("\n## {kind}\n\n{summary}."));
+        line(&mut page, format_args!("\n## {kind}\n\nThis {summary}."));
         line(
             &mut page,
             format_args!("\nFits {fits}. Strength {}.", strength.0),
@@ -210,7 +210,10 @@ fn accepts(schema: &Value) -> String {
                 unique.push(part);
             }
         }
-        unique.join(" or ")
+        match unique.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => unique.join(""),
+        }
     };
     if let Some(Value::Array(values)) = schema.get("enum") {
         let named = values.iter().filter(|value| !value.is_null());
@@ -297,21 +300,20 @@ fn option_parameters() -> Vec<Parameter> {
 }
 
 /// The schema of the options' keys.
-fn option_properties() -> Map<String, Value> {
+fn option_properties(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut properties = Map::new();
     for parameter in option_parameters() {
         let mut schema = match parameter.name.as_str() {
-            "on_null" | "on_empty" => object_schema::<Action>(),
-            "sentinels" => object_schema::<Vec<Scalar>>(),
-            _ => object_schema::<StrictAction>(),
+            "on_null" | "on_empty" => generator.subschema_for::<Action>(),
+            "sentinels" => generator.subschema_for::<Vec<Scalar>>(),
+            _ => generator.subschema_for::<StrictAction>(),
         };
-        schema.remove("title");
-        schema.insert("description".to_owned(), parameter.doc.into());
         let default = parameter
             .default
             .and_then(|text| serde_json::from_str(&text).ok());
+        schema.insert("description".to_owned(), parameter.doc.into());
         schema.insert("default".to_owned(), default.unwrap_or(Value::Null));
-        properties.insert(parameter.name, Value::Object(schema));
+        properties.insert(parameter.name, schema.to_value());
     }
     properties
 }
@@ -327,7 +329,7 @@ pub(super) fn schema_of<T: Definition>(generator: &mut SchemaGenerator) -> Schem
     if let Some(Value::Object(parameters)) = own.get("properties") {
         properties.extend(parameters.clone());
     }
-    properties.extend(option_properties());
+    properties.extend(option_properties(generator));
     let mut required = vec![Value::from("kind")];
     if let Some(Value::Array(names)) = own.get("required") {
         required.extend(names.iter().cloned());

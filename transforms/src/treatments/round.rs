@@ -122,3 +122,182 @@ impl ForExact for ExactBuilder<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use arrow::array::{
+        Array, ArrowPrimitiveType, AsArray, Decimal128Array, Decimal256Array,
+        Float32Array, Float64Array, Int64Array, PrimitiveArray,
+    };
+    use arrow::datatypes::{
+        Decimal128Type, Decimal256Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
+    };
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::number::column::testing::{apply, misfit, treat, written};
+    use crate::options::Scalar;
+
+    fn decimals(values: Vec<i128>, precision: u8, scale: i8) -> Decimal128Array {
+        Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap()
+    }
+
+    #[test]
+    fn decimals_round_half_away_from_zero() {
+        let array = decimals(vec![123_450, 149_999, 150_000, -149_999, -150_000, 0], 12, 2);
+        let rounded = treat::<Round>(json!({ "to": "1000" }), array);
+        let expected = vec![100_000, 100_000, 200_000, -100_000, -200_000, 0];
+        assert_eq!(rounded.as_primitive::<Decimal128Type>(), &decimals(expected, 12, 2));
+    }
+
+    #[test]
+    fn seventeen_digits_stay_exact() {
+        // As a double, 99999999999999.99 is 99999999999999.984375.
+        let array = decimals(vec![9_999_999_999_999_999, 9_007_199_254_740_993], 17, 2);
+        let rounded = treat::<Round>(json!({ "to": "0.03" }), array);
+        let expected = decimals(vec![9_999_999_999_999_999, 9_007_199_254_740_993], 17, 2);
+        assert_eq!(rounded.as_primitive::<Decimal128Type>(), &expected);
+        let rounded = treat::<Round>(json!({ "to": "0.1" }), decimals(vec![9_999_999_999_999_995], 17, 2));
+        assert_eq!(rounded.as_primitive::<Decimal128Type>().value(0), 10_000_000_000_000_000);
+    }
+
+    #[test]
+    fn a_result_beyond_the_precision_is_invalid() {
+        let array = decimals(vec![9_999_999_999_999_999_i128 * 10 + 9, 5], 17, 2);
+        let round: Round = written(json!({ "to": "1000" }));
+        let treated = apply(&round, &Options::default(), array).unwrap();
+        assert!(treated.array.is_null(0) && treated.array.is_valid(1));
+        assert_eq!(treated.counts.invalid, 1);
+    }
+
+    #[test]
+    fn wide_decimals_are_exact() {
+        let ten = |power| i256::from_i128(10).wrapping_pow(power);
+        let just_below = ten(75).wrapping_sub(i256::ONE);
+        let array = Decimal256Array::from(vec![just_below, just_below.wrapping_neg(), i256::ZERO])
+            .with_precision_and_scale(76, 4)
+            .unwrap();
+        let rounded = treat::<Round>(json!({ "to": "0.001" }), array);
+        let rounded = rounded.as_primitive::<Decimal256Type>();
+        assert_eq!(&rounded.values()[..], [ten(75), ten(75).wrapping_neg(), i256::ZERO]);
+        let full = ten(76).wrapping_sub(i256::ONE);
+        let array = Decimal256Array::from(vec![full]).with_precision_and_scale(76, 0).unwrap();
+        assert!(treat::<Round>(json!({ "to": "10" }), array).is_null(0));
+    }
+
+    #[test]
+    fn floats_follow_the_formula_and_what_is_not_finite_is_invalid() {
+        let values = vec![31.225_f64, -1.005, f64::NAN, f64::INFINITY, 1e300];
+        let rounded = treat::<Round>(json!({ "to": "0.01" }), Float64Array::from(values));
+        let rounded = rounded.as_primitive::<Float64Type>();
+        assert_eq!(rounded.value(0).to_bits(), ((31.225_f64 * 100.0).round() / 100.0).to_bits());
+        assert_eq!(rounded.value(1).to_bits(), ((-1.005_f64 * 100.0).round() / 100.0).to_bits());
+        assert_eq!(rounded.null_count(), 2);
+        let single = treat::<Round>(json!({ "to": "25" }), Float32Array::from(vec![37.5, -37.5]));
+        assert_eq!(single.as_ref(), &Float32Array::from(vec![50.0, -50.0]) as &dyn Array);
+    }
+
+    #[test]
+    fn nan_is_kept_only_as_a_sentinel() {
+        let options = Options { sentinels: vec![Scalar::Text("NaN".into())], ..Options::default() };
+        let round: Round = written(json!({ "to": "1" }));
+        let treated = apply(&round, &options, Float64Array::from(vec![f64::NAN, 1.5])).unwrap();
+        assert!(treated.array.as_primitive::<Float64Type>().value(0).is_nan());
+        assert_eq!((treated.counts.sentinels, treated.counts.invalid), (1, 0));
+    }
+
+    #[test]
+    fn extremes_of_every_type_do_not_overflow() {
+        fn both<T: ArrowPrimitiveType>(least: T::Native, greatest: T::Native) {
+            for to in ["2", "3", "100", "10000000000000000000", "99999999999999999999999999999999999999"] {
+                let array = PrimitiveArray::<T>::from_iter_values([least, greatest]);
+                let rounded = treat::<Round>(json!({ "to": to }), array);
+                assert_eq!(rounded.len(), 2);
+            }
+        }
+        both::<Int8Type>(i8::MIN, i8::MAX);
+        both::<Int16Type>(i16::MIN, i16::MAX);
+        both::<Int32Type>(i32::MIN, i32::MAX);
+        both::<Int64Type>(i64::MIN, i64::MAX);
+        both::<UInt8Type>(u8::MIN, u8::MAX);
+        both::<UInt16Type>(u16::MIN, u16::MAX);
+        both::<UInt32Type>(u32::MIN, u32::MAX);
+        both::<UInt64Type>(u64::MIN, u64::MAX);
+        both::<Float64Type>(f64::MIN, f64::MAX);
+        // Not values of any precision, but values that a buffer may hold.
+        let wild = decimals(vec![i128::MIN, i128::MAX], 38, 2);
+        assert_eq!(treat::<Round>(json!({ "to": "0.1" }), wild).null_count(), 2);
+        let wild = Decimal256Array::from(vec![i256::MIN, i256::MAX]);
+        let wild = wild.with_precision_and_scale(76, 2).unwrap();
+        assert_eq!(treat::<Round>(json!({ "to": "0.1" }), wild).null_count(), 2);
+    }
+
+    #[test]
+    fn a_step_that_hides_nothing_is_a_misfit() {
+        for (to, data_type) in [
+            ("1", DataType::Int32),
+            ("0.5", DataType::Int32),
+            ("2.5", DataType::Int64),
+            ("0.01", DataType::Decimal128(12, 2)),
+            ("0.001", DataType::Decimal128(12, 2)),
+            ("1", DataType::Decimal256(40, 0)),
+            ("0.0000001", DataType::Float32),
+            ("0.0000000000000001", DataType::Float64),
+            ("0", DataType::Float64),
+            ("-5", DataType::Int32),
+        ] {
+            let misfit = misfit::<Round>(json!({ "to": to }), &data_type);
+            assert_eq!(misfit.parameter, Some("to"), "{to} {data_type}");
+        }
+    }
+
+    #[test]
+    fn other_types_do_not_fit() {
+        for data_type in [DataType::Utf8, DataType::Date32, DataType::Boolean, DataType::Binary] {
+            assert_eq!(misfit::<Round>(json!({ "to": "10" }), &data_type).parameter, None);
+        }
+    }
+
+    #[test]
+    fn a_multiple_reveals_no_more() {
+        let round = |to: &str| written::<Round>(json!({ "to": to }));
+        assert!(round("1000").at_least(&round("1000")));
+        assert!(round("1000").at_least(&round("0.5")));
+        assert!(!round("100").at_least(&round("1000")));
+        assert!(!round("1500").at_least(&round("1000")));
+    }
+
+    #[test]
+    fn the_step_is_written_as_text() {
+        for table in [json!({ "to": 1000 }), json!({}), json!({ "to": "1000", "too": 1 })] {
+            assert!(serde_json::from_value::<Round>(table).is_err());
+        }
+        let round = written::<Round>(json!({ "to": "1000.0" }));
+        assert_eq!(serde_json::to_value(&round).unwrap(), json!({ "to": "1000" }));
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_twice_changes_nothing(values: Vec<Option<i64>>, to in 2_u32..) {
+            let table = json!({ "to": to.to_string() });
+            let once = treat::<Round>(table.clone(), Int64Array::from(values));
+            let twice = treat::<Round>(table, once.as_primitive::<Int64Type>().clone());
+            prop_assert_eq!(&once, &twice);
+        }
+
+        #[test]
+        fn decimals_agree_with_integers(values: Vec<i64>, to in 2_i64..1_000_000_000) {
+            let integers = treat::<Round>(json!({ "to": to.to_string() }), Int64Array::from(values.clone()));
+            let wide = values.into_iter().map(i128::from).collect();
+            let decimal = treat::<Round>(json!({ "to": to.to_string() }), decimals(wide, 38, 0));
+            let decimal = decimal.as_primitive::<Decimal128Type>();
+            for (row, integer) in integers.as_primitive::<Int64Type>().iter().enumerate() {
+                let fits = i64::try_from(decimal.value(row)).ok();
+                prop_assert_eq!(integer, fits);
+            }
+        }
+    }
+}

@@ -43,7 +43,7 @@ const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The expression over `schema`.
-pub(in crate::plan) fn emit(node: &Node, schema: &SchemaRef) -> Result<Physical, BindError> {
+pub(super) fn emit(node: &Node, schema: &SchemaRef) -> Result<Physical, BindError> {
     Ok(match node {
         Node::Field { name, data_type } => field(name, data_type, schema)?,
         Node::Constant(value) => Arc::new(Literal::new(value.clone())),

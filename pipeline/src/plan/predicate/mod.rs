@@ -40,7 +40,10 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 use thiserror::Error;
 
-pub(super) use emit::{BindError, emit};
+use crate::site::check::PredicateFault;
+
+pub use emit::BindError;
+use emit::emit;
 
 /// Longest text of a predicate, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -73,6 +76,24 @@ pub struct PredicateError {
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+}
+
+impl PredicateError {
+    /// Where and what, without the remedy.
+    pub fn what_and_where(&self) -> String {
+        format!("line {}, column {} of the predicate: {}", self.line, self.column, self.what)
+    }
+}
+
+/// References of a predicate to fields that do not exist, for `check`. What the language does not
+/// allow is a refusal of the grant and no fault of the file.
+pub fn faults(text: &str, fields: &SchemaRef) -> Vec<PredicateFault> {
+    match Predicate::parse(text, fields) {
+        Err(error) if error.kind == PredicateErrorKind::FieldUnknown => {
+            vec![PredicateFault { what: error.what_and_where(), hint: Some(error.remedy) }]
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    }
 }
 
 /// What sort of fault a [`PredicateError`] is.

@@ -147,7 +147,7 @@ fn the_language_means_what_sql_means() {
         ("CAST('17' AS int32) = age", &[0]),
         ("CAST(born AS timestamp(us)) = seen", &[0]),
         ("CAST(income AS decimal(12,1)) = 0.1", &[0, 1]),
-        ("CAST(seen AS timestamp(s, Asia/Shanghai)) < logged", &[]),
+        ("CAST(seen AS timestamp(s, Asia/Shanghai)) < logged", &[0, 1, 3]),
         ("income * 2 = 0.2", &[0]),
         ("income / 2 = 0.05", &[0]),
         ("income + income = 0.22", &[1]),
@@ -165,11 +165,11 @@ fn the_language_means_what_sql_means() {
 fn decimals_compare_exactly_with_any_constant() {
     assert_eq!(rows("income > 0.1"), [1]);
     assert_eq!(rows("income >= 0.10"), [0, 1]);
-    assert_eq!(rows("income = 0.1000000000000000000000000000000000001"), []);
+    assert!(rows("income = 0.1000000000000000000000000000000000001").is_empty());
     assert_eq!(rows("income > 0.0999999999999999999999999999999999999"), [0, 1]);
     assert_eq!(rows("income < 99999999999999999999999999999999999999"), [0, 1, 3]);
     assert_eq!(rows("wide = 0.1"), [0]);
-    assert_eq!(rows("wide = 0.000000000100000000000001"), []);
+    assert!(rows("wide = 0.000000000100000000000001").is_empty());
     assert_eq!(rows("wide = income"), [0]);
     assert_eq!(rows("income IN (0.1, 0.115, 0.11)"), [0, 1]);
 }

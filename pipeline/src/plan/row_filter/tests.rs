@@ -100,7 +100,8 @@ fn divisions_pass_well_formed_codes_of_the_prefix_in_every_form_of_text() {
 #[test]
 fn a_dictionary_without_values_passes_nothing() {
     let empty: DictionaryArray<Int32Type> = vec![None::<&str>, None].into_iter().collect();
-    assert_eq!(passed(&filter(None, &["33"]).evaluate(&codes(Arc::new(empty))).unwrap()), []);
+    let mask = filter(None, &["33"]).evaluate(&codes(Arc::new(empty))).unwrap();
+    assert!(passed(&mask).is_empty());
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! A Parquet file's footer, read once and kept: it gives the schema, the row counts and the
+//! statistics, and saves the scan a second read. A footer that contradicts itself is refused here,
+//! because row numbers are computed from it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use futures::FutureExt;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
+
+use super::reader::{Fetch, parquet_error};
+use crate::error::ConnectorError;
+
+/// Most footers fit into this, and are then read with one request.
+const FOOTER_HINT_BYTES: usize = 256 * 1024;
+
+/// What a file says about itself.
+#[derive(Debug)]
+pub(super) struct Footer {
+    pub(super) fetch: Fetch,
+    pub(super) metadata: Arc<ParquetMetaData>,
+    /// The file's own Arrow schema.
+    pub(super) schema: SchemaRef,
+    pub(super) rows: u64,
+    /// Rows of each row group.
+    pub(super) group_rows: Vec<u64>,
+}
+
+impl Footer {
+    /// The leaf columns that make up the named top-level columns.
+    pub(super) fn leaves(&self, names: &[String]) -> Vec<usize> {
+        let parquet = self.metadata.file_metadata().schema_descr();
+        let named = |leaf: &usize| {
+            names
+                .iter()
+                .any(|name| name == parquet.get_column_root(*leaf).name())
+        };
+        (0..parquet.num_columns()).filter(named).collect()
+    }
+}
+
+/// Reads and checks a footer.
+pub(super) async fn read(mut fetch: Fetch) -> Result<Footer, ConnectorError> {
+    let damaged = {
+        let place = Arc::clone(&fetch.place);
+        move |what: &str| ConnectorError::Damaged {
+            place: place.to_string(),
+            part: Some("its footer".to_owned()),
+            what: what.to_owned(),
+        }
+    };
+    let size = fetch.size;
+    let reading = async {
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
+            .load_and_finish(&mut fetch, size)
+            .await?;
+        let file = metadata.file_metadata();
+        let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
+        Ok::<_, ParquetError>((metadata, schema))
+    };
+    let (metadata, schema) = match AssertUnwindSafe(reading).catch_unwind().await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => return Err(parquet_error(&error, &fetch.place, Some("its footer"))),
+        Err(_) => return Err(damaged("the decoder cannot make sense of it")),
+    };
+    let columns = metadata.file_metadata().schema_descr().num_columns();
+    let mut group_rows = Vec::with_capacity(metadata.num_row_groups());
+    let mut rows = 0_u64;
+    for group in metadata.row_groups() {
+        if group.num_columns() != columns {
+            return Err(damaged(
+                "a row group has another number of columns than the schema",
+            ));
+        }
+        let group = u64::try_from(group.num_rows())
+            .map_err(|_| damaged("a row group has a negative number of rows"))?;
+        rows = rows
+            .checked_add(group)
+            .ok_or_else(|| damaged("its row counts overflow"))?;
+        group_rows.push(group);
+    }
+    if u64::try_from(metadata.file_metadata().num_rows()) != Ok(rows) {
+        return Err(damaged(
+            "its row groups do not add up to its number of rows",
+        ));
+    }
+    Ok(Footer {
+        fetch,
+        metadata: Arc::new(metadata),
+        schema: Arc::new(schema),
+        rows,
+        group_rows,
+    })
+}
+
+/// Compressed bytes of some leaf columns of a row group; a size that makes no sense counts as none.
+pub(super) fn projected_bytes(group: &RowGroupMetaData, leaves: &[usize]) -> u64 {
+    leaves
+        .iter()
+        .filter_map(|&leaf| group.columns().get(leaf))
+        .filter_map(|column| u64::try_from(column.compressed_size()).ok())
+        .fold(0, u64::saturating_add)
+}

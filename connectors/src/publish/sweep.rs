@@ -1,0 +1,146 @@
+//! Removal of what no manifest names: attempts that lost a race, failed or were killed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Destination, Folder, Place, blocking};
+use crate::error::ConnectorError;
+
+/// What a sweep may remove.
+#[derive(Clone, Copy)]
+pub struct Sweep<'a> {
+    /// Age from which an attempt is an orphan although its delivery has no manifest. Counted from
+    /// its last change by the store's clock, so an attempt that still writes stays young.
+    pub older_than: Duration,
+    /// The time it is.
+    pub now: DateTime<Utc>,
+    /// Ids of attempts that are running, which are never removed.
+    pub running: &'a BTreeSet<String>,
+    /// The attempt that a manifest names; none if it can't be read, which protects the whole
+    /// delivery.
+    pub named: &'a (dyn Fn(&[u8]) -> Option<String> + Send + Sync),
+}
+
+impl fmt::Debug for Sweep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sweep")
+            .field("older_than", &self.older_than)
+            .field("now", &self.now)
+            .field("running", &self.running)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An attempt that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweptAttempt {
+    /// The delivery it was an attempt at.
+    pub delivery: String,
+    /// Its id.
+    pub attempt: String,
+    /// Files removed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// An attempt's folder.
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) newest: DateTime<Utc>,
+}
+
+impl Destination {
+    /// Removes a grant's attempts that lost (their delivery's manifest names another one) and
+    /// those that are orphaned and old, and returns what was removed.
+    ///
+    /// Names of another form than a delivery's or an attempt's, and links, are left alone.
+    ///
+    /// # Errors
+    /// If the id isn't one, or the store can't be read or written. What was removed until then
+    /// stays removed; another sweep goes on.
+    pub async fn sweep(
+        &self,
+        grant: &str,
+        rules: &Sweep<'_>,
+    ) -> Result<Vec<SweptAttempt>, ConnectorError> {
+        // An id of the right form, so that the grant is checked even if nothing is found.
+        let probe = Folder::new(grant, &"0".repeat(32))?;
+        let mut swept = Vec::new();
+        for delivery in self.deliveries(&probe).await? {
+            let folder = Folder::new(grant, &delivery)?;
+            for found in self.attempts(&folder).await? {
+                if rules.running.contains(&found.id)
+                    || !self.is_waste(&folder, &found, rules).await?
+                {
+                    continue;
+                }
+                let (files, bytes) = self.remove_attempt(&folder, &found.id).await?;
+                let (delivery, attempt) = (delivery.clone(), found.id);
+                tracing::info!(%delivery, %attempt, files, bytes, "Attempt swept.");
+                swept.push(SweptAttempt {
+                    delivery,
+                    attempt,
+                    files,
+                    bytes,
+                });
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Reads the manifest anew for each attempt: one may have been published since the last.
+    async fn is_waste(
+        &self,
+        folder: &Folder,
+        found: &Found,
+        rules: &Sweep<'_>,
+    ) -> Result<bool, ConnectorError> {
+        match self.read_manifest(folder).await? {
+            Some(manifest) => Ok((rules.named)(&manifest).is_some_and(|named| named != found.id)),
+            None => {
+                let age = rules.now.signed_duration_since(found.newest);
+                let limit = TimeDelta::from_std(rules.older_than).unwrap_or(TimeDelta::MAX);
+                Ok(age > limit)
+            }
+        }
+    }
+
+    async fn deliveries(&self, folder: &Folder) -> Result<Vec<String>, ConnectorError> {
+        match &self.place {
+            Place::Local(local) => {
+                let (local, grant) = (local.clone(), folder.grant.clone());
+                blocking(move || local.deliveries(&grant)).await
+            }
+            Place::Remote(remote) => remote.deliveries(&folder.grant).await,
+        }
+    }
+
+    async fn attempts(&self, folder: &Folder) -> Result<Vec<Found>, ConnectorError> {
+        match &self.place {
+            Place::Local(local) => {
+                let (local, folder) = (local.clone(), folder.clone());
+                blocking(move || local.attempts(&folder)).await
+            }
+            Place::Remote(remote) => remote.attempts(folder).await,
+        }
+    }
+
+    /// Removes an attempt; returns how many files and bytes.
+    pub(super) async fn remove_attempt(
+        &self,
+        folder: &Folder,
+        id: &str,
+    ) -> Result<(u64, u64), ConnectorError> {
+        match &self.place {
+            Place::Local(local) => {
+                let (local, folder, id) = (local.clone(), folder.clone(), id.to_owned());
+                blocking(move || local.remove_attempt(&folder, &id)).await
+            }
+            Place::Remote(remote) => remote.remove_attempt(folder, id).await,
+        }
+    }
+}

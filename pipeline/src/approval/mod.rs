@@ -1,0 +1,339 @@
+//! Approval: a signature over what a grant resolves to, not over its file alone.
+//!
+//! Policy, catalogue and recipients are files that an operator can edit, so an approval names what
+//! they came to when it was signed: keys, source, sharing, and per field category, level and
+//! treatment. Every later compile resolves the grant again and compares. What became weaker, or
+//! goes elsewhere, is stale and refused; what became stronger passes.
+//!
+//! An approver signs as the name under which lockgate.toml lists the key, and the name is signed
+//! too, so that exchanging names in that file gains nothing.
+
+mod sign;
+
+#[cfg(test)]
+pub(crate) mod test_site;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::VerifyingKey;
+use lockgate_connectors::keyring::PublicKey;
+use lockgate_transforms::TreatmentSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{ExchangePlan, FilterField, PlannedField};
+use crate::site::dataset::{Level, Sharing, Source};
+use crate::site::{Grant, Loaded, Site};
+use crate::{canonical_json, dsse};
+
+pub use sign::{SignError, SignRequest, Signed, sign};
+
+/// DSSE payload type of an approval.
+pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.approval+json";
+
+/// Version of the payload's form.
+const FORMAT: u32 = 1;
+
+/// Largest signature file that is read; an approval of a thousand fields has some 300 KB.
+const SIGNATURE_BYTES_MAX: u64 = 16 << 20;
+
+/// What an approver signs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Version of this form.
+    pub format: u32,
+    /// Id of the grant.
+    pub grant: String,
+    /// Version of the grant.
+    pub version: u32,
+    /// Lower-case hex SHA-256 of the grant's file, and so of its rows, divisions and terms.
+    pub grant_sha256: String,
+    /// Name of the approver in lockgate.toml.
+    pub approver: String,
+    /// Department that holds the data.
+    pub provider: String,
+    /// Fingerprints of the recipient's keys, sorted.
+    pub recipient_keys: Vec<String>,
+    /// Where the data is.
+    pub source: ApprovedSource,
+    /// Sharing attribute of the dataset.
+    pub sharing: Sharing,
+    /// Field that carries the division code, where divisions restrict rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub division: Option<String>,
+    /// Fields that are delivered.
+    pub fields: Vec<ApprovedField>,
+    /// Fields that only decide which rows are delivered.
+    pub filter_only: Vec<FilterField>,
+}
+
+/// Where the data is, as approved: the catalogue's entry and the store it names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedSource {
+    /// The store's URL, without credentials.
+    pub url: String,
+    /// The store's endpoint, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The catalogue's entry.
+    pub entry: Source,
+}
+
+/// A delivered field, as approved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedField {
+    /// Name.
+    pub name: String,
+    /// Category.
+    pub category: String,
+    /// Level.
+    pub level: Level,
+    /// The resolved treatment.
+    pub treatment: TreatmentSpec,
+}
+
+/// What a grant's signature is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureState {
+    /// It covers what the grant resolves to.
+    Valid {
+        /// The approver who signed.
+        approver: String,
+    },
+    /// Absent, unverifiable, by someone who may not, or over another file or version.
+    Unsigned {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Good, but what the grant resolves to has weakened or changed its source or keys.
+    Stale {
+        /// What changed.
+        changes: Vec<String>,
+    },
+}
+
+/// What `approver` approves by signing the plan.
+pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
+    Approval {
+        format: FORMAT,
+        grant: plan.grant.clone(),
+        version: plan.grant_version,
+        grant_sha256: plan.grant_sha256.clone(),
+        approver: approver.to_owned(),
+        provider: plan.provider.clone(),
+        recipient_keys: plan.recipient_keys.clone(),
+        source: ApprovedSource {
+            url: plan.source_url.clone(),
+            endpoint: plan.source_endpoint.clone(),
+            entry: plan.source.clone(),
+        },
+        sharing: plan.sharing,
+        division: plan.rows.division_field.clone(),
+        fields: plan.fields.iter().map(ApprovedField::of).collect(),
+        filter_only: plan.filter_fields.clone(),
+    }
+}
+
+/// Where the signature of a grant is: beside its file.
+pub fn signature_path(site: &Site, grant: &Loaded<Grant>) -> PathBuf {
+    site.root.join(format!("{}.sig", grant.file))
+}
+
+/// Checks the signature of a grant against what it resolves to now.
+pub fn verify(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> SignatureState {
+    match open(site, grant, plan) {
+        Err(reason) => SignatureState::Unsigned { reason },
+        Ok(approval) => {
+            let changes = changes(&approval, plan);
+            if changes.is_empty() {
+                SignatureState::Valid { approver: approval.approver }
+            } else {
+                SignatureState::Stale { changes }
+            }
+        }
+    }
+}
+
+/// The approval, if it is one: signed by an approver listed for the provider, over this very grant.
+fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Approval, String> {
+    let again = format!("sign it with `lockgate grant sign {} --key FILE`", grant.id);
+    let bytes = match read(&signature_path(site, grant)) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(format!("the grant is not signed; {again}")),
+        Err(what) => return Err(format!("the signature {what}; {again}")),
+    };
+    let keys: Vec<VerifyingKey> =
+        site.file.approvers.values().filter_map(|approver| key_of(&approver.public_key)).collect();
+    let (payload, key) = dsse::open(&bytes, PAYLOAD_TYPE, &keys)
+        .map_err(|error| format!("the signature does not count: {error}; {again}"))?;
+    let approval: Approval = canonical_json::read(&payload)
+        .map_err(|error| format!("the signed approval cannot be read: {error}; {again}"))?;
+    let name = &approval.approver;
+    let listed = site.file.approvers.get(name);
+    let listed = listed.filter(|approver| key_of(&approver.public_key) == Some(key));
+    let Some(approver) = listed else {
+        return Err(format!("it was signed as `{name}`, who is not listed with that key; {again}"));
+    };
+    if !approver.providers.contains(&plan.provider) {
+        let provider = &plan.provider;
+        return Err(format!("approver `{name}` is not listed for provider `{provider}`; {again}"));
+    }
+    let same = approval.format == FORMAT
+        && approval.grant == plan.grant
+        && approval.version == plan.grant_version
+        && approval.grant_sha256 == plan.grant_sha256;
+    if !same {
+        return Err(format!("the signature is over another file or version of the grant; {again}"));
+    }
+    Ok(approval)
+}
+
+/// The bytes of a signature file; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot be read ({})", error.kind())),
+    };
+    let mut bytes = Vec::new();
+    file.take(SIGNATURE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read ({})", error.kind()))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > SIGNATURE_BYTES_MAX) {
+        return Err("is too large".to_owned());
+    }
+    Ok(Some(bytes))
+}
+
+fn key_of(text: &str) -> Option<VerifyingKey> {
+    PublicKey::parse(text).ok()?.verifying_key()
+}
+
+/// What has weakened or moved since the approval; empty if it covers the plan.
+fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
+    let now = resolve(plan, &approval.approver);
+    let mut changes = Vec::new();
+    if now.provider != approval.provider {
+        changes.push(format!(
+            "the provider changed from `{}` to `{}`",
+            approval.provider, now.provider
+        ));
+    }
+    if now.recipient_keys != approval.recipient_keys {
+        changes.push("the recipient's keys changed".to_owned());
+    }
+    if !now.source.same_as(&approval.source) {
+        changes.push("the source changed".to_owned());
+    }
+    if strictness(now.sharing) < strictness(approval.sharing) {
+        changes.push(format!("sharing loosened from {} to {}", approval.sharing, now.sharing));
+    }
+    if now.division != approval.division {
+        changes.push("another field carries the division code".to_owned());
+    }
+    for field in &now.fields {
+        match approval.fields.iter().find(|approved| approved.name == field.name) {
+            Some(approved) => field.compare(approved, &mut changes),
+            None => changes.push(format!("field `{}` was not approved for delivery", field.name)),
+        }
+    }
+    filter_changes(approval, &now, &mut changes);
+    changes
+}
+
+/// Fields that decide rows: approved as such, or approved for delivery and withheld since.
+fn filter_changes(approval: &Approval, now: &Approval, changes: &mut Vec<String>) {
+    for field in &now.filter_only {
+        let filter = approval.filter_only.iter().find(|approved| approved.name == field.name);
+        let delivered = approval.fields.iter().find(|approved| approved.name == field.name);
+        let approved = filter
+            .map(|approved| (&approved.category, approved.level))
+            .or_else(|| delivered.map(|approved| (&approved.category, approved.level)));
+        let Some((category, level)) = approved else {
+            changes.push(format!("field `{}` was not approved to decide rows", field.name));
+            continue;
+        };
+        grading_changes(&field.name, (&field.category, field.level), (category, level), changes);
+    }
+}
+
+fn grading_changes(
+    name: &str,
+    (category, level): (&str, Level),
+    (approved_category, approved_level): (&str, Level),
+    changes: &mut Vec<String>,
+) {
+    if category != approved_category {
+        changes.push(format!(
+            "the category of field `{name}` changed from {approved_category} to {category}"
+        ));
+    }
+    if level < approved_level {
+        changes.push(format!("the level of field `{name}` fell from {approved_level} to {level}"));
+    }
+}
+
+impl ApprovedSource {
+    /// Whether both are written the same, down to the options of CSV.
+    fn same_as(&self, other: &Self) -> bool {
+        match (serde_json::to_value(self), serde_json::to_value(other)) {
+            (Ok(own), Ok(other)) => own == other,
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+}
+
+impl ApprovedField {
+    fn of(field: &PlannedField) -> Self {
+        Self {
+            name: field.name.clone(),
+            category: field.category.clone(),
+            level: field.level,
+            treatment: field.treatment.clone(),
+        }
+    }
+
+    fn compare(&self, approved: &Self, changes: &mut Vec<String>) {
+        grading_changes(
+            &self.name,
+            (&self.category, self.level),
+            (&approved.category, approved.level),
+            changes,
+        );
+        if !self.treatment.meets(&approved.treatment) {
+            changes.push(format!(
+                "the treatment of field `{}` weakened from {} to {}",
+                self.name,
+                approved.treatment.summary(),
+                self.treatment.summary()
+            ));
+        }
+    }
+}
+
+/// How little a sharing attribute allows.
+fn strictness(sharing: Sharing) -> u8 {
+    match sharing {
+        Sharing::Unconditional => 0,
+        Sharing::Conditional => 1,
+        Sharing::Prohibited => 2,
+    }
+}
+
+/// Names of the approvers that have this key and are listed for the provider.
+fn approvers_of<'a>(site: &'a Site, provider: &str, key: &VerifyingKey) -> BTreeSet<&'a str> {
+    site.file
+        .approvers
+        .iter()
+        .filter(|(_, approver)| approver.providers.iter().any(|listed| listed == provider))
+        .filter(|(_, approver)| key_of(&approver.public_key).as_ref() == Some(key))
+        .map(|(name, _)| name.as_str())
+        .collect()
+}

@@ -1,0 +1,315 @@
+use std::fs;
+
+use super::test_site::{TestSite, codes};
+use super::*;
+use crate::plan::RefusalCode;
+
+fn states(site: &TestSite) -> Vec<RefusalCode> {
+    codes(&site.compile()).into_iter().map(|(code, _)| code).collect()
+}
+
+fn assert_stale(site: &TestSite, change: &str) {
+    let compiled = site.compile();
+    let found = codes(&compiled);
+    assert_eq!(found, [(RefusalCode::ApprovalStale, None)], "{change}");
+    assert!(compiled.refusals()[0].reason.contains(change), "{}", compiled.refusals()[0].reason);
+}
+
+fn assert_unsigned(site: &TestSite, reason: &str) {
+    let compiled = site.compile();
+    assert_eq!(codes(&compiled), [(RefusalCode::Unsigned, None)], "{reason}");
+    assert!(compiled.refusals()[0].reason.contains(reason), "{}", compiled.refusals()[0].reason);
+}
+
+#[test]
+fn a_signature_says_who_signed_what_and_is_written_whole() {
+    let site = TestSite::new();
+    let signed = site.sign("office").unwrap();
+    assert_eq!((signed.grant.as_str(), signed.version), ("G-1", 1));
+    assert_eq!(signed.approver, "office");
+    let bytes = fs::read(&signed.path).unwrap();
+    assert_eq!(crate::digest::sha256_hex(&bytes), signed.approval_sha256);
+    assert!(signed.path.ends_with("grants/G-1.toml.sig"));
+    let names: Vec<_> = fs::read_dir(site.root().join("grants"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    // Signing again replaces it, and the same approval has the same bytes.
+    assert_eq!(site.sign("office").unwrap().approval_sha256, signed.approval_sha256);
+}
+
+#[test]
+fn weaker_treatments_anywhere_are_stale() {
+    let site = TestSite::signed();
+    site.policy("first = 1, last = 0", "first = 2, last = 0");
+    assert_stale(&site, "treatment of field `name` weakened");
+    let site = TestSite::signed();
+    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", "{ kind = \"clear\" }");
+    assert_stale(&site, "treatment of field `id` weakened");
+    let site = TestSite::signed();
+    let policy = site.read("policy.toml");
+    site.write("policy.toml", &format!("[[rules]]\nfields = [\"id\"]\ntreatment = {{ kind = \"clear\" }}\n{policy}"));
+    assert_stale(&site, "treatment of field `id` weakened");
+    let site = TestSite::signed();
+    site.policy("first = 1, last = 0 }", "first = 1, last = 0, sentinels = [\"x\"] }");
+    assert_stale(&site, "treatment of field `name` weakened");
+}
+
+#[test]
+fn stronger_treatments_pass() {
+    for treatment in ["{ kind = \"keep-ends\", first = 1, last = 2 }", "{ kind = \"null\" }", "{ kind = \"withhold\" }"] {
+        let site = TestSite::signed();
+        site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", treatment);
+        assert_eq!(states(&site), [], "{treatment}");
+    }
+    // A rule that is taken away withholds.
+    let site = TestSite::signed();
+    site.policy("category = \"person-name\"", "category = \"no-one\"");
+    assert_eq!(states(&site), []);
+}
+
+#[test]
+fn lower_levels_and_other_categories_are_stale_and_higher_levels_pass() {
+    let site = TestSite::signed();
+    site.catalogue("category = \"resident-id\", level = 3", "category = \"resident-id\", level = 2");
+    assert_stale(&site, "level of field `id` fell from 3 to 2");
+    let site = TestSite::signed();
+    site.catalogue("category = \"resident-id\"", "category = \"person-name\"");
+    assert_stale(&site, "category of field `id` changed");
+    let site = TestSite::signed();
+    site.catalogue("category = \"resident-id\", level = 3", "category = \"resident-id\", level = 4");
+    assert_eq!(states(&site), []);
+}
+
+#[test]
+fn fields_that_decide_rows_are_approved_too() {
+    let rows = |site: &TestSite| {
+        site.grant("fields =", "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =");
+        site.grant("\"region\"]", "\"gender\"]");
+        site.catalogue("category = \"code\", level = 1", "category = \"code\", level = 2");
+        site.sign("office").unwrap();
+        assert_eq!(states(site), []);
+    };
+    let site = TestSite::new();
+    rows(&site);
+    site.catalogue("\"status\", type = \"utf8\", category = \"code\", level = 2", "\"status\", type = \"utf8\", category = \"code\", level = 1");
+    assert_stale(&site, "level of field `status` fell");
+    let site = TestSite::new();
+    rows(&site);
+    site.catalogue("division = \"region\"", "division = \"status\"");
+    assert_stale(&site, "another field carries the division code");
+    // A delivered field that is withheld later may still decide rows.
+    let site = TestSite::new();
+    site.grant("fields =", "rows = \"name IS NOT NULL\"\nfields =");
+    site.sign("office").unwrap();
+    site.policy("category = \"person-name\"", "category = \"no-one\"");
+    assert_eq!(states(&site), []);
+    assert_eq!(site.compile().plan().filter_only, ["name"]);
+}
+
+#[test]
+fn a_withheld_field_cannot_come_back() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"note\"]");
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    site.policy("category = \"division\"", "category = \"unruled\"");
+    assert_stale(&site, "field `note` was not approved for delivery");
+}
+
+#[test]
+fn other_keys_of_the_recipient_are_stale() {
+    let site = TestSite::signed();
+    let thief = site.read("thief.pub");
+    let own = site.read("recipient.pub");
+    site.edit("recipients/civil-affairs.toml", own.trim(), thief.trim());
+    assert_stale(&site, "recipient's keys changed");
+    let site = TestSite::signed();
+    let (own, thief) = (site.read("recipient.pub"), site.read("thief.pub"));
+    let both = format!("{}\", \"{}", own.trim(), thief.trim());
+    site.edit("recipients/civil-affairs.toml", own.trim(), &both);
+    assert_stale(&site, "recipient's keys changed");
+}
+
+#[test]
+fn another_source_is_stale() {
+    let site = TestSite::signed();
+    site.catalogue("path = \"residents/\"", "path = \"everything/\"");
+    assert_stale(&site, "the source changed");
+    let site = TestSite::signed();
+    site.catalogue("store = \"lake\"", "store = \"other\"");
+    assert_stale(&site, "the source changed");
+    let site = TestSite::signed();
+    site.edit("lockgate.toml", "file:lake", "file:elsewhere");
+    assert_stale(&site, "the source changed");
+    let site = TestSite::signed();
+    site.catalogue("format = \"parquet\"", "format = \"csv\"");
+    assert_stale(&site, "the source changed");
+}
+
+#[test]
+fn looser_sharing_is_stale_and_stricter_passes() {
+    let site = TestSite::signed();
+    site.catalogue("\"conditional\"", "\"unconditional\"");
+    assert_stale(&site, "sharing loosened");
+    let site = TestSite::new();
+    site.catalogue("\"conditional\"", "\"unconditional\"");
+    site.sign("office").unwrap();
+    site.catalogue("\"unconditional\"", "\"conditional\"");
+    assert_eq!(states(&site), []);
+}
+
+#[test]
+fn any_change_of_the_grant_file_is_unsigned() {
+    let site = TestSite::signed();
+    site.grant("\"review\"", "\"reviews\"");
+    assert_unsigned(&site, "over another file or version");
+    let site = TestSite::signed();
+    site.grant_table("# only a comment");
+    assert_unsigned(&site, "over another file or version");
+    let site = TestSite::signed();
+    site.grant("version = 1", "version = 2");
+    assert_unsigned(&site, "over another file or version");
+}
+
+#[test]
+fn only_listed_approvers_count() {
+    let site = TestSite::signed();
+    site.edit("lockgate.toml", "[\"public-security\"]", "[\"tax\"]");
+    assert_unsigned(&site, "not listed for provider `public-security`");
+    let site = TestSite::signed();
+    site.edit("lockgate.toml", "[approvers.office]", "[approvers.bureau]");
+    assert_unsigned(&site, "who is not listed with that key");
+    let site = TestSite::signed();
+    let (office, outsider) = (site.read("office.pub"), site.read("outsider.pub"));
+    site.edit("lockgate.toml", office.trim(), outsider.trim());
+    assert_unsigned(&site, "the signature does not count");
+    // Another provider whose approver is another: the one who signed may not release its data.
+    let site = TestSite::signed();
+    site.catalogue("provider = \"public-security\"", "provider = \"tax\"");
+    assert_unsigned(&site, "not listed for provider `tax`");
+    site.edit("lockgate.toml", "[\"public-security\"]", "[\"public-security\", \"tax\"]");
+    assert_stale(&site, "the provider changed");
+}
+
+#[test]
+fn only_the_key_of_a_listed_approver_signs() {
+    for key in ["stranger", "outsider"] {
+        let site = TestSite::new();
+        let SignError::Refused { refusals } = site.sign(key).unwrap_err() else {
+            panic!("a refusal is expected")
+        };
+        assert_eq!(refusals[0].code, RefusalCode::Unsigned);
+        assert!(!site.root().join("grants/G-1.toml.sig").exists());
+    }
+    assert!(matches!(TestSite::new().sign("recipient").unwrap_err(), SignError::Key(_)));
+    assert!(matches!(TestSite::new().sign("nobody").unwrap_err(), SignError::Key(_)));
+}
+
+#[test]
+fn what_compile_refuses_is_not_signed() {
+    let site = TestSite::new();
+    site.grant("seal = \"none\"", "");
+    site.grant_table("[treatments]\nname = { kind = \"clear\" }");
+    let SignError::Refused { refusals } = site.sign("office").unwrap_err() else {
+        panic!("a refusal is expected")
+    };
+    let codes: Vec<_> = refusals.iter().map(|refusal| refusal.code).collect();
+    assert_eq!(codes, [RefusalCode::BelowFloor, RefusalCode::Seal]);
+    assert!(!site.root().join("grants/G-1.toml.sig").exists());
+    let site = TestSite::new();
+    site.grant("modes = [\"batch\"]", "modes = [\"batch\", \"download\"]");
+    assert!(matches!(site.sign("office").unwrap_err(), SignError::Refused { .. }));
+    let site = TestSite::new();
+    site.write("policy.toml", "nonsense");
+    assert!(matches!(site.sign("office").unwrap_err(), SignError::Compile(_)));
+}
+
+#[test]
+fn a_stale_approval_can_be_signed_again() {
+    let site = TestSite::signed();
+    site.policy("first = 1, last = 0", "first = 2, last = 0");
+    assert_eq!(states(&site), [RefusalCode::ApprovalStale]);
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+}
+
+#[test]
+fn an_exemption_counts_only_with_the_signature_it_names() {
+    const EXEMPTION: &str = "[[exemptions]]\nfield = \"id\"\ntreatment = { kind = \"clear\" }\nreason = \"statute\"\napprover = ";
+    let site = TestSite::new();
+    site.grant_table(&format!("{EXEMPTION}\"office\""));
+    site.sign("office").unwrap();
+    let compiled = site.compile();
+    assert_eq!(compiled.refusals(), []);
+    assert_eq!(compiled.plan().fields[0].treatment.kind(), "clear");
+
+    // Named approver may not release this provider's data.
+    let site = TestSite::new();
+    site.grant_table(&format!("{EXEMPTION}\"stranger\""));
+    assert!(matches!(site.sign("office").unwrap_err(), SignError::Refused { .. }));
+
+    // Two approvers of the provider: the other one's signature does not carry the exemption, even
+    // if an operator exchanges their names after signing.
+    let site = TestSite::new();
+    site.edit("lockgate.toml", "[\"tax\"]", "[\"public-security\"]");
+    site.grant_table(&format!("{EXEMPTION}\"office\""));
+    let SignError::Refused { refusals } = site.sign("stranger").unwrap_err() else {
+        panic!("a refusal is expected")
+    };
+    assert_eq!(refusals[0].code, RefusalCode::BelowFloor);
+    let other = TestSite::new();
+    other.edit("lockgate.toml", "[\"tax\"]", "[\"public-security\"]");
+    other.grant_table(&format!("{EXEMPTION}\"stranger\""));
+    other.sign("stranger").unwrap();
+    assert_eq!(states(&other), []);
+    other.edit("lockgate.toml", "approvers.office", "approvers.x");
+    other.edit("lockgate.toml", "approvers.stranger", "approvers.office");
+    other.edit("lockgate.toml", "approvers.x", "approvers.stranger");
+    assert_eq!(states(&other), [RefusalCode::Unsigned]);
+}
+
+#[test]
+fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
+    let site = TestSite::signed();
+    let path = site.root().join("grants/G-1.toml.sig");
+    let good = fs::read(&path).unwrap();
+    // The signature of another grant of the same site.
+    let other = TestSite::new();
+    other.grant("\"review\"", "\"another purpose\"");
+    for key in ["office.key", "office.pub"] {
+        fs::copy(site.root().join(key), other.root().join(key)).unwrap();
+    }
+    other.edit("lockgate.toml", "[approvers.office]\npublic_key = \"", "[approvers.office]\npublic_key = \"REPLACED");
+    let file = other.read("lockgate.toml");
+    let start = file.find("REPLACED").unwrap();
+    let end = start + file[start..].find('"').unwrap();
+    other.write("lockgate.toml", &format!("{}{}{}", &file[..start], site.read("office.pub").trim(), &file[end..]));
+    other.sign("office").unwrap();
+    fs::copy(other.root().join("grants/G-1.toml.sig"), &path).unwrap();
+    assert_unsigned(&site, "over another file or version");
+
+    for damaged in [&good[..good.len() - 1], b"", b"{}", &[0xff; 100]] {
+        fs::write(&path, damaged).unwrap();
+        assert_unsigned(&site, "does not count");
+    }
+    for position in (0..good.len()).step_by(97) {
+        let mut damaged = good.clone();
+        damaged[position] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(states(&site), [RefusalCode::Unsigned], "byte {position}");
+    }
+    // An envelope of another type over the same payload.
+    let key = lockgate_connectors::keyring::read_private(&site.root().join("office.key")).unwrap();
+    let payload = canonical_json::to_bytes(&resolve(site.compile().plan(), "office")).unwrap();
+    let forged = dsse::sign("application/vnd.lockgate.manifest+json", &payload, &key.signing_key().unwrap());
+    fs::write(&path, forged.unwrap()).unwrap();
+    assert_unsigned(&site, "does not count");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_unsigned(&site, "cannot be read");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, &good).unwrap();
+    assert_eq!(states(&site), []);
+}

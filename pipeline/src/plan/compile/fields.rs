@@ -1,0 +1,241 @@
+//! What happens to each granted field: floor, grant, exemption, and the gates of levels.
+
+use arrow::datatypes::DataType;
+use lockgate_transforms::{Column, TreatmentSpec, category};
+
+use super::{CompileError, Subject, TINY_DOMAIN_REFUSED_FROM};
+use crate::plan::{Origin, PlannedField, Refusal, RefusalCode, Warning, WithheldField};
+use crate::site::dataset::Level;
+use crate::site::policy::{Policy, Rule};
+use crate::site::{Field, FieldType};
+
+/// Fewest values of a domain that cannot be enumerated in passing.
+const DOMAIN_MIN: u64 = 1_000_000;
+
+/// Granted fields, resolved.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) fields: Vec<PlannedField>,
+    pub(super) withheld: Vec<WithheldField>,
+    /// Delivered by exemption: field, and the approver it names.
+    pub(super) exempted: Vec<(String, String)>,
+    /// Fields that the grant treats otherwise than the floor, and at least as strongly.
+    pub(super) strengthened: Vec<String>,
+}
+
+/// Resolves every granted field, in the grant's order.
+///
+/// A grant whose fields are all withheld is refused (`below-floor`): it asks only for what policy
+/// lets nobody have.
+pub(super) fn resolve(
+    subject: &Subject<'_>,
+    refusals: &mut Vec<Refusal>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Resolved, CompileError> {
+    let mut resolved = Resolved::default();
+    let known = refusals.len();
+    for name in &subject.grant.fields {
+        let Some(field) = subject.dataset.field(name) else {
+            let reason = format!("dataset `{}` has no such field", subject.dataset.id);
+            refusals.push(Refusal::new(RefusalCode::FieldUnknown, reason).of_field(name));
+            continue;
+        };
+        Resolver { subject, field, refusals, warnings }.resolve(&mut resolved)?;
+    }
+    if resolved.fields.is_empty() && refusals.len() == known {
+        let reason = "every granted field is withheld, so there is nothing to deliver";
+        refusals.push(Refusal::new(RefusalCode::BelowFloor, reason));
+    }
+    Ok(resolved)
+}
+
+/// The refusal of a field for its level alone.
+pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
+    match field.level {
+        Level::Core => {
+            let reason = "core data never leaves, and neither does what depends on it";
+            Some(Refusal::new(RefusalCode::LevelCore, reason).of_field(&field.name))
+        }
+        Level::Important if !important => {
+            let reason = "important data needs an explicit approval: important = true in the grant";
+            Some(Refusal::new(RefusalCode::LevelImportant, reason).of_field(&field.name))
+        }
+        Level::Important | Level::General(_) => None,
+    }
+}
+
+/// The first rule that matches a field.
+fn rule_of<'a>(policy: &'a Policy, field: &Field) -> Option<&'a Rule> {
+    policy.rules.iter().find(|rule| {
+        rule.category.as_ref().is_none_or(|category| *category == field.category)
+            && rule.min_level.is_none_or(|level| field.level >= level)
+            && rule.max_level.is_none_or(|level| field.level <= level)
+            && rule.fields.as_ref().is_none_or(|fields| fields.contains(&field.name))
+    })
+}
+
+/// How many values a field can have, by category, declaration or type; never by its data.
+fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
+    let by_category = category::find(&field.category).and_then(|category| category.domain_size);
+    let by_type = match data_type {
+        DataType::Boolean => Some(2),
+        DataType::Int8 | DataType::UInt8 => Some(1 << 8),
+        DataType::Int16 | DataType::UInt16 => Some(1 << 16),
+        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(*digits)),
+        _ => None,
+    };
+    [by_category, by_type, field.domain_size].into_iter().flatten().min()
+}
+
+/// One field on its way into the plan.
+struct Resolver<'a, 's> {
+    subject: &'a Subject<'s>,
+    field: &'a Field,
+    refusals: &'a mut Vec<Refusal>,
+    warnings: &'a mut Vec<Warning>,
+}
+
+impl Resolver<'_, '_> {
+    fn refuse(&mut self, code: RefusalCode, reason: impl Into<String>) {
+        self.refusals.push(Refusal::new(code, reason).of_field(&self.field.name));
+    }
+
+    fn resolve(mut self, resolved: &mut Resolved) -> Result<(), CompileError> {
+        let field = self.field;
+        // Core data is refused as soon as it is granted, even if policy would withhold it.
+        if field.level == Level::Core {
+            self.refusals.extend(gate(field, self.subject.grant.important));
+        }
+        let Some(rule) = rule_of(&self.subject.site.policy, field) else {
+            let (category, level) = (&field.category, field.level);
+            let reason = format!("no policy rule matches category `{category}` at level {level}");
+            resolved.withheld.push(WithheldField { name: field.name.clone(), reason });
+            return Ok(());
+        };
+        let (treatment, origin) = self.treatment(&rule.treatment, resolved);
+        let (source_type, output) = self.types(&treatment)?;
+        let Some(output) = output else {
+            let by = match origin {
+                Origin::Floor => "policy withholds it",
+                Origin::Grant | Origin::Exemption => "the grant withholds it",
+            };
+            let reason = by.to_owned();
+            resolved.withheld.push(WithheldField { name: field.name.clone(), reason });
+            return Ok(());
+        };
+        if field.level == Level::Important {
+            self.refusals.extend(gate(field, self.subject.grant.important));
+        }
+        self.check_domain(&treatment, &source_type);
+        self.check_join(&treatment);
+        resolved.fields.push(PlannedField {
+            name: field.name.clone(),
+            source_type: source_type.to_string(),
+            data_type: output.to_string(),
+            category: field.category.clone(),
+            level: field.level,
+            strength: treatment.strength().0,
+            treatment,
+            origin,
+        });
+        Ok(())
+    }
+
+    /// Exemption, else the grant's treatment, else the floor.
+    fn treatment(
+        &mut self,
+        floor: &TreatmentSpec,
+        resolved: &mut Resolved,
+    ) -> (TreatmentSpec, Origin) {
+        let (grant, name) = (self.subject.grant, &self.field.name);
+        if let Some(exemption) = grant.exemptions.iter().find(|found| found.field == *name) {
+            self.check_exemption(&exemption.approver);
+            resolved.exempted.push((name.clone(), exemption.approver.clone()));
+            return (exemption.treatment.clone(), Origin::Exemption);
+        }
+        let Some(treatment) = grant.treatments.get(name) else {
+            return (floor.clone(), Origin::Floor);
+        };
+        if !treatment.meets(floor) {
+            let reason = format!(
+                "treatment {} is weaker than the floor {}; strengthen it, or have an exemption \
+                 approved",
+                treatment.summary(),
+                floor.summary()
+            );
+            self.refuse(RefusalCode::BelowFloor, reason);
+        } else if treatment != floor {
+            resolved.strengthened.push(name.clone());
+        }
+        (treatment.clone(), Origin::Grant)
+    }
+
+    /// The approver that an exemption names may release data of this provider.
+    fn check_exemption(&mut self, approver: &str) {
+        let provider = &self.subject.dataset.provider;
+        let found = self.subject.site.file.approvers.get(approver);
+        if !found.is_some_and(|found| found.providers.contains(provider)) {
+            let reason = format!(
+                "its exemption names approver `{approver}`, who is not listed for provider \
+                 `{provider}`"
+            );
+            self.refuse(RefusalCode::BelowFloor, reason);
+        }
+    }
+
+    /// The field's type, and the type as delivered; the latter is absent if it is withheld.
+    fn types(
+        &self,
+        treatment: &TreatmentSpec,
+    ) -> Result<(FieldType, Option<FieldType>), CompileError> {
+        let problem = |what: String, hint| {
+            let what = format!("field `{}`: {what}", self.field.name);
+            self.subject.problem(&["fields"], what, hint)
+        };
+        let source =
+            FieldType::parse(&self.field.data_type).map_err(|what| problem(what, None))?;
+        let data_type = source.to_arrow();
+        let column = Column {
+            name: &self.field.name,
+            data_type: &data_type,
+            category: &self.field.category,
+        };
+        let output = treatment
+            .output_type(column)
+            .map_err(|misfit| problem(misfit.what, misfit.hint))?
+            .map(|output| {
+                FieldType::of(&output)
+                    .ok_or_else(|| problem(format!("no delivery has type {output}"), None))
+            })
+            .transpose()?;
+        Ok((source, output))
+    }
+
+    /// A keyed pseudonym of few values can be undone by counting them all.
+    fn check_domain(&mut self, treatment: &TreatmentSpec, source_type: &FieldType) {
+        if !treatment.is_keyed_equality() {
+            return;
+        }
+        let size = domain_size(self.field, &source_type.to_arrow());
+        let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else { return };
+        let what = format!(
+            "{} over at most {size} possible values can be undone by how often each occurs",
+            treatment.kind()
+        );
+        if self.field.level >= TINY_DOMAIN_REFUSED_FROM {
+            self.refuse(RefusalCode::TinyDomain, what);
+        } else {
+            let field = Some(self.field.name.clone());
+            self.warnings.push(Warning { code: "tiny-domain", field, what });
+        }
+    }
+
+    /// A join group makes deliveries of different grants linkable, so the grant has to list it.
+    fn check_join(&mut self, treatment: &TreatmentSpec) {
+        let Some(join) = treatment.key_use().and_then(|key| key.join) else { return };
+        if !self.subject.grant.joins.contains(&join) {
+            let reason = format!("join group `{join}` is not among the `joins` of the grant");
+            self.refuse(RefusalCode::Linkage, reason);
+        }
+    }
+}

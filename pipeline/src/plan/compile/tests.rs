@@ -1,0 +1,342 @@
+use super::*;
+use crate::approval::test_site::{TestSite, codes, day};
+use crate::plan::Origin;
+
+fn of(code: RefusalCode, field: &str) -> (RefusalCode, Option<String>) {
+    (code, Some(field.to_owned()))
+}
+
+fn whole(code: RefusalCode) -> (RefusalCode, Option<String>) {
+    (code, None)
+}
+
+#[test]
+fn a_signed_grant_compiles_to_a_plan() {
+    let site = TestSite::signed();
+    let compiled = site.compile();
+    assert_eq!(compiled.refusals(), []);
+    assert!(compiled.warnings().is_empty());
+    assert_eq!(compiled.approver(), Some("office"));
+    assert_eq!(compiled.rows_left(), None);
+    let sha256 = compiled.plan().sha256();
+    let plan = compiled.into_plan().unwrap();
+    let fields: Vec<_> = plan
+        .fields
+        .iter()
+        .map(|field| (field.name.as_str(), field.treatment.summary(), field.origin))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("id", "keep-ends(first=3, last=2)".to_owned(), Origin::Floor),
+            ("name", "keep-ends(first=1, last=0)".to_owned(), Origin::Floor),
+            ("region", "clear".to_owned(), Origin::Floor),
+        ]
+    );
+    assert_eq!(plan.compression, "zstd(1)");
+    assert_eq!(plan.source_fields.len(), 9);
+    assert_eq!(sha256.len(), 64);
+    assert_eq!(site.compile().plan().sha256(), sha256);
+    site.grant("purpose = \"review\"", "purpose = \"another\"");
+    assert_ne!(site.compile().plan().sha256(), sha256);
+}
+
+#[test]
+fn an_unknown_grant_is_an_error_that_names_the_nearest() {
+    let site = TestSite::new();
+    let error = site.compile_with(|request| request.grant = "G-11").unwrap_err();
+    assert_eq!(error.to_string(), "there is no grant `G-11`; did you mean `G-1`?");
+    let error = site.compile_with(|request| request.grant = "../../etc").unwrap_err();
+    assert!(matches!(error, CompileError::UnknownGrant { .. }));
+}
+
+#[test]
+fn problems_of_files_in_use_are_errors_and_of_others_are_not() {
+    let site = TestSite::signed();
+    site.write("grants/other.toml", "nonsense");
+    site.write("catalogue/other.toml", "id = 5");
+    assert!(site.compile().refusals().is_empty());
+    for (file, from, to) in [
+        ("policy.toml", "kind = \"null\"", "kind = \"nul\""),
+        ("catalogue/residents.toml", "type = \"utf8\"", "type = \"varchar\""),
+        ("grants/G-1.toml", "dataset = \"residents\"", "dataset = \"resident\""),
+        ("grants/G-1.toml", "\"region\"]", "\"regional\"]"),
+        ("recipients/civil-affairs.toml", "name =", "nmae ="),
+    ] {
+        let site = TestSite::signed();
+        site.edit(file, from, to);
+        let error = site.compile_with(|_| {}).unwrap_err();
+        assert!(matches!(error, CompileError::Problems { .. }), "{file}: {error}");
+    }
+    let site = TestSite::new();
+    site.grant("fields =", "rows = \"statu = 'active'\"\nfields =");
+    let CompileError::Problems { problems } = site.compile_with(|_| {}).unwrap_err() else {
+        panic!("a reference to nothing is a problem of the file")
+    };
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].to_string().contains("did you mean `status`?"), "{}", problems[0]);
+    assert!(!problems[0].to_string().contains("active"));
+}
+
+#[test]
+fn an_unsigned_grant_is_refused() {
+    assert_eq!(TestSite::new().codes(), [whole(RefusalCode::Unsigned)]);
+}
+
+#[test]
+fn a_prohibited_dataset_is_refused_with_its_legal_basis() {
+    let site = TestSite::new();
+    site.catalogue("sharing = \"conditional\"", "sharing = \"prohibited\"\nbasis = \"article 9\"");
+    let compiled = site.compile();
+    let refusal =
+        compiled.refusals().iter().find(|refusal| refusal.code == RefusalCode::Prohibited).unwrap();
+    assert_eq!(refusal.basis.as_deref(), Some("article 9"));
+}
+
+#[test]
+fn a_mode_needs_dataset_and_grant() {
+    let site = TestSite::signed();
+    let download = |site: &TestSite| {
+        codes(&site.compile_with(|request| request.mode = Mode::Download).unwrap())
+    };
+    assert_eq!(download(&site), [whole(RefusalCode::Mode)]);
+    let site = TestSite::new();
+    site.catalogue("[\"batch\"]", "[\"batch\", \"download\"]");
+    site.sign("office").unwrap();
+    assert_eq!(download(&site), [whole(RefusalCode::Mode)]);
+    site.grant("modes = [\"batch\"]", "modes = [\"batch\", \"download\"]");
+    site.sign("office").unwrap();
+    assert_eq!(download(&site), []);
+}
+
+#[test]
+fn both_days_of_validity_are_included() {
+    let site = TestSite::signed();
+    for (today, expected) in [
+        ("2025-12-31", vec![whole(RefusalCode::NotYetValid)]),
+        ("2026-01-01", vec![]),
+        ("2026-12-31", vec![]),
+        ("2027-01-01", vec![whole(RefusalCode::Expired)]),
+    ] {
+        let compiled = site.compile_with(|request| request.today = day(today)).unwrap();
+        assert_eq!(codes(&compiled), expected, "{today}");
+    }
+}
+
+#[test]
+fn a_quota_is_used_up_by_runs_or_rows() {
+    let site = TestSite::new();
+    site.grant("modes =", "quota = { runs = 2, rows = 100 }\nmodes =");
+    site.sign("office").unwrap();
+    for (runs, rows, refusals, left) in
+        [(0, 0, 0, 100), (1, 99, 0, 1), (2, 99, 1, 1), (1, 100, 1, 0), (3, 101, 2, 0)]
+    {
+        let compiled = site.compile_with(|request| request.quota = QuotaUse { runs, rows }).unwrap();
+        assert_eq!(codes(&compiled), vec![whole(RefusalCode::Quota); refusals], "{runs} {rows}");
+        assert_eq!(compiled.rows_left(), Some(left));
+    }
+}
+
+#[test]
+fn a_treatment_below_the_floor_is_refused_and_above_it_passes() {
+    for (treatment, expected) in [
+        ("{ kind = \"clear\" }", vec![of(RefusalCode::BelowFloor, "name")]),
+        ("{ kind = \"keep-ends\", first = 1, last = 1 }", vec![of(RefusalCode::BelowFloor, "name")]),
+        ("{ kind = \"keep-ends\", first = 0, last = 0 }", vec![]),
+        ("{ kind = \"null\" }", vec![]),
+    ] {
+        let site = TestSite::new();
+        site.grant_table(&format!("[treatments]\nname = {treatment}"));
+        assert_eq!(site.codes_but_unsigned(), expected, "{treatment}");
+    }
+}
+
+#[test]
+fn the_first_matching_rule_is_the_floor() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"income\"]");
+    let kind = |site: &TestSite| site.compile().plan().fields[2].treatment.kind();
+    assert_eq!(kind(&site), "null");
+    site.catalogue("category = \"income\", level = 3", "category = \"income\", level = 2");
+    assert_eq!(kind(&site), "clear");
+}
+
+#[test]
+fn what_no_rule_matches_or_a_rule_withholds_is_withheld_with_its_reason() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"note\", \"region\"]");
+    site.policy("{ kind = \"keep-ends\", first = 1, last = 0 }", "{ kind = \"withhold\" }");
+    site.grant_table("[treatments]\nregion = { kind = \"withhold\" }");
+    let compiled = site.compile();
+    let withheld: Vec<_> = compiled
+        .plan()
+        .withheld
+        .iter()
+        .map(|field| (field.name.as_str(), field.reason.as_str()))
+        .collect();
+    assert_eq!(
+        withheld,
+        [
+            ("name", "policy withholds it"),
+            ("note", "no policy rule matches category `unruled` at level 1"),
+            ("region", "the grant withholds it"),
+        ]
+    );
+    assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn a_grant_of_withheld_fields_only_is_refused() {
+    let site = TestSite::new();
+    site.grant("[\"id\", \"name\", \"region\"]", "[\"note\"]");
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::BelowFloor)]);
+}
+
+#[test]
+fn core_never_leaves_and_important_needs_its_own_approval() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"secret\", \"weighty\"]");
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::LevelCore, "secret"), of(RefusalCode::LevelImportant, "weighty")]
+    );
+    site.grant("modes =", "important = true\nmodes =");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::LevelCore, "secret")]);
+    site.policy("category = \"secret\"\ntreatment = { kind = \"null\" }", "category = \"secret\"\ntreatment = { kind = \"withhold\" }");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::LevelCore, "secret")]);
+}
+
+#[test]
+fn rows_chosen_by_core_or_important_fields_are_gated_too() {
+    let site = TestSite::new();
+    site.grant("fields =", "rows = \"secret = 'x' OR weighty = 'y' OR status = 'z'\"\nfields =");
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::LevelCore, "secret"), of(RefusalCode::LevelImportant, "weighty")]
+    );
+    assert_eq!(site.compile().plan().filter_only, ["secret", "status", "weighty"]);
+}
+
+#[test]
+fn everything_but_plain_is_refused_until_deliveries_can_be_sealed() {
+    for seal in ["seal = \"parquet\"", "seal = \"envelope\"", ""] {
+        let site = TestSite::new();
+        site.grant("seal = \"none\"", seal);
+        assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)], "{seal}");
+    }
+    let site = TestSite::new();
+    let policy = site.read("policy.toml");
+    site.write("policy.toml", &format!("[sealing]\nfrom_level = 3\n{policy}"));
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Seal, "id")]);
+    site.grant("\"id\", ", "");
+    assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn what_the_predicate_language_lacks_is_refused_without_its_literals() {
+    for rows in ["random() > 0.5", "status = '4711' OR status", "status LIKE region", "id ="] {
+        let site = TestSite::new();
+        site.grant("fields =", &format!("rows = \"{rows}\"\nfields ="));
+        let compiled = site.compile();
+        assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Predicate)], "{rows}");
+        assert!(!format!("{compiled:?}").contains("4711"));
+    }
+}
+
+#[test]
+fn fields_read_for_rows_only_are_named() {
+    let site = TestSite::new();
+    site.grant(
+        "fields =",
+        "rows = \"status = 'active' AND name IS NOT NULL\"\ndivisions = [\"33\"]\nfields =",
+    );
+    site.grant("\"region\"]", "\"note\"]");
+    site.sign("office").unwrap();
+    let compiled = site.compile();
+    assert_eq!(compiled.refusals(), []);
+    let plan = compiled.plan();
+    assert_eq!(plan.filter_only, ["region", "status"]);
+    assert_eq!(plan.rows.division_field.as_deref(), Some("region"));
+    assert_eq!(plan.rows.divisions, ["33"]);
+}
+
+#[test]
+fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"gender\"]");
+    site.grant_table("[treatments]\ngender = { kind = \"hmac\", domain = \"gender\" }");
+    let compiled = site.compile();
+    let warnings: Vec<_> =
+        compiled.warnings().iter().map(|warning| (warning.code, warning.field.as_deref())).collect();
+    assert_eq!(warnings, [("tiny-domain", Some("gender"))]);
+    assert_eq!(site.codes_but_unsigned(), []);
+    site.catalogue("level = 2, domain_size", "level = 3, domain_size");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::TinyDomain, "gender")]);
+    site.catalogue("domain_size = 3", "domain_size = 1000000");
+    assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn a_join_group_has_to_be_listed_in_the_grant() {
+    let site = TestSite::new();
+    site.grant_table("[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
+    site.grant("modes =", "joins = [\"families\"]\nmodes =");
+    assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn conditions_on_unconditional_data_are_warned_about() {
+    let site = TestSite::new();
+    site.grant("fields =", "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =");
+    site.grant_table("[treatments]\nname = { kind = \"null\" }\nid = { kind = \"keep-ends\", first = 3, last = 2 }");
+    assert!(site.compile().warnings().is_empty());
+    site.catalogue("sharing = \"conditional\"", "sharing = \"unconditional\"");
+    let compiled = site.compile();
+    let warnings: Vec<_> =
+        compiled.warnings().iter().map(|warning| (warning.code, warning.field.as_deref())).collect();
+    assert_eq!(
+        warnings,
+        [("added-condition", None), ("added-condition", None), ("added-condition", Some("name"))]
+    );
+}
+
+#[test]
+fn every_refusal_is_reported_at_once() {
+    let site = TestSite::new();
+    site.catalogue("sharing = \"conditional\"", "sharing = \"prohibited\"\nbasis = \"article 9\"");
+    site.grant("seal = \"none\"", "");
+    site.grant("until = 2026-12-31", "until = 2026-02-01");
+    site.grant("\"region\"]", "\"secret\"]");
+    site.grant("modes = [\"batch\"]", "modes = [\"download\"]\nquota = { runs = 0 }");
+    site.grant("fields =", "rows = \"now() > 1\"\nfields =");
+    site.grant_table("[treatments]\nname = { kind = \"clear\" }");
+    assert_eq!(
+        site.codes(),
+        [
+            whole(RefusalCode::Unsigned),
+            whole(RefusalCode::Prohibited),
+            whole(RefusalCode::Mode),
+            whole(RefusalCode::Expired),
+            whole(RefusalCode::Quota),
+            of(RefusalCode::BelowFloor, "name"),
+            of(RefusalCode::LevelCore, "secret"),
+            whole(RefusalCode::Predicate),
+            whole(RefusalCode::Seal),
+        ]
+    );
+    assert!(site.compile().into_plan().is_err());
+}
+
+#[test]
+fn credentials_of_a_store_stay_out_of_the_plan() {
+    for (url, expected) in [
+        ("s3://bucket/prefix", "s3://bucket/prefix"),
+        ("s3://user:pw@bucket/prefix?sig=1#x", "s3://bucket/prefix"),
+        ("https://a:b@c@host", "https://host"),
+        ("file:///srv/a@b?c", "file:///srv/a@b?c"),
+        ("file:lake", "file:lake"),
+    ] {
+        assert_eq!(without_credentials(url), expected);
+    }
+}

@@ -1,0 +1,479 @@
+//! The recipient's check of a delivery: without the site, given the provider's public key.
+//!
+//! The manifest must be the exact signed bytes, every file must have the size and SHA-256 it
+//! states, and Parquet files must hold exactly the stated rows and fields. A key inside the delivery
+//! is never trusted; files that the manifest does not name do not belong to the delivery.
+
+use std::collections::BTreeSet;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use ed25519_dalek::VerifyingKey;
+use futures::StreamExt as _;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use crate::canonical_json;
+use crate::digest::hex;
+use crate::ledger::Event;
+use crate::manifest::{FILE_NAME, FileStatement, Manifest};
+use crate::site::field_type::FieldType;
+
+/// Bytes of a Parquet file's tail: length of the footer and magic.
+const TAIL_BYTES: u64 = 8;
+
+/// Largest Parquet footer that is read.
+const FOOTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most foreign files that a note names.
+const NAMED_MAX: usize = 5;
+
+/// The store could not be read, which says nothing about the delivery.
+#[derive(Debug, Error)]
+#[error("`{path}` could not be read; check the address and the access rights")]
+pub struct VerifyError {
+    /// The file.
+    pub path: String,
+    /// Why.
+    pub source: object_store::Error,
+}
+
+/// What kind of problem was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyProblemKind {
+    /// There is no manifest, hence no delivery.
+    NoDelivery,
+    /// The manifest is altered, malformed or signed by another key.
+    Manifest,
+    /// A file the manifest names is not there.
+    Missing,
+    /// A file has another size.
+    Size,
+    /// A file has another content.
+    Hash,
+    /// A file is not of its format.
+    Format,
+    /// A file holds another number of rows.
+    Rows,
+    /// A file holds other fields or types.
+    Schema,
+    /// The ledger does not prove the release.
+    Ledger,
+}
+
+/// One problem of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyProblem {
+    /// Of what kind.
+    pub kind: VerifyProblemKind,
+    /// The file, relative to the delivery.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What the check of a delivery found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Whether no problem was found.
+    pub valid: bool,
+    /// Id of the grant, once the manifest is accepted.
+    pub grant: Option<String>,
+    /// Id of the delivery, once the manifest is accepted.
+    pub delivery: Option<String>,
+    /// Files that the manifest names.
+    pub files: u64,
+    /// Rows that the manifest states.
+    pub rows: u64,
+    /// What is wrong.
+    pub problems: Vec<VerifyProblem>,
+    /// What should be known and is not wrong in itself.
+    pub notes: Vec<String>,
+}
+
+/// Checks the delivery in `folder` of `store`.
+///
+/// `keys` are the provider's manifest keys. With `ledger_keys` the manifest's ledger proof is
+/// checked under them; without, a note says that who signed the checkpoint was not checked. Reads
+/// every file once, in memory bounded by one chunk and one Parquet footer.
+///
+/// # Errors
+/// A store that cannot be read. Whatever is wrong with the delivery itself is in the report.
+pub async fn verify_delivery(
+    store: &Arc<dyn ObjectStore>,
+    folder: &Path,
+    keys: &[VerifyingKey],
+    ledger_keys: Option<&[VerifyingKey]>,
+) -> Result<VerifyReport, VerifyError> {
+    let mut check = Check {
+        store,
+        folder,
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let Some(manifest) = check.manifest(keys).await? else {
+        return Ok(check.report(None));
+    };
+    check.ledger(&manifest, ledger_keys);
+    for file in &manifest.files {
+        if check.content(file).await? {
+            check.form(&manifest, file).await?;
+        }
+    }
+    check.bystanders(&manifest).await;
+    Ok(check.report(Some(&manifest)))
+}
+
+struct Check<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    folder: &'a Path,
+    problems: Vec<VerifyProblem>,
+    notes: Vec<String>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, kind: VerifyProblemKind, path: &str, what: impl Into<String>) {
+        self.problems.push(VerifyProblem {
+            kind,
+            path: path.to_owned(),
+            what: what.into(),
+        });
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Location of a file of the delivery. Names were checked to need no encoding.
+    fn location(&self, relative: &str) -> Path {
+        self.folder
+            .parts()
+            .chain(Path::from(relative).parts())
+            .collect()
+    }
+
+    async fn manifest(&mut self, keys: &[VerifyingKey]) -> Result<Option<Manifest>, VerifyError> {
+        let found = match self.store.get(&self.location(FILE_NAME)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => {
+                let what = "there is no manifest here, hence no delivery";
+                self.problem(VerifyProblemKind::NoDelivery, FILE_NAME, what);
+                return Ok(None);
+            }
+            Err(source) => return Err(failed(FILE_NAME, source)),
+        };
+        if usize::try_from(found.meta.size).map_or(true, |size| size > canonical_json::BYTES_MAX) {
+            self.problem(
+                VerifyProblemKind::Manifest,
+                FILE_NAME,
+                "larger than a manifest can be",
+            );
+            return Ok(None);
+        }
+        let bytes = found
+            .bytes()
+            .await
+            .map_err(|source| failed(FILE_NAME, source))?;
+        match Manifest::open(&bytes, keys) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) => {
+                self.problem(VerifyProblemKind::Manifest, FILE_NAME, error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks that the manifest's ledger proof proves the intent of this very release.
+    fn ledger(&mut self, manifest: &Manifest, keys: Option<&[VerifyingKey]>) {
+        if keys.is_none() {
+            self.note("no ledger key given: who signed the ledger's checkpoint was not checked");
+        }
+        match manifest.ledger.verify(keys) {
+            Ok(entry) if is_intent_of(&entry.event, manifest) => {}
+            Ok(_) => self.problem(
+                VerifyProblemKind::Ledger,
+                FILE_NAME,
+                "the proved ledger entry is not the intent of this release",
+            ),
+            Err(error) => {
+                self.problem(VerifyProblemKind::Ledger, FILE_NAME, error.to_string());
+            }
+        }
+    }
+
+    /// Checks size and hash of a file; tells whether both are right.
+    async fn content(&mut self, file: &FileStatement) -> Result<bool, VerifyError> {
+        let path = &file.path;
+        let found = match self.store.get(&self.location(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => {
+                let what = "the manifest names it, and it is not there";
+                self.problem(VerifyProblemKind::Missing, path, what);
+                return Ok(false);
+            }
+            Err(source) => return Err(failed(path, source)),
+        };
+        if found.meta.size != file.bytes {
+            let what = format!(
+                "{} bytes where the manifest states {}",
+                found.meta.size, file.bytes
+            );
+            self.problem(VerifyProblemKind::Size, path, what);
+            return Ok(false);
+        }
+        let mut hash = Sha256::new();
+        let mut stream = found.into_stream();
+        while let Some(chunk) = stream.next().await {
+            hash.update(chunk.map_err(|source| failed(path, source))?);
+        }
+        if hex(&hash.finalize()) != file.sha256 {
+            let what = "its SHA-256 is not the one the manifest states: it was altered or replaced";
+            self.problem(VerifyProblemKind::Hash, path, what);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Checks that a file holds the rows and fields the manifest states.
+    async fn form(&mut self, manifest: &Manifest, file: &FileStatement) -> Result<(), VerifyError> {
+        if manifest.seal.is_sealed() {
+            self.note("files are sealed: what they hold was not checked");
+            return Ok(());
+        }
+        if !file.path.ends_with(".parquet") {
+            self.note("rows and fields were checked in Parquet files only");
+            return Ok(());
+        }
+        let Some(footer) = self.footer(file).await? else {
+            return Ok(());
+        };
+        // Malformed metadata may make a parser panic; that is a finding, not a crash.
+        let parsed = panic::catch_unwind(AssertUnwindSafe(|| read_footer(&footer)))
+            .unwrap_or_else(|_| Err("its Parquet footer cannot be parsed".to_owned()));
+        let (rows, fields) = match parsed {
+            Ok(parsed) => parsed,
+            Err(what) => {
+                self.problem(VerifyProblemKind::Format, &file.path, what);
+                return Ok(());
+            }
+        };
+        if rows != file.rows {
+            let what = format!("{rows} rows where the manifest states {}", file.rows);
+            self.problem(VerifyProblemKind::Rows, &file.path, what);
+        }
+        if let Err(what) = compare_fields(&fields, manifest) {
+            self.problem(VerifyProblemKind::Schema, &file.path, what);
+        }
+        Ok(())
+    }
+
+    /// Reads the Parquet footer of a file, whose size is the stated one.
+    async fn footer(&mut self, file: &FileStatement) -> Result<Option<bytes::Bytes>, VerifyError> {
+        let location = self.location(&file.path);
+        let Some(tail_start) = file.bytes.checked_sub(TAIL_BYTES) else {
+            self.problem(
+                VerifyProblemKind::Format,
+                &file.path,
+                "too short for a Parquet file",
+            );
+            return Ok(None);
+        };
+        let store = Arc::clone(self.store);
+        let read = async |range: std::ops::Range<u64>| {
+            store
+                .get_range(&location, range)
+                .await
+                .map_err(|source| failed(&file.path, source))
+        };
+        let tail = read(tail_start..file.bytes).await?;
+        let length = FooterTail::try_from(tail.as_ref())
+            .ok()
+            .filter(|tail| !tail.is_encrypted_footer())
+            .and_then(|tail| u64::try_from(tail.metadata_length()).ok())
+            .filter(|length| *length <= FOOTER_BYTES_MAX && *length <= tail_start);
+        let Some(length) = length else {
+            self.problem(
+                VerifyProblemKind::Format,
+                &file.path,
+                "does not end as a Parquet file",
+            );
+            return Ok(None);
+        };
+        read(tail_start - length..tail_start).await.map(Some)
+    }
+
+    /// Notes what stands beside the delivery without belonging to it.
+    async fn bystanders(&mut self, manifest: &Manifest) {
+        let mut named: BTreeSet<Path> = manifest
+            .files
+            .iter()
+            .map(|file| self.location(&file.path))
+            .collect();
+        named.insert(self.location(FILE_NAME));
+        let mut foreign = Vec::new();
+        let mut count = 0u64;
+        let mut listing = self.store.list(Some(self.folder));
+        while let Some(item) = listing.next().await {
+            let Ok(item) = item else {
+                self.note(
+                    "the folder could not be listed: files beside the delivery were not looked for",
+                );
+                return;
+            };
+            if !named.contains(&item.location) {
+                count = count.saturating_add(1);
+                if foreign.len() < NAMED_MAX {
+                    let parts = item.location.prefix_match(self.folder);
+                    let parts: Option<Path> = parts.map(Iterator::collect);
+                    foreign.push(format!("`{}`", parts.unwrap_or(item.location)));
+                }
+            }
+        }
+        if count > 0 {
+            foreign.sort();
+            self.note(format!(
+                "{count} files that the manifest does not name do not belong to the delivery: {}",
+                foreign.join(", ")
+            ));
+        }
+    }
+
+    fn report(self, manifest: Option<&Manifest>) -> VerifyReport {
+        VerifyReport {
+            valid: self.problems.is_empty(),
+            grant: manifest.map(|manifest| manifest.grant.id.clone()),
+            delivery: manifest.map(|manifest| manifest.delivery.clone()),
+            files: manifest.map_or(0, |manifest| {
+                u64::try_from(manifest.files.len()).unwrap_or(u64::MAX)
+            }),
+            rows: manifest.map_or(0, |manifest| manifest.rows.delivered),
+            problems: self.problems,
+            notes: self.notes,
+        }
+    }
+}
+
+fn failed(path: &str, source: object_store::Error) -> VerifyError {
+    VerifyError {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
+    match event {
+        Event::ReleaseIntended {
+            run,
+            delivery,
+            attempt,
+            grant,
+            grant_version,
+            plan_sha256,
+            rows,
+            ..
+        } => {
+            *run == manifest.run
+                && *delivery == manifest.delivery
+                && *attempt == manifest.attempt
+                && *grant == manifest.grant.id
+                && *grant_version == manifest.grant.version
+                && *plan_sha256 == manifest.plan_sha256
+                && *rows == manifest.rows.delivered
+        }
+        Event::GrantSigned { .. }
+        | Event::Released { .. }
+        | Event::Abandoned { .. }
+        | Event::Previewed { .. }
+        | Event::Refused { .. } => false,
+    }
+}
+
+/// A field as a file holds it.
+type FoundField = (String, DataType);
+
+/// Rows and fields of a Parquet file, from its footer.
+fn read_footer(footer: &[u8]) -> Result<(u64, Vec<FoundField>), String> {
+    let unreadable = |_| "its Parquet footer cannot be read".to_owned();
+    let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(unreadable)?;
+    let file = metadata.file_metadata();
+    let rows = file.num_rows();
+    let grouped = metadata
+        .row_groups()
+        .iter()
+        .try_fold(0i64, |sum, group| sum.checked_add(group.num_rows()));
+    if grouped != Some(rows) {
+        return Err("its row groups do not hold as many rows as its footer states".to_owned());
+    }
+    let rows = u64::try_from(rows).map_err(|_| "its footer states a negative number of rows")?;
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        .map_err(unreadable)?;
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect();
+    Ok((rows, fields))
+}
+
+/// Compares names, order and types. Says which field differs, by the name the manifest has for it.
+fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), String> {
+    for (position, stated) in manifest.fields.iter().enumerate() {
+        let name = &stated.name;
+        let Some((found_name, found_type)) = found.get(position) else {
+            return Err(format!("field \"{name}\" is missing"));
+        };
+        if found_name != name {
+            return Err(format!(
+                "another field stands where the manifest states \"{name}\""
+            ));
+        }
+        let stated_type = FieldType::parse(&stated.data_type)
+            .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?
+            .to_arrow();
+        if *found_type != stated_type && *found_type != as_parquet_alone_tells(&stated_type) {
+            return Err(format!(
+                "field \"{name}\" is of type {} where the manifest states {}",
+                FieldType::of(found_type)
+                    .map_or_else(|| found_type.to_string(), |found| found.to_string()),
+                stated.data_type
+            ));
+        }
+    }
+    match found.len().checked_sub(manifest.fields.len()) {
+        Some(0) | None => Ok(()),
+        Some(more) => Err(format!("{more} fields that the manifest does not state")),
+    }
+}
+
+/// The type that a reader finds in a file without Arrow's own schema: Parquet has no zones but UTC,
+/// and no seconds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other types are told by Parquet itself"
+)]
+fn as_parquet_alone_tells(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(unit, zone) => {
+            let unit = if *unit == TimeUnit::Second {
+                TimeUnit::Millisecond
+            } else {
+                *unit
+            };
+            DataType::Timestamp(unit, zone.as_ref().map(|_| "UTC".into()))
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
