@@ -111,7 +111,7 @@ impl<F: Float> Classes<F> for FloatLabels {
         let lower = self.0.lower(value)?;
         let upper = lower.checked_add(self.0.width())?;
         memory.label(lower, |label| {
-            write_interval(lower, upper, self.0.scale(), label)
+            write_interval(lower, upper, self.0.scale(), label);
         })
     }
 }
