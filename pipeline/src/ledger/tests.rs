@@ -176,7 +176,10 @@ fn threads_and_handles_append_side_by_side() {
     });
     let history = shared.entries().unwrap();
     assert_eq!(history.len(), 32);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other event was recorded")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "no other event was recorded"
+    )]
     for thread in 0..4u64 {
         let of_thread: Vec<u64> = history
             .iter()

@@ -531,7 +531,11 @@ mod tests {
             (0, 123_456_789, 9),
         ] {
             let theirs = tlog_tiles::Tile::new(8, level, number, width, false).path();
-            let ours = tile(Kind::Hashes(u32::from(level)), number, usize::try_from(width).unwrap());
+            let ours = tile(
+                Kind::Hashes(u32::from(level)),
+                number,
+                usize::try_from(width).unwrap(),
+            );
             assert_eq!(ours.replacen("tile/", "tile/8/", 1), theirs);
         }
     }

@@ -110,14 +110,18 @@ fn a_signed_manifest_opens_with_its_key_only() {
 }
 
 /// What [`manifest`] is as a payload. A change here breaks every delivery already made.
-const GOLDEN: &str = "";
+const GOLDEN: &str = r#"{"attempt":"00112233445566aa","created":"2026-03-01T00:00:01Z","dataset":"residents","delivery":"0123456789abcdef0123456789abcdef","fields":[{"category":"person-name","level":3,"name":"姓名","source_type":"utf8","strength":1,"treatment":{"fill":"*","first":1,"kind":"keep-ends","last":0},"type":"utf8"}],"files":[{"bytes":1234,"path":"00112233445566aa/part-00000.parquet","rows":7,"sha256":"3333333333333333333333333333333333333333333333333333333333333333"}],"format":1,"grant":{"id":"G-2026-0117","sha256":"1111111111111111111111111111111111111111111111111111111111111111","version":1},"ledger":{"checkpoint":"lockgate.local/0011223344556677\n1\nuwMofQrj5ZjPhzy9E9kC/BpfltAGqnEEk46rhDQTusU=\n\n— lockgate.local/0011223344556677 +1Pm7LX5qfU1ugssNOz3+vfTLOAjTnNdm+vExmEkZFEBUb0teKsqGs8+hZ0PaWMH4h7o3jKVQNBloNqbdHgk43dxzgQ=\n","entry":"{\"at\":\"2026-03-01T00:00:00Z\",\"attempt\":\"00112233445566aa\",\"config\":{},\"delivery\":\"0123456789abcdef0123456789abcdef\",\"destination\":\"file:///outbox\",\"event\":\"release-intended\",\"grant\":\"G-2026-0117\",\"grant_version\":1,\"join_groups\":[],\"plan_sha256\":\"2222222222222222222222222222222222222222222222222222222222222222\",\"rows\":7,\"run\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"salt\":\"07070707070707070707070707070707\"}","hashes":[],"index":0,"size":1},"mark":null,"plan_sha256":"2222222222222222222222222222222222222222222222222222222222222222","previous":null,"provider":"public-security","recipient":"civil-affairs","rows":{"delivered":7,"filtered":2,"pruned":null,"read":10,"rejected":1},"run":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","seal":{"kind":"none"},"software":"lockgate 0.1.0","source":{"consistency":"files unchanged while read","snapshot":[{"path":"residents/a.parquet","size":4711}]},"treatment_counts":{"姓名":{"empty":0,"invalid":0,"nulls":0,"rows":8,"sentinels":0,"short":1}},"window":null,"withheld":[{"name":"mobile","reason":"no rule of the policy matches"}]}"#;
 
 #[test]
 fn the_bytes_of_a_manifest_do_not_change_between_versions() {
     let payload = canonical_json::to_bytes(&manifest()).unwrap();
     assert_eq!(String::from_utf8(payload).unwrap(), GOLDEN);
     let bytes = manifest().sign(&key(1)).unwrap();
-    assert_eq!(sha256_hex(&bytes), "");
+    // Signed by OpenSSL.
+    assert_eq!(
+        sha256_hex(&bytes),
+        "06679ecfadaccb5ee40929542ab8237a8795c211109b624213923c59fbc976ba"
+    );
 }
 
 #[test]
