@@ -4,7 +4,6 @@
 //! function uses a delivery of its own, so that they can share a destination.
 #![expect(
     clippy::unwrap_used,
-    clippy::missing_panics_doc,
     reason = "a battery of tests: what it finds is a panic"
 )]
 
@@ -49,6 +48,7 @@ pub async fn all(subject: Subject<'_>) {
     a_writer_that_goes_away_leaves_nothing(subject).await;
     orphans_are_swept_by_age(subject).await;
     losers_are_swept_at_once(subject).await;
+    a_swept_loser_learns_that_it_lost(subject).await;
     what_a_manifest_names_stays(subject).await;
     names_that_are_no_ids_are_refused(subject).await;
     let leftovers: Vec<_> = subject.listed("").await;

@@ -234,9 +234,8 @@ impl Local {
         let (delivery, grant) = (self.delivery(folder), self.grant(folder));
         let attempt = delivery.join(id);
         for directory in [&grant, &delivery, &attempt] {
-            match fs::symlink_metadata(directory) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
-                metadata => drop(metadata.map_err(|error| failed(&error, directory))?),
+            if !directory.is_symlink() && !directory.exists() {
+                return Ok((0, 0));
             }
             refuse_link(directory)?;
         }
@@ -357,7 +356,7 @@ impl WriteBack {
             .spawn(move || {
                 let mut first = Ok(());
                 while asked.recv().is_ok() {
-                    first = first.and(file.sync_data());
+                    first = first.and_then(|()| file.sync_data());
                 }
                 first
             })

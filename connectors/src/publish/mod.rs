@@ -67,6 +67,10 @@ enum Place {
 
 impl Destination {
     /// The destination that `store` is. Touches nothing.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the store becomes the destination"
+    )]
     pub fn new(store: Store) -> Self {
         let url = store.url().to_owned();
         let place = match store.local_root() {
@@ -288,23 +292,16 @@ impl Attempt {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let created = match &self.destination.place {
-            Place::Local(local) => {
-                let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
-                self.settle(Outcome::Unknown);
-                blocking(move || {
-                    local.confirm(&folder, &staged)?;
-                    local.create_manifest(&folder, &id, &manifest)
-                })
-                .await
-            }
-            Place::Remote(remote) => {
-                self.settle(Outcome::Unknown);
-                match remote.confirm(&self.folder, &staged).await {
-                    Ok(()) => remote.create_manifest(&self.folder, manifest).await,
-                    Err(error) => Err(error),
-                }
-            }
+        self.settle(Outcome::Unknown);
+        let created = match self.confirm(staged).await {
+            Ok(()) => self.create(manifest).await,
+            // A sweep takes losers away at once, so that a file may be missing because the race
+            // is over; then it is the manifest that is news.
+            Err(gone) => match self.destination.read_manifest(&self.folder).await {
+                Ok(Some(found)) if found == manifest => Ok(Publication::Published),
+                Ok(Some(found)) => Ok(Publication::AlreadyPublished(found)),
+                Ok(None) | Err(_) => Err(gone),
+            },
         };
         self.settle(match &created {
             Ok(Publication::Published) => Outcome::Won,
@@ -335,6 +332,27 @@ impl Attempt {
                 tracing::warn!(attempt = %self.id, "Attempt kept: a manifest may name it.");
                 Ok(())
             }
+        }
+    }
+
+    /// Looks for every staged file once more.
+    async fn confirm(&self, staged: Vec<StagedFile>) -> Result<(), ConnectorError> {
+        match &self.destination.place {
+            Place::Local(local) => {
+                let (local, folder) = (local.clone(), self.folder.clone());
+                blocking(move || local.confirm(&folder, &staged)).await
+            }
+            Place::Remote(remote) => remote.confirm(&self.folder, &staged).await,
+        }
+    }
+
+    async fn create(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
+        match &self.destination.place {
+            Place::Local(local) => {
+                let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
+                blocking(move || local.create_manifest(&folder, &id, &manifest)).await
+            }
+            Place::Remote(remote) => remote.create_manifest(&self.folder, manifest).await,
         }
     }
 
