@@ -121,9 +121,12 @@ pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(),
             Some(root) => local_file(store, root, &file.path),
             None => object_file(store, &store.resolve(&file.path)?, &file.path).await,
         };
-        let now = now.map_err(|error| match error {
-            ConnectorError::NotFound { .. } => changed(),
-            other => other,
+        let now = now.map_err(|error| {
+            if matches!(error, ConnectorError::NotFound { .. }) {
+                changed()
+            } else {
+                error
+            }
         })?;
         if same(file, now.size, now.etag.as_deref(), now.modified_ns) {
             Ok(())

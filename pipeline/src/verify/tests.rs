@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::DateTime;
 use futures::TryStreamExt as _;
+use object_store::PutPayload;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use object_store::{PutPayload, path};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use tempfile::TempDir;
@@ -390,7 +390,7 @@ async fn other_formats_are_hashed_and_noted() {
 
 #[test]
 fn parts_of_a_path_are_joined_once() {
-    let parts: path::Path = Path::from("a/b")
+    let parts: Path = Path::from("a/b")
         .parts()
         .chain(Path::from("c/d").parts())
         .collect();
