@@ -299,6 +299,28 @@ pub async fn losers_are_swept_at_once(subject: Subject<'_>) {
     );
 }
 
+/// An attempt whose files a sweep took, because it had lost, is told so and not of damage.
+pub async fn a_swept_loser_learns_that_it_lost(subject: Subject<'_>) {
+    let delivery = new_delivery();
+    let loser = subject.destination.begin(GRANT, &delivery).await.unwrap();
+    let winner = subject.destination.begin(GRANT, &delivery).await.unwrap();
+    stage(&loser, 0, b"content".to_vec()).await.unwrap();
+    winner.publish(manifest_of(&winner)).await.unwrap();
+    let now = newest(subject).await;
+    assert!(
+        subject
+            .sweep(Duration::MAX, now, &[])
+            .await
+            .contains(loser.id())
+    );
+    let published = loser.publish(manifest_of(&loser)).await.unwrap();
+    assert_eq!(
+        published,
+        Publication::AlreadyPublished(manifest_of(&winner))
+    );
+    loser.discard().await.unwrap();
+}
+
 /// Neither age nor an unreadable manifest lets a published file be removed.
 pub async fn what_a_manifest_names_stays(subject: Subject<'_>) {
     let delivery = new_delivery();

@@ -292,7 +292,7 @@ impl Attempt {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        self.settle(Outcome::Unknown);
+        let before = self.settle(Outcome::Unknown);
         let created = match self.confirm(staged).await {
             Ok(()) => self.create(manifest).await,
             // A sweep takes losers away at once, so that a file may be missing because the race
@@ -307,7 +307,8 @@ impl Attempt {
             Ok(Publication::Published) => Outcome::Won,
             Ok(Publication::AlreadyPublished(_)) => Outcome::Lost,
             Err(ConnectorError::Unsettled { .. }) => Outcome::Unknown,
-            Err(_) => Outcome::Open,
+            // Not by this call; an earlier one may have.
+            Err(_) => before,
         });
         created
     }
@@ -356,8 +357,10 @@ impl Attempt {
         }
     }
 
-    fn settle(&self, outcome: Outcome) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+    /// Notes what is known now, and returns what was known before.
+    fn settle(&self, outcome: Outcome) -> Outcome {
+        let mut known = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, outcome)
     }
 }
 
