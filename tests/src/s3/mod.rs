@@ -11,6 +11,8 @@ mod fault;
 mod gate;
 mod line;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tests;
 
 use std::io;
