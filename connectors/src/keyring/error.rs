@@ -114,10 +114,10 @@ impl KeyringError {
             Self::Random { .. } => ErrorClass::Unavailable,
             Self::NotSigning { .. } => ErrorClass::Bug,
             // A key file that isn't there is a site that isn't complete, not bad data.
-            Self::Io { source, .. } => match ConnectorError::from_io(source, "").class() {
-                ErrorClass::Data => ErrorClass::Config,
-                class => class,
-            },
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorClass::Config
+            }
+            Self::Io { source, .. } => ConnectorError::from_io(source, "").class(),
             Self::Purpose
             | Self::Missing { .. }
             | Self::MissingVersion { .. }

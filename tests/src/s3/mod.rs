@@ -61,15 +61,20 @@ impl Server {
         for bucket in buckets {
             std::fs::create_dir(root.path().join(bucket))?;
         }
-        let files =
-            FileSystem::new(root.path()).map_err(|error| io::Error::other(format!("{error}")))?;
+        let files = FileSystem::new(root.path())
+            .map_err(|_| io::Error::other("the server's directory is unusable"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("s3-server")
             .enable_all()
             .build()?;
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let faults = Arc::new(Faults::default());
         let shared = Shared {
             files: Arc::new(files),

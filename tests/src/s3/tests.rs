@@ -81,7 +81,7 @@ async fn of_two_concurrent_creates_exactly_one_wins() {
     let objects = objects(&server);
     for round in 0..20 {
         let path = Path::from(format!("manifest-{round}.json"));
-        let mut racing = tokio::task::JoinSet::new();
+        let mut racing = JoinSet::new();
         for racer in 0..8_u8 {
             let (objects, path) = (Arc::clone(&objects), path.clone());
             racing.spawn(async move {
