@@ -13,7 +13,9 @@ use crate::approval::SignError;
 use crate::demo::DemoError;
 use crate::ledger::LedgerError;
 use crate::plan::{CompileError, Refusal};
-use crate::site::{Problem, SiteError};
+use crate::site::init::InitError;
+use crate::site::{Problem, SecretError, SiteError};
+use crate::verify::VerifyError;
 
 /// Exit codes of the program.
 pub mod exit {
@@ -95,6 +97,9 @@ pub enum RunError {
     /// The ledger could not be read or written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A file of the site could not be made, or a secret of it not be found.
+    #[error("{0}")]
+    Site(String),
     /// The demo or a sample could not be made.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -130,7 +135,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Problems(_) | Self::Invalid { .. } => exit::INVALID,
+            Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => exit::INVALID,
             Self::Refused(_) | Self::Denied { .. } => exit::REFUSED,
             Self::Unverified { .. } => exit::UNVERIFIED,
             Self::Interrupted => exit::INTERRUPTED,
@@ -149,7 +154,7 @@ impl RunError {
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Problems(_) | Self::Invalid { .. } => "config",
+            Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => "config",
             Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
             Self::Treatment { .. } | Self::Predicate { .. } => "data",
@@ -179,6 +184,24 @@ impl From<SiteError> for RunError {
                 remedy: String::new(),
             },
         }
+    }
+}
+
+impl From<InitError> for RunError {
+    fn from(error: InitError) -> Self {
+        Self::Site(error.to_string())
+    }
+}
+
+impl From<SecretError> for RunError {
+    fn from(error: SecretError) -> Self {
+        Self::Site(error.to_string())
+    }
+}
+
+impl From<VerifyError> for RunError {
+    fn from(error: VerifyError) -> Self {
+        Self::Connector(ConnectorError::from_store(&error.source, error.path))
     }
 }
 

@@ -176,7 +176,7 @@ impl Installation {
         };
         let mut projection: Vec<String> =
             plan.fields.iter().map(|field| field.name.clone()).collect();
-        projection.extend(plan.filter_only.iter().map(|field| field.name.clone()));
+        projection.extend(plan.filter_only.iter().cloned());
         let batch_rows = self.site.file.limits.batch_rows.unwrap_or(BATCH_ROWS).max(1);
         let pruning = filter.pruning(&spec.fields);
         match open_source(spec, ReadRequest { projection, pruning, batch_rows }).await {

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The binary: everything is in the library.
 
 use std::process::ExitCode;
@@ -9,6 +8,3 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     lockgate::command::main()
 }
-=======
-fn main(){}
->>>>>>> text

@@ -1,5 +1,4 @@
-<<<<<<< HEAD
-//! The same program as `lockgate`, built by this package so that its tests can start it.
+//! The program `lockgate`, built by this package so that its tests can start it.
 
 use std::process::ExitCode;
 
@@ -9,6 +8,3 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     lockgate::command::main()
 }
-=======
-fn main(){}
->>>>>>> text

@@ -12,9 +12,9 @@ use crate::site::init;
 /// Makes a site's directory, files and keys.
 pub(super) fn init(dir: &Path) -> Result<Answer, RunError> {
     let files = init::init(dir)?;
-    let keyring = LocalKeyring::create_in(&dir.join("keys"))?;
-    for purpose in Purpose::ALL {
-        keyring.create(purpose)?;
+    let keyring = LocalKeyring::open(dir.join("keys"));
+    for purpose in Purpose::all() {
+        keyring.create(*purpose)?;
     }
     let text = format!(
         "made a site in {}\n\nnext:\n  describe your datasets in catalogue/, recipients in \

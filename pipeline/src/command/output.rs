@@ -127,12 +127,15 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
         RunError::RowsNotConserved { .. } => {
             ("the run".to_owned(), "run again; if it stays, report it as a defect".to_owned())
         }
-        RunError::Ledger { .. } => {
+        RunError::Ledger(_) => {
             ("state/ledger".to_owned(), "run `lockgate ledger verify`".to_owned())
         }
         RunError::Denied { remedy, .. } => ("the site".to_owned(), remedy.clone()),
-        RunError::Connector(error) => (String::new(), error.remedy().unwrap_or_default()),
-        RunError::Refused(_)
+        // These say in their text what to do.
+        RunError::Connector(_)
+        | RunError::Site(_)
+        | RunError::Demo(_)
+        | RunError::Refused(_)
         | RunError::Unverified { .. }
         | RunError::Interrupted
         | RunError::Internal { .. } => (String::new(), String::new()),
@@ -146,7 +149,7 @@ pub(super) fn table<R: IntoIterator<Item = String>>(
 ) -> String {
     let mut table = comfy_table::Table::new();
     table
-        .load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+        .load_preset(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
         .set_header(header);
     for row in rows {

@@ -27,7 +27,9 @@ pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, Run
         (None, None) => Vec::new(),
     };
     let store = delivery_store(site.as_ref(), &args.delivery)?;
-    let report = Box::pin(verify_delivery(&store, &keys, &ledger_keys)).await?;
+    let ledger_keys = (!ledger_keys.is_empty()).then_some(ledger_keys.as_slice());
+    let (objects, folder) = (store.object_store(), store.prefix());
+    let report = Box::pin(verify_delivery(&objects, folder, &keys, ledger_keys)).await?;
     let exit = if report.valid { exit::DONE } else { exit::UNVERIFIED };
     Ok(Answer::new(text(&report), &report)?.with_exit(exit))
 }
@@ -124,8 +126,7 @@ fn text(report: &VerifyReport) -> String {
         "INVALID\n".to_owned()
     };
     for problem in &report.problems {
-        let path = problem.path.as_deref().unwrap_or_default();
-        text.push_str(&format!("  {} {path}: {}\n", problem.kind, problem.what));
+        text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
     }
     for note in &report.notes {
         text.push_str(&format!("  note: {note}\n"));

@@ -178,7 +178,9 @@ impl<'a> Parts<'a> {
     }
 
     fn open_part(&self) -> Result<OpenPart, RunError> {
-        let part = self.attempt.part(self.closing.len(), "parquet")?;
+        let index = u32::try_from(self.closing.len())
+            .map_err(|error| RunError::internal("numbering parts", &error))?;
+        let part = self.attempt.part(index, "parquet")?;
         Ok(OpenPart { writer: self.encoder().file_writer(part)?, rows: 0 })
     }
 

@@ -86,10 +86,9 @@ pub enum RefusalCode {
     Halted,
 }
 
-impl RefusalCode {
-    /// The code as documents write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Unsigned => "unsigned",
             Self::ApprovalStale => "approval-stale",
             Self::Prohibited => "prohibited",
@@ -110,12 +109,6 @@ impl RefusalCode {
             Self::Unmarked => "unmarked",
             Self::TinyDomain => "tiny-domain",
             Self::Halted => "halted",
-        }
-    }
-}
-
-impl fmt::Display for RefusalCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        })
     }
 }

@@ -1,0 +1,134 @@
+//! What a release states: the intent in the ledger, and the manifest that makes it visible.
+
+use std::collections::BTreeMap;
+
+use lockgate_connectors::keyring::Purpose;
+use lockgate_connectors::publish::Attempt;
+use lockgate_connectors::source::Source;
+
+use super::report::RunRows;
+use super::{Release, SOFTWARE};
+use crate::digest::hex;
+use crate::engine::Outcome;
+use crate::error::RunError;
+use crate::ledger::{Event, InclusionProof, time_text};
+use crate::manifest::{
+    FieldStatement, FileStatement, GrantReference, Manifest, Rows, SealStatement, SourceStatement,
+    WithheldStatement,
+};
+use crate::plan::PlannedField;
+
+/// Version of the manifest's form.
+const FORMAT: u32 = 1;
+
+impl Release<'_> {
+    /// The ledger's entry before anything becomes visible.
+    pub(super) fn intent(&self, outcome: &Outcome, attempt: &Attempt) -> Event {
+        let site = &self.installation.site;
+        let plan = self.plan;
+        let mut config = BTreeMap::from([
+            (site.file.file.clone(), site.file.sha256.clone()),
+            (site.policy.file.clone(), site.policy.sha256.clone()),
+        ]);
+        config.extend(site.datasets.get(&plan.dataset).map(|d| (d.file.clone(), d.sha256.clone())));
+        config.extend(site.grants.get(&plan.grant).map(|g| (g.file.clone(), g.sha256.clone())));
+        let joins = plan.fields.iter().filter_map(|field| field.treatment.key_use()?.join);
+        Event::ReleaseIntended {
+            run: self.key.as_str().to_owned(),
+            delivery: self.key.delivery().to_owned(),
+            attempt: attempt.id().to_owned(),
+            grant: plan.grant.clone(),
+            grant_version: plan.grant_version,
+            plan_sha256: plan.sha256(),
+            destination: self.destination.url().to_owned(),
+            rows: outcome.rows.delivered,
+            config,
+            join_groups: joins.collect(),
+        }
+    }
+
+    /// The signed manifest of the delivery.
+    pub(super) fn manifest(
+        &self,
+        outcome: &Outcome,
+        source: &dyn Source,
+        attempt: &Attempt,
+        ledger: InclusionProof,
+        previous: Option<String>,
+    ) -> Result<Vec<u8>, RunError> {
+        let plan = self.plan;
+        let snapshot = serde_json::to_value(source.snapshot())
+            .map_err(|error| RunError::internal("describing the snapshot", &error))?;
+        let rows = RunRows::of(outcome, source);
+        let manifest = Manifest {
+            format: FORMAT,
+            delivery: self.key.delivery().to_owned(),
+            run: self.key.as_str().to_owned(),
+            attempt: attempt.id().to_owned(),
+            grant: GrantReference {
+                id: plan.grant.clone(),
+                version: plan.grant_version,
+                sha256: plan.grant_sha256.clone(),
+            },
+            plan_sha256: plan.sha256(),
+            dataset: plan.dataset.clone(),
+            provider: plan.provider.clone(),
+            recipient: plan.recipient.clone(),
+            created: time_text(self.installation.clock.now()),
+            software: SOFTWARE.to_owned(),
+            source: SourceStatement { snapshot, consistency: "snapshot".to_owned() },
+            window: None,
+            fields: plan.fields.iter().map(statement).collect::<Result<_, _>>()?,
+            withheld: plan
+                .withheld
+                .iter()
+                .map(|field| WithheldStatement {
+                    name: field.name.clone(),
+                    reason: field.reason.clone(),
+                })
+                .collect(),
+            files: outcome
+                .files
+                .iter()
+                .map(|(file, rows)| FileStatement {
+                    path: file.path.clone(),
+                    bytes: file.bytes,
+                    rows: *rows,
+                    sha256: hex(&file.sha256),
+                })
+                .collect(),
+            rows: Rows {
+                read: rows.read,
+                filtered: rows.filtered,
+                pruned: rows.pruned,
+                rejected: rows.rejected,
+                delivered: rows.delivered,
+            },
+            treatment_counts: plan
+                .fields
+                .iter()
+                .map(|field| field.name.clone())
+                .zip(outcome.counts.iter().copied())
+                .collect(),
+            mark: None,
+            seal: SealStatement::none(),
+            ledger,
+            previous,
+        };
+        let key = self.installation.keyring().signing_key(Purpose::Manifest)?;
+        manifest.sign(&key).map_err(|error| RunError::internal("signing the manifest", &error))
+    }
+}
+
+fn statement(field: &PlannedField) -> Result<FieldStatement, RunError> {
+    let described = |error| RunError::internal("describing a field", &error);
+    Ok(FieldStatement {
+        name: field.name.clone(),
+        data_type: field.data_type.clone(),
+        source_type: field.source_type.clone(),
+        category: field.category.clone(),
+        level: serde_json::to_value(field.level).map_err(described)?,
+        treatment: serde_json::to_value(&field.treatment).map_err(described)?,
+        strength: field.strength,
+    })
+}

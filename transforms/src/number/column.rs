@@ -122,7 +122,7 @@ fn clear_unsettled<T: ArrowPrimitiveType>(
 ) -> Result<Option<NullBuffer>, TreatmentError> {
     let mut any = false;
     for (index, (slots, word)) in treated.chunks_mut(64).zip(settled).enumerate() {
-        if word.count_ones() as usize == slots.len() {
+        if usize::try_from(word.count_ones()) == Ok(slots.len()) {
             continue;
         }
         any = true;
@@ -375,13 +375,9 @@ mod tests {
 
     #[test]
     fn nothing_stands_under_a_null() {
-        let hidden = Int64Array::new(
-            vec![2, 77, 3].into(),
-            Some(NullBuffer::from(vec![true, false, true])),
-        );
-        let treated = doubling(&Options::default())
-            .apply(&(Arc::new(hidden) as ArrayRef))
-            .unwrap();
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        let hidden: ArrayRef = Arc::new(Int64Array::new(vec![2, 77, 3].into(), Some(nulls)));
+        let treated = doubling(&Options::default()).apply(&hidden).unwrap();
         assert_eq!(
             &treated.array.as_primitive::<Int64Type>().values()[..],
             [4, 0, 0]

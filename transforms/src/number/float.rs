@@ -126,7 +126,7 @@ impl FloatFloor {
     pub(crate) fn lower<F: Float>(&self, number: F) -> Option<i128> {
         let number = number.widen();
         let guess = ((number - self.origin_float) / self.width_float).floor();
-        if !(guess.abs() < WHOLE_MAX as f64) {
+        if guess.is_nan() || guess.abs() >= WHOLE_MAX as f64 {
             return None;
         }
         let mut lower = self

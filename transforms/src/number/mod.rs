@@ -5,6 +5,11 @@
 //! value never takes a detour through a float it did not come as. A rule is applied to every slot
 //! of an Arrow array in one place, which settles nulls, values that do not fit, and sentinels.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
 pub(crate) mod column;
 mod decimal;
 mod exact;

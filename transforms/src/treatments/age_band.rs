@@ -1,5 +1,10 @@
 //! `age-band`: birth dates to bands of age on a given day.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
 use arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -232,7 +237,7 @@ fn timestamp<T: ArrowTimestampType>(
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Array, ArrayRef, Date32Array, Date64Array, TimestampMicrosecondArray, TimestampSecondArray,
+        ArrayRef, Date32Array, Date64Array, TimestampMicrosecondArray, TimestampSecondArray,
     };
     use chrono::{DateTime, NaiveDate, TimeDelta};
     use proptest::prelude::*;
@@ -243,9 +248,9 @@ mod tests {
     use crate::options::{Action, Scalar};
 
     fn days(dates: &[&str]) -> Date32Array {
-        let day = |text: &&str| {
+        let day = |text: &&str| -> i32 {
             let date: NaiveDate = text.parse().unwrap();
-            date.signed_duration_since(NaiveDate::default()).num_days() as i32
+            date.signed_duration_since(NaiveDate::default()).num_days().try_into().unwrap()
         };
         Date32Array::from_iter_values(dates.iter().map(day))
     }

@@ -1,5 +1,10 @@
 //! `bucket`: numbers to the interval they fall into.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, i256};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

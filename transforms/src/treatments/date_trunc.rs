@@ -1,5 +1,10 @@
 //! `date-trunc`: dates and timestamps to the beginning of a larger unit.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
 use arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -211,7 +216,7 @@ mod tests {
 
     fn day(text: &str) -> i32 {
         let date: NaiveDate = text.parse().unwrap();
-        date.signed_duration_since(NaiveDate::default()).num_days() as i32
+        date.signed_duration_since(NaiveDate::default()).num_days().try_into().unwrap()
     }
 
     fn instant(text: &str) -> i64 {
