@@ -19,8 +19,8 @@ use super::treat::Chunk;
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 
-/// Rows from which a split has a row group of its own: 4 chunks.
-pub(super) const MIN_GROUP_ROWS: usize = 4 * CHUNK_ROWS;
+/// Rows from which a split has a row group of its own: 2 chunks.
+pub(super) const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
 
 /// A part ends before it would exceed this many rows.
 const PART_ROWS: u64 = 10_000_000;

@@ -40,7 +40,7 @@ use lane::Lane;
 pub const CHUNK_ROWS: usize = 16_384;
 
 /// Finished row groups a lane may hold ready before its turn comes.
-const READY_ROW_GROUPS: usize = 2;
+const READY_ROW_GROUPS: usize = 1;
 
 /// Everything a run's lanes share.
 #[derive(Debug)]
