@@ -153,7 +153,9 @@ pub fn verify(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Signat
         Ok(approval) => {
             let changes = changes(&approval, plan);
             if changes.is_empty() {
-                SignatureState::Valid { approver: approval.approver }
+                SignatureState::Valid {
+                    approver: approval.approver,
+                }
             } else {
                 SignatureState::Stale { changes }
             }
@@ -169,8 +171,12 @@ fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Appro
         Ok(None) => return Err(format!("the grant is not signed; {again}")),
         Err(what) => return Err(format!("the signature {what}; {again}")),
     };
-    let keys: Vec<VerifyingKey> =
-        site.file.approvers.values().filter_map(|approver| key_of(&approver.public_key)).collect();
+    let keys: Vec<VerifyingKey> = site
+        .file
+        .approvers
+        .values()
+        .filter_map(|approver| key_of(&approver.public_key))
+        .collect();
     let (payload, key) = dsse::open(&bytes, PAYLOAD_TYPE, &keys)
         .map_err(|error| format!("the signature does not count: {error}; {again}"))?;
     let approval: Approval = canonical_json::read(&payload)
@@ -179,18 +185,24 @@ fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Appro
     let listed = site.file.approvers.get(name);
     let listed = listed.filter(|approver| key_of(&approver.public_key) == Some(key));
     let Some(approver) = listed else {
-        return Err(format!("it was signed as `{name}`, who is not listed with that key; {again}"));
+        return Err(format!(
+            "it was signed as `{name}`, who is not listed with that key; {again}"
+        ));
     };
     if !approver.providers.contains(&plan.provider) {
         let provider = &plan.provider;
-        return Err(format!("approver `{name}` is not listed for provider `{provider}`; {again}"));
+        return Err(format!(
+            "approver `{name}` is not listed for provider `{provider}`; {again}"
+        ));
     }
     let same = approval.format == FORMAT
         && approval.grant == plan.grant
         && approval.version == plan.grant_version
         && approval.grant_sha256 == plan.grant_sha256;
     if !same {
-        return Err(format!("the signature is over another file or version of the grant; {again}"));
+        return Err(format!(
+            "the signature is over another file or version of the grant; {again}"
+        ));
     }
     Ok(approval)
 }
@@ -233,15 +245,25 @@ fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
         changes.push("the source changed".to_owned());
     }
     if strictness(now.sharing) < strictness(approval.sharing) {
-        changes.push(format!("sharing loosened from {} to {}", approval.sharing, now.sharing));
+        changes.push(format!(
+            "sharing loosened from {} to {}",
+            approval.sharing, now.sharing
+        ));
     }
     if now.division != approval.division {
         changes.push("another field carries the division code".to_owned());
     }
     for field in &now.fields {
-        match approval.fields.iter().find(|approved| approved.name == field.name) {
+        match approval
+            .fields
+            .iter()
+            .find(|approved| approved.name == field.name)
+        {
             Some(approved) => field.compare(approved, &mut changes),
-            None => changes.push(format!("field `{}` was not approved for delivery", field.name)),
+            None => changes.push(format!(
+                "field `{}` was not approved for delivery",
+                field.name
+            )),
         }
     }
     filter_changes(approval, &now, &mut changes);
@@ -251,16 +273,30 @@ fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
 /// Fields that decide rows: approved as such, or approved for delivery and withheld since.
 fn filter_changes(approval: &Approval, now: &Approval, changes: &mut Vec<String>) {
     for field in &now.filter_only {
-        let filter = approval.filter_only.iter().find(|approved| approved.name == field.name);
-        let delivered = approval.fields.iter().find(|approved| approved.name == field.name);
+        let filter = approval
+            .filter_only
+            .iter()
+            .find(|approved| approved.name == field.name);
+        let delivered = approval
+            .fields
+            .iter()
+            .find(|approved| approved.name == field.name);
         let approved = filter
             .map(|approved| (&approved.category, approved.level))
             .or_else(|| delivered.map(|approved| (&approved.category, approved.level)));
         let Some((category, level)) = approved else {
-            changes.push(format!("field `{}` was not approved to decide rows", field.name));
+            changes.push(format!(
+                "field `{}` was not approved to decide rows",
+                field.name
+            ));
             continue;
         };
-        grading_changes(&field.name, (&field.category, field.level), (category, level), changes);
+        grading_changes(
+            &field.name,
+            (&field.category, field.level),
+            (category, level),
+            changes,
+        );
     }
 }
 
@@ -276,7 +312,9 @@ fn grading_changes(
         ));
     }
     if level < approved_level {
-        changes.push(format!("the level of field `{name}` fell from {approved_level} to {level}"));
+        changes.push(format!(
+            "the level of field `{name}` fell from {approved_level} to {level}"
+        ));
     }
 }
 

@@ -113,8 +113,10 @@ pub fn sign(site: &Site, request: &SignRequest<'_>) -> Result<Signed, SignError>
     let payload = canonical_json::to_bytes(&resolve(&draft.plan, name))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key)?;
     let path = signature_path(site, subject.grant);
-    replace(&path, &envelope)
-        .map_err(|source| SignError::Write { path: path.clone(), source })?;
+    replace(&path, &envelope).map_err(|source| SignError::Write {
+        path: path.clone(),
+        source,
+    })?;
     Ok(Signed {
         grant: subject.grant.id.clone(),
         version: subject.grant.version,

@@ -86,7 +86,9 @@ pub(crate) struct TestSite {
 impl TestSite {
     /// A site whose grant compiles, not yet signed.
     pub(crate) fn new() -> Self {
-        let site = Self { directory: TempDir::new().unwrap() };
+        let site = Self {
+            directory: TempDir::new().unwrap(),
+        };
         let root = site.root();
         let mut keys = Vec::new();
         for (name, kind) in [
@@ -125,8 +127,10 @@ providers = ["tax"]
         site.write("policy.toml", POLICY);
         site.write("catalogue/residents.toml", CATALOGUE);
         site.write("grants/G-1.toml", GRANT_FILE);
-        let recipient =
-            format!("id = \"civil-affairs\"\nname = \"Civil affairs\"\npublic_keys = [\"{}\"]\n", keys[3]);
+        let recipient = format!(
+            "id = \"civil-affairs\"\nname = \"Civil affairs\"\npublic_keys = [\"{}\"]\n",
+            keys[3]
+        );
         site.write("recipients/civil-affairs.toml", &recipient);
         site
     }
@@ -183,8 +187,12 @@ providers = ["tax"]
 
     pub(crate) fn sign(&self, key: &str) -> Result<Signed, SignError> {
         let path = self.root().join(format!("{key}.key"));
-        let request =
-            SignRequest { grant: GRANT, key: &path, today: day("2026-06-01"), quota: QuotaUse::default() };
+        let request = SignRequest {
+            grant: GRANT,
+            key: &path,
+            today: day("2026-06-01"),
+            quota: QuotaUse::default(),
+        };
         sign(&self.site(), &request)
     }
 
@@ -220,7 +228,11 @@ providers = ["tax"]
 }
 
 pub(crate) fn codes(compiled: &Compiled) -> Vec<(RefusalCode, Option<String>)> {
-    compiled.refusals().iter().map(|refusal| (refusal.code, refusal.field.clone())).collect()
+    compiled
+        .refusals()
+        .iter()
+        .map(|refusal| (refusal.code, refusal.field.clone()))
+        .collect()
 }
 
 pub(crate) fn day(text: &str) -> NaiveDate {

@@ -5,20 +5,35 @@ use super::*;
 use crate::plan::RefusalCode;
 
 fn states(site: &TestSite) -> Vec<RefusalCode> {
-    codes(&site.compile()).into_iter().map(|(code, _)| code).collect()
+    codes(&site.compile())
+        .into_iter()
+        .map(|(code, _)| code)
+        .collect()
 }
 
 fn assert_stale(site: &TestSite, change: &str) {
     let compiled = site.compile();
     let found = codes(&compiled);
     assert_eq!(found, [(RefusalCode::ApprovalStale, None)], "{change}");
-    assert!(compiled.refusals()[0].reason.contains(change), "{}", compiled.refusals()[0].reason);
+    assert!(
+        compiled.refusals()[0].reason.contains(change),
+        "{}",
+        compiled.refusals()[0].reason
+    );
 }
 
 fn assert_unsigned(site: &TestSite, reason: &str) {
     let compiled = site.compile();
-    assert_eq!(codes(&compiled), [(RefusalCode::Unsigned, None)], "{reason}");
-    assert!(compiled.refusals()[0].reason.contains(reason), "{}", compiled.refusals()[0].reason);
+    assert_eq!(
+        codes(&compiled),
+        [(RefusalCode::Unsigned, None)],
+        "{reason}"
+    );
+    assert!(
+        compiled.refusals()[0].reason.contains(reason),
+        "{}",
+        compiled.refusals()[0].reason
+    );
 }
 
 #[test]
@@ -36,7 +51,10 @@ fn a_signature_says_who_signed_what_and_is_written_whole() {
         .collect();
     assert_eq!(names.len(), 2, "{names:?}");
     // Signing again replaces it, and the same approval has the same bytes.
-    assert_eq!(site.sign("office").unwrap().approval_sha256, signed.approval_sha256);
+    assert_eq!(
+        site.sign("office").unwrap().approval_sha256,
+        signed.approval_sha256
+    );
 }
 
 #[test]
@@ -45,20 +63,33 @@ fn weaker_treatments_anywhere_are_stale() {
     site.policy("first = 1, last = 0", "first = 2, last = 0");
     assert_stale(&site, "treatment of field `name` weakened");
     let site = TestSite::signed();
-    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", "{ kind = \"clear\" }");
+    site.policy(
+        "{ kind = \"keep-ends\", first = 3, last = 2 }",
+        "{ kind = \"clear\" }",
+    );
     assert_stale(&site, "treatment of field `id` weakened");
     let site = TestSite::signed();
     let policy = site.read("policy.toml");
-    site.write("policy.toml", &format!("[[rules]]\nfields = [\"id\"]\ntreatment = {{ kind = \"clear\" }}\n{policy}"));
+    site.write(
+        "policy.toml",
+        &format!("[[rules]]\nfields = [\"id\"]\ntreatment = {{ kind = \"clear\" }}\n{policy}"),
+    );
     assert_stale(&site, "treatment of field `id` weakened");
     let site = TestSite::signed();
-    site.policy("first = 1, last = 0 }", "first = 1, last = 0, sentinels = [\"x\"] }");
+    site.policy(
+        "first = 1, last = 0 }",
+        "first = 1, last = 0, sentinels = [\"x\"] }",
+    );
     assert_stale(&site, "treatment of field `name` weakened");
 }
 
 #[test]
 fn stronger_treatments_pass() {
-    for treatment in ["{ kind = \"keep-ends\", first = 1, last = 2 }", "{ kind = \"null\" }", "{ kind = \"withhold\" }"] {
+    for treatment in [
+        "{ kind = \"keep-ends\", first = 1, last = 2 }",
+        "{ kind = \"null\" }",
+        "{ kind = \"withhold\" }",
+    ] {
         let site = TestSite::signed();
         site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", treatment);
         assert_eq!(states(&site), [], "{treatment}");
@@ -72,28 +103,43 @@ fn stronger_treatments_pass() {
 #[test]
 fn lower_levels_and_other_categories_are_stale_and_higher_levels_pass() {
     let site = TestSite::signed();
-    site.catalogue("category = \"resident-id\", level = 3", "category = \"resident-id\", level = 2");
+    site.catalogue(
+        "category = \"resident-id\", level = 3",
+        "category = \"resident-id\", level = 2",
+    );
     assert_stale(&site, "level of field `id` fell from 3 to 2");
     let site = TestSite::signed();
     site.catalogue("category = \"resident-id\"", "category = \"person-name\"");
     assert_stale(&site, "category of field `id` changed");
     let site = TestSite::signed();
-    site.catalogue("category = \"resident-id\", level = 3", "category = \"resident-id\", level = 4");
+    site.catalogue(
+        "category = \"resident-id\", level = 3",
+        "category = \"resident-id\", level = 4",
+    );
     assert_eq!(states(&site), []);
 }
 
 #[test]
 fn fields_that_decide_rows_are_approved_too() {
     let rows = |site: &TestSite| {
-        site.grant("fields =", "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =");
+        site.grant(
+            "fields =",
+            "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =",
+        );
         site.grant("\"region\"]", "\"gender\"]");
-        site.catalogue("category = \"code\", level = 1", "category = \"code\", level = 2");
+        site.catalogue(
+            "category = \"code\", level = 1",
+            "category = \"code\", level = 2",
+        );
         site.sign("office").unwrap();
         assert_eq!(states(site), []);
     };
     let site = TestSite::new();
     rows(&site);
-    site.catalogue("\"status\", type = \"utf8\", category = \"code\", level = 2", "\"status\", type = \"utf8\", category = \"code\", level = 1");
+    site.catalogue(
+        "\"status\", type = \"utf8\", category = \"code\", level = 2",
+        "\"status\", type = \"utf8\", category = \"code\", level = 1",
+    );
     assert_stale(&site, "level of field `status` fell");
     let site = TestSite::new();
     rows(&site);
@@ -189,7 +235,11 @@ fn only_listed_approvers_count() {
     let site = TestSite::signed();
     site.catalogue("provider = \"public-security\"", "provider = \"tax\"");
     assert_unsigned(&site, "not listed for provider `tax`");
-    site.edit("lockgate.toml", "[\"public-security\"]", "[\"public-security\", \"tax\"]");
+    site.edit(
+        "lockgate.toml",
+        "[\"public-security\"]",
+        "[\"public-security\", \"tax\"]",
+    );
     assert_stale(&site, "the provider changed");
 }
 
@@ -203,8 +253,14 @@ fn only_the_key_of_a_listed_approver_signs() {
         assert_eq!(refusals[0].code, RefusalCode::Unsigned);
         assert!(!site.root().join("grants/G-1.toml.sig").exists());
     }
-    assert!(matches!(TestSite::new().sign("recipient").unwrap_err(), SignError::Key(_)));
-    assert!(matches!(TestSite::new().sign("nobody").unwrap_err(), SignError::Key(_)));
+    assert!(matches!(
+        TestSite::new().sign("recipient").unwrap_err(),
+        SignError::Key(_)
+    ));
+    assert!(matches!(
+        TestSite::new().sign("nobody").unwrap_err(),
+        SignError::Key(_)
+    ));
 }
 
 #[test]
@@ -220,10 +276,16 @@ fn what_compile_refuses_is_not_signed() {
     assert!(!site.root().join("grants/G-1.toml.sig").exists());
     let site = TestSite::new();
     site.grant("modes = [\"batch\"]", "modes = [\"batch\", \"download\"]");
-    assert!(matches!(site.sign("office").unwrap_err(), SignError::Refused { .. }));
+    assert!(matches!(
+        site.sign("office").unwrap_err(),
+        SignError::Refused { .. }
+    ));
     let site = TestSite::new();
     site.write("policy.toml", "nonsense");
-    assert!(matches!(site.sign("office").unwrap_err(), SignError::Compile(_)));
+    assert!(matches!(
+        site.sign("office").unwrap_err(),
+        SignError::Compile(_)
+    ));
 }
 
 #[test]
@@ -248,7 +310,10 @@ fn an_exemption_counts_only_with_the_signature_it_names() {
     // Named approver may not release this provider's data.
     let site = TestSite::new();
     site.grant_table(&format!("{EXEMPTION}\"stranger\""));
-    assert!(matches!(site.sign("office").unwrap_err(), SignError::Refused { .. }));
+    assert!(matches!(
+        site.sign("office").unwrap_err(),
+        SignError::Refused { .. }
+    ));
 
     // Two approvers of the provider: the other one's signature does not carry the exemption, even
     // if an operator exchanges their names after signing.
@@ -281,11 +346,23 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     for key in ["office.key", "office.pub"] {
         fs::copy(site.root().join(key), other.root().join(key)).unwrap();
     }
-    other.edit("lockgate.toml", "[approvers.office]\npublic_key = \"", "[approvers.office]\npublic_key = \"REPLACED");
+    other.edit(
+        "lockgate.toml",
+        "[approvers.office]\npublic_key = \"",
+        "[approvers.office]\npublic_key = \"REPLACED",
+    );
     let file = other.read("lockgate.toml");
     let start = file.find("REPLACED").unwrap();
     let end = start + file[start..].find('"').unwrap();
-    other.write("lockgate.toml", &format!("{}{}{}", &file[..start], site.read("office.pub").trim(), &file[end..]));
+    other.write(
+        "lockgate.toml",
+        &format!(
+            "{}{}{}",
+            &file[..start],
+            site.read("office.pub").trim(),
+            &file[end..]
+        ),
+    );
     other.sign("office").unwrap();
     fs::copy(other.root().join("grants/G-1.toml.sig"), &path).unwrap();
     assert_unsigned(&site, "over another file or version");
@@ -303,7 +380,11 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     // An envelope of another type over the same payload.
     let key = lockgate_connectors::keyring::read_private(&site.root().join("office.key")).unwrap();
     let payload = canonical_json::to_bytes(&resolve(site.compile().plan(), "office")).unwrap();
-    let forged = dsse::sign("application/vnd.lockgate.manifest+json", &payload, &key.signing_key().unwrap());
+    let forged = dsse::sign(
+        "application/vnd.lockgate.manifest+json",
+        &payload,
+        &key.signing_key().unwrap(),
+    );
     fs::write(&path, forged.unwrap()).unwrap();
     assert_unsigned(&site, "does not count");
     fs::remove_file(&path).unwrap();

@@ -37,23 +37,36 @@ pub(super) fn make(site: &Path) -> Result<PeopleKeys, DemoError> {
     let recipients = site.join("recipients");
     for entry in fs::read_dir(&recipients).map_err(DemoError::io(&recipients))? {
         let file = entry.map_err(DemoError::io(&recipients))?.path();
-        let Some(id) = file.file_stem().and_then(|id| id.to_str()) else { continue };
-        if file.extension().is_some_and(|extension| extension == "toml") {
+        let Some(id) = file.file_stem().and_then(|id| id.to_str()) else {
+            continue;
+        };
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             let pair = write_pair(&keys, id, PairKind::Recipient)?;
             let line = format!("public_keys = [\"{}\"]", pair.key);
             replace_line(&file, "public_keys = ", &line)?;
         }
     }
-    Ok(PeopleKeys { approver: pair.private, recipients: keys })
+    Ok(PeopleKeys {
+        approver: pair.private,
+        recipients: keys,
+    })
 }
 
 /// Replaces the lines of a file that begin so.
 fn replace_line(path: &Path, begin: &'static str, with: &str) -> Result<(), DemoError> {
     let text = fs::read_to_string(path).map_err(DemoError::io(path))?;
     if !text.lines().any(|line| line.starts_with(begin)) {
-        return Err(DemoError::NoKeyLine { path: path.to_owned(), line: begin });
+        return Err(DemoError::NoKeyLine {
+            path: path.to_owned(),
+            line: begin,
+        });
     }
-    let lines: Vec<&str> =
-        text.lines().map(|line| if line.starts_with(begin) { with } else { line }).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| if line.starts_with(begin) { with } else { line })
+        .collect();
     fs::write(path, lines.join("\n") + "\n").map_err(DemoError::io(path))
 }

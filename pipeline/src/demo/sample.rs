@@ -23,9 +23,14 @@ pub fn prepare(sample: &Path, target: &Path) -> Result<PeopleKeys, DemoError> {
 /// Makes `directory` if it is absent, and refuses one that holds anything.
 pub(super) fn require_empty(directory: &Path) -> Result<(), DemoError> {
     fs::create_dir_all(directory).map_err(DemoError::io(directory))?;
-    match fs::read_dir(directory).map_err(DemoError::io(directory))?.next() {
+    match fs::read_dir(directory)
+        .map_err(DemoError::io(directory))?
+        .next()
+    {
         None => Ok(()),
-        Some(_) => Err(DemoError::NotEmpty { path: directory.to_owned() }),
+        Some(_) => Err(DemoError::NotEmpty {
+            path: directory.to_owned(),
+        }),
     }
 }
 

@@ -47,11 +47,31 @@ pub struct DemoGrant {
 
 /// The grants of the demo; the first is the one to begin with.
 pub const GRANTS: [DemoGrant; 5] = [
-    DemoGrant { id: "G-residents", shows: "conditional sharing", runs: true },
-    DemoGrant { id: "G-enterprises", shows: "unconditional sharing", runs: true },
-    DemoGrant { id: "G-payments", shows: "conditional sharing of payments", runs: true },
-    DemoGrant { id: "G-exempted", shows: "an approved exemption from the policy", runs: true },
-    DemoGrant { id: "G-prohibited", shows: "a refusal, with its legal basis", runs: false },
+    DemoGrant {
+        id: "G-residents",
+        shows: "conditional sharing",
+        runs: true,
+    },
+    DemoGrant {
+        id: "G-enterprises",
+        shows: "unconditional sharing",
+        runs: true,
+    },
+    DemoGrant {
+        id: "G-payments",
+        shows: "conditional sharing of payments",
+        runs: true,
+    },
+    DemoGrant {
+        id: "G-exempted",
+        shows: "an approved exemption from the policy",
+        runs: true,
+    },
+    DemoGrant {
+        id: "G-prohibited",
+        shows: "a refusal, with its legal basis",
+        runs: false,
+    },
 ];
 
 /// What was made.
@@ -86,7 +106,11 @@ pub fn prepare(directory: &Path, rows: u64, seed: u64) -> Result<Prepared, DemoE
     let keys = keys::make(directory)?;
     let datasets = [
         ("residents", Table::Residents, rows),
-        ("enterprises", Table::Enterprises, rows.min(u64::from(EMPLOYERS))),
+        (
+            "enterprises",
+            Table::Enterprises,
+            rows.min(u64::from(EMPLOYERS)),
+        ),
         ("payments", Table::Payments, rows / 4),
         ("health-records", Table::HealthRecords, rows / 10),
     ];
@@ -97,7 +121,10 @@ pub fn prepare(directory: &Path, rows: u64, seed: u64) -> Result<Prepared, DemoE
     Ok(Prepared {
         root: directory.to_owned(),
         keys,
-        rows: datasets.into_iter().map(|(id, _, rows)| (id, rows)).collect(),
+        rows: datasets
+            .into_iter()
+            .map(|(id, _, rows)| (id, rows))
+            .collect(),
         defects: Defect::count(0..rows, seed),
     })
 }
@@ -141,7 +168,10 @@ mod tests {
                 .fields
                 .iter()
                 .map(|field| {
-                    (field.name.clone(), FieldType::parse(&field.data_type).unwrap().to_arrow())
+                    (
+                        field.name.clone(),
+                        FieldType::parse(&field.data_type).unwrap().to_arrow(),
+                    )
                 })
                 .collect();
             let generated: Vec<_> = schema
@@ -156,10 +186,18 @@ mod tests {
     #[test]
     fn keys_are_made_and_none_but_public_ones_stand_in_files() {
         let (_directory, prepared) = prepared(10);
-        assert!(prepared.keys.approver.starts_with(prepared.root.join("approver")));
+        assert!(
+            prepared
+                .keys
+                .approver
+                .starts_with(prepared.root.join("approver"))
+        );
         for (name, _) in FILES {
             let text = fs::read_to_string(prepared.root.join(name)).unwrap();
-            assert!(!text.contains("@KEY@") && !text.contains("lockgate-key"), "{name}");
+            assert!(
+                !text.contains("@KEY@") && !text.contains("lockgate-key"),
+                "{name}"
+            );
         }
         assert!(prepared.root.join("keys/pseudonym.v1.key").exists());
     }

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use compile::{CompileError, CompileRequest, compile};
 pub use refusal::{Refusal, RefusalCode};
 
-use crate::site::dataset::{Level, Sharing, Source};
 use crate::canonical_json;
 use crate::digest::sha256_hex;
+use crate::site::dataset::{Level, Sharing, Source};
 use crate::site::grant::{DeliveryFormat, Seal};
 
 /// What a grant compiles to.
@@ -232,7 +232,11 @@ impl Compiled {
     /// # Errors
     /// Every refusal, if there is one.
     pub fn into_plan(self) -> Result<ExchangePlan, Vec<Refusal>> {
-        if self.refusals.is_empty() { Ok(self.plan) } else { Err(self.refusals) }
+        if self.refusals.is_empty() {
+            Ok(self.plan)
+        } else {
+            Err(self.refusals)
+        }
     }
 }
 

@@ -24,7 +24,12 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of the whole grant.
     pub fn new(code: RefusalCode, reason: impl Into<String>) -> Self {
-        Self { code, field: None, reason: reason.into(), basis: None }
+        Self {
+            code,
+            field: None,
+            reason: reason.into(),
+            basis: None,
+        }
     }
 
     /// The same, of one field.

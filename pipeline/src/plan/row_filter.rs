@@ -86,7 +86,11 @@ impl RowFilter {
             }
             _ => None,
         };
-        Ok(Self { predicate, divisions, bound: OnceLock::new() })
+        Ok(Self {
+            predicate,
+            divisions,
+            bound: OnceLock::new(),
+        })
     }
 
     /// Whether every row passes, so that there is nothing to evaluate.
@@ -96,8 +100,16 @@ impl RowFilter {
 
     /// Names of the fields it reads.
     pub fn columns(&self) -> BTreeSet<String> {
-        let mut columns = self.predicate.as_ref().map(Predicate::fields).unwrap_or_default();
-        columns.extend(self.divisions.as_ref().map(|filter| filter.field().to_owned()));
+        let mut columns = self
+            .predicate
+            .as_ref()
+            .map(Predicate::fields)
+            .unwrap_or_default();
+        columns.extend(
+            self.divisions
+                .as_ref()
+                .map(|filter| filter.field().to_owned()),
+        );
         columns
     }
 
@@ -128,8 +140,14 @@ impl RowFilter {
     /// What row-group statistics may decide, over `schema`: rows it excludes are excluded by
     /// [`evaluate`](Self::evaluate) too. Absent if there is nothing to go by.
     pub fn pruning(&self, schema: &SchemaRef) -> Option<Arc<dyn PhysicalExpr>> {
-        let predicate = self.predicate.as_ref().and_then(|found| found.pruning(schema).ok()?);
-        let divisions = self.divisions.as_ref().and_then(|filter| filter.pruning(schema));
+        let predicate = self
+            .predicate
+            .as_ref()
+            .and_then(|found| found.pruning(schema).ok()?);
+        let divisions = self
+            .divisions
+            .as_ref()
+            .and_then(|filter| filter.pruning(schema));
         datafusion::physical_expr::conjunction_opt(predicate.into_iter().chain(divisions))
     }
 
@@ -146,14 +164,19 @@ impl RowFilter {
         }
         let expression = predicate.physical(schema)?;
         // Losing the race to another thread costs nothing but this one binding.
-        drop(self.bound.set((Arc::clone(schema), Arc::clone(&expression))));
+        drop(
+            self.bound
+                .set((Arc::clone(schema), Arc::clone(&expression))),
+        );
         Ok(expression)
     }
 }
 
 impl fmt::Debug for RowFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowFilter").field("columns", &self.columns()).finish_non_exhaustive()
+        f.debug_struct("RowFilter")
+            .field("columns", &self.columns())
+            .finish_non_exhaustive()
     }
 }
 
@@ -167,7 +190,10 @@ fn evaluate(
     let rows = batch.num_rows();
     let result = expression.evaluate(batch).map_err(|_| Failed)?;
     let array = result.into_array(rows).map_err(|_| Failed)?;
-    let array = array.as_any().downcast_ref::<BooleanArray>().ok_or(Failed)?;
+    let array = array
+        .as_any()
+        .downcast_ref::<BooleanArray>()
+        .ok_or(Failed)?;
     if array.len() != rows {
         return Err(Failed);
     }
@@ -201,7 +227,8 @@ fn row_by_row(
         match evaluate(expression, &narrowed.slice(from, length)) {
             Ok(part) => {
                 for index in part.set_indices() {
-                    if let Some(slot) = rows.get(from + index).and_then(|row| passed.get_mut(*row)) {
+                    if let Some(slot) = rows.get(from + index).and_then(|row| passed.get_mut(*row))
+                    {
                         *slot = true;
                     }
                 }

@@ -40,7 +40,13 @@ pub(super) fn resolve(
             refusals.push(Refusal::new(RefusalCode::FieldUnknown, reason).of_field(name));
             continue;
         };
-        Resolver { subject, field, refusals, warnings }.resolve(&mut resolved)?;
+        Resolver {
+            subject,
+            field,
+            refusals,
+            warnings,
+        }
+        .resolve(&mut resolved)?;
     }
     if resolved.fields.is_empty() && refusals.len() == known {
         let reason = "every granted field is withheld, so there is nothing to deliver";
@@ -67,10 +73,15 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
 /// The first rule that matches a field.
 fn rule_of<'a>(policy: &'a Policy, field: &Field) -> Option<&'a Rule> {
     policy.rules.iter().find(|rule| {
-        rule.category.as_ref().is_none_or(|category| *category == field.category)
+        rule.category
+            .as_ref()
+            .is_none_or(|category| *category == field.category)
             && rule.min_level.is_none_or(|level| field.level >= level)
             && rule.max_level.is_none_or(|level| field.level <= level)
-            && rule.fields.as_ref().is_none_or(|fields| fields.contains(&field.name))
+            && rule
+                .fields
+                .as_ref()
+                .is_none_or(|fields| fields.contains(&field.name))
     })
 }
 
@@ -84,7 +95,10 @@ fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
         DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(*digits)),
         _ => None,
     };
-    [by_category, by_type, field.domain_size].into_iter().flatten().min()
+    [by_category, by_type, field.domain_size]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// One field on its way into the plan.
@@ -97,19 +111,24 @@ struct Resolver<'a, 's> {
 
 impl Resolver<'_, '_> {
     fn refuse(&mut self, code: RefusalCode, reason: impl Into<String>) {
-        self.refusals.push(Refusal::new(code, reason).of_field(&self.field.name));
+        self.refusals
+            .push(Refusal::new(code, reason).of_field(&self.field.name));
     }
 
     fn resolve(mut self, resolved: &mut Resolved) -> Result<(), CompileError> {
         let field = self.field;
         // Core data is refused as soon as it is granted, even if policy would withhold it.
         if field.level == Level::Core {
-            self.refusals.extend(gate(field, self.subject.grant.important));
+            self.refusals
+                .extend(gate(field, self.subject.grant.important));
         }
         let Some(rule) = rule_of(&self.subject.site.policy, field) else {
             let (category, level) = (&field.category, field.level);
             let reason = format!("no policy rule matches category `{category}` at level {level}");
-            resolved.withheld.push(WithheldField { name: field.name.clone(), reason });
+            resolved.withheld.push(WithheldField {
+                name: field.name.clone(),
+                reason,
+            });
             return Ok(());
         };
         let (treatment, origin) = self.treatment(&rule.treatment, resolved);
@@ -120,11 +139,15 @@ impl Resolver<'_, '_> {
                 Origin::Grant | Origin::Exemption => "the grant withholds it",
             };
             let reason = by.to_owned();
-            resolved.withheld.push(WithheldField { name: field.name.clone(), reason });
+            resolved.withheld.push(WithheldField {
+                name: field.name.clone(),
+                reason,
+            });
             return Ok(());
         };
         if field.level == Level::Important {
-            self.refusals.extend(gate(field, self.subject.grant.important));
+            self.refusals
+                .extend(gate(field, self.subject.grant.important));
         }
         self.check_domain(&treatment, &source_type);
         self.check_join(&treatment);
@@ -150,7 +173,9 @@ impl Resolver<'_, '_> {
         let (grant, name) = (self.subject.grant, &self.field.name);
         if let Some(exemption) = grant.exemptions.iter().find(|found| found.field == *name) {
             self.check_exemption(&exemption.approver);
-            resolved.exempted.push((name.clone(), exemption.approver.clone()));
+            resolved
+                .exempted
+                .push((name.clone(), exemption.approver.clone()));
             return (exemption.treatment.clone(), Origin::Exemption);
         }
         let Some(treatment) = grant.treatments.get(name) else {
@@ -192,8 +217,7 @@ impl Resolver<'_, '_> {
             let what = format!("field `{}`: {what}", self.field.name);
             self.subject.problem(&["fields"], what, hint)
         };
-        let source =
-            FieldType::parse(&self.field.data_type).map_err(|what| problem(what, None))?;
+        let source = FieldType::parse(&self.field.data_type).map_err(|what| problem(what, None))?;
         let data_type = source.to_arrow();
         let column = Column {
             name: &self.field.name,
@@ -217,7 +241,9 @@ impl Resolver<'_, '_> {
             return;
         }
         let size = domain_size(self.field, &source_type.to_arrow());
-        let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else { return };
+        let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else {
+            return;
+        };
         let what = format!(
             "{} over at most {size} possible values can be undone by how often each occurs",
             treatment.kind()
@@ -226,13 +252,19 @@ impl Resolver<'_, '_> {
             self.refuse(RefusalCode::TinyDomain, what);
         } else {
             let field = Some(self.field.name.clone());
-            self.warnings.push(Warning { code: "tiny-domain", field, what });
+            self.warnings.push(Warning {
+                code: "tiny-domain",
+                field,
+                what,
+            });
         }
     }
 
     /// A join group makes deliveries of different grants linkable, so the grant has to list it.
     fn check_join(&mut self, treatment: &TreatmentSpec) {
-        let Some(join) = treatment.key_use().and_then(|key| key.join) else { return };
+        let Some(join) = treatment.key_use().and_then(|key| key.join) else {
+            return;
+        };
         if !self.subject.grant.joins.contains(&join) {
             let reason = format!("join group `{join}` is not among the `joins` of the grant");
             self.refuse(RefusalCode::Linkage, reason);

@@ -84,13 +84,26 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
             refusals.push(Refusal::new(RefusalCode::Unsigned, reason));
         }
         SignatureState::Stale { changes } => {
-            let reason = format!("since it was signed: {}; have it signed again", changes.join("; "));
+            let reason = format!(
+                "since it was signed: {}; have it signed again",
+                changes.join("; ")
+            );
             refusals.push(Refusal::new(RefusalCode::ApprovalStale, reason));
         }
     }
     refusals.extend(draft.refusals);
-    let rows_left = subject.grant.quota.rows.map(|rows| rows.saturating_sub(request.quota.rows));
-    Ok(Compiled { plan: draft.plan, refusals, warnings: draft.warnings, approver, rows_left })
+    let rows_left = subject
+        .grant
+        .quota
+        .rows
+        .map(|rows| rows.saturating_sub(request.quota.rows));
+    Ok(Compiled {
+        plan: draft.plan,
+        refusals,
+        warnings: draft.warnings,
+        approver,
+        rows_left,
+    })
 }
 
 /// What a compilation works on: files of the site that are there and have no problem.
@@ -114,12 +127,20 @@ impl<'a> Subject<'a> {
             }
             let known = site.grants.keys().map(String::as_str);
             let hint = nearest(id, known).map(|near| format!("did you mean `{near}`?"));
-            return Err(CompileError::UnknownGrant { id: id.to_owned(), hint });
+            return Err(CompileError::UnknownGrant {
+                id: id.to_owned(),
+                hint,
+            });
         };
         let dataset_file = format!("catalogue/{}.toml", grant.dataset);
         let recipient_file = format!("recipients/{}.toml", grant.recipient);
-        let used =
-            [&site.file.file, &site.policy.file, &grant.file, &dataset_file, &recipient_file];
+        let used = [
+            &site.file.file,
+            &site.policy.file,
+            &grant.file,
+            &dataset_file,
+            &recipient_file,
+        ];
         let problems = cloned(site.problems_of(&used.map(String::as_str)));
         if !problems.is_empty() {
             return Err(CompileError::Problems { problems });
@@ -127,18 +148,38 @@ impl<'a> Subject<'a> {
         let missing = |key: &str, what: &str| CompileError::Problems {
             problems: vec![grant.problem(&[key], format!("its {what} cannot be used"), None)],
         };
-        let dataset = site.datasets.get(&grant.dataset).ok_or_else(|| missing("dataset", "dataset"))?;
-        let recipient =
-            site.recipients.get(&grant.recipient).ok_or_else(|| missing("recipient", "recipient"))?;
-        let store = dataset.source.store.as_ref().and_then(|name| site.file.stores.get(name));
+        let dataset = site
+            .datasets
+            .get(&grant.dataset)
+            .ok_or_else(|| missing("dataset", "dataset"))?;
+        let recipient = site
+            .recipients
+            .get(&grant.recipient)
+            .ok_or_else(|| missing("recipient", "recipient"))?;
+        let store = dataset
+            .source
+            .store
+            .as_ref()
+            .and_then(|name| site.file.stores.get(name));
         let store = store.ok_or_else(|| missing("dataset", "dataset's source"))?;
-        let schema = dataset.schema().ok_or_else(|| missing("dataset", "dataset's fields"))?;
-        Ok(Self { site, grant, dataset, recipient, store, schema })
+        let schema = dataset
+            .schema()
+            .ok_or_else(|| missing("dataset", "dataset's fields"))?;
+        Ok(Self {
+            site,
+            grant,
+            dataset,
+            recipient,
+            store,
+            schema,
+        })
     }
 
     /// A problem at a place in the grant.
     fn problem(&self, path: &[&str], what: String, hint: Option<String>) -> CompileError {
-        CompileError::Problems { problems: vec![self.grant.problem(path, what, hint)] }
+        CompileError::Problems {
+            problems: vec![self.grant.problem(path, what, hint)],
+        }
     }
 }
 
@@ -186,7 +227,12 @@ pub(crate) fn draft(
     check_seal(subject, &resolved, &mut refusals);
     warn_of_conditions(subject, &resolved, &mut warnings);
     let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
-    Ok(Draft { plan, refusals, warnings, exempted: resolved.exempted })
+    Ok(Draft {
+        plan,
+        refusals,
+        warnings,
+        exempted: resolved.exempted,
+    })
 }
 
 /// Sharing, mode, time and quota.
@@ -205,14 +251,23 @@ fn check_terms(subject: &Subject<'_>, request: &CompileRequest<'_>, refusals: &m
         let reason = format!("dataset `{}` is not shared by {mode}", dataset.id);
         refuse(RefusalCode::Mode, reason);
     } else if !grant.modes.contains(&request.mode) {
-        refuse(RefusalCode::Mode, format!("the grant does not allow {mode}"));
+        refuse(
+            RefusalCode::Mode,
+            format!("the grant does not allow {mode}"),
+        );
     }
     if request.today < grant.valid.from.0 {
-        let reason = format!("the grant holds from {}, and today is {}", grant.valid.from, request.today);
+        let reason = format!(
+            "the grant holds from {}, and today is {}",
+            grant.valid.from, request.today
+        );
         refuse(RefusalCode::NotYetValid, reason);
     }
     if request.today > grant.valid.until.0 {
-        let reason = format!("the grant held until {}, and today is {}", grant.valid.until, request.today);
+        let reason = format!(
+            "the grant held until {}, and today is {}",
+            grant.valid.until, request.today
+        );
         refuse(RefusalCode::Expired, reason);
     }
     if let Some(runs) = grant.quota.runs
@@ -227,7 +282,10 @@ fn check_terms(subject: &Subject<'_>, request: &CompileRequest<'_>, refusals: &m
         let reason = format!("{} of {rows} rows are used up", request.quota.rows);
         refuse(RefusalCode::Quota, reason);
     }
-    for refusal in refusals.iter_mut().filter(|refusal| refusal.code == RefusalCode::Prohibited) {
+    for refusal in refusals
+        .iter_mut()
+        .filter(|refusal| refusal.code == RefusalCode::Prohibited)
+    {
         refusal.basis.clone_from(&dataset.basis);
     }
 }
@@ -246,10 +304,17 @@ fn row_scope(subject: &Subject<'_>, refusals: &mut Vec<Refusal>) -> Result<Rows,
         refuse("`divisions` is empty, which lets no row through".to_owned());
     }
     if !divisions.is_empty() && dataset.division.is_none() {
-        refuse(format!("dataset `{}` declares no field with the division code", dataset.id));
+        refuse(format!(
+            "dataset `{}` declares no field with the division code",
+            dataset.id
+        ));
     }
     let division_field = dataset.division.clone().filter(|_| !divisions.is_empty());
-    let scope = RowScope { predicate: grant.rows.clone(), division_field, divisions };
+    let scope = RowScope {
+        predicate: grant.rows.clone(),
+        division_field,
+        divisions,
+    };
     let columns = match RowFilter::new(&scope, &subject.schema) {
         Ok(filter) => filter.columns(),
         Err(RowFilterError::Predicate(error)) if error.kind == PredicateErrorKind::FieldUnknown => {
@@ -278,7 +343,9 @@ fn filter_fields(
         // A granted core field is refused where its own turn comes.
         let granted = subject.grant.fields.contains(&field.name);
         let gate = fields::gate(field, subject.grant.important);
-        if let Some(refusal) = gate.filter(|found| !(granted && found.code == RefusalCode::LevelCore)) {
+        if let Some(refusal) =
+            gate.filter(|found| !(granted && found.code == RefusalCode::LevelCore))
+        {
             refusals.push(refusal);
         }
         found.push(FilterField {
@@ -294,15 +361,25 @@ fn filter_fields(
 fn check_seal(subject: &Subject<'_>, resolved: &Resolved, refusals: &mut Vec<Refusal>) {
     let seal = subject.grant.delivery.seal;
     if seal != Some(Seal::None) {
-        let asked = if seal.is_some() { "asks for" } else { "does not opt out of" };
+        let asked = if seal.is_some() {
+            "asks for"
+        } else {
+            "does not opt out of"
+        };
         let reason = format!(
             "the grant {asked} sealing, which this version does not have; where policy allows plain \
              deliveries, write seal = \"none\""
         );
         refusals.push(Refusal::new(RefusalCode::Seal, reason));
     }
-    let Some(from_level) = subject.site.policy.sealing.from_level else { return };
-    if let Some(field) = resolved.fields.iter().find(|field| field.level >= from_level) {
+    let Some(from_level) = subject.site.policy.sealing.from_level else {
+        return;
+    };
+    if let Some(field) = resolved
+        .fields
+        .iter()
+        .find(|field| field.level >= from_level)
+    {
         let reason = format!(
             "policy demands sealing from level {from_level}, which this version does not have"
         );
@@ -343,7 +420,10 @@ fn plan(
     let source_fields = dataset.fields.iter().map(|field| {
         let data_type = FieldType::parse(&field.data_type)
             .map_err(|what| subject.problem(&["dataset"], what, None))?;
-        Ok(SourceField { name: field.name.clone(), data_type: data_type.to_string() })
+        Ok(SourceField {
+            name: field.name.clone(),
+            data_type: data_type.to_string(),
+        })
     });
     let mut recipient_keys = Vec::new();
     for text in &subject.recipient.public_keys {
@@ -367,23 +447,34 @@ fn plan(
         source_fields: source_fields.collect::<Result<_, CompileError>>()?,
         fields: resolved.fields.clone(),
         withheld: resolved.withheld.clone(),
-        filter_only: filter_fields.iter().map(|field| field.name.clone()).collect(),
+        filter_only: filter_fields
+            .iter()
+            .map(|field| field.name.clone())
+            .collect(),
         filter_fields,
         rows,
         format: grant.delivery.format,
-        compression: grant.delivery.compression.clone().unwrap_or_else(|| COMPRESSION.to_owned()),
+        compression: grant
+            .delivery
+            .compression
+            .clone()
+            .unwrap_or_else(|| COMPRESSION.to_owned()),
         seal: grant.delivery.seal.unwrap_or(Seal::Parquet),
     })
 }
 
 /// A URL without user, password, query and fragment, where credentials stand.
 fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     if scheme.eq_ignore_ascii_case("file") {
         return url.to_owned();
     }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+    let (authority, path) = rest
+        .split_once('/')
+        .map_or((rest, None), |(host, path)| (host, Some(path)));
     let host = authority.rsplit('@').next().unwrap_or_default();
     match path {
         Some(path) => format!("{scheme}://{host}/{path}"),

@@ -29,7 +29,11 @@ fn a_signed_grant_compiles_to_a_plan() {
         fields,
         [
             ("id", "keep-ends(first=3, last=2)".to_owned(), Origin::Floor),
-            ("name", "keep-ends(first=1, last=0)".to_owned(), Origin::Floor),
+            (
+                "name",
+                "keep-ends(first=1, last=0)".to_owned(),
+                Origin::Floor
+            ),
             ("region", "clear".to_owned(), Origin::Floor),
         ]
     );
@@ -44,9 +48,16 @@ fn a_signed_grant_compiles_to_a_plan() {
 #[test]
 fn an_unknown_grant_is_an_error_that_names_the_nearest() {
     let site = TestSite::new();
-    let error = site.compile_with(|request| request.grant = "G-11").unwrap_err();
-    assert_eq!(error.to_string(), "there is no grant `G-11`; did you mean `G-1`?");
-    let error = site.compile_with(|request| request.grant = "../../etc").unwrap_err();
+    let error = site
+        .compile_with(|request| request.grant = "G-11")
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no grant `G-11`; did you mean `G-1`?"
+    );
+    let error = site
+        .compile_with(|request| request.grant = "../../etc")
+        .unwrap_err();
     assert!(matches!(error, CompileError::UnknownGrant { .. }));
 }
 
@@ -58,15 +69,26 @@ fn problems_of_files_in_use_are_errors_and_of_others_are_not() {
     assert!(site.compile().refusals().is_empty());
     for (file, from, to) in [
         ("policy.toml", "kind = \"null\"", "kind = \"nul\""),
-        ("catalogue/residents.toml", "type = \"utf8\"", "type = \"varchar\""),
-        ("grants/G-1.toml", "dataset = \"residents\"", "dataset = \"resident\""),
+        (
+            "catalogue/residents.toml",
+            "type = \"utf8\"",
+            "type = \"varchar\"",
+        ),
+        (
+            "grants/G-1.toml",
+            "dataset = \"residents\"",
+            "dataset = \"resident\"",
+        ),
         ("grants/G-1.toml", "\"region\"]", "\"regional\"]"),
         ("recipients/civil-affairs.toml", "name =", "nmae ="),
     ] {
         let site = TestSite::signed();
         site.edit(file, from, to);
         let error = site.compile_with(|_| {}).unwrap_err();
-        assert!(matches!(error, CompileError::Problems { .. }), "{file}: {error}");
+        assert!(
+            matches!(error, CompileError::Problems { .. }),
+            "{file}: {error}"
+        );
     }
     let site = TestSite::new();
     site.grant("fields =", "rows = \"statu = 'active'\"\nfields =");
@@ -74,7 +96,11 @@ fn problems_of_files_in_use_are_errors_and_of_others_are_not() {
         panic!("a reference to nothing is a problem of the file")
     };
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].to_string().contains("did you mean `status`?"), "{}", problems[0]);
+    assert!(
+        problems[0].to_string().contains("did you mean `status`?"),
+        "{}",
+        problems[0]
+    );
     assert!(!problems[0].to_string().contains("active"));
 }
 
@@ -86,10 +112,16 @@ fn an_unsigned_grant_is_refused() {
 #[test]
 fn a_prohibited_dataset_is_refused_with_its_legal_basis() {
     let site = TestSite::new();
-    site.catalogue("sharing = \"conditional\"", "sharing = \"prohibited\"\nbasis = \"article 9\"");
+    site.catalogue(
+        "sharing = \"conditional\"",
+        "sharing = \"prohibited\"\nbasis = \"article 9\"",
+    );
     let compiled = site.compile();
-    let refusal =
-        compiled.refusals().iter().find(|refusal| refusal.code == RefusalCode::Prohibited).unwrap();
+    let refusal = compiled
+        .refusals()
+        .iter()
+        .find(|refusal| refusal.code == RefusalCode::Prohibited)
+        .unwrap();
     assert_eq!(refusal.basis.as_deref(), Some("article 9"));
 }
 
@@ -97,7 +129,11 @@ fn a_prohibited_dataset_is_refused_with_its_legal_basis() {
 fn a_mode_needs_dataset_and_grant() {
     let site = TestSite::signed();
     let download = |site: &TestSite| {
-        codes(&site.compile_with(|request| request.mode = Mode::Download).unwrap())
+        codes(
+            &site
+                .compile_with(|request| request.mode = Mode::Download)
+                .unwrap(),
+        )
     };
     assert_eq!(download(&site), [whole(RefusalCode::Mode)]);
     let site = TestSite::new();
@@ -118,7 +154,9 @@ fn both_days_of_validity_are_included() {
         ("2026-12-31", vec![]),
         ("2027-01-01", vec![whole(RefusalCode::Expired)]),
     ] {
-        let compiled = site.compile_with(|request| request.today = day(today)).unwrap();
+        let compiled = site
+            .compile_with(|request| request.today = day(today))
+            .unwrap();
         assert_eq!(codes(&compiled), expected, "{today}");
     }
 }
@@ -128,11 +166,21 @@ fn a_quota_is_used_up_by_runs_or_rows() {
     let site = TestSite::new();
     site.grant("modes =", "quota = { runs = 2, rows = 100 }\nmodes =");
     site.sign("office").unwrap();
-    for (runs, rows, refusals, left) in
-        [(0, 0, 0, 100), (1, 99, 0, 1), (2, 99, 1, 1), (1, 100, 1, 0), (3, 101, 2, 0)]
-    {
-        let compiled = site.compile_with(|request| request.quota = QuotaUse { runs, rows }).unwrap();
-        assert_eq!(codes(&compiled), vec![whole(RefusalCode::Quota); refusals], "{runs} {rows}");
+    for (runs, rows, refusals, left) in [
+        (0, 0, 0, 100),
+        (1, 99, 0, 1),
+        (2, 99, 1, 1),
+        (1, 100, 1, 0),
+        (3, 101, 2, 0),
+    ] {
+        let compiled = site
+            .compile_with(|request| request.quota = QuotaUse { runs, rows })
+            .unwrap();
+        assert_eq!(
+            codes(&compiled),
+            vec![whole(RefusalCode::Quota); refusals],
+            "{runs} {rows}"
+        );
         assert_eq!(compiled.rows_left(), Some(left));
     }
 }
@@ -140,8 +188,14 @@ fn a_quota_is_used_up_by_runs_or_rows() {
 #[test]
 fn a_treatment_below_the_floor_is_refused_and_above_it_passes() {
     for (treatment, expected) in [
-        ("{ kind = \"clear\" }", vec![of(RefusalCode::BelowFloor, "name")]),
-        ("{ kind = \"keep-ends\", first = 1, last = 1 }", vec![of(RefusalCode::BelowFloor, "name")]),
+        (
+            "{ kind = \"clear\" }",
+            vec![of(RefusalCode::BelowFloor, "name")],
+        ),
+        (
+            "{ kind = \"keep-ends\", first = 1, last = 1 }",
+            vec![of(RefusalCode::BelowFloor, "name")],
+        ),
         ("{ kind = \"keep-ends\", first = 0, last = 0 }", vec![]),
         ("{ kind = \"null\" }", vec![]),
     ] {
@@ -157,7 +211,10 @@ fn the_first_matching_rule_is_the_floor() {
     site.grant("\"region\"]", "\"income\"]");
     let kind = |site: &TestSite| site.compile().plan().fields[2].treatment.kind();
     assert_eq!(kind(&site), "null");
-    site.catalogue("category = \"income\", level = 3", "category = \"income\", level = 2");
+    site.catalogue(
+        "category = \"income\", level = 3",
+        "category = \"income\", level = 2",
+    );
     assert_eq!(kind(&site), "clear");
 }
 
@@ -165,7 +222,10 @@ fn the_first_matching_rule_is_the_floor() {
 fn what_no_rule_matches_or_a_rule_withholds_is_withheld_with_its_reason() {
     let site = TestSite::new();
     site.grant("\"region\"]", "\"note\", \"region\"]");
-    site.policy("{ kind = \"keep-ends\", first = 1, last = 0 }", "{ kind = \"withhold\" }");
+    site.policy(
+        "{ kind = \"keep-ends\", first = 1, last = 0 }",
+        "{ kind = \"withhold\" }",
+    );
     site.grant_table("[treatments]\nregion = { kind = \"withhold\" }");
     let compiled = site.compile();
     let withheld: Vec<_> = compiled
@@ -178,7 +238,10 @@ fn what_no_rule_matches_or_a_rule_withholds_is_withheld_with_its_reason() {
         withheld,
         [
             ("name", "policy withholds it"),
-            ("note", "no policy rule matches category `unruled` at level 1"),
+            (
+                "note",
+                "no policy rule matches category `unruled` at level 1"
+            ),
             ("region", "the grant withholds it"),
         ]
     );
@@ -198,23 +261,44 @@ fn core_never_leaves_and_important_needs_its_own_approval() {
     site.grant("\"region\"]", "\"secret\", \"weighty\"]");
     assert_eq!(
         site.codes_but_unsigned(),
-        [of(RefusalCode::LevelCore, "secret"), of(RefusalCode::LevelImportant, "weighty")]
+        [
+            of(RefusalCode::LevelCore, "secret"),
+            of(RefusalCode::LevelImportant, "weighty")
+        ]
     );
     site.grant("modes =", "important = true\nmodes =");
-    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::LevelCore, "secret")]);
-    site.policy("category = \"secret\"\ntreatment = { kind = \"null\" }", "category = \"secret\"\ntreatment = { kind = \"withhold\" }");
-    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::LevelCore, "secret")]);
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::LevelCore, "secret")]
+    );
+    site.policy(
+        "category = \"secret\"\ntreatment = { kind = \"null\" }",
+        "category = \"secret\"\ntreatment = { kind = \"withhold\" }",
+    );
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::LevelCore, "secret")]
+    );
 }
 
 #[test]
 fn rows_chosen_by_core_or_important_fields_are_gated_too() {
     let site = TestSite::new();
-    site.grant("fields =", "rows = \"secret = 'x' OR weighty = 'y' OR status = 'z'\"\nfields =");
+    site.grant(
+        "fields =",
+        "rows = \"secret = 'x' OR weighty = 'y' OR status = 'z'\"\nfields =",
+    );
     assert_eq!(
         site.codes_but_unsigned(),
-        [of(RefusalCode::LevelCore, "secret"), of(RefusalCode::LevelImportant, "weighty")]
+        [
+            of(RefusalCode::LevelCore, "secret"),
+            of(RefusalCode::LevelImportant, "weighty")
+        ]
     );
-    assert_eq!(site.compile().plan().filter_only, ["secret", "status", "weighty"]);
+    assert_eq!(
+        site.compile().plan().filter_only,
+        ["secret", "status", "weighty"]
+    );
 }
 
 #[test]
@@ -222,11 +306,18 @@ fn everything_but_plain_is_refused_until_deliveries_can_be_sealed() {
     for seal in ["seal = \"parquet\"", "seal = \"envelope\"", ""] {
         let site = TestSite::new();
         site.grant("seal = \"none\"", seal);
-        assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)], "{seal}");
+        assert_eq!(
+            site.codes_but_unsigned(),
+            [whole(RefusalCode::Seal)],
+            "{seal}"
+        );
     }
     let site = TestSite::new();
     let policy = site.read("policy.toml");
-    site.write("policy.toml", &format!("[sealing]\nfrom_level = 3\n{policy}"));
+    site.write(
+        "policy.toml",
+        &format!("[sealing]\nfrom_level = 3\n{policy}"),
+    );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Seal, "id")]);
     site.grant("\"id\", ", "");
     assert_eq!(site.codes_but_unsigned(), []);
@@ -234,11 +325,20 @@ fn everything_but_plain_is_refused_until_deliveries_can_be_sealed() {
 
 #[test]
 fn what_the_predicate_language_lacks_is_refused_without_its_literals() {
-    for rows in ["random() > 0.5", "status = '4711' OR status", "status LIKE region", "id ="] {
+    for rows in [
+        "random() > 0.5",
+        "status = '4711' OR status",
+        "status LIKE region",
+        "id =",
+    ] {
         let site = TestSite::new();
         site.grant("fields =", &format!("rows = \"{rows}\"\nfields ="));
         let compiled = site.compile();
-        assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Predicate)], "{rows}");
+        assert_eq!(
+            site.codes_but_unsigned(),
+            [whole(RefusalCode::Predicate)],
+            "{rows}"
+        );
         assert!(!format!("{compiled:?}").contains("4711"));
     }
 }
@@ -266,12 +366,18 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
     site.grant("\"region\"]", "\"gender\"]");
     site.grant_table("[treatments]\ngender = { kind = \"hmac\", domain = \"gender\" }");
     let compiled = site.compile();
-    let warnings: Vec<_> =
-        compiled.warnings().iter().map(|warning| (warning.code, warning.field.as_deref())).collect();
+    let warnings: Vec<_> = compiled
+        .warnings()
+        .iter()
+        .map(|warning| (warning.code, warning.field.as_deref()))
+        .collect();
     assert_eq!(warnings, [("tiny-domain", Some("gender"))]);
     assert_eq!(site.codes_but_unsigned(), []);
     site.catalogue("level = 2, domain_size", "level = 3, domain_size");
-    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::TinyDomain, "gender")]);
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::TinyDomain, "gender")]
+    );
     site.catalogue("domain_size = 3", "domain_size = 1000000");
     assert_eq!(site.codes_but_unsigned(), []);
 }
@@ -279,7 +385,9 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
 #[test]
 fn a_join_group_has_to_be_listed_in_the_grant() {
     let site = TestSite::new();
-    site.grant_table("[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }");
+    site.grant_table(
+        "[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }",
+    );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
     site.grant("modes =", "joins = [\"families\"]\nmodes =");
     assert_eq!(site.codes_but_unsigned(), []);
@@ -288,27 +396,43 @@ fn a_join_group_has_to_be_listed_in_the_grant() {
 #[test]
 fn conditions_on_unconditional_data_are_warned_about() {
     let site = TestSite::new();
-    site.grant("fields =", "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =");
+    site.grant(
+        "fields =",
+        "rows = \"status = 'a'\"\ndivisions = [\"33\"]\nfields =",
+    );
     site.grant_table("[treatments]\nname = { kind = \"null\" }\nid = { kind = \"keep-ends\", first = 3, last = 2 }");
     assert!(site.compile().warnings().is_empty());
     site.catalogue("sharing = \"conditional\"", "sharing = \"unconditional\"");
     let compiled = site.compile();
-    let warnings: Vec<_> =
-        compiled.warnings().iter().map(|warning| (warning.code, warning.field.as_deref())).collect();
+    let warnings: Vec<_> = compiled
+        .warnings()
+        .iter()
+        .map(|warning| (warning.code, warning.field.as_deref()))
+        .collect();
     assert_eq!(
         warnings,
-        [("added-condition", None), ("added-condition", None), ("added-condition", Some("name"))]
+        [
+            ("added-condition", None),
+            ("added-condition", None),
+            ("added-condition", Some("name"))
+        ]
     );
 }
 
 #[test]
 fn every_refusal_is_reported_at_once() {
     let site = TestSite::new();
-    site.catalogue("sharing = \"conditional\"", "sharing = \"prohibited\"\nbasis = \"article 9\"");
+    site.catalogue(
+        "sharing = \"conditional\"",
+        "sharing = \"prohibited\"\nbasis = \"article 9\"",
+    );
     site.grant("seal = \"none\"", "");
     site.grant("until = 2026-12-31", "until = 2026-02-01");
     site.grant("\"region\"]", "\"secret\"]");
-    site.grant("modes = [\"batch\"]", "modes = [\"download\"]\nquota = { runs = 0 }");
+    site.grant(
+        "modes = [\"batch\"]",
+        "modes = [\"download\"]\nquota = { runs = 0 }",
+    );
     site.grant("fields =", "rows = \"now() > 1\"\nfields =");
     site.grant_table("[treatments]\nname = { kind = \"clear\" }");
     assert_eq!(

@@ -22,7 +22,9 @@ pub enum BindError {
     #[error("field `{0}` of the predicate is not among the columns read")]
     Missing(String),
     /// The schema has the field with another type than the catalogue.
-    #[error("field `{name}` of the predicate is {actual} in the data and {declared} in the catalogue")]
+    #[error(
+        "field `{name}` of the predicate is {actual} in the data and {declared} in the catalogue"
+    )]
     Type {
         /// Name of the field.
         name: String,
@@ -39,8 +41,10 @@ pub enum BindError {
 type Physical = Arc<dyn PhysicalExpr>;
 
 /// A cast that fails where the value does not fit, rather than making a null of it.
-const STRICT: CastOptions<'static> =
-    CastOptions { safe: false, format_options: FormatOptions::new() };
+const STRICT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
 
 /// The expression over `schema`.
 pub(super) fn emit(node: &Node, schema: &SchemaRef) -> Result<Physical, BindError> {
@@ -48,28 +52,44 @@ pub(super) fn emit(node: &Node, schema: &SchemaRef) -> Result<Physical, BindErro
         Node::Field { name, data_type } => field(name, data_type, schema)?,
         Node::Constant(value) => Arc::new(Literal::new(value.clone())),
         Node::Compare { op, left, right } => compare(*op, left, right, schema)?,
-        Node::Arithmetic { op, left, right, .. } => {
+        Node::Arithmetic {
+            op, left, right, ..
+        } => {
             let (left, right) = (emit(left, schema)?, emit(right, schema)?);
             Arc::new(BinaryExpr::new(left, *op, right).with_fail_on_overflow(true))
         }
-        Node::Logic { op, left, right } => {
-            Arc::new(BinaryExpr::new(emit(left, schema)?, *op, emit(right, schema)?))
-        }
+        Node::Logic { op, left, right } => Arc::new(BinaryExpr::new(
+            emit(left, schema)?,
+            *op,
+            emit(right, schema)?,
+        )),
         Node::Not(operand) => Arc::new(NotExpr::new(emit(operand, schema)?)),
-        Node::IsNull { negated: false, operand } => {
-            Arc::new(IsNullExpr::new(emit(operand, schema)?))
-        }
-        Node::IsNull { negated: true, operand } => {
-            Arc::new(IsNotNullExpr::new(emit(operand, schema)?))
-        }
-        Node::Like { negated, operand, pattern } => {
+        Node::IsNull {
+            negated: false,
+            operand,
+        } => Arc::new(IsNullExpr::new(emit(operand, schema)?)),
+        Node::IsNull {
+            negated: true,
+            operand,
+        } => Arc::new(IsNotNullExpr::new(emit(operand, schema)?)),
+        Node::Like {
+            negated,
+            operand,
+            pattern,
+        } => {
             let operand = emit(operand, schema)?;
             let pattern = ScalarValue::Utf8(Some(pattern.clone()));
             let pattern = Arc::new(Literal::new(as_text(pattern, &type_of(&operand, schema)?)?));
             Arc::new(LikeExpr::new(*negated, false, operand, pattern))
         }
-        Node::In { negated, operand, list } => in_list(*negated, operand, list, schema)?,
-        Node::Cast { operand, data_type, .. } => {
+        Node::In {
+            negated,
+            operand,
+            list,
+        } => in_list(*negated, operand, list, schema)?,
+        Node::Cast {
+            operand, data_type, ..
+        } => {
             let operand = emit(operand, schema)?;
             Arc::new(CastExpr::new(operand, data_type.clone(), Some(STRICT)))
         }
@@ -81,7 +101,10 @@ fn type_of(expression: &Physical, schema: &SchemaRef) -> Result<DataType, BindEr
 }
 
 fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 /// A column, of the catalogue's type or, for text, any physical form of it.
@@ -97,7 +120,11 @@ fn field(name: &str, declared: &DataType, schema: &SchemaRef) -> Result<Physical
     if let DataType::Dictionary(_, values) = actual
         && (**values == *declared || (*declared == DataType::Utf8 && is_text(values)))
     {
-        return Ok(Arc::new(CastExpr::new(column, (**values).clone(), Some(STRICT))));
+        return Ok(Arc::new(CastExpr::new(
+            column,
+            (**values).clone(),
+            Some(STRICT),
+        )));
     }
     Err(BindError::Type {
         name: name.to_owned(),

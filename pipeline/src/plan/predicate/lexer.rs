@@ -31,21 +31,32 @@ pub(super) struct Located {
 
 /// Cuts `text` into tokens, the last of which is [`Token::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Located>, PredicateError> {
-    let cut = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().map_err(|error| {
-        let at = Position { line: error.location.line, column: error.location.column };
-        at.refuse(
-            "the text breaks off or holds a character that the language does not have",
-            "close every quote, and double a quote that stands within quotes",
-        )
-    })?;
+    let cut = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| {
+            let at = Position {
+                line: error.location.line,
+                column: error.location.column,
+            };
+            at.refuse(
+                "the text breaks off or holds a character that the language does not have",
+                "close every quote, and double a quote that stands within quotes",
+            )
+        })?;
     let mut tokens = Vec::with_capacity(cut.len() + 1);
     for found in cut {
-        let at = Position { line: found.span.start.line, column: found.span.start.column };
+        let at = Position {
+            line: found.span.start.line,
+            column: found.span.start.column,
+        };
         if let Some(token) = translate(found.token, at)? {
             tokens.push(Located { token, at });
         }
     }
-    tokens.push(Located { token: Token::End, at: end_of(text) });
+    tokens.push(Located {
+        token: Token::End,
+        at: end_of(text),
+    });
     Ok(tokens)
 }
 
@@ -53,7 +64,10 @@ fn end_of(text: &str) -> Position {
     let mut at = Position { line: 1, column: 1 };
     for character in text.chars() {
         if character == '\n' {
-            at = Position { line: at.line + 1, column: 1 };
+            at = Position {
+                line: at.line + 1,
+                column: 1,
+            };
         } else {
             at.column += 1;
         }
@@ -62,18 +76,28 @@ fn end_of(text: &str) -> Position {
 }
 
 /// The token as this language knows it; `None` for white space.
-#[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: every other token is refused")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an allow-list: every other token is refused"
+)]
 fn translate(token: SqlToken, at: Position) -> Result<Option<Token>, PredicateError> {
     let symbol = |symbol| Ok(Some(Token::Symbol(symbol)));
     match token {
         SqlToken::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => Ok(None),
-        SqlToken::Whitespace(_) => {
-            Err(at.refuse("a comment", "remove it; use `purpose` or `scenario` to explain"))
-        }
-        SqlToken::Word(Word { value, quote_style: None, .. }) => Ok(Some(Token::Word(value))),
-        SqlToken::Word(Word { value, quote_style: Some('"'), .. }) => {
-            Ok(Some(Token::Quoted(value)))
-        }
+        SqlToken::Whitespace(_) => Err(at.refuse(
+            "a comment",
+            "remove it; use `purpose` or `scenario` to explain",
+        )),
+        SqlToken::Word(Word {
+            value,
+            quote_style: None,
+            ..
+        }) => Ok(Some(Token::Word(value))),
+        SqlToken::Word(Word {
+            value,
+            quote_style: Some('"'),
+            ..
+        }) => Ok(Some(Token::Quoted(value))),
         SqlToken::Number(digits, false) => Ok(Some(Token::Number(digits))),
         SqlToken::SingleQuotedString(text) => Ok(Some(Token::Text(text))),
         SqlToken::Comma => symbol(","),

@@ -81,7 +81,10 @@ pub struct PredicateError {
 impl PredicateError {
     /// Where and what, without the remedy.
     pub fn what_and_where(&self) -> String {
-        format!("line {}, column {} of the predicate: {}", self.line, self.column, self.what)
+        format!(
+            "line {}, column {} of the predicate: {}",
+            self.line, self.column, self.what
+        )
     }
 }
 
@@ -90,7 +93,10 @@ impl PredicateError {
 pub fn faults(text: &str, fields: &SchemaRef) -> Vec<PredicateFault> {
     match Predicate::parse(text, fields) {
         Err(error) if error.kind == PredicateErrorKind::FieldUnknown => {
-            vec![PredicateFault { what: error.what_and_where(), hint: Some(error.remedy) }]
+            vec![PredicateFault {
+                what: error.what_and_where(),
+                hint: Some(error.remedy),
+            }]
         }
         Ok(_) | Err(_) => Vec::new(),
     }
@@ -128,16 +134,47 @@ impl Position {
 /// A checked expression: types fit, constants are of the type of what they meet.
 #[derive(Clone)]
 pub(super) enum Node {
-    Field { name: String, data_type: DataType },
+    Field {
+        name: String,
+        data_type: DataType,
+    },
     Constant(ScalarValue),
-    Compare { op: Operator, left: Box<Self>, right: Box<Self> },
-    Arithmetic { op: Operator, left: Box<Self>, right: Box<Self>, data_type: DataType },
-    Logic { op: Operator, left: Box<Self>, right: Box<Self> },
+    Compare {
+        op: Operator,
+        left: Box<Self>,
+        right: Box<Self>,
+    },
+    Arithmetic {
+        op: Operator,
+        left: Box<Self>,
+        right: Box<Self>,
+        data_type: DataType,
+    },
+    Logic {
+        op: Operator,
+        left: Box<Self>,
+        right: Box<Self>,
+    },
     Not(Box<Self>),
-    IsNull { negated: bool, operand: Box<Self> },
-    Like { negated: bool, operand: Box<Self>, pattern: String },
-    In { negated: bool, operand: Box<Self>, list: Vec<ScalarValue> },
-    Cast { operand: Box<Self>, data_type: DataType, widening: bool },
+    IsNull {
+        negated: bool,
+        operand: Box<Self>,
+    },
+    Like {
+        negated: bool,
+        operand: Box<Self>,
+        pattern: String,
+    },
+    In {
+        negated: bool,
+        operand: Box<Self>,
+        list: Vec<ScalarValue>,
+    },
+    Cast {
+        operand: Box<Self>,
+        data_type: DataType,
+        widening: bool,
+    },
 }
 
 impl Node {
@@ -173,7 +210,12 @@ impl Node {
     }
 
     fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
-        test(self) || self.children().into_iter().flatten().any(|child| child.any(test))
+        test(self)
+            || self
+                .children()
+                .into_iter()
+                .flatten()
+                .any(|child| child.any(test))
     }
 
     fn collect_fields(&self, fields: &mut BTreeSet<String>) {
@@ -205,7 +247,11 @@ impl Node {
     /// The conjuncts of a chain of `AND`, in order.
     fn conjuncts<'a>(&'a self, found: &mut Vec<&'a Self>) {
         match self {
-            Self::Logic { op: Operator::And, left, right } => {
+            Self::Logic {
+                op: Operator::And,
+                left,
+                right,
+            } => {
                 left.conjuncts(found);
                 right.conjuncts(found);
             }
@@ -276,7 +322,9 @@ impl Predicate {
     fn try_out(&self, fields: &Schema) -> Result<(), BindError> {
         let schema = Arc::new(fields.clone());
         let batch = arrow::array::RecordBatch::new_empty(Arc::clone(&schema));
-        let result = emit(&self.root, &schema)?.evaluate(&batch).map_err(|_| BindError::Kernel)?;
+        let result = emit(&self.root, &schema)?
+            .evaluate(&batch)
+            .map_err(|_| BindError::Kernel)?;
         match result.data_type() {
             DataType::Boolean => Ok(()),
             _ => Err(BindError::Kernel),
@@ -286,6 +334,8 @@ impl Predicate {
 
 impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Predicate").field("fields", &self.fields()).finish_non_exhaustive()
+        f.debug_struct("Predicate")
+            .field("fields", &self.fields())
+            .finish_non_exhaustive()
     }
 }

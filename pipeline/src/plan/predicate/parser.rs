@@ -14,9 +14,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::lexer::{Located, Token};
 use super::value::{self, Constant, Number, Unfit};
-use super::{
-    DEPTH_MAX, NODES_MAX, Node, Position, PredicateError, PredicateErrorKind, emit,
-};
+use super::{DEPTH_MAX, NODES_MAX, Node, Position, PredicateError, PredicateErrorKind, emit};
 use crate::site::field_type::FieldType;
 
 /// Words with a meaning; a field of such a name is written in double quotes.
@@ -50,7 +48,13 @@ pub(super) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(tokens: Vec<Located>, fields: &'a Schema) -> Self {
-        Self { tokens, next: 0, nodes: 0, depth: 0, fields }
+        Self {
+            tokens,
+            next: 0,
+            nodes: 0,
+            depth: 0,
+            fields,
+        }
     }
 
     /// The whole text as one condition.
@@ -67,7 +71,9 @@ impl<'a> Parser<'a> {
     }
 
     fn peek(&self) -> &Token {
-        self.tokens.get(self.next).map_or(&Token::End, |located| &located.token)
+        self.tokens
+            .get(self.next)
+            .map_or(&Token::End, |located| &located.token)
     }
 
     fn at(&self) -> Position {
@@ -102,7 +108,10 @@ impl<'a> Parser<'a> {
         if self.accept_symbol(symbol) {
             return Ok(());
         }
-        Err(at.refuse(format!("`{symbol}` is missing"), format!("write `{symbol}` here")))
+        Err(at.refuse(
+            format!("`{symbol}` is missing"),
+            format!("write `{symbol}` here"),
+        ))
     }
 
     fn expect_keyword(&mut self, keyword: &str) -> Result<(), PredicateError> {
@@ -110,7 +119,10 @@ impl<'a> Parser<'a> {
         if self.accept_keyword(keyword) {
             return Ok(());
         }
-        Err(at.refuse(format!("{keyword} is missing"), format!("write {keyword} here")))
+        Err(at.refuse(
+            format!("{keyword} is missing"),
+            format!("write {keyword} here"),
+        ))
     }
 
     fn spend(&mut self, at: Position) -> Result<(), PredicateError> {
@@ -161,9 +173,16 @@ impl<'a> Parser<'a> {
         let (at, operator) = (left.at, self.at());
         self.spend(operator)?;
         self.advance();
-        let right = if op == Operator::Or { self.conjunction()? } else { self.negation()? };
+        let right = if op == Operator::Or {
+            self.conjunction()?
+        } else {
+            self.negation()?
+        };
         let (left, right) = (Box::new(boolean(left)?), Box::new(boolean(right)?));
-        Ok(Found { operand: Operand::Node(Node::Logic { op, left, right }), at })
+        Ok(Found {
+            operand: Operand::Node(Node::Logic { op, left, right }),
+            at,
+        })
     }
 
     fn negation(&mut self) -> Result<Found, PredicateError> {
@@ -173,7 +192,10 @@ impl<'a> Parser<'a> {
         }
         self.spend(at)?;
         let operand = self.deeper(at, Self::negation)?;
-        Ok(Found { operand: Operand::Node(Node::Not(Box::new(boolean(operand)?))), at })
+        Ok(Found {
+            operand: Operand::Node(Node::Not(Box::new(boolean(operand)?))),
+            at,
+        })
     }
 
     /// A sum, and at most one comparison, `IS NULL`, `IN`, `BETWEEN` or `LIKE` of it.
@@ -185,7 +207,10 @@ impl<'a> Parser<'a> {
             let right = self.sum()?;
             let at = left.at;
             let node = compare(op, left, right, operator)?;
-            return Ok(Found { operand: Operand::Node(node), at });
+            return Ok(Found {
+                operand: Operand::Node(node),
+                at,
+            });
         }
         if self.accept_keyword("IS") {
             let negated = self.accept_keyword("NOT");
@@ -193,7 +218,10 @@ impl<'a> Parser<'a> {
             self.spend(operator)?;
             let at = left.at;
             let operand = Box::new(left.node());
-            return Ok(Found { operand: Operand::Node(Node::IsNull { negated, operand }), at });
+            return Ok(Found {
+                operand: Operand::Node(Node::IsNull { negated, operand }),
+                at,
+            });
         }
         let negated = self.accept_keyword("NOT");
         if self.accept_keyword("IN") {
@@ -203,14 +231,19 @@ impl<'a> Parser<'a> {
         } else if self.accept_keyword("LIKE") {
             self.like(left, negated, operator)
         } else if negated {
-            Err(self.at().refuse("NOT before something else", "write IN, BETWEEN or LIKE after it"))
+            Err(self.at().refuse(
+                "NOT before something else",
+                "write IN, BETWEEN or LIKE after it",
+            ))
         } else {
             Ok(left)
         }
     }
 
     fn comparison(&mut self) -> Option<Operator> {
-        let Token::Symbol(symbol) = self.peek() else { return None };
+        let Token::Symbol(symbol) = self.peek() else {
+            return None;
+        };
         let op = match *symbol {
             "=" => Operator::Eq,
             "<>" => Operator::NotEq,
@@ -250,7 +283,14 @@ impl<'a> Parser<'a> {
         let at = left.at;
         let (operand, list) = unify(left.node(), constants)?;
         let operand = Box::new(operand);
-        Ok(Found { operand: Operand::Node(Node::In { negated, operand, list }), at })
+        Ok(Found {
+            operand: Operand::Node(Node::In {
+                negated,
+                operand,
+                list,
+            }),
+            at,
+        })
     }
 
     fn between(
@@ -264,12 +304,26 @@ impl<'a> Parser<'a> {
         self.expect_keyword("AND")?;
         let high = self.sum()?;
         let at = left.at;
-        let again = Found { operand: left.operand.copy(), at };
+        let again = Found {
+            operand: left.operand.copy(),
+            at,
+        };
         let low = compare(Operator::GtEq, left, low, operator)?;
         let high = compare(Operator::LtEq, again, high, operator)?;
-        let both = Node::Logic { op: Operator::And, left: Box::new(low), right: Box::new(high) };
-        let node = if negated { Node::Not(Box::new(both)) } else { both };
-        Ok(Found { operand: Operand::Node(node), at })
+        let both = Node::Logic {
+            op: Operator::And,
+            left: Box::new(low),
+            right: Box::new(high),
+        };
+        let node = if negated {
+            Node::Not(Box::new(both))
+        } else {
+            both
+        };
+        Ok(Found {
+            operand: Operand::Node(node),
+            at,
+        })
     }
 
     fn like(
@@ -283,7 +337,10 @@ impl<'a> Parser<'a> {
         let at = left.at;
         let operand = left.node();
         if operand.data_type() != DataType::Utf8 {
-            return Err(at.refuse("LIKE over something that is not text", "use = or CAST(… AS utf8)"));
+            return Err(at.refuse(
+                "LIKE over something that is not text",
+                "use = or CAST(… AS utf8)",
+            ));
         }
         let Operand::Constant(Constant::Text(pattern_text)) = pattern.operand else {
             return Err(pattern.at.refuse(
@@ -292,8 +349,15 @@ impl<'a> Parser<'a> {
             ));
         };
         let operand = Box::new(operand);
-        let node = Node::Like { negated, operand, pattern: pattern_text };
-        Ok(Found { operand: Operand::Node(node), at })
+        let node = Node::Like {
+            negated,
+            operand,
+            pattern: pattern_text,
+        };
+        Ok(Found {
+            operand: Operand::Node(node),
+            at,
+        })
     }
 
     fn sum(&mut self) -> Result<Found, PredicateError> {
@@ -340,7 +404,10 @@ impl<'a> Parser<'a> {
         }
         let found = self.deeper(at, Self::signed)?;
         if let Operand::Constant(Constant::Number(number)) = found.operand {
-            return Ok(Found { operand: Operand::Constant(Constant::Number(number.negated())), at });
+            return Ok(Found {
+                operand: Operand::Constant(Constant::Number(number.negated())),
+                at,
+            });
         }
         self.spend(at)?;
         let zero = Operand::Constant(Constant::Typed(ScalarValue::Int64(Some(0))));
@@ -353,7 +420,10 @@ impl<'a> Parser<'a> {
             Token::Symbol("(") => {
                 let inner = self.deeper(at, Self::disjunction)?;
                 self.expect_symbol(")")?;
-                return Ok(Found { operand: inner.operand, at });
+                return Ok(Found {
+                    operand: inner.operand,
+                    at,
+                });
             }
             Token::Number(digits) => {
                 let number = Number::parse(&digits).ok_or_else(|| {
@@ -388,7 +458,10 @@ impl<'a> Parser<'a> {
             ("DATE", Token::Text(text)) => {
                 self.next += 1;
                 let date = value::parse_date(&text).ok_or_else(|| {
-                    at.refuse("a date that the calendar does not have", "write DATE '2026-01-31'")
+                    at.refuse(
+                        "a date that the calendar does not have",
+                        "write DATE '2026-01-31'",
+                    )
                 })?;
                 Constant::Date(date)
             }
@@ -416,15 +489,24 @@ impl<'a> Parser<'a> {
             _ => return self.field(word, at),
         };
         self.spend(at)?;
-        Ok(Found { operand: Operand::Constant(constant), at })
+        Ok(Found {
+            operand: Operand::Constant(constant),
+            at,
+        })
     }
 
     fn field(&mut self, name: &str, at: Position) -> Result<Found, PredicateError> {
         self.spend(at)?;
         if let Ok(field) = self.fields.field_with_name(name) {
             let data_type = field.data_type().clone();
-            let node = Node::Field { name: name.to_owned(), data_type };
-            return Ok(Found { operand: Operand::Node(node), at });
+            let node = Node::Field {
+                name: name.to_owned(),
+                data_type,
+            };
+            return Ok(Found {
+                operand: Operand::Node(node),
+                at,
+            });
         }
         // The name is not repeated: it may be a constant without its quotes.
         let near = self
@@ -436,7 +518,9 @@ impl<'a> Parser<'a> {
             .max_by(|left, right| left.0.total_cmp(&right.0));
         let remedy = match near {
             Some((_, near)) => format!("did you mean `{near}`? text goes in single quotes"),
-            None => "write a field as the catalogue spells it; text goes in single quotes".to_owned(),
+            None => {
+                "write a field as the catalogue spells it; text goes in single quotes".to_owned()
+            }
         };
         Err(PredicateError {
             kind: PredicateErrorKind::FieldUnknown,
@@ -465,8 +549,16 @@ impl<'a> Parser<'a> {
                 "cast numbers to numbers, text to anything, dates to timestamps and back",
             ));
         }
-        let node = Node::Cast { operand: Box::new(operand), data_type, widening: false };
-        let operand = if constant { fold(&node, at)? } else { Operand::Node(node) };
+        let node = Node::Cast {
+            operand: Box::new(operand),
+            data_type,
+            widening: false,
+        };
+        let operand = if constant {
+            fold(&node, at)?
+        } else {
+            Operand::Node(node)
+        };
         Ok(Found { operand, at })
     }
 
@@ -526,7 +618,10 @@ fn boolean(found: Found) -> Result<Node, PredicateError> {
     let at = found.at;
     let node = found.node();
     if node.data_type() != DataType::Boolean {
-        return Err(at.refuse("a value where a condition should be", "compare it with something"));
+        return Err(at.refuse(
+            "a value where a condition should be",
+            "compare it with something",
+        ));
     }
     Ok(node)
 }
@@ -536,7 +631,11 @@ fn widened(node: Node, data_type: &DataType) -> Node {
     if node.data_type() == *data_type {
         return node;
     }
-    Node::Cast { operand: Box::new(node), data_type: data_type.clone(), widening: true }
+    Node::Cast {
+        operand: Box::new(node),
+        data_type: data_type.clone(),
+        widening: true,
+    }
 }
 
 /// Brings a node and the constants it is compared with to one type, without losing a digit.
@@ -546,16 +645,24 @@ fn unify(
 ) -> Result<(Node, Vec<ScalarValue>), PredicateError> {
     let mut target = node.data_type();
     for (constant, at) in &constants {
-        let fits = constant.adapt(&target).map_err(|reason| unfit(*at, reason))?;
+        let fits = constant
+            .adapt(&target)
+            .map_err(|reason| unfit(*at, reason))?;
         if fits.is_none() {
             target = common_or_refuse(&target, &constant.natural().data_type(), *at)?;
         }
     }
     let mut values = Vec::with_capacity(constants.len());
     for (constant, at) in constants {
-        let value = match constant.adapt(&target).map_err(|reason| unfit(at, reason))? {
+        let value = match constant
+            .adapt(&target)
+            .map_err(|reason| unfit(at, reason))?
+        {
             Some(value) => value,
-            None => constant.natural().cast_to(&target).map_err(|_| too_many_digits(at))?,
+            None => constant
+                .natural()
+                .cast_to(&target)
+                .map_err(|_| too_many_digits(at))?,
         };
         values.push(value);
     }
@@ -592,21 +699,37 @@ fn compare(
             return Ok(Node::Constant(ScalarValue::Boolean(None)));
         }
         (left_operand, Operand::Constant(constant)) => {
-            let node = Found { operand: left_operand, at: left.at }.node();
+            let node = Found {
+                operand: left_operand,
+                at: left.at,
+            }
+            .node();
             let (node, mut values) = unify(node, vec![(constant, right.at)])?;
             let value = values.pop().ok_or_else(|| unfit(operator, NOTHING))?;
             (node, Node::Constant(value))
         }
         (left_operand, right_operand) => {
-            let left = Found { operand: left_operand, at: left.at }.node();
-            let right = Found { operand: right_operand, at: right.at }.node();
+            let left = Found {
+                operand: left_operand,
+                at: left.at,
+            }
+            .node();
+            let right = Found {
+                operand: right_operand,
+                at: right.at,
+            }
+            .node();
             same_type(left, right, operator)?
         }
     };
     if left.data_type() == DataType::Binary {
         return Err(operator.refuse("a comparison of bytes", "use IS NULL; bytes do not compare"));
     }
-    Ok(Node::Compare { op, left: Box::new(left), right: Box::new(right) })
+    Ok(Node::Compare {
+        op,
+        left: Box::new(left),
+        right: Box::new(right),
+    })
 }
 
 const NOTHING: Unfit = ("nothing to compare with", "write a constant");
@@ -616,9 +739,10 @@ fn same_type(left: Node, right: Node, operator: Position) -> Result<(Node, Node)
     let (left_type, right_type) = (left.data_type(), right.data_type());
     let common = match (&left_type, &right_type) {
         _ if left_type == right_type => left_type,
-        (DataType::Timestamp(left_unit, left_zone), DataType::Timestamp(right_unit, right_zone))
-            if left_zone.is_some() == right_zone.is_some() =>
-        {
+        (
+            DataType::Timestamp(left_unit, left_zone),
+            DataType::Timestamp(right_unit, right_zone),
+        ) if left_zone.is_some() == right_zone.is_some() => {
             // The finer unit is the greater one, so that no digit is lost.
             DataType::Timestamp(*left_unit.max(right_unit), left_zone.clone())
         }
@@ -627,7 +751,11 @@ fn same_type(left: Node, right: Node, operator: Position) -> Result<(Node, Node)
         }
         _ => {
             return Err(operator.refuse(
-                format!("a comparison of {} with {}", notation(&left_type), notation(&right_type)),
+                format!(
+                    "a comparison of {} with {}",
+                    notation(&left_type),
+                    notation(&right_type)
+                ),
                 "use CAST on one side",
             ));
         }
@@ -651,16 +779,25 @@ fn arithmetic(
         && matches!(right.operand, Operand::Constant(_));
     let (left, right) = (left.node(), right.node());
     let (left_type, right_type) = (left.data_type(), right.data_type());
-    let (left_type, right_type) = value::arithmetic_operands(&left_type, &right_type)
-        .ok_or_else(|| {
+    let (left_type, right_type) =
+        value::arithmetic_operands(&left_type, &right_type).ok_or_else(|| {
             operator.refuse("arithmetic over something that is not a number", "use CAST")
         })?;
     let data_type = BinaryTypeCoercer::new(&left_type, &op, &right_type)
         .get_result_type()
         .map_err(|_| too_many_digits(operator))?;
     let (left, right) = (widened(left, &left_type), widened(right, &right_type));
-    let node = Node::Arithmetic { op, left: Box::new(left), right: Box::new(right), data_type };
-    let operand = if constant { fold(&node, operator)? } else { Operand::Node(node) };
+    let node = Node::Arithmetic {
+        op,
+        left: Box::new(left),
+        right: Box::new(right),
+        data_type,
+    };
+    let operand = if constant {
+        fold(&node, operator)?
+    } else {
+        Operand::Node(node)
+    };
     Ok(Found { operand, at })
 }
 

@@ -24,7 +24,10 @@ fn fields() -> SchemaRef {
             ("active", DataType::Boolean),
             ("born", DataType::Date32),
             ("seen", DataType::Timestamp(TimeUnit::Microsecond, None)),
-            ("logged", DataType::Timestamp(TimeUnit::Second, Some("Asia/Shanghai".into()))),
+            (
+                "logged",
+                DataType::Timestamp(TimeUnit::Second, Some("Asia/Shanghai".into())),
+            ),
             ("blob", DataType::Binary),
         ]
         .map(|(name, data_type)| Field::new(name, data_type, true))
@@ -34,8 +37,24 @@ fn fields() -> SchemaRef {
 
 fn batch() -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("name", Arc::new(StringArray::from(vec![Some("张三"), Some("李四"), None, Some("a%b")]))),
-        ("状态", Arc::new(StringArray::from(vec![Some("active"), Some("gone"), Some("active"), None]))),
+        (
+            "name",
+            Arc::new(StringArray::from(vec![
+                Some("张三"),
+                Some("李四"),
+                None,
+                Some("a%b"),
+            ])),
+        ),
+        (
+            "状态",
+            Arc::new(StringArray::from(vec![
+                Some("active"),
+                Some("gone"),
+                Some("active"),
+                None,
+            ])),
+        ),
         (
             "income",
             Arc::new(
@@ -52,27 +71,90 @@ fn batch() -> RecordBatch {
                     .unwrap(),
             ),
         ),
-        ("age", Arc::new(Int32Array::from(vec![Some(17), Some(18), None, Some(i32::MAX)]))),
-        ("tiny", Arc::new(Int8Array::from(vec![Some(127), Some(-128), None, Some(0)]))),
-        ("big", Arc::new(UInt64Array::from(vec![Some(u64::MAX), Some(0), None, Some(1 << 60)]))),
-        ("weight", Arc::new(Float64Array::from(vec![Some(0.1), Some(f64::NAN), None, Some(2.5)]))),
-        ("active", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true)]))),
-        ("born", Arc::new(Date32Array::from(vec![Some(0), Some(10_957), None, Some(20_000)]))),
+        (
+            "age",
+            Arc::new(Int32Array::from(vec![
+                Some(17),
+                Some(18),
+                None,
+                Some(i32::MAX),
+            ])),
+        ),
+        (
+            "tiny",
+            Arc::new(Int8Array::from(vec![Some(127), Some(-128), None, Some(0)])),
+        ),
+        (
+            "big",
+            Arc::new(UInt64Array::from(vec![
+                Some(u64::MAX),
+                Some(0),
+                None,
+                Some(1 << 60),
+            ])),
+        ),
+        (
+            "weight",
+            Arc::new(Float64Array::from(vec![
+                Some(0.1),
+                Some(f64::NAN),
+                None,
+                Some(2.5),
+            ])),
+        ),
+        (
+            "active",
+            Arc::new(BooleanArray::from(vec![
+                Some(true),
+                Some(false),
+                None,
+                Some(true),
+            ])),
+        ),
+        (
+            "born",
+            Arc::new(Date32Array::from(vec![
+                Some(0),
+                Some(10_957),
+                None,
+                Some(20_000),
+            ])),
+        ),
         (
             "seen",
-            Arc::new(TimestampMicrosecondArray::from(vec![Some(0), Some(1_500_000), None, Some(-1)])),
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                Some(0),
+                Some(1_500_000),
+                None,
+                Some(-1),
+            ])),
         ),
         (
             "logged",
             Arc::new(
-                arrow::array::TimestampSecondArray::from(vec![Some(0), Some(28_800), None, Some(1)])
-                    .with_timezone("Asia/Shanghai"),
+                arrow::array::TimestampSecondArray::from(vec![
+                    Some(0),
+                    Some(28_800),
+                    None,
+                    Some(1),
+                ])
+                .with_timezone("Asia/Shanghai"),
             ),
         ),
-        ("blob", Arc::new(arrow::array::BinaryArray::from_opt_vec(vec![Some(b"x"), None, None, None]))),
+        (
+            "blob",
+            Arc::new(arrow::array::BinaryArray::from_opt_vec(vec![
+                Some(b"x"),
+                None,
+                None,
+                None,
+            ])),
+        ),
     ];
     RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
     )
     .unwrap()
 }
@@ -83,11 +165,18 @@ fn rows(text: &str) -> Vec<usize> {
 }
 
 fn rows_of(text: &str, batch: &RecordBatch) -> Vec<usize> {
-    let predicate = Predicate::parse(text, &fields()).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let result = predicate.physical(&batch.schema()).unwrap().evaluate(batch).unwrap();
+    let predicate =
+        Predicate::parse(text, &fields()).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let result = predicate
+        .physical(&batch.schema())
+        .unwrap()
+        .evaluate(batch)
+        .unwrap();
     let result = result.into_array(batch.num_rows()).unwrap();
     let result = result.as_any().downcast_ref::<BooleanArray>().unwrap();
-    (0..result.len()).filter(|row| result.is_valid(*row) && result.value(*row)).collect()
+    (0..result.len())
+        .filter(|row| result.is_valid(*row) && result.value(*row))
+        .collect()
 }
 
 fn refusal(text: &str) -> PredicateError {
@@ -147,7 +236,10 @@ fn the_language_means_what_sql_means() {
         ("CAST('17' AS int32) = age", &[0]),
         ("CAST(born AS timestamp(us)) = seen", &[0]),
         ("CAST(income AS decimal(12,1)) = 0.1", &[0, 1]),
-        ("CAST(seen AS timestamp(s, Asia/Shanghai)) < logged", &[0, 1, 3]),
+        (
+            "CAST(seen AS timestamp(s, Asia/Shanghai)) < logged",
+            &[0, 1, 3],
+        ),
         ("income * 2 = 0.2", &[0]),
         ("income / 2 = 0.05", &[0]),
         ("income + income = 0.22", &[1]),
@@ -166,8 +258,14 @@ fn decimals_compare_exactly_with_any_constant() {
     assert_eq!(rows("income > 0.1"), [1]);
     assert_eq!(rows("income >= 0.10"), [0, 1]);
     assert!(rows("income = 0.1000000000000000000000000000000000001").is_empty());
-    assert_eq!(rows("income > 0.0999999999999999999999999999999999999"), [0, 1]);
-    assert_eq!(rows("income < 99999999999999999999999999999999999999"), [0, 1, 3]);
+    assert_eq!(
+        rows("income > 0.0999999999999999999999999999999999999"),
+        [0, 1]
+    );
+    assert_eq!(
+        rows("income < 99999999999999999999999999999999999999"),
+        [0, 1, 3]
+    );
     assert_eq!(rows("wide = 0.1"), [0]);
     assert!(rows("wide = 0.000000000100000000000001").is_empty());
     assert_eq!(rows("wide = income"), [0]);
@@ -176,12 +274,21 @@ fn decimals_compare_exactly_with_any_constant() {
 
 #[test]
 fn every_physical_form_of_text_gives_the_same_rows() {
-    let values = vec![Some("张三"), None, Some("a long name that is not inlined in a view")];
+    let values = vec![
+        Some("张三"),
+        None,
+        Some("a long name that is not inlined in a view"),
+    ];
     let forms: [ArrayRef; 5] = [
         Arc::new(StringArray::from(values.clone())),
         Arc::new(LargeStringArray::from(values.clone())),
         Arc::new(StringViewArray::from(values.clone())),
-        Arc::new(values.iter().copied().collect::<DictionaryArray<Int32Type>>()),
+        Arc::new(
+            values
+                .iter()
+                .copied()
+                .collect::<DictionaryArray<Int32Type>>(),
+        ),
         arrow::compute::cast(
             &StringArray::from(values),
             &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View)),
@@ -191,11 +298,9 @@ fn every_physical_form_of_text_gives_the_same_rows() {
     for form in forms {
         let data_type = form.data_type().clone();
         let other: ArrayRef = Arc::new(StringArray::from(vec!["张三", "x", "y"]));
-        let batch = RecordBatch::try_from_iter_with_nullable([
-            ("状态", other, true),
-            ("name", form, true),
-        ])
-        .unwrap();
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("状态", other, true), ("name", form, true)])
+                .unwrap();
         for (text, expected) in [
             ("name = '张三'", vec![0]),
             ("name IN ('张三', 'x')", vec![0]),
@@ -299,7 +404,10 @@ fn errors_say_where_and_never_what() {
     let error = refusal("age = 17 AND salary_x = '张三秘密'");
     assert_eq!(error.kind, PredicateErrorKind::FieldUnknown);
     assert_eq!((error.line, error.column), (1, 14));
-    assert_eq!(refusal("nmae = 'x'").remedy, "did you mean `name`? text goes in single quotes");
+    assert_eq!(
+        refusal("nmae = 'x'").remedy,
+        "did you mean `name`? text goes in single quotes"
+    );
     for text in [
         "name = 张三秘密",
         "name = \"张三秘密\"",
@@ -315,7 +423,10 @@ fn errors_say_where_and_never_what() {
         "name = {张三秘密}",
     ] {
         let error = refusal(text);
-        assert!(!format!("{error} {error:?}").contains("张三秘密"), "{text}: {error}");
+        assert!(
+            !format!("{error} {error:?}").contains("张三秘密"),
+            "{text}: {error}"
+        );
     }
     let predicate = Predicate::parse("name = '张三秘密'", &fields()).unwrap();
     assert!(!format!("{predicate:?}").contains("张三秘密"));
@@ -331,9 +442,21 @@ fn limits_hold() {
     assert!(Predicate::parse(&nested(60), &fields()).is_ok());
     assert!(refusal(&nested(100_000 / 2 - 100)).what.contains("bytes"));
     assert!(refusal(&nested(30_000)).what.contains("nested"));
-    assert!(refusal(&format!("{}active", "NOT ".repeat(10_000))).what.contains("nested"));
-    assert!(refusal(&format!("age = {}1", "- ".repeat(10_000))).what.contains("nested"));
-    assert!(refusal(&format!("name = '{}'", "x".repeat(TEXT_BYTES_MAX))).what.contains("bytes"));
+    assert!(
+        refusal(&format!("{}active", "NOT ".repeat(10_000)))
+            .what
+            .contains("nested")
+    );
+    assert!(
+        refusal(&format!("age = {}1", "- ".repeat(10_000)))
+            .what
+            .contains("nested")
+    );
+    assert!(
+        refusal(&format!("name = '{}'", "x".repeat(TEXT_BYTES_MAX)))
+            .what
+            .contains("bytes")
+    );
 }
 
 #[test]
@@ -347,12 +470,17 @@ fn fields_read_are_named() {
 #[test]
 fn a_schema_without_the_field_or_with_another_type_is_refused() {
     let predicate = Predicate::parse("age = 17", &fields()).unwrap();
-    let schema = |name: &str, data_type| Arc::new(Schema::new(vec![Field::new(name, data_type, true)]));
+    let schema =
+        |name: &str, data_type| Arc::new(Schema::new(vec![Field::new(name, data_type, true)]));
     assert_eq!(
-        predicate.physical(&schema("Age", DataType::Int32)).unwrap_err(),
+        predicate
+            .physical(&schema("Age", DataType::Int32))
+            .unwrap_err(),
         BindError::Missing("age".to_owned())
     );
-    let narrowed = predicate.physical(&schema("age", DataType::Int64)).unwrap_err();
+    let narrowed = predicate
+        .physical(&schema("age", DataType::Int64))
+        .unwrap_err();
     assert!(matches!(narrowed, BindError::Type { .. }));
 }
 
@@ -360,29 +488,59 @@ fn a_schema_without_the_field_or_with_another_type_is_refused() {
 fn overflow_is_an_error_and_not_a_wrap() {
     let text = "age * 9000000000000000000 > 0";
     let predicate = Predicate::parse(text, &fields()).unwrap();
-    assert!(predicate.physical(&batch().schema()).unwrap().evaluate(&batch()).is_err());
+    assert!(
+        predicate
+            .physical(&batch().schema())
+            .unwrap()
+            .evaluate(&batch())
+            .is_err()
+    );
     let predicate = Predicate::parse("CAST(age AS int8) > 0", &fields()).unwrap();
-    assert!(predicate.physical(&batch().schema()).unwrap().evaluate(&batch()).is_err());
+    assert!(
+        predicate
+            .physical(&batch().schema())
+            .unwrap()
+            .evaluate(&batch())
+            .is_err()
+    );
     let overflow = Predicate::parse("-tiny > 0 AND - (tiny - 128) > 0", &fields()).unwrap();
-    assert!(overflow.physical(&batch().schema()).unwrap().evaluate(&batch()).is_ok());
+    assert!(
+        overflow
+            .physical(&batch().schema())
+            .unwrap()
+            .evaluate(&batch())
+            .is_ok()
+    );
     let all: ArrayRef = Arc::new(Int64Array::from(vec![i64::MIN]));
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![all]).unwrap();
     let predicate = Predicate::parse("-x > 0", &schema).unwrap();
-    assert!(predicate.physical(&schema).unwrap().evaluate(&batch).is_err());
+    assert!(
+        predicate
+            .physical(&schema)
+            .unwrap()
+            .evaluate(&batch)
+            .is_err()
+    );
 }
 
 #[test]
 fn pruning_leaves_out_what_statistics_decide_otherwise() {
     let hint = |text: &str| {
         let predicate = Predicate::parse(text, &fields()).unwrap();
-        predicate.pruning(&fields()).unwrap().map(|hint| hint.to_string())
+        predicate
+            .pruning(&fields())
+            .unwrap()
+            .map(|hint| hint.to_string())
     };
     assert!(hint("weight > 2").is_none());
     assert!(hint("age / tiny > 2").is_none());
     assert!(hint("CAST(name AS int64) > 2").is_none());
     let kept = hint("weight > 2 AND age > 2 AND age / tiny > 1").unwrap();
-    assert!(kept.contains("age@4 > 2") && !kept.contains("weight") && !kept.contains("tiny"), "{kept}");
+    assert!(
+        kept.contains("age@4 > 2") && !kept.contains("weight") && !kept.contains("tiny"),
+        "{kept}"
+    );
 }
 
 proptest! {

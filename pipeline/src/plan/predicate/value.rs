@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, TimeUnit, i256};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, TimeUnit, i256,
+};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use datafusion::scalar::ScalarValue;
 
@@ -15,7 +17,10 @@ pub(super) enum Constant {
     Text(String),
     Number(Number),
     Date(NaiveDate),
-    Timestamp { local: NaiveDateTime, offset: Option<FixedOffset> },
+    Timestamp {
+        local: NaiveDateTime,
+        offset: Option<FixedOffset>,
+    },
     /// The result of a constant expression, of a type of its own.
     Typed(ScalarValue),
 }
@@ -36,12 +41,18 @@ const UNFIT_TYPE: Unfit = (
     "write text in single quotes, numbers without, DATE '2026-01-31', or use CAST",
 );
 const UNFIT_DATE: Unfit = ("text that is not a date", "write it as DATE '2026-01-31'");
-const UNFIT_TIMESTAMP: Unfit =
-    ("text that is not a point in time", "write it as TIMESTAMP '2026-01-31 08:00:00'");
-const UNFIT_FINER: Unfit =
-    ("a point in time finer than the field's unit", "write fewer digits after the second");
-const UNFIT_OFFSET: Unfit =
-    ("an offset beside a field without a zone", "write the time as the field holds it");
+const UNFIT_TIMESTAMP: Unfit = (
+    "text that is not a point in time",
+    "write it as TIMESTAMP '2026-01-31 08:00:00'",
+);
+const UNFIT_FINER: Unfit = (
+    "a point in time finer than the field's unit",
+    "write fewer digits after the second",
+);
+const UNFIT_OFFSET: Unfit = (
+    "an offset beside a field without a zone",
+    "write the time as the field holds it",
+);
 
 impl Number {
     /// Digits with at most one point; `None` if it is anything else or has over 38 digits.
@@ -57,11 +68,18 @@ impl Number {
             return None;
         }
         let scale = u8::try_from(fraction.len()).ok()?;
-        Some(Self { unscaled: all.parse().ok()?, scale, digits })
+        Some(Self {
+            unscaled: all.parse().ok()?,
+            scale,
+            digits,
+        })
     }
 
     pub(super) fn negated(self) -> Self {
-        Self { unscaled: -self.unscaled, ..self }
+        Self {
+            unscaled: -self.unscaled,
+            ..self
+        }
     }
 
     /// The number in units of `10^-scale`, if that is exact.
@@ -95,7 +113,11 @@ impl Number {
 
     /// The type it has by itself: `Int64`, else the decimal that just holds it.
     fn natural(self) -> ScalarValue {
-        let integer = if self.scale == 0 { i64::try_from(self.unscaled).ok() } else { None };
+        let integer = if self.scale == 0 {
+            i64::try_from(self.unscaled).ok()
+        } else {
+            None
+        };
         integer.map_or_else(
             || {
                 let scale = i8::try_from(self.scale).unwrap_or(i8::MAX);
@@ -119,10 +141,12 @@ impl Constant {
                 let zone = offset.map(|_| Arc::from("+00:00"));
                 let instant = offset.map_or_else(
                     || local.and_utc(),
-                    |offset| offset.from_local_datetime(local).single().map_or_else(
-                        || local.and_utc(),
-                        |instant| instant.with_timezone(&Utc),
-                    ),
+                    |offset| {
+                        offset
+                            .from_local_datetime(local)
+                            .single()
+                            .map_or_else(|| local.and_utc(), |instant| instant.with_timezone(&Utc))
+                    },
                 );
                 ScalarValue::TimestampMicrosecond(Some(instant.timestamp_micros()), zone)
             }
@@ -134,7 +158,9 @@ impl Constant {
     /// cannot hold, so that both sides have to widen.
     pub(super) fn adapt(&self, data_type: &DataType) -> Result<Option<ScalarValue>, Unfit> {
         match self {
-            Self::Null => ScalarValue::try_from(data_type).map(Some).map_err(|_| UNFIT_TYPE),
+            Self::Null => ScalarValue::try_from(data_type)
+                .map(Some)
+                .map_err(|_| UNFIT_TYPE),
             Self::Bool(value) if *data_type == DataType::Boolean => {
                 Ok(Some(ScalarValue::Boolean(Some(*value))))
             }
@@ -146,7 +172,9 @@ impl Constant {
                 Ok(Some(ScalarValue::Date32(Some(days(date)))))
             }
             Self::Text(text) if matches!(data_type, DataType::Timestamp(..)) => {
-                parse_timestamp(text).ok_or(UNFIT_TIMESTAMP)?.adapt(data_type)
+                parse_timestamp(text)
+                    .ok_or(UNFIT_TIMESTAMP)?
+                    .adapt(data_type)
             }
             Self::Number(number) if data_type.is_numeric() => Ok(number_as(*number, data_type)),
             Self::Date(date) if *data_type == DataType::Date32 => {
@@ -180,20 +208,31 @@ fn days(date: NaiveDate) -> i32 {
 /// `2026-01-31`, and nothing else.
 pub(super) fn parse_date(text: &str) -> Option<NaiveDate> {
     // chrono alone would take `2026-1-1` and years of five digits.
-    (text.len() == 10).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
+    (text.len() == 10)
+        .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+        .flatten()
 }
 
 /// `2026-01-31 08:00:00`, with `T` for the space, a fraction, `Z` or an offset as wanted; or a date.
 pub(super) fn parse_timestamp(text: &str) -> Option<Constant> {
     if let Some(date) = parse_date(text) {
-        return Some(Constant::Timestamp { local: date.and_time(NaiveTime::MIN), offset: None });
+        return Some(Constant::Timestamp {
+            local: date.and_time(NaiveTime::MIN),
+            offset: None,
+        });
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(local) = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f") {
-        return Some(Constant::Timestamp { local, offset: None });
+        return Some(Constant::Timestamp {
+            local,
+            offset: None,
+        });
     }
     let instant = DateTime::parse_from_rfc3339(&text).ok()?;
-    Some(Constant::Timestamp { local: instant.naive_local(), offset: Some(*instant.offset()) })
+    Some(Constant::Timestamp {
+        local: instant.naive_local(),
+        offset: Some(*instant.offset()),
+    })
 }
 
 fn timestamp_as(
@@ -201,12 +240,17 @@ fn timestamp_as(
     offset: Option<FixedOffset>,
     data_type: &DataType,
 ) -> Result<ScalarValue, Unfit> {
-    let DataType::Timestamp(unit, zone) = data_type else { return Err(UNFIT_TYPE) };
+    let DataType::Timestamp(unit, zone) = data_type else {
+        return Err(UNFIT_TYPE);
+    };
     let instant: DateTime<Utc> = match (offset, zone) {
         (None, None) => local.and_utc(),
         (Some(_), None) => return Err(UNFIT_OFFSET),
         (Some(offset), Some(_)) => {
-            let instant = offset.from_local_datetime(&local).single().ok_or(UNFIT_TIMESTAMP)?;
+            let instant = offset
+                .from_local_datetime(&local)
+                .single()
+                .ok_or(UNFIT_TIMESTAMP)?;
             instant.with_timezone(&Utc)
         }
         (None, Some(zone)) => {
@@ -238,7 +282,10 @@ fn timestamp_as(
     })
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only the catalogue's numeric types hold one")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only the catalogue's numeric types hold one"
+)]
 fn number_as(number: Number, data_type: &DataType) -> Option<ScalarValue> {
     let integer = number.integer();
     match data_type {
@@ -254,13 +301,19 @@ fn number_as(number: Number, data_type: &DataType) -> Option<ScalarValue> {
         DataType::Float64 => Some(ScalarValue::Float64(Some(number.text().parse().ok()?))),
         DataType::Decimal128(precision, scale) => {
             let value = number.at_scale(*scale)?.to_i128()?;
-            fits_digits(i256::from_i128(value), *precision)
-                .then_some(ScalarValue::Decimal128(Some(value), *precision, *scale))
+            fits_digits(i256::from_i128(value), *precision).then_some(ScalarValue::Decimal128(
+                Some(value),
+                *precision,
+                *scale,
+            ))
         }
         DataType::Decimal256(precision, scale) => {
             let value = number.at_scale(*scale)?;
-            fits_digits(value, *precision)
-                .then_some(ScalarValue::Decimal256(Some(value), *precision, *scale))
+            fits_digits(value, *precision).then_some(ScalarValue::Decimal256(
+                Some(value),
+                *precision,
+                *scale,
+            ))
         }
         _ => None,
     }
@@ -318,7 +371,11 @@ pub(super) fn arithmetic_operands(
         return Some((DataType::Float64, DataType::Float64));
     }
     if common.is_integer() {
-        let wide = if common == DataType::UInt64 { DataType::UInt64 } else { DataType::Int64 };
+        let wide = if common == DataType::UInt64 {
+            DataType::UInt64
+        } else {
+            DataType::Int64
+        };
         return Some((wide.clone(), wide));
     }
     let wide = is_wide(left) || is_wide(right);
@@ -339,7 +396,10 @@ fn is_wide(data_type: &DataType) -> bool {
 }
 
 /// Digits in all and after the point of a decimal, or of the decimal that holds an integer type.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only integers and decimals have a shape")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only integers and decimals have a shape"
+)]
 fn decimal_shape(data_type: &DataType) -> Option<(i16, i16)> {
     Some(match data_type {
         DataType::Int8 | DataType::UInt8 => (3, 0),

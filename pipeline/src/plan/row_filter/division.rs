@@ -60,7 +60,10 @@ impl DivisionFilter {
         divisions: &[String],
         fields: &SchemaRef,
     ) -> Result<Self, RowFilterError> {
-        let refuse = |what| RowFilterError::Division { field: field.to_owned(), what };
+        let refuse = |what| RowFilterError::Division {
+            field: field.to_owned(),
+            what,
+        };
         match fields.field_with_name(field) {
             Ok(found) if *found.data_type() == DataType::Utf8 => {}
             Ok(_) => return Err(refuse("is not text")),
@@ -77,12 +80,17 @@ impl DivisionFilter {
         sorted.sort_unstable();
         let mut prefixes: Vec<Prefix> = Vec::with_capacity(sorted.len());
         for digits in sorted {
-            let covered = prefixes.last().is_some_and(|last| digits.starts_with(&last.digits));
+            let covered = prefixes
+                .last()
+                .is_some_and(|last| digits.starts_with(&last.digits));
             if !covered {
                 prefixes.push(Prefix::new(digits));
             }
         }
-        Ok(Self { field: field.to_owned(), prefixes })
+        Ok(Self {
+            field: field.to_owned(),
+            prefixes,
+        })
     }
 
     pub(super) fn field(&self) -> &str {
@@ -91,12 +99,16 @@ impl DivisionFilter {
 
     /// Whether each row of the batch passes.
     pub(super) fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanBuffer, BindError> {
-        let column =
-            batch.column_by_name(&self.field).ok_or_else(|| BindError::Missing(self.field.clone()))?;
+        let column = batch
+            .column_by_name(&self.field)
+            .ok_or_else(|| BindError::Missing(self.field.clone()))?;
         self.decide(column)
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "text has these forms and no others")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "text has these forms and no others"
+    )]
     fn decide(&self, column: &ArrayRef) -> Result<BooleanBuffer, BindError> {
         let passed = match column.data_type() {
             DataType::Utf8View => self.decide_views(column.as_string_view()),
@@ -110,7 +122,8 @@ impl DivisionFilter {
                 let values = self.decide(dictionary.values())?;
                 let keys = dictionary.normalized_keys();
                 BooleanBuffer::collect_bool(column.len(), |row| {
-                    keys.get(row).is_some_and(|key| *key < values.len() && values.value(*key))
+                    keys.get(row)
+                        .is_some_and(|key| *key < values.len() && values.value(*key))
                 })
             }
             actual => {
@@ -165,11 +178,16 @@ impl DivisionFilter {
 
     fn matches(&self, bytes: u128) -> bool {
         let ordered = (bytes << 32).swap_bytes();
-        let above = self.prefixes.partition_point(|prefix| prefix.ordered <= ordered);
-        above.checked_sub(1).and_then(|index| self.prefixes.get(index)).is_some_and(|prefix| {
-            let mask = (prefix.mask << 32).swap_bytes();
-            ordered & mask == prefix.ordered
-        })
+        let above = self
+            .prefixes
+            .partition_point(|prefix| prefix.ordered <= ordered);
+        above
+            .checked_sub(1)
+            .and_then(|index| self.prefixes.get(index))
+            .is_some_and(|prefix| {
+                let mask = (prefix.mask << 32).swap_bytes();
+                ordered & mask == prefix.ordered
+            })
     }
 
     /// `code >= '33' AND code < '34'` for each prefix; absent if there are too many.
@@ -199,7 +217,9 @@ impl DivisionFilter {
 
 impl fmt::Debug for DivisionFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DivisionFilter").field("field", &self.field).finish_non_exhaustive()
+        f.debug_struct("DivisionFilter")
+            .field("field", &self.field)
+            .finish_non_exhaustive()
     }
 }
 
@@ -207,7 +227,11 @@ impl Prefix {
     fn new(digits: &str) -> Self {
         let bytes = load(digits.as_bytes(), 0, digits.len());
         let mask = (1_u128 << (8 * digits.len())) - 1;
-        Self { digits: digits.to_owned(), ordered: (bytes << 32).swap_bytes(), mask }
+        Self {
+            digits: digits.to_owned(),
+            ordered: (bytes << 32).swap_bytes(),
+            mask,
+        }
     }
 
     /// The least text that is above every code of the prefix. `:` follows `9` in ASCII.
@@ -233,7 +257,10 @@ fn load(bytes: &[u8], from: usize, to: usize) -> u128 {
         return u128::from_le_bytes(block) & keep;
     }
     let value = bytes.get(from..to).unwrap_or_default();
-    value.iter().rev().fold(0, |loaded, byte| (loaded << 8) | u128::from(*byte))
+    value
+        .iter()
+        .rev()
+        .fold(0, |loaded, byte| (loaded << 8) | u128::from(*byte))
 }
 
 /// Whether it is 2 to 12 ASCII digits, padded with zero bytes.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeStringArray, RecordBatch, StringArray,
-    StringViewArray,
+    ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeStringArray, RecordBatch,
+    StringArray, StringViewArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use proptest::prelude::*;
@@ -22,7 +22,10 @@ fn scope(predicate: Option<&str>, divisions: &[&str]) -> RowScope {
     RowScope {
         predicate: predicate.map(str::to_owned),
         division_field: Some("code".to_owned()),
-        divisions: divisions.iter().map(|digits| (*digits).to_owned()).collect(),
+        divisions: divisions
+            .iter()
+            .map(|digits| (*digits).to_owned())
+            .collect(),
     }
 }
 
@@ -78,7 +81,12 @@ fn divisions_pass_well_formed_codes_of_the_prefix_in_every_form_of_text() {
         Arc::new(StringArray::from(values.clone())),
         Arc::new(LargeStringArray::from(values.clone())),
         Arc::new(StringViewArray::from(values.clone())),
-        Arc::new(values.iter().copied().collect::<DictionaryArray<Int32Type>>()),
+        Arc::new(
+            values
+                .iter()
+                .copied()
+                .collect::<DictionaryArray<Int32Type>>(),
+        ),
         arrow::compute::cast(
             &StringArray::from(values.clone()),
             &DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8View)),
@@ -88,19 +96,27 @@ fn divisions_pass_well_formed_codes_of_the_prefix_in_every_form_of_text() {
     for form in forms {
         let data_type = form.data_type().clone();
         for divisions in [&["33"][..], &["33", "3301"], &["35", "33", "9"]] {
-            let mask = filter(None, divisions).evaluate(&codes(Arc::clone(&form))).unwrap();
+            let mask = filter(None, divisions)
+                .evaluate(&codes(Arc::clone(&form)))
+                .unwrap();
             assert_eq!(passed(&mask), expected, "{data_type} {divisions:?}");
         }
         // A slice must not look at what lies before it.
         let slice = codes(form).slice(7, 3);
-        assert_eq!(passed(&filter(None, &["33"]).evaluate(&slice).unwrap()), [0, 1], "{data_type}");
+        assert_eq!(
+            passed(&filter(None, &["33"]).evaluate(&slice).unwrap()),
+            [0, 1],
+            "{data_type}"
+        );
     }
 }
 
 #[test]
 fn a_dictionary_without_values_passes_nothing() {
     let empty: DictionaryArray<Int32Type> = vec![None::<&str>, None].into_iter().collect();
-    let mask = filter(None, &["33"]).evaluate(&codes(Arc::new(empty))).unwrap();
+    let mask = filter(None, &["33"])
+        .evaluate(&codes(Arc::new(empty)))
+        .unwrap();
     assert!(passed(&mask).is_empty());
 }
 
@@ -110,7 +126,10 @@ fn absent_divisions_and_predicate_pass_all() {
     assert!(filter.passes_all());
     assert!(filter.columns().is_empty());
     assert!(filter.pruning(&fields()).is_none());
-    assert_eq!(passed(&filter.evaluate(&pairs(&[(1, 2), (3, 4)])).unwrap()), [0, 1]);
+    assert_eq!(
+        passed(&filter.evaluate(&pairs(&[(1, 2), (3, 4)])).unwrap()),
+        [0, 1]
+    );
 }
 
 #[test]
@@ -120,25 +139,46 @@ fn malformed_scopes_are_refused() {
         assert!(matches!(error, RowFilterError::Prefix { .. }));
     }
     for field in ["a", "gone"] {
-        let scope = RowScope { division_field: Some(field.to_owned()), ..scope(None, &["33"]) };
+        let scope = RowScope {
+            division_field: Some(field.to_owned()),
+            ..scope(None, &["33"])
+        };
         let error = RowFilter::new(&scope, &fields()).unwrap_err();
         assert!(matches!(error, RowFilterError::Division { .. }));
     }
-    assert!(filter(Some("a = 1"), &["33"]).evaluate(&codes(Arc::new(Int64Array::from(vec![1])))).is_err());
+    assert!(
+        filter(Some("a = 1"), &["33"])
+            .evaluate(&codes(Arc::new(Int64Array::from(vec![1]))))
+            .is_err()
+    );
 }
 
 #[test]
 fn predicate_and_divisions_are_both_needed() {
     let filter = filter(Some("a > 1"), &["33"]);
-    assert_eq!(filter.columns().into_iter().collect::<Vec<_>>(), ["a", "code"]);
+    assert_eq!(
+        filter.columns().into_iter().collect::<Vec<_>>(),
+        ["a", "code"]
+    );
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("code", Arc::new(StringArray::from(vec!["33", "33", "34", "x"])) as ArrayRef, true),
-        ("a", Arc::new(Int64Array::from(vec![Some(2), None, Some(2), Some(2)])) as ArrayRef, true),
+        (
+            "code",
+            Arc::new(StringArray::from(vec!["33", "33", "34", "x"])) as ArrayRef,
+            true,
+        ),
+        (
+            "a",
+            Arc::new(Int64Array::from(vec![Some(2), None, Some(2), Some(2)])) as ArrayRef,
+            true,
+        ),
     ])
     .unwrap();
     assert_eq!(passed(&filter.evaluate(&batch).unwrap()), [0]);
     let hint = filter.pruning(&fields()).unwrap().to_string();
-    assert!(hint.contains("a@1 > 1") && hint.contains("code@0 >= 33 AND code@0 < 34"), "{hint}");
+    assert!(
+        hint.contains("a@1 > 1") && hint.contains("code@0 >= 33 AND code@0 < 34"),
+        "{hint}"
+    );
 }
 
 #[test]
@@ -149,16 +189,31 @@ fn a_guard_keeps_a_row_from_failing_whatever_the_batch() {
     let either = filter(Some("b = 0 OR a / b > 1"), &[]);
     assert_eq!(passed(&either.evaluate(&mixed).unwrap()), [0, 1, 2, 3]);
     let behind = filter(Some("a / b > 1 AND b <> 0"), &[]);
-    assert_eq!(behind.evaluate(&mixed).unwrap_err(), RowFilterError::NoValue { row: 1 });
+    assert_eq!(
+        behind.evaluate(&mixed).unwrap_err(),
+        RowFilterError::NoValue { row: 1 }
+    );
 }
 
 #[test]
 fn rows_of_other_divisions_cannot_fail_a_run() {
     let filter = filter(Some("a / b > 1"), &["33"]);
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("code", Arc::new(StringArray::from(vec!["34", "33", "33"])) as ArrayRef, true),
-        ("a", Arc::new(Int64Array::from(vec![1, 4, 1])) as ArrayRef, true),
-        ("b", Arc::new(Int64Array::from(vec![0, 2, 1])) as ArrayRef, true),
+        (
+            "code",
+            Arc::new(StringArray::from(vec!["34", "33", "33"])) as ArrayRef,
+            true,
+        ),
+        (
+            "a",
+            Arc::new(Int64Array::from(vec![1, 4, 1])) as ArrayRef,
+            true,
+        ),
+        (
+            "b",
+            Arc::new(Int64Array::from(vec![0, 2, 1])) as ArrayRef,
+            true,
+        ),
     ])
     .unwrap();
     assert_eq!(passed(&filter.evaluate(&batch).unwrap()), [1]);
@@ -170,8 +225,16 @@ fn another_schema_in_a_later_batch_is_bound_anew() {
     let filter = filter(Some("a = 1"), &["33"]);
     assert_eq!(passed(&filter.evaluate(&pairs(&[(1, 0)])).unwrap()), [0]);
     let other = RecordBatch::try_from_iter_with_nullable([
-        ("a", Arc::new(Int64Array::from(vec![2, 1])) as ArrayRef, true),
-        ("code", Arc::new(StringViewArray::from(vec!["33", "33"])) as ArrayRef, true),
+        (
+            "a",
+            Arc::new(Int64Array::from(vec![2, 1])) as ArrayRef,
+            true,
+        ),
+        (
+            "code",
+            Arc::new(StringViewArray::from(vec!["33", "33"])) as ArrayRef,
+            true,
+        ),
     ])
     .unwrap();
     assert_eq!(passed(&filter.evaluate(&other).unwrap()), [1]);
@@ -181,7 +244,10 @@ fn another_schema_in_a_later_batch_is_bound_anew() {
 fn debug_and_errors_show_no_constant() {
     let filter = filter(Some("a / 4711 > b / 0.0"), &[]);
     let error = filter.evaluate(&pairs(&[(1, 815)])).unwrap_err();
-    let shown = format!("{filter:?} {error} {error:?} {:?}", scope(Some("a = 4711"), &[]));
+    let shown = format!(
+        "{filter:?} {error} {error:?} {:?}",
+        scope(Some("a = 4711"), &[])
+    );
     assert!(!shown.contains("4711") && !shown.contains("815"), "{shown}");
 }
 

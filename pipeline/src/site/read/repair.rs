@@ -69,7 +69,11 @@ pub(super) fn read<T: DeserializeOwned>(
     if repair.faults.is_empty() {
         // No entry could be blamed: say what serde says, at the start.
         let (what, hint) = explain(&Complaint::of(error.message()), error.message(), None);
-        repair.faults.push(Fault { offset: error.span().map_or(0, |span| span.start), what, hint });
+        repair.faults.push(Fault {
+            offset: error.span().map_or(0, |span| span.start),
+            what,
+            hint,
+        });
     }
     (None, repair.faults)
 }
@@ -180,7 +184,11 @@ impl Repair<'_> {
         let known = span.start >= MADE_UP || self.excused.contains(&(span.start, key.to_owned()));
         if !known {
             let what = format!("`{key}` is missing");
-            self.faults.push(Fault { offset: start, what, hint: None });
+            self.faults.push(Fault {
+                offset: start,
+                what,
+                hint: None,
+            });
         }
         if key == TAG {
             // Without its tag nothing can be said about the rest of the table.
@@ -190,7 +198,9 @@ impl Repair<'_> {
             return false;
         }
         let position = self.position();
-        let Some(value) = candidate(0, &position) else { return false };
+        let Some(value) = candidate(0, &position) else {
+            return false;
+        };
         let value = Spanned::new(position.clone(), value);
         match tree::table_mut(self.root.get_mut(), &table) {
             Some(entries) => {
@@ -264,7 +274,9 @@ impl Repair<'_> {
             entry.pop();
         }
         let position = self.position();
-        let Some(value) = tree::at_mut(self.root.get_mut(), &entry) else { return false };
+        let Some(value) = tree::at_mut(self.root.get_mut(), &entry) else {
+            return false;
+        };
         if let Complaint::UnknownWord { known, .. } = complaint
             && let Some(word) = known.first()
             && value.get_ref().as_str() != Some(word)
