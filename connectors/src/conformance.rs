@@ -95,8 +95,8 @@ pub async fn read_all(source: &dyn Source, request: &ReadRequest) -> Result<Cont
 /// A sentence about the first thing that does not hold, or the source's own error.
 pub async fn source_conforms<F, R>(fields: &SchemaRef, open: F) -> Result<Content, String>
 where
-    F: Fn(ReadRequest) -> R,
-    R: Future<Output = Result<Arc<dyn Source>, ConnectorError>>,
+    F: Fn(ReadRequest) -> R + Send + Sync,
+    R: Future<Output = Result<Arc<dyn Source>, ConnectorError>> + Send,
 {
     let all: Vec<String> = fields
         .fields()
@@ -180,11 +180,10 @@ fn joined(batches: &[RecordBatch], columns: usize) -> Result<Vec<ArrayRef>, Stri
         let mut parts = Vec::with_capacity(batches.len());
         for batch in batches {
             let part = batch.columns().get(index).ok_or("a column is missing")?;
-            let plain = match part.data_type() {
-                DataType::Utf8View | DataType::LargeUtf8 | DataType::Dictionary(..) => {
-                    cast(part, &DataType::Utf8).map_err(|error| error.to_string())?
-                }
-                _ => Arc::clone(part),
+            let plain = if fits(part.data_type(), &DataType::Utf8) {
+                cast(part, &DataType::Utf8).map_err(|error| error.to_string())?
+            } else {
+                Arc::clone(part)
             };
             parts.push(plain);
         }

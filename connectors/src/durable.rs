@@ -15,7 +15,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing to a String never fails.
-        let _ = write!(text, "{byte:02x}");
+        write!(text, "{byte:02x}").unwrap_or_default();
     }
     text
 }

@@ -236,9 +236,11 @@ impl ConnectorError {
                 Self::Denied { place }
             }
             Error::Precondition { .. } | Error::NotModified { .. } => Self::Changed { place },
-            other => match io_error(other) {
-                Some(error) => Self::from_io(error, place),
-                None => Self::Unavailable {
+            other => match (status(other), io_error(other)) {
+                (Some(401 | 403), _) => Self::Denied { place },
+                (Some(404), _) => Self::NotFound { place },
+                (_, Some(error)) => Self::from_io(error, place),
+                _ => Self::Unavailable {
                     place,
                     what: brief(other),
                 },
@@ -276,6 +278,14 @@ impl ConnectorError {
             },
         }
     }
+}
+
+/// The HTTP status in the text of an error: object_store sorts statuses for single files only, not
+/// for listings and deletions.
+fn status(error: &object_store::Error) -> Option<u16> {
+    let text = causes(error).last()?.to_string();
+    let (_, after) = text.split_once("status code: ")?;
+    after.get(..3)?.parse().ok()
 }
 
 /// The operating system's error in a chain, unless it comes from a network client.
@@ -333,14 +343,29 @@ mod tests {
 
     #[test]
     fn a_servers_answer_is_not_repeated() {
-        let answer = "Server returned non-2xx status code: 403 Forbidden: <Error><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>";
+        let answer = "Server returned non-2xx status code: 503 Slow Down: <Error><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>";
         let error = object_store::Error::Generic {
             store: "S3",
             source: answer.into(),
         };
         let text = ConnectorError::from_store(&error, "s3://bucket/key").to_string();
         assert!(!text.contains("AKIAEXAMPLE"), "{text}");
-        assert!(text.contains("403 Forbidden"), "{text}");
+        assert!(text.contains("503 Slow Down"), "{text}");
+    }
+
+    #[test]
+    fn a_refused_listing_is_denied_and_a_missing_bucket_not_found() {
+        for (code, class) in [(403, ErrorClass::Denied), (404, ErrorClass::Data)] {
+            let answer = format!("Server returned non-2xx status code: {code} X: <Error>");
+            let error = object_store::Error::Generic {
+                store: "S3",
+                source: answer.into(),
+            };
+            assert_eq!(
+                ConnectorError::from_store(&error, "s3://bucket").class(),
+                class
+            );
+        }
     }
 
     #[test]

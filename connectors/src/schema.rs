@@ -211,9 +211,10 @@ fn notation(data_type: &DataType) -> String {
                 TimeUnit::Microsecond => "us",
                 TimeUnit::Nanosecond => "ns",
             };
-            match data_type {
-                DataType::Timestamp(_, Some(zone)) => format!("timestamp({unit}, {zone})"),
-                _ => format!("timestamp({unit})"),
+            if let DataType::Timestamp(_, Some(zone)) = data_type {
+                format!("timestamp({unit}, {zone})")
+            } else {
+                format!("timestamp({unit})")
             }
         }
         Meaning::Other => data_type.to_string(),

@@ -96,7 +96,7 @@ pub async fn list_files(
                 .await
                 .map_err(|_| ConnectorError::bug("listing files was cut off"))??
         }
-        (Some(_), None) => object_files(store, &location, extension).await?,
+        (Some(_), None) => object_files(store, &location, path, extension).await?,
     };
     if files.is_empty() {
         return Err(ConnectorError::NoFiles {
@@ -121,9 +121,12 @@ pub async fn confirm_unchanged(store: &Store, snapshot: &Snapshot) -> Result<(),
             Some(root) => local_file(store, root, &file.path),
             None => object_file(store, &store.resolve(&file.path)?, &file.path).await,
         };
-        let now = now.map_err(|error| match error {
-            ConnectorError::NotFound { .. } => changed(),
-            other => other,
+        let now = now.map_err(|error| {
+            if matches!(error, ConnectorError::NotFound { .. }) {
+                changed()
+            } else {
+                error
+            }
         })?;
         if same(file, now.size, now.etag.as_deref(), now.modified_ns) {
             Ok(())
@@ -261,9 +264,10 @@ async fn object_file(
 async fn object_files(
     store: &Store,
     location: &Path,
+    path: &str,
     extension: &str,
 ) -> Result<Vec<SourceFile>, ConnectorError> {
-    let place = || store.place(location.as_ref());
+    let place = || store.place(path);
     let objects = store.object_store();
     let mut listing = objects.list(Some(location));
     let mut listed = Vec::new();

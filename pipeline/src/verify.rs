@@ -300,7 +300,7 @@ impl Check<'_> {
             .ok()
             .filter(|tail| !tail.is_encrypted_footer())
             .and_then(|tail| u64::try_from(tail.metadata_length()).ok())
-            .filter(|length| *length <= FOOTER_BYTES_MAX && *length <= tail_start);
+            .filter(|length| (1..=FOOTER_BYTES_MAX.min(tail_start)).contains(length));
         let Some(length) = length else {
             self.problem(
                 VerifyProblemKind::Format,

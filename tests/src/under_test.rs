@@ -1,4 +1,4 @@
-//! The same program as `lockgate`, built by this package so that its tests can start it.
+//! The program `lockgate`, built by this package so that its tests can start it.
 
 use std::process::ExitCode;
 

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::{ConnectorError, ErrorClass};
 use crate::keyring::Purpose;
 
 /// A failure of the keyring: names the file and the remedy, never the key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
     /// The name is none of the purposes.
@@ -95,14 +96,14 @@ pub enum KeyringError {
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness: a key cannot be made now")]
     Random {
         /// The system's answer.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
 }
 
@@ -113,10 +114,10 @@ impl KeyringError {
             Self::Random { .. } => ErrorClass::Unavailable,
             Self::NotSigning { .. } => ErrorClass::Bug,
             // A key file that isn't there is a site that isn't complete, not bad data.
-            Self::Io { source, .. } => match ConnectorError::from_io(source, "").class() {
-                ErrorClass::Data => ErrorClass::Config,
-                class => class,
-            },
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorClass::Config
+            }
+            Self::Io { source, .. } => ConnectorError::from_io(source, "").class(),
             Self::Purpose
             | Self::Missing { .. }
             | Self::MissingVersion { .. }

@@ -77,7 +77,7 @@ impl LocalKeyring {
             fs::hard_link(&unnamed, &path).map_err(|source| KeyringError::Io {
                 action: "create key file",
                 path: path.clone(),
-                source,
+                source: source.into(),
             })
         });
         let removed = remove_leftover(&unnamed);
@@ -86,7 +86,7 @@ impl LocalKeyring {
         durable::sync_directory(&self.directory).map_err(|source| KeyringError::Io {
             action: "sync",
             path: self.directory.clone(),
-            source,
+            source: source.into(),
         })?;
         Ok(version)
     }
@@ -194,7 +194,7 @@ impl LocalKeyring {
                 return Err(KeyringError::Io {
                     action: "read",
                     path,
-                    source,
+                    source: source.into(),
                 });
             }
         };
@@ -236,7 +236,7 @@ impl LocalKeyring {
             .map_err(|source| KeyringError::Io {
                 action: "write",
                 path,
-                source,
+                source: source.into(),
             })
     }
 
@@ -250,10 +250,10 @@ impl LocalKeyring {
 
     /// Versions of a purpose that have a file, ascending.
     fn versions(&self, purpose: Purpose) -> Result<Vec<u32>, KeyringError> {
-        let list = |source| KeyringError::Io {
+        let list = |source: io::Error| KeyringError::Io {
             action: "list",
             path: self.directory.clone(),
-            source,
+            source: source.into(),
         };
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
@@ -283,7 +283,7 @@ impl LocalKeyring {
         durable::make_directories(&self.directory, 0o700).map_err(|source| KeyringError::Io {
             action: "make directory",
             path: self.directory.clone(),
-            source,
+            source: source.into(),
         })
     }
 
@@ -293,7 +293,7 @@ impl LocalKeyring {
         directory.map_err(|source| KeyringError::Io {
             action: "lock",
             path: self.directory.clone(),
-            source,
+            source: source.into(),
         })
     }
 }
@@ -303,7 +303,7 @@ fn remove_leftover(path: &Path) -> Result<(), KeyringError> {
     durable::remove_if_there(path).map_err(|source| KeyringError::Io {
         action: "remove",
         path: path.to_owned(),
-        source,
+        source: source.into(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -166,7 +167,7 @@ fn writing(path: &Path, source: io::Error) -> KeyringError {
         KeyringError::Io {
             action: "write",
             path: path.to_owned(),
-            source,
+            source: source.into(),
         }
     }
 }
@@ -175,7 +176,7 @@ fn writing(path: &Path, source: io::Error) -> KeyringError {
 pub(super) fn random_secret() -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
     let mut secret = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(secret.as_mut()).map_err(|error| KeyringError::Random {
-        source: error.into(),
+        source: Arc::new(error.into()),
     })?;
     Ok(secret)
 }
@@ -198,10 +199,10 @@ pub(super) fn write_secret(path: &Path, line: &str) -> Result<(), KeyringError> 
 
 /// Reads a key file: its label and its secret.
 pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES]>), KeyringError> {
-    let io = |source| KeyringError::Io {
+    let io = |source: io::Error| KeyringError::Io {
         action: "read key file",
         path: path.to_owned(),
-        source,
+        source: source.into(),
     };
     let file = fs::File::open(path).map_err(io)?;
     // The mode of the opened file, not of whatever the path names a moment later.

@@ -4,7 +4,6 @@
 //! function uses a delivery of its own, so that they can share a destination.
 #![expect(
     clippy::unwrap_used,
-    clippy::missing_panics_doc,
     reason = "a battery of tests: what it finds is a panic"
 )]
 
@@ -49,6 +48,7 @@ pub async fn all(subject: Subject<'_>) {
     a_writer_that_goes_away_leaves_nothing(subject).await;
     orphans_are_swept_by_age(subject).await;
     losers_are_swept_at_once(subject).await;
+    a_swept_loser_learns_that_it_lost(subject).await;
     what_a_manifest_names_stays(subject).await;
     names_that_are_no_ids_are_refused(subject).await;
     let leftovers: Vec<_> = subject.listed("").await;
@@ -297,6 +297,28 @@ pub async fn losers_are_swept_at_once(subject: Subject<'_>) {
         subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
         2
     );
+}
+
+/// An attempt whose files a sweep took, because it had lost, is told so and not of damage.
+pub async fn a_swept_loser_learns_that_it_lost(subject: Subject<'_>) {
+    let delivery = new_delivery();
+    let loser = subject.destination.begin(GRANT, &delivery).await.unwrap();
+    let winner = subject.destination.begin(GRANT, &delivery).await.unwrap();
+    stage(&loser, 0, b"content".to_vec()).await.unwrap();
+    winner.publish(manifest_of(&winner)).await.unwrap();
+    let now = newest(subject).await;
+    assert!(
+        subject
+            .sweep(Duration::MAX, now, &[])
+            .await
+            .contains(loser.id())
+    );
+    let published = loser.publish(manifest_of(&loser)).await.unwrap();
+    assert_eq!(
+        published,
+        Publication::AlreadyPublished(manifest_of(&winner))
+    );
+    loser.discard().await.unwrap();
 }
 
 /// Neither age nor an unreadable manifest lets a published file be removed.

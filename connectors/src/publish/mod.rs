@@ -67,6 +67,10 @@ enum Place {
 
 impl Destination {
     /// The destination that `store` is. Touches nothing.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the store becomes the destination"
+    )]
     pub fn new(store: Store) -> Self {
         let url = store.url().to_owned();
         let place = match store.local_root() {
@@ -288,29 +292,23 @@ impl Attempt {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let created = match &self.destination.place {
-            Place::Local(local) => {
-                let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
-                self.settle(Outcome::Unknown);
-                blocking(move || {
-                    local.confirm(&folder, &staged)?;
-                    local.create_manifest(&folder, &id, &manifest)
-                })
-                .await
-            }
-            Place::Remote(remote) => {
-                self.settle(Outcome::Unknown);
-                match remote.confirm(&self.folder, &staged).await {
-                    Ok(()) => remote.create_manifest(&self.folder, manifest).await,
-                    Err(error) => Err(error),
-                }
-            }
+        let before = self.settle(Outcome::Unknown);
+        let created = match self.confirm(staged).await {
+            Ok(()) => self.create(manifest).await,
+            // A sweep takes losers away at once, so that a file may be missing because the race
+            // is over; then it is the manifest that is news.
+            Err(gone) => match self.destination.read_manifest(&self.folder).await {
+                Ok(Some(found)) if found == manifest => Ok(Publication::Published),
+                Ok(Some(found)) => Ok(Publication::AlreadyPublished(found)),
+                Ok(None) | Err(_) => Err(gone),
+            },
         };
         self.settle(match &created {
             Ok(Publication::Published) => Outcome::Won,
             Ok(Publication::AlreadyPublished(_)) => Outcome::Lost,
             Err(ConnectorError::Unsettled { .. }) => Outcome::Unknown,
-            Err(_) => Outcome::Open,
+            // Not by this call; an earlier one may have.
+            Err(_) => before,
         });
         created
     }
@@ -338,8 +336,31 @@ impl Attempt {
         }
     }
 
-    fn settle(&self, outcome: Outcome) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+    /// Looks for every staged file once more.
+    async fn confirm(&self, staged: Vec<StagedFile>) -> Result<(), ConnectorError> {
+        match &self.destination.place {
+            Place::Local(local) => {
+                let (local, folder) = (local.clone(), self.folder.clone());
+                blocking(move || local.confirm(&folder, &staged)).await
+            }
+            Place::Remote(remote) => remote.confirm(&self.folder, &staged).await,
+        }
+    }
+
+    async fn create(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
+        match &self.destination.place {
+            Place::Local(local) => {
+                let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
+                blocking(move || local.create_manifest(&folder, &id, &manifest)).await
+            }
+            Place::Remote(remote) => remote.create_manifest(&self.folder, manifest).await,
+        }
+    }
+
+    /// Notes what is known now, and returns what was known before.
+    fn settle(&self, outcome: Outcome) -> Outcome {
+        let mut known = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, outcome)
     }
 }
 

@@ -67,7 +67,7 @@ impl Remote {
         let inner = object
             .as_ref()
             .strip_prefix(self.prefix.as_ref())
-            .unwrap_or(object.as_ref());
+            .unwrap_or_else(|| object.as_ref());
         format!("{}/{}", self.url, inner.trim_start_matches('/'))
     }
 

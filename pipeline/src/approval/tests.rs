@@ -172,8 +172,8 @@ fn other_keys_of_the_recipient_are_stale() {
     site.edit("recipients/civil-affairs.toml", own.trim(), thief.trim());
     assert_stale(&site, "recipient's keys changed");
     let site = TestSite::signed();
-    let (own, thief) = (site.read("recipient.pub"), site.read("thief.pub"));
-    let both = format!("{}\", \"{}", own.trim(), thief.trim());
+    let (own, another) = (site.read("recipient.pub"), site.read("outsider.pub"));
+    let both = format!("{}\", \"{}", own.trim(), another.trim());
     site.edit("recipients/civil-affairs.toml", own.trim(), &both);
     assert_stale(&site, "recipient's keys changed");
 }

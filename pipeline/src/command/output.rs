@@ -176,7 +176,7 @@ pub(super) fn table<R: IntoIterator<Item = String>>(
 ) -> String {
     let mut table = comfy_table::Table::new();
     table
-        .load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+        .load_preset(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
         .set_header(header);
     for row in rows {

@@ -312,6 +312,13 @@ mod tests {
         }
     }
 
+    fn history<const N: usize>(events: [Event; N]) -> History {
+        (0..)
+            .zip(events)
+            .map(|(index, event)| entry(index, event))
+            .collect()
+    }
+
     fn signed(grant: &str, version: u32, grant_index: u64) -> Event {
         Event::GrantSigned {
             grant: grant.to_owned(),
@@ -398,22 +405,18 @@ mod tests {
 
     #[test]
     fn the_grant_index_is_the_first_one_drawn() {
-        let history: History = [
+        let history = history([
             signed("G-1", 1, 7),
             signed("G-2", 1, 8),
             signed("G-1", 2, 9),
-        ]
-        .into_iter()
-        .enumerate()
-        .map(|(index, event)| entry(index as u64, event))
-        .collect();
+        ]);
         assert_eq!(history.grant_index("G-1"), Some(7));
         assert_eq!(history.grant_index("G-3"), None);
     }
 
     #[test]
     fn quota_counts_each_delivery_once_and_unsettled_are_found_by_attempt() {
-        let history: History = [
+        let history = history([
             intended("G-1", "d1", "a1"),
             released("G-1", "d1", "a1", 10),
             released("G-1", "d1", "a1", 10),
@@ -428,11 +431,7 @@ mod tests {
                 grant: "G-2".to_owned(),
                 reason: "interrupted".to_owned(),
             },
-        ]
-        .into_iter()
-        .enumerate()
-        .map(|(index, event)| entry(index as u64, event))
-        .collect();
+        ]);
         assert_eq!(
             history.quota_use(),
             BTreeMap::from([("G-1".to_owned(), (2, 15))])

@@ -497,7 +497,7 @@ fn create_directories(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
         Err(error) => return Err(error),
     }
-    sync_directory(parent.unwrap_or(Path::new(".")))
+    sync_directory(parent.unwrap_or_else(|| Path::new(".")))
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {
@@ -531,7 +531,11 @@ mod tests {
             (0, 123_456_789, 9),
         ] {
             let theirs = tlog_tiles::Tile::new(8, level, number, width, false).path();
-            let ours = tile(Kind::Hashes(u32::from(level)), number, width as usize);
+            let ours = tile(
+                Kind::Hashes(u32::from(level)),
+                number,
+                usize::try_from(width).unwrap(),
+            );
             assert_eq!(ours.replacen("tile/", "tile/8/", 1), theirs);
         }
     }

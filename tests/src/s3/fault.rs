@@ -67,7 +67,12 @@ struct Planned {
 impl Faults {
     /// Lets `skip` more requests of that kind pass, then makes `times` of them fail so.
     pub fn inject(&self, operation: Operation, skip: u64, times: u64, fault: Fault) {
-        self.lock().planned.push(Planned { operation, skip, times, fault });
+        self.lock().planned.push(Planned {
+            operation,
+            skip,
+            times,
+            fault,
+        });
     }
 
     /// Forgets the faults that have not happened.
@@ -85,7 +90,11 @@ impl Faults {
         let mut state = self.lock();
         let count = state.counts.entry(operation).or_insert(0);
         *count = count.saturating_add(1);
-        for planned in state.planned.iter_mut().filter(|planned| planned.operation == operation) {
+        for planned in state
+            .planned
+            .iter_mut()
+            .filter(|planned| planned.operation == operation)
+        {
             if planned.skip > 0 {
                 planned.skip -= 1;
             } else if planned.times > 0 {

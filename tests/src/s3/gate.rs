@@ -124,9 +124,18 @@ impl S3 for Gate {
         let template = request.clone().map_input(|_| ());
         let mut listed = self.shared.files.list_objects_v2(request).await?;
         for object in listed.output.contents.iter_mut().flatten() {
-            let Some(key) = object.key.clone() else { continue };
-            let input = HeadObjectInput { bucket: bucket.clone(), key, ..Default::default() };
-            let head = self.shared.files.head_object(template.clone().map_input(|()| input));
+            let Some(key) = object.key.clone() else {
+                continue;
+            };
+            let input = HeadObjectInput {
+                bucket: bucket.clone(),
+                key,
+                ..Default::default()
+            };
+            let head = self
+                .shared
+                .files
+                .head_object(template.clone().map_input(|()| input));
             // Gone since it was listed: then it has no ETag.
             object.e_tag = head.await.ok().and_then(|head| head.output.e_tag);
         }
@@ -138,8 +147,15 @@ impl S3 for Gate {
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let conditional = request.input.if_none_match.is_some();
-        self.arrive(if conditional { Operation::Create } else { Operation::Put })?;
-        let lock = self.shared.locks.of(&request.input.bucket, &request.input.key);
+        self.arrive(if conditional {
+            Operation::Create
+        } else {
+            Operation::Put
+        })?;
+        let lock = self
+            .shared
+            .locks
+            .of(&request.input.bucket, &request.input.key);
         let _held = lock.write().await;
         self.shared.files.put_object(request).await
     }
@@ -149,7 +165,10 @@ impl S3 for Gate {
         request: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
         self.arrive(Operation::Put)?;
-        let lock = self.shared.locks.of(&request.input.bucket, &request.input.key);
+        let lock = self
+            .shared
+            .locks
+            .of(&request.input.bucket, &request.input.key);
         let _held = lock.write().await;
         self.shared.files.copy_object(request).await
     }
@@ -159,7 +178,10 @@ impl S3 for Gate {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         self.arrive(Operation::Delete)?;
-        let lock = self.shared.locks.of(&request.input.bucket, &request.input.key);
+        let lock = self
+            .shared
+            .locks
+            .of(&request.input.bucket, &request.input.key);
         let _held = lock.write().await;
         self.shared.files.delete_object(request).await
     }
@@ -193,7 +215,10 @@ impl S3 for Gate {
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         self.arrive(Operation::CompleteUpload)?;
-        let lock = self.shared.locks.of(&request.input.bucket, &request.input.key);
+        let lock = self
+            .shared
+            .locks
+            .of(&request.input.bucket, &request.input.key);
         let _held = lock.write().await;
         self.shared.files.complete_multipart_upload(request).await
     }

@@ -54,7 +54,9 @@ impl AsyncWrite for CutStream {
         let Some(limit) = *left else {
             return Pin::new(&mut self.socket).poll_write(context, bytes);
         };
-        let allowed = usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len());
+        let allowed = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         let now = bytes.get(..allowed).unwrap_or_default();
         if now.is_empty() && !bytes.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));

@@ -11,6 +11,8 @@ mod fault;
 mod gate;
 mod line;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tests;
 
 use std::io;
@@ -59,14 +61,20 @@ impl Server {
         for bucket in buckets {
             std::fs::create_dir(root.path().join(bucket))?;
         }
-        let files = FileSystem::new(root.path()).map_err(|error| io::Error::other(format!("{error}")))?;
+        let files = FileSystem::new(root.path())
+            .map_err(|_| io::Error::other("the server's directory is unusable"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("s3-server")
             .enable_all()
             .build()?;
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let faults = Arc::new(Faults::default());
         let shared = Shared {
             files: Arc::new(files),
@@ -74,7 +82,12 @@ impl Server {
             faults: Arc::clone(&faults),
         };
         runtime.spawn(accept(listener, shared));
-        Ok(Self { address, root, faults, runtime: Some(runtime) })
+        Ok(Self {
+            address,
+            root,
+            faults,
+            runtime: Some(runtime),
+        })
     }
 
     /// `http://127.0.0.1:PORT`, to be given as a store's `endpoint`.
@@ -137,7 +150,9 @@ struct Shared {
 async fn accept(listener: TcpListener, shared: Shared) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((socket, _)) = listener.accept().await else { continue };
+        let Ok((socket, _)) = listener.accept().await else {
+            continue;
+        };
         connections.spawn(serve(socket, shared.clone()));
         while connections.try_join_next().is_some() {}
     }
@@ -147,7 +162,10 @@ async fn accept(listener: TcpListener, shared: Shared) {
 /// line that its answer would go through.
 async fn serve(socket: TcpStream, shared: Shared) {
     let line = Arc::new(Line::default());
-    let gate = Gate { shared, line: Arc::clone(&line) };
+    let gate = Gate {
+        shared,
+        line: Arc::clone(&line),
+    };
     let mut service = S3ServiceBuilder::new(gate);
     service.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let stream = TokioIo::new(CutStream::new(socket, line));

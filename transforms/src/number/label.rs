@@ -1,5 +1,7 @@
 //! Labels of intervals: `[1000,2000)`, `<1000`, `>=2000`.
 
+use std::fmt::{Display, Write};
+
 use arrow::datatypes::i256;
 
 use super::column::Classes;
@@ -15,38 +17,47 @@ pub(crate) struct Remembered {
 }
 
 /// Labels remembered at a time.
-const REMEMBERED: usize = 256;
+const REMEMBERED: usize = 1 << REMEMBERED_BITS;
+
+/// Bits of a place among them.
+const REMEMBERED_BITS: u32 = 10;
 
 impl Remembered {
     #[inline]
     #[expect(
         clippy::as_conversions,
-        reason = "a hash takes any of the bits, and eight of them fit every usize"
+        reason = "a hash takes any of the bits, and ten of them fit every usize"
     )]
-    fn label(&mut self, lower: i128, make: impl FnOnce() -> String) -> Option<&str> {
+    fn label(&mut self, lower: i128, make: impl FnOnce(&mut String)) -> Option<&str> {
         if self.labels.is_empty() {
             self.labels.resize(REMEMBERED, None);
         }
         let hash = (lower as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let slot = self.labels.get_mut((hash >> 56) as usize)?;
-        if slot
-            .as_ref()
-            .is_none_or(|(remembered, _)| *remembered != lower)
-        {
-            *slot = Some((lower, make()));
+        let slot = self
+            .labels
+            .get_mut((hash >> (u64::BITS - REMEMBERED_BITS)) as usize)?;
+        let (remembered, label) = slot.get_or_insert_with(|| (lower, String::new()));
+        if label.is_empty() || *remembered != lower {
+            *remembered = lower;
+            label.clear();
+            make(label);
         }
-        slot.as_ref().map(|(_, label)| label.as_str())
+        Some(label)
     }
 }
 
-/// The label of a half-open interval whose bounds count units of 10^-`scale`.
-fn interval(lower: &str, upper: &str, scale: i8) -> String {
-    let mut label = String::from("[");
-    write_units(lower, scale, &mut label);
+/// Writes the label of a half-open interval whose bounds count units of 10^-`scale`.
+fn write_interval(lower: impl Display, upper: impl Display, scale: i8, label: &mut String) {
+    if scale == 0 {
+        let written = write!(label, "[{lower},{upper})");
+        debug_assert!(written.is_ok(), "a String takes all text");
+        return;
+    }
+    label.push('[');
+    write_units(&lower.to_string(), scale, label);
     label.push(',');
-    write_units(upper, scale, &mut label);
+    write_units(&upper.to_string(), scale, label);
     label.push(')');
-    label
 }
 
 /// Labels of the intervals that exact numbers fall into.
@@ -59,9 +70,12 @@ pub(crate) struct ExactLabels {
 }
 
 impl ExactLabels {
-    fn make(&self, lower: i256) -> Option<String> {
-        let upper = lower.checked_add(self.floor.width())?;
-        Some(interval(&lower.to_string(), &upper.to_string(), self.scale))
+    fn write(&self, lower: i256, upper: i256, label: &mut String) {
+        match (lower.small(), upper.small()) {
+            // Printing 256 bits takes ten times as long.
+            (Some(lower), Some(upper)) => write_interval(lower, upper, self.scale, label),
+            _ => write_interval(lower, upper, self.scale, label),
+        }
     }
 }
 
@@ -71,11 +85,16 @@ impl<N: Exact> Classes<N> for ExactLabels {
     #[inline]
     fn label<'a>(&'a self, value: N, memory: &'a mut Remembered) -> Option<&'a str> {
         if let Some(lower) = self.floor.lower_small(value) {
-            let make = || self.make(lower.widest()).unwrap_or_default();
-            return memory.label(lower.into(), make);
+            return memory.label(lower.into(), |label| {
+                let lower = lower.widest();
+                // A width of 64 bits, or there would be no small lower bound.
+                self.write(lower, lower.wrapping_add(self.floor.width()), label);
+            });
         }
         let lower = self.floor.lower_widest(value)?;
-        memory.last = self.make(lower)?;
+        let upper = lower.checked_add(self.floor.width())?;
+        memory.last.clear();
+        self.write(lower, upper, &mut memory.last);
         Some(&memory.last)
     }
 }
@@ -91,8 +110,8 @@ impl<F: Float> Classes<F> for FloatLabels {
     fn label<'a>(&'a self, value: F, memory: &'a mut Remembered) -> Option<&'a str> {
         let lower = self.0.lower(value)?;
         let upper = lower.checked_add(self.0.width())?;
-        memory.label(lower, || {
-            interval(&lower.to_string(), &upper.to_string(), self.0.scale())
+        memory.label(lower, |label| {
+            write_interval(lower, upper, self.0.scale(), label);
         })
     }
 }

@@ -30,11 +30,22 @@ pub(super) enum Step {
     End,
 }
 
+/// How far the bytes of a file have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// There may be more to fetch.
+    Fetching,
+    /// Everything is fetched, not all of it decoded.
+    Fetched,
+    /// Everything is decoded.
+    Decoded,
+}
+
 /// The records of one file.
 pub(super) struct Records {
     ranges: BoxStream<'static, Result<Bytes, ConnectorError>>,
     input: Bytes,
-    input_ended: bool,
+    stage: Stage,
     decoder: Decoder,
     text: Vec<u8>,
     /// The part of `text` that is decoded and not yet tokenized.
@@ -43,7 +54,6 @@ pub(super) struct Records {
     at_start: bool,
     /// Whether undecodable bytes come right after that part.
     invalid: bool,
-    decoded: bool,
     tokenizer: Tokenizer,
 }
 
@@ -77,14 +87,13 @@ impl Records {
         Self {
             ranges: ranges.boxed(),
             input: Bytes::new(),
-            input_ended: false,
+            stage: Stage::Fetching,
             decoder: encoding.new_decoder_without_bom_handling(),
             text: vec![0; TEXT_BYTES],
             from: 0,
             to: 0,
             at_start: true,
             invalid: false,
-            decoded: false,
             tokenizer: Tokenizer::new(grammar),
         }
     }
@@ -106,13 +115,13 @@ impl Records {
                 }
             } else if std::mem::take(&mut self.invalid) {
                 self.tokenizer.invalid_bytes();
-            } else if self.decoded {
+            } else if self.stage == Stage::Decoded {
                 return if self.tokenizer.finish() {
                     Step::Record
                 } else {
                     Step::End
                 };
-            } else if self.input.is_empty() && !self.input_ended {
+            } else if self.input.is_empty() && self.stage == Stage::Fetching {
                 return Step::Bytes;
             } else {
                 self.decode();
@@ -124,7 +133,7 @@ impl Records {
     pub(super) async fn fetch(&mut self) -> Result<(), ConnectorError> {
         match self.ranges.try_next().await? {
             Some(bytes) => self.input = bytes,
-            None => self.input_ended = true,
+            None => self.stage = Stage::Fetched,
         }
         Ok(())
     }
@@ -144,14 +153,16 @@ impl Records {
         let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(
             &self.input,
             &mut self.text,
-            self.input_ended,
+            self.stage != Stage::Fetching,
         );
         self.input = self.input.slice(read..);
         (self.from, self.to) = (0, written);
         match result {
             DecoderResult::Malformed(..) => self.invalid = true,
-            DecoderResult::InputEmpty => self.decoded = self.input_ended,
-            DecoderResult::OutputFull => {}
+            DecoderResult::InputEmpty if self.stage == Stage::Fetched => {
+                self.stage = Stage::Decoded;
+            }
+            DecoderResult::InputEmpty | DecoderResult::OutputFull => {}
         }
         if self.at_start && written > 0 {
             self.at_start = false;

@@ -130,27 +130,19 @@ impl Tokenizer {
         }
         let mut rest = input;
         while let Some((&byte, after)) = rest.split_first() {
-            let taken = match self.state {
-                State::Unquoted => {
-                    let run = self.plain_run(rest);
-                    if run > 0 {
-                        self.push(rest.get(..run).unwrap_or_default())
-                    } else {
-                        0
-                    }
-                }
-                State::Quoted => {
-                    let run = self.quoted_run(rest);
-                    if run > 0 {
-                        self.push(rest.get(..run).unwrap_or_default())
-                    } else {
-                        0
-                    }
-                }
-                _ => 0,
+            let run = match self.state {
+                State::Unquoted => self.plain_run(rest),
+                State::Quoted => self.quoted_run(rest),
+                State::RecordStart { .. }
+                | State::FieldStart
+                | State::Escaped
+                | State::QuoteInQuoted
+                | State::Closed => 0,
             };
-            if taken > 0 {
-                rest = rest.get(taken..).unwrap_or_default();
+            if run > 0 {
+                let (plain, special) = rest.split_at(run);
+                self.push(plain);
+                rest = special;
                 continue;
             }
             rest = after;
@@ -216,6 +208,7 @@ impl Tokenizer {
                 self.push(&[byte]);
             }
             State::Escaped => {
+                self.record.spans_lines |= is_line_end(byte);
                 self.push(&[byte]);
                 self.state = State::Quoted;
             }
@@ -271,12 +264,11 @@ impl Tokenizer {
     }
 
     /// Adds text to the field, unless the record has grown too long already.
-    fn push(&mut self, bytes: &[u8]) -> usize {
+    fn push(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         if self.record.bytes <= RECORD_BYTES_MAX {
             self.record.text.extend_from_slice(bytes);
         }
-        bytes.len()
     }
 
     fn count(&mut self, bytes: usize) {

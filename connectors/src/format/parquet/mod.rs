@@ -350,9 +350,10 @@ fn output_schema(fields: &Schema, columns: &[usize]) -> Result<SchemaRef, Connec
             .fields()
             .get(index)
             .ok_or_else(|| ConnectorError::bug("a projected field does not exist"))?;
-        let data_type = match field.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-            other => other.clone(),
+        let data_type = if schema::fits(field.data_type(), &DataType::Utf8) {
+            DataType::Utf8View
+        } else {
+            field.data_type().clone()
         };
         projected.push(Field::new(field.name(), data_type, true));
     }

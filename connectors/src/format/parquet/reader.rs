@@ -147,7 +147,7 @@ fn sort<'a>(
             ParquetError::IndexOutOfBound(..)
             | ParquetError::NeedMoreData(_)
             | ParquetError::NeedMoreDataRange(_) => Some("it ends too early".to_owned()),
-            _ => None,
+            ParquetError::ArrowError(_) | ParquetError::External(_) | _ => None,
         });
     ConnectorError::Damaged {
         place: place.to_owned(),

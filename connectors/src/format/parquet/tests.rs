@@ -37,17 +37,17 @@ fn catalogue() -> SchemaRef {
     ]))
 }
 
+fn column(array: impl arrow::array::Array + 'static) -> ArrayRef {
+    Arc::new(array)
+}
+
 /// Rows `from..to`; every seventh name is null.
 fn rows(from: i64, to: i64) -> RecordBatch {
     let name = |id: i64| (id % 7 != 0).then(|| format!("姓名 {id}"));
     let money = Decimal128Array::from_iter_values((from..to).map(i128::from));
     let at = TimestampMicrosecondArray::from_iter_values(from..to).with_timezone("UTC");
     RecordBatch::try_from_iter_with_nullable(vec![
-        (
-            "id",
-            Arc::new(Int64Array::from_iter_values(from..to)) as ArrayRef,
-            true,
-        ),
+        ("id", column(Int64Array::from_iter_values(from..to)), true),
         (
             "name",
             Arc::new((from..to).map(name).collect::<StringArray>()),
@@ -163,7 +163,8 @@ async fn an_object_store_conforms_and_notices_changes() {
         store,
         ..spec(site.path(), "people/", catalogue())
     };
-    let content = source_conforms(&catalogue(), |request| open_source(spec.clone(), request));
+    let fields = catalogue();
+    let content = source_conforms(&fields, |request| open_source(spec.clone(), request));
     assert_eq!(content.await.unwrap().rows.len(), 6000);
 
     let source = open_source(spec, request(None)).await.unwrap();
@@ -209,12 +210,12 @@ async fn splits_join_row_groups_up_to_the_target() {
     let site = tempfile::tempdir().unwrap();
     let batch = RecordBatch::try_from_iter(vec![(
         "id",
-        Arc::new(Int64Array::from_iter_values(0..400_000)) as ArrayRef,
+        column(Int64Array::from_iter_values(0..400_000)),
     )])
     .unwrap();
     write(
         &site.path().join("lake/a.parquet"),
-        &[batch.clone()],
+        std::slice::from_ref(&batch),
         50_000,
     );
     write(
@@ -321,11 +322,9 @@ async fn pruning_by_text_time_and_nulls_is_sound() {
 #[tokio::test]
 async fn floats_are_not_pruned_because_of_nan() {
     let site = tempfile::tempdir().unwrap();
-    let batch = RecordBatch::try_from_iter(vec![(
-        "x",
-        Arc::new(Float64Array::from(vec![1.0, f64::NAN])) as ArrayRef,
-    )])
-    .unwrap();
+    let batch =
+        RecordBatch::try_from_iter(vec![("x", column(Float64Array::from(vec![1.0, f64::NAN])))])
+            .unwrap();
     write(&site.path().join("lake/x.parquet"), &[batch], 100);
     let fields: SchemaRef = Arc::new(Schema::new(vec![Field::new("x", DataType::Float64, true)]));
     let more = binary(col("x", &fields).unwrap(), Operator::Gt, lit(5.0), &fields).unwrap();
@@ -345,18 +344,15 @@ async fn other_physical_forms_of_a_type_are_read() {
     let site = tempfile::tempdir().unwrap();
     let dictionary: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
     let batch = RecordBatch::try_from_iter(vec![
-        ("d", Arc::new(dictionary) as ArrayRef),
-        (
-            "l",
-            Arc::new(LargeStringArray::from(vec!["x", "y", "z"])) as ArrayRef,
-        ),
+        ("d", column(dictionary)),
+        ("l", column(LargeStringArray::from(vec!["x", "y", "z"]))),
         (
             "m",
-            Arc::new(
+            column(
                 arrow::array::Decimal32Array::from(vec![1, 2, 3])
                     .with_precision_and_scale(9, 2)
                     .unwrap(),
-            ) as ArrayRef,
+            ),
         ),
     ])
     .unwrap();
@@ -392,11 +388,8 @@ async fn every_file_is_checked_against_the_catalogue() {
         100,
     );
     let narrow = RecordBatch::try_from_iter(vec![
-        (
-            "id",
-            Arc::new(arrow::array::Int32Array::from(vec![1])) as ArrayRef,
-        ),
-        ("NAME", Arc::new(StringArray::from(vec!["x"])) as ArrayRef),
+        ("id", column(arrow::array::Int32Array::from(vec![1]))),
+        ("NAME", column(StringArray::from(vec!["x"]))),
     ])
     .unwrap();
     write(&site.path().join("lake/people/b.parquet"), &[narrow], 100);
