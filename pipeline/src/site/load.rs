@@ -252,16 +252,13 @@ impl<'a> Reader<'a> {
             self.problem(folder, "the folder is a link that leaves the site", None);
             return Vec::new();
         }
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(_) => {
-                self.problem(
-                    folder,
-                    "the folder cannot be read",
-                    Some("check its permissions"),
-                );
-                return Vec::new();
-            }
+        let Ok(entries) = fs::read_dir(&directory) else {
+            self.problem(
+                folder,
+                "the folder cannot be read",
+                Some("check its permissions"),
+            );
+            return Vec::new();
         };
         let mut names = Vec::new();
         for entry in entries {

@@ -78,7 +78,7 @@ mod tests {
                 closed && entries.values().all(is_closed)
             }
             Value::Array(elements) => elements.iter().all(is_closed),
-            _ => true,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
         }
     }
 

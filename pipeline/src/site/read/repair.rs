@@ -115,7 +115,7 @@ impl Repair<'_> {
         });
         match (place, &complaint) {
             (None, _) => false,
-            (Some(Place::Value(table)), Complaint::Missing { key }) => self.stand_in(table, key),
+            (Some(Place::Value(table)), Complaint::Missing { key }) => self.stand_in(&table, key),
             (Some(Place::Key(entry)), _) => self.blame(entry, error, &complaint),
             (Some(Place::Value(entry)), Complaint::UnknownKey { key, .. })
                 if self.holds(&entry, key) =>
@@ -172,8 +172,8 @@ impl Repair<'_> {
     }
 
     /// Reports a missing key, once, and puts a made-up value in its place.
-    fn stand_in(&mut self, table: Path, key: &str) -> bool {
-        let span = match table.as_slice() {
+    fn stand_in(&mut self, table: &[Step], key: &str) -> bool {
+        let span = match table {
             [] => self.root.span(),
             path => match tree::at(self.root.get_ref(), path) {
                 Some((_, value)) => value.span(),
@@ -192,9 +192,9 @@ impl Repair<'_> {
         }
         if key == TAG {
             // Without its tag nothing can be said about the rest of the table.
-            return self.take_out(&table);
+            return self.take_out(table);
         }
-        if self.holds(&table, key) {
+        if self.holds(table, key) {
             return false;
         }
         let position = self.position();
@@ -202,7 +202,7 @@ impl Repair<'_> {
             return false;
         };
         let value = Spanned::new(position.clone(), value);
-        match tree::table_mut(self.root.get_mut(), &table) {
+        match tree::table_mut(self.root.get_mut(), table) {
             Some(entries) => {
                 entries.insert(Spanned::new(position, Cow::Owned(key.to_owned())), value);
                 true

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::site::{Dataset, Grant, Job, Policy, Recipient, SiteFile};
+use crate::site::{Dataset, Grant, Job, Loaded, Policy, Recipient, SiteFile};
 
 /// Problems as `LINE:COLUMN WHAT | HINT`.
 fn problems<T: DeserializeOwned>(text: &str) -> Vec<String> {
@@ -325,6 +325,12 @@ proptest! {
     fn random_text_never_panics(text in "\\PC{0,200}") {
         problems::<Grant>(&text);
         problems::<SiteFile>(&text);
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (value, problems) = Loaded::<Grant>::parse(&bytes, "file.toml");
+        assert_eq!(value.is_none(), !problems.is_empty());
     }
 
     #[test]
