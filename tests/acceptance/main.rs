@@ -12,6 +12,8 @@ mod determinism;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod no_leak;
 #[cfg(test)]
 mod oracle;
