@@ -125,7 +125,7 @@ pub enum ConnectorError {
         differences: Vec<Difference>,
     },
     /// A file cannot be decoded.
-    #[error("{place} is damaged{}: {what}", part.as_ref().map(|part| format!(" at {part}")).unwrap_or_default())]
+    #[error("{place} is damaged{}: {what}; have its provider write it again", part.as_ref().map(|part| format!(" at {part}")).unwrap_or_default())]
     Damaged {
         /// The file.
         place: String,
@@ -135,7 +135,7 @@ pub enum ConnectorError {
         what: String,
     },
     /// A row of a text file is malformed and the dataset says to fail on that.
-    #[error("{place}, data row {row}{}: {what}; correct the file, or set on_malformed = \"reject\"", field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default())]
+    #[error("{place}, data row {row}{}: {what}; {}", field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default(), correct(*.rows_lost))]
     Malformed {
         /// The file.
         place: String,
@@ -145,6 +145,8 @@ pub enum ConnectorError {
         field: Option<String>,
         /// What is wrong, without the value.
         what: String,
+        /// Whether other rows may be lost in it, so that it cannot be rejected alone.
+        rows_lost: bool,
     },
     /// A key or its file is missing or unusable.
     #[error(transparent)]
@@ -326,6 +328,15 @@ pub(crate) fn brief(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
+/// What to do about a malformed row.
+fn correct(rows_lost: bool) -> &'static str {
+    if rows_lost {
+        "correct the file, for nobody can tell how many rows are lost in it"
+    } else {
+        "correct the file, or set on_malformed = \"reject\""
+    }
+}
+
 /// The text of a schema error: every difference, so that one run shows them all.
 fn describe(differences: &[Difference]) -> String {
     let mut text = String::from("files differ from the catalogue: ");
@@ -334,6 +345,7 @@ fn describe(differences: &[Difference]) -> String {
         // Writing to a String cannot fail.
         write!(text, "{separator}{difference}").unwrap_or_default();
     }
+    text.push_str("; correct the files, or the catalogue and then the approval");
     text
 }
 

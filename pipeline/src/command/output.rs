@@ -1,5 +1,6 @@
 //! What a command answers, and how it is printed: text for people, one JSON document with `--json`.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
@@ -62,7 +63,7 @@ impl Answer {
 pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
     match result {
         Ok(answer) if json => say(&format!("{:#}\n", answer.document), answer.exit),
-        Ok(answer) => say(&answer.text, answer.exit),
+        Ok(answer) => say(&tame(&answer.text), answer.exit),
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
@@ -70,10 +71,32 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
                 let document = error_document(error.class(), &what, &place, &remedy);
                 return say(&format!("{document:#}\n"), error.exit_code());
             }
-            complain(&error_text(&error, &place, &remedy));
+            complain(&tame(&error_text(&error, &place, &remedy)));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Text whose characters only stand for themselves: names, purposes and values come from files, and
+/// could otherwise steer the terminal or turn around what is read.
+fn tame(text: &str) -> Cow<'_, str> {
+    let steers = |character: char| match character {
+        '\n' | '\t' => false,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        other => other.is_control(),
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut tamed = String::with_capacity(text.len());
+    for character in text.chars() {
+        if steers(character) {
+            tamed.extend(character.escape_unicode());
+        } else {
+            tamed.push(character);
+        }
+    }
+    Cow::Owned(tamed)
 }
 
 /// Writes a result to standard output and gives the exit code: `code`, or failure where a result

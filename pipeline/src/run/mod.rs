@@ -179,7 +179,8 @@ fn exchange(
         remedy: "write compression = \"zstd(1)\"".to_owned(),
     })?;
     let encoder = Encoder::new(delivered_schema(&treatments), compression, SOFTWARE)?;
-    let bytes = source.splits().iter().map(|split| split.bytes).sum();
+    let bytes = source.splits().iter().map(|split| split.bytes);
+    let bytes = bytes.fold(0, u64::saturating_add);
     let pruned = source.rows_pruned().unwrap_or(0);
     progress.expect(
         source

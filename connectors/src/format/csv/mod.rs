@@ -4,9 +4,10 @@
 //! Columns are found by the names in the header of each file, or are the catalogue's in order where
 //! there is none. One file is one split. A malformed row has another number of columns, a value
 //! that does not parse as its field's type (only fields asked for are parsed), bytes outside the
-//! encoding, broken quoting, or more than 16 MiB. It fails the run, or is dropped and counted where
-//! the dataset says `reject`; but a quote that is never closed and swallowed lines always fails,
-//! because nobody can tell how many rows were lost in it.
+//! encoding, broken quoting, more than 65,536 columns, or more than 16 MiB. It fails the run, or is
+//! dropped and counted where the dataset says `reject`; but where quotes went over the end of a line
+//! and what they are in is no row (a quote may have been closed by that of a later row, or never),
+//! the run always fails, because nobody can tell how many rows were lost in it.
 
 mod reader;
 mod records;
@@ -27,7 +28,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use self::reader::{Records, Step};
-use self::records::{Fault, Grammar};
+use self::records::Grammar;
 use self::values::Column;
 use crate::error::ConnectorError;
 use crate::schema;
@@ -340,6 +341,7 @@ impl CsvScan {
                 row: self.next_row.saturating_add(1),
                 field: problem.field.and_then(name),
                 what: problem.what,
+                rows_lost: problem.swallowed_rows,
             });
         }
         // Rows of a batch follow each other in the file, so the batch ends here; this also drops
@@ -360,22 +362,17 @@ impl CsvScan {
     /// Appends the record to the columns; on a problem, to some of them only.
     fn append(&mut self) -> Result<(), Problem> {
         let record = self.records.record();
-        if let Some(fault) = record.fault {
-            let quote_lost = matches!(fault, Fault::Unclosed | Fault::TooLong);
-            let swallowed_rows = quote_lost && record.spans_lines;
-            let what = fault.as_str().to_owned();
+        let other_width = record.len() != self.width;
+        let what = match record.fault {
+            Some(fault) => Some(fault.as_str().to_owned()),
+            None => other_width
+                .then(|| format!("it has {} columns instead of {}", record.len(), self.width)),
+        };
+        if let Some(what) = what {
             return Err(Problem {
                 what,
                 field: None,
-                swallowed_rows,
-            });
-        }
-        if record.len() != self.width {
-            let what = format!("it has {} columns instead of {}", record.len(), self.width);
-            return Err(Problem {
-                what,
-                field: None,
-                swallowed_rows: false,
+                swallowed_rows: record.spans_lines && (record.torn || other_width),
             });
         }
         let unreadable = |index| Problem {

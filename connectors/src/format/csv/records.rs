@@ -8,6 +8,9 @@
 /// The most bytes a record may have; a missing quote must not make a record of the whole file.
 pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The most fields a record may have; a file of delimiters must not fill memory with their places.
+pub(super) const RECORD_FIELDS_MAX: usize = 65_536;
+
 /// What is wrong with a record as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -17,6 +20,8 @@ pub(super) enum Fault {
     AfterQuote,
     /// More than [`RECORD_BYTES_MAX`] bytes.
     TooLong,
+    /// More than [`RECORD_FIELDS_MAX`] fields.
+    TooWide,
     /// A quoted text that the file ends in.
     Unclosed,
 }
@@ -27,6 +32,7 @@ impl Fault {
             Self::Encoding => "it holds bytes that are not in the file's encoding",
             Self::AfterQuote => "a closing quote is followed by text",
             Self::TooLong => "it is longer than 16 MiB",
+            Self::TooWide => "it has more than 65,536 columns",
             Self::Unclosed => "a quoted text is not closed",
         }
     }
@@ -51,6 +57,8 @@ pub(super) struct Record {
     pub(super) fault: Option<Fault>,
     /// Whether a quoted text went over the end of a line.
     pub(super) spans_lines: bool,
+    /// Whether it is uncertain where its fields, or the record itself, end.
+    pub(super) torn: bool,
     bytes: usize,
 }
 
@@ -80,6 +88,7 @@ impl Record {
         self.ends.clear();
         self.fault = None;
         self.spans_lines = false;
+        self.torn = false;
         self.bytes = 0;
     }
 }
@@ -280,12 +289,15 @@ impl Tokenizer {
 
     /// The first fault of a record is the one reported.
     fn fault(&mut self, fault: Fault) {
+        self.record.torn |= fault != Fault::Encoding;
         self.record.fault.get_or_insert(fault);
     }
 
     fn end_field(&mut self) {
         let quoted = std::mem::take(&mut self.quoted);
-        if self.record.bytes <= RECORD_BYTES_MAX {
+        if self.record.ends.len() >= RECORD_FIELDS_MAX {
+            self.fault(Fault::TooWide);
+        } else if self.record.bytes <= RECORD_BYTES_MAX {
             self.record.ends.push((self.record.text.len(), quoted));
         }
     }
@@ -418,6 +430,18 @@ mod tests {
         assert!(tokenizer.record.text.capacity() <= 2 * RECORD_BYTES_MAX);
         assert_eq!(tokenizer.feed(b"\na,b\n"), (1, true));
         assert_eq!(tokenizer.record.fault, Some(Fault::TooLong));
+        assert_eq!(tokenizer.feed(b"a,b\n"), (4, true));
+        assert_eq!(tokenizer.record.fault, None);
+    }
+
+    #[test]
+    fn a_record_of_delimiters_does_not_fill_memory() {
+        let mut tokenizer = Tokenizer::new(PLAIN);
+        let delimiters = vec![b','; 1 << 20];
+        assert_eq!(tokenizer.feed(&delimiters), (1 << 20, false));
+        assert_eq!(tokenizer.record.len(), RECORD_FIELDS_MAX);
+        assert_eq!(tokenizer.feed(b"\n"), (1, true));
+        assert_eq!(tokenizer.record.fault, Some(Fault::TooWide));
         assert_eq!(tokenizer.feed(b"a,b\n"), (4, true));
         assert_eq!(tokenizer.record.fault, None);
     }

@@ -106,7 +106,10 @@ impl ParquetSource {
             ignored: ignored.into_iter().collect(),
             splits: plan.splits,
             row_groups: plan.row_groups,
-            rows_total: footers.iter().map(|footer| footer.rows).sum(),
+            rows_total: footers
+                .iter()
+                .map(|footer| footer.rows)
+                .fold(0, u64::saturating_add),
             rows_pruned: plan.pruned,
             footers,
             output,
