@@ -99,10 +99,13 @@ async fn attempt_run(
     let plan = compiled.into_plan()?;
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
+    warn_of_ignored(&plan, source.as_ref());
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    let ignored_columns = source.ignored_columns().to_vec();
     if published {
-        return RunReport::unchanged(&plan, &key, &destination);
+        let report = RunReport::unchanged(&plan, &key, &destination)?;
+        return Ok(RunReport { ignored_columns, ..report });
     }
     Box::pin(destination.probe_conditional_create()).await?;
 
@@ -134,7 +137,19 @@ async fn attempt_run(
         discard(attempt).await;
     }
     sweep(installation, &destination, &plan.grant).await;
-    report
+    report.map(|report| RunReport { ignored_columns, ..report })
+}
+
+/// A new column of the source is no reason to stop, and none to deliver it.
+fn warn_of_ignored(plan: &ExchangePlan, source: &dyn Source) {
+    for column in source.ignored_columns() {
+        tracing::warn!(
+            grant = plan.grant,
+            dataset = plan.dataset,
+            "Column `{}` of the source is not in the catalogue and is ignored.",
+            column.escape_debug()
+        );
+    }
 }
 
 /// Finds the run's key, and whether its delivery was published before.
