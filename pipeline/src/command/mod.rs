@@ -80,29 +80,22 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
 }
 
 /// Prints a usage error, or the help or version that was asked for.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is the program's voice"
-)]
+#[expect(clippy::print_stdout, reason = "this is the program's voice")]
 fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        print!("{}", error.render().ansi());
-        return ExitCode::from(exit::DONE);
-    }
-    if std::env::args_os().any(|argument| argument == "--json") {
+    let asked_for = !error.use_stderr();
+    if !asked_for && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let what = text.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
         println!(
-            "{}",
-            output::error_document(
-                "usage",
-                error.kind().as_str().unwrap_or("usage"),
-                "command line",
-                "see lockgate --help"
-            )
+            "{:#}",
+            output::error_document("usage", what, "command line", "see lockgate --help")
         );
     }
-    eprint!("{}", error.render().ansi());
-    ExitCode::from(exit::INVALID)
+    // Colours only where they are read. If nobody reads at all, the exit code still tells.
+    let printed = error.print();
+    drop(printed);
+    ExitCode::from(if asked_for { exit::DONE } else { exit::INVALID })
 }
 
 /// A core dump would hold keys and originals.

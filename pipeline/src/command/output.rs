@@ -76,10 +76,8 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                println!(
-                    "{:#}",
-                    error_document(error.class(), &error.to_string(), &place, &remedy)
-                );
+                let document = error_document(error.class(), &error.to_string(), &place, &remedy);
+                println!("{:#}", with_parts(document, &error));
             } else {
                 eprint!("{}", error_text(&error, &place, &remedy));
             }
@@ -91,6 +89,23 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
 /// `{"error": {"class", "what", "where", "remedy"}}`.
 pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str) -> Value {
     json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
+}
+
+/// An error that consists of several things tells them all.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other errors are one thing"
+)]
+fn with_parts(mut document: Value, error: &RunError) -> Value {
+    let (name, parts) = match error {
+        RunError::Problems(problems) => ("problems", json!(problems)),
+        RunError::Refused(refusals) => ("refusals", json!(refusals)),
+        _ => return document,
+    };
+    if let Some(error) = document.get_mut("error").and_then(Value::as_object_mut) {
+        error.insert(name.to_owned(), parts);
+    }
+    document
 }
 
 fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
