@@ -383,7 +383,11 @@ fn logs_go_to_standard_error_as_the_level_says() {
     let mut command = site.command();
     command.env("LOCKGATE_LOG", "debug");
     let loud = finish(command.arg("--site").arg(site.root()).args(["--json", "run", "G-1", "--again"]));
-    assert!(!loud.expecting(0).stderr.is_empty());
+    let log = loud.expecting(0).stderr;
+    assert!(log.contains("Source opened") && !log.contains('\u{1b}'), "{log}");
+    // Only the program speaks: its dependencies cannot know what is secret.
+    let targets = log.lines().filter_map(|line| line.split_whitespace().nth(2));
+    assert!(targets.into_iter().all(|target| target.starts_with("lockgate")), "{log}");
 }
 
 #[test]

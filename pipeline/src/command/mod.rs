@@ -13,6 +13,7 @@ mod progress;
 mod run;
 mod verify;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -111,16 +112,24 @@ fn forbid_core_dumps() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
+/// Logs what this program says, never what its dependencies do: they write constants of predicates
+/// and statistics of the data at their finer levels, and cannot know that these are secret.
 fn start_log() {
-    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
 
-    let filter = EnvFilter::builder()
-        .with_env_var("LOCKGATE_LOG")
-        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-        .from_env_lossy();
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let level = std::env::var_os("LOCKGATE_LOG")
+        .and_then(|level| level.to_str()?.trim().parse().ok())
+        .unwrap_or(LevelFilter::WARN);
+    // Targets match by prefix: this takes in all crates of the workspace.
+    let ours = Targets::new().with_target("lockgate", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let started = tracing_subscriber::registry()
+        .with(lines)
+        .with(ours)
         .try_init();
     debug_assert!(started.is_ok(), "the log is started once");
 }

@@ -71,6 +71,11 @@ pub async fn run(
         Err(error) => return Err(error),
     };
     report.seconds = started.elapsed().as_secs_f64();
+    tracing::info!(
+        grant = request.grant,
+        status = report.status.as_str(),
+        "Run ended."
+    );
     Ok(report)
 }
 
@@ -100,6 +105,12 @@ async fn attempt_run(
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
     warn_of_ignored(&plan, source.as_ref());
+    tracing::debug!(
+        grant = plan.grant,
+        files = source.snapshot().files.len(),
+        splits = source.splits().len(),
+        "Source opened."
+    );
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
     let ignored_columns = source.ignored_columns().to_vec();
