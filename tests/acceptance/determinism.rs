@@ -7,8 +7,12 @@ use crate::people::{self, FIELDS, grant, people};
 
 /// Files of the source: rows, and rows of a row group. One is large enough for a row group of its
 /// own, the others are joined; row groups and batches never end together.
-const FILES: [(std::ops::Range<usize>, usize); 4] =
-    [(0..70_000, 20_000), (70_000..71_500, 333), (71_500..99_000, 9_000), (99_000..112_000, 50_000)];
+const FILES: [(std::ops::Range<usize>, usize); 4] = [
+    (0..70_000, 20_000),
+    (70_000..71_500, 333),
+    (71_500..99_000, 9_000),
+    (99_000..112_000, 50_000),
+];
 
 #[test]
 fn threads_and_batch_sizes_change_no_byte() {
@@ -19,7 +23,10 @@ fn threads_and_batch_sizes_change_no_byte() {
     }
     // Rejected, filtered and null rows; columns that repeat and columns that do not.
     let signed = grant("G-1", &FIELDS)
-        .treatment("name", "{ kind = 'keep-ends', first = 1, last = 0, on_short = 'reject' }")
+        .treatment(
+            "name",
+            "{ kind = 'keep-ends', first = 1, last = 0, on_short = 'reject' }",
+        )
         .treatment("income", "{ kind = 'round', to = '1000' }")
         .treatment("seen", "{ kind = 'date-trunc', unit = 'hour' }")
         .rows("id <> 13 AND income < 19000.00");
@@ -28,7 +35,9 @@ fn threads_and_batch_sizes_change_no_byte() {
     for threads in [1, 2, 4] {
         for batch_rows in [1_000, 7_777, 16_384, 100_000] {
             let run = format!("{threads} threads, batches of {batch_rows}");
-            site.configure_more(&format!("[limits]\nthreads = {threads}\nbatch_rows = {batch_rows}"));
+            site.configure_more(&format!(
+                "[limits]\nthreads = {threads}\nbatch_rows = {batch_rows}"
+            ));
             let document = site.json(["run", "G-1", "--again"]).expecting(5).document();
             let delivery = Delivery::of_run(&document);
             let Some((expected, earlier)) = &first else {
@@ -39,14 +48,27 @@ fn threads_and_batch_sizes_change_no_byte() {
             assert_eq!(document["rows"], earlier["rows"], "{run}");
             assert_eq!(delivery.row_groups(), expected.row_groups(), "{run}");
             for stated in ["treatment_counts", "rows", "plan_sha256", "fields"] {
-                assert_eq!(delivery.manifest()[stated], expected.manifest()[stated], "{run}: {stated}");
+                assert_eq!(
+                    delivery.manifest()[stated],
+                    expected.manifest()[stated],
+                    "{run}: {stated}"
+                );
             }
             let hashes = |delivery: &Delivery| -> Vec<String> {
-                let files = delivery.manifest()["files"].as_array().expect("files").clone();
-                files.iter().map(|file| file["sha256"].to_string()).collect()
+                let files = delivery.manifest()["files"]
+                    .as_array()
+                    .expect("files")
+                    .clone();
+                files
+                    .iter()
+                    .map(|file| file["sha256"].to_string())
+                    .collect()
             };
             assert_eq!(hashes(&delivery), hashes(expected), "{run}");
-            assert!(delivery.bytes() == expected.bytes(), "{run}: the bytes differ");
+            assert!(
+                delivery.bytes() == expected.bytes(),
+                "{run}: the bytes differ"
+            );
         }
     }
 }
@@ -70,7 +92,10 @@ fn assert_shape(delivery: &Delivery, document: &serde_json::Value) {
         .iter()
         .map(|column| column.dictionary_page_offset().is_some())
         .collect();
-    assert!(dictionaries.contains(&true) && dictionaries.contains(&false), "{dictionaries:?}");
+    assert!(
+        dictionaries.contains(&true) && dictionaries.contains(&false),
+        "{dictionaries:?}"
+    );
 }
 
 #[test]
@@ -90,7 +115,9 @@ fn pseudonyms_follow_the_key_the_domain_and_the_grant() {
     let site = people::site(50);
     let of = |id: &str, domain: &str| {
         let treatment = format!("{{ kind = 'hmac', domain = '{domain}' }}");
-        site.policy(&people::POLICY.replace("domain = 'person.id'", &format!("domain = '{domain}'")));
+        site.policy(
+            &people::POLICY.replace("domain = 'person.id'", &format!("domain = '{domain}'")),
+        );
         site.signed(&grant(id, &["person_id"]).treatment("person_id", &treatment));
         crate::cell::texts(&site.deliver(id).rows(), "person_id")
     };
@@ -103,7 +130,8 @@ fn pseudonyms_follow_the_key_the_domain_and_the_grant() {
     let rotated = crate::cell::texts(&Delivery::of_run(&run).rows(), "person_id");
     assert_ne!(first, rotated, "the highest version is used");
     let key = crate::pseudonym::derived(&site, 2, "person.id", "grant:G-1");
-    let expected: Vec<Option<String>> =
-        (0..50).map(|row| Some(crate::pseudonym::pseudonym(&key, &people::person_id(row)))).collect();
+    let expected: Vec<Option<String>> = (0..50)
+        .map(|row| Some(crate::pseudonym::pseudonym(&key, &people::person_id(row))))
+        .collect();
     assert_eq!(rotated, expected);
 }

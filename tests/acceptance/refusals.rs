@@ -22,10 +22,23 @@ fn refused(site: &Site, id: &str) -> Vec<Value> {
     let refusals = document["refusals"].as_array().expect("refusals").clone();
     assert!(!refusals.is_empty());
     for refusal in &refusals {
-        let keys: Vec<&str> =
-            refusal.as_object().expect("a refusal").keys().map(String::as_str).collect();
-        assert!(keys.iter().all(|key| ["code", "field", "reason", "basis"].contains(key)), "{keys:?}");
-        assert!(refusal["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{refusal}");
+        let keys: Vec<&str> = refusal
+            .as_object()
+            .expect("a refusal")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert!(
+            keys.iter()
+                .all(|key| ["code", "field", "reason", "basis"].contains(key)),
+            "{keys:?}"
+        );
+        assert!(
+            refusal["reason"]
+                .as_str()
+                .is_some_and(|reason| !reason.is_empty()),
+            "{refusal}"
+        );
     }
     let plan = site.json(["plan", id]).expecting(3).document();
     assert_eq!(plan["refusals"], document["refusals"]);
@@ -35,10 +48,19 @@ fn refused(site: &Site, id: &str) -> Vec<Value> {
         let shown = format!("{}{}", text.stdout, text.stderr);
         assert!(shown.contains(&format!("[{code}]")), "{code}: {text:?}");
     }
-    assert!(!site.path("outbox").exists(), "the destination is untouched");
+    assert!(
+        !site.path("outbox").exists(),
+        "the destination is untouched"
+    );
     let entries = site.json(["ledger", "list"]).expecting(0).document();
-    let last = entries["entries"].as_array().and_then(|entries| entries.last()).expect("an entry");
-    assert_eq!((&last["event"], &last["grant"]), (&json!("refused"), &json!(id)));
+    let last = entries["entries"]
+        .as_array()
+        .and_then(|entries| entries.last())
+        .expect("an entry");
+    assert_eq!(
+        (&last["event"], &last["grant"]),
+        (&json!("refused"), &json!(id))
+    );
     let codes: Vec<&Value> = refusals.iter().map(|refusal| &refusal["code"]).collect();
     assert_eq!(last["codes"], json!(codes));
     refusals
@@ -49,7 +71,12 @@ fn codes(refusals: &[Value]) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     refusals
         .iter()
-        .map(|refusal| (text(&refusal["code"]).expect("a code"), text(&refusal["field"])))
+        .map(|refusal| {
+            (
+                text(&refusal["code"]).expect("a code"),
+                text(&refusal["field"]),
+            )
+        })
         .collect()
 }
 
@@ -63,12 +90,19 @@ fn of_field(code: &str, field: &str) -> (String, Option<String>) {
 
 /// A grant that was never signed, because signing refuses it for that very reason.
 #[track_caller]
-fn refused_and_not_signed(site: &Site, grant: &Grant, expected: &[(String, Option<String>)]) -> Vec<Value> {
+fn refused_and_not_signed(
+    site: &Site,
+    grant: &Grant,
+    expected: &[(String, Option<String>)],
+) -> Vec<Value> {
     site.grant(grant);
     let signing = site.sign(grant.id()).expecting(3);
     let error = signing.document()["error"].clone();
     assert_eq!(error["class"], "refused");
-    assert_eq!(codes(error["refusals"].as_array().expect("refusals")), expected);
+    assert_eq!(
+        codes(error["refusals"].as_array().expect("refusals")),
+        expected
+    );
     let signature = site.path(&format!("grants/{}.toml.sig", grant.id()));
     assert!(!signature.exists(), "nothing was written");
     let found = refused(site, grant.id());
@@ -87,7 +121,11 @@ fn a_grant_without_a_signature_that_counts_is_unsigned() {
     // Something else where the signature should be.
     for garbage in ["", "{}", "not json", "\u{0}\u{ff}"] {
         site.write("grants/G-1.toml.sig", garbage);
-        assert_eq!(codes(&refused(&site, "G-1")), [of("unsigned")], "{garbage:?}");
+        assert_eq!(
+            codes(&refused(&site, "G-1")),
+            [of("unsigned")],
+            "{garbage:?}"
+        );
     }
     // Another grant's signature.
     site.grant(&grant("G-2", &["id"]));
@@ -104,7 +142,10 @@ fn a_grant_without_a_signature_that_counts_is_unsigned() {
     let signature = site.read("grants/G-1.toml.sig");
     let at = signature.find("\"sig\":\"").expect("a signature") + 7;
     let other = if &signature[at..=at] == "A" { "B" } else { "A" };
-    site.write("grants/G-1.toml.sig", &format!("{}{other}{}", &signature[..at], &signature[at + 1..]));
+    site.write(
+        "grants/G-1.toml.sig",
+        &format!("{}{other}{}", &signature[..at], &signature[at + 1..]),
+    );
     assert_eq!(codes(&refused(&site, "G-1")), [of("unsigned")]);
     site.write("grants/G-1.toml.sig", &signature);
     site.run("G-1").expect_code(0);
@@ -131,24 +172,39 @@ fn an_approver_counts_only_if_listed_and_for_its_providers() {
     // The name it signed as now belongs to another key.
     let (approver, renamed) = (site.approver_key(), other.replace("tax", PROVIDER));
     site.configure_more(&renamed.replace(&stranger, approver));
-    assert_eq!(site.run("G-1").code, 2, "two names for one key are no usable file");
+    assert_eq!(
+        site.run("G-1").code,
+        2,
+        "two names for one key are no usable file"
+    );
 }
 
 #[test]
 fn prohibited_data_cites_its_legal_basis() {
     let site = people::site(10);
     let basis = "《精神卫生法》第二十三条";
-    site.dataset(&dataset().sharing("prohibited").more(&format!("basis = '{basis}'")));
+    site.dataset(
+        &dataset()
+            .sharing("prohibited")
+            .more(&format!("basis = '{basis}'")),
+    );
     let found = refused_and_not_signed(&site, &grant("G-1", &["id"]), &[of("prohibited")]);
     assert_eq!(found[0]["basis"], basis);
     let text = site.text(["run", "G-1"]).expecting(3);
-    assert!(format!("{}{}", text.stdout, text.stderr).contains(basis), "{text:?}");
+    assert!(
+        format!("{}{}", text.stdout, text.stderr).contains(basis),
+        "{text:?}"
+    );
 }
 
 #[test]
 fn modes_that_dataset_or_grant_do_not_allow() {
     let site = people::site(10);
-    refused_and_not_signed(&site, &grant("G-1", &["id"]).modes("'download'"), &[of("mode")]);
+    refused_and_not_signed(
+        &site,
+        &grant("G-1", &["id"]).modes("'download'"),
+        &[of("mode")],
+    );
     site.dataset(&dataset().modes("'download'"));
     refused_and_not_signed(&site, &grant("G-2", &["id"]), &[of("mode")]);
 }
@@ -165,7 +221,10 @@ fn days_before_and_after_the_grants_validity() {
 #[test]
 fn a_quota_of_nothing() {
     let site = people::site(10);
-    for (id, quota) in [("G-1", "quota = { runs = 0 }"), ("G-2", "quota = { rows = 0 }")] {
+    for (id, quota) in [
+        ("G-1", "quota = { runs = 0 }"),
+        ("G-2", "quota = { rows = 0 }"),
+    ] {
         refused_and_not_signed(&site, &grant(id, &["id"]).more(quota), &[of("quota")]);
     }
 }
@@ -207,7 +266,10 @@ fn an_exemption_counts_only_with_the_signature_of_the_approver_it_names() {
     ));
     site.grant(&grant("G-1", &["id", "name"]).exemption_by("name", "{ kind = 'clear' }", "second"));
     let signing = site.sign("G-1").expecting(3).document();
-    let found = signing["error"]["refusals"].as_array().expect("refusals").clone();
+    let found = signing["error"]["refusals"]
+        .as_array()
+        .expect("refusals")
+        .clone();
     assert_eq!(codes(&found), [of_field("below-floor", "name")]);
     site.sign_as("G-1", "second").expect_code(0);
     site.run("G-1").expect_code(0);
@@ -217,7 +279,11 @@ fn an_exemption_counts_only_with_the_signature_of_the_approver_it_names() {
 fn only_fields_that_policy_withholds_are_nothing_to_deliver() {
     let site = people::site(10);
     site.policy("[[rules]]\nmax_level = 1\ntreatment = { kind = 'clear' }\n");
-    refused_and_not_signed(&site, &grant("G-1", &["name", "income"]), &[of("below-floor")]);
+    refused_and_not_signed(
+        &site,
+        &grant("G-1", &["name", "income"]),
+        &[of("below-floor")],
+    );
 }
 
 #[test]
@@ -227,7 +293,10 @@ fn important_data_needs_its_own_word_and_core_data_never_leaves() {
         let text = dataset().to_toml();
         let field = "name = \"income\"\ntype = \"decimal(12,2)\"\ncategory = \"income\"\nlevel = 3";
         assert!(text.contains(field));
-        text.replace(field, &field.replace("level = 3", &format!("level = '{level}'")))
+        text.replace(
+            field,
+            &field.replace("level = 3", &format!("level = '{level}'")),
+        )
     };
     site.write("catalogue/people.toml", &of_level("important"));
     let refusal = [of_field("level-important", "income")];
@@ -239,18 +308,28 @@ fn important_data_needs_its_own_word_and_core_data_never_leaves() {
     let refusal = [of_field("level-core", "income")];
     for id in ["G-4", "G-5"] {
         let grant = grant(id, &["id", "income"]).more("important = true");
-        let grant = if id == "G-5" { grant.exemption("income", "{ kind = 'clear' }") } else { grant };
+        let grant = if id == "G-5" {
+            grant.exemption("income", "{ kind = 'clear' }")
+        } else {
+            grant
+        };
         refused_and_not_signed(&site, &grant, &refusal);
     }
     // Raised after signing, it no longer leaves either.
     let found = codes(&refused(&site, "G-3"));
-    assert!(found.contains(&of_field("level-core", "income")), "{found:?}");
+    assert!(
+        found.contains(&of_field("level-core", "income")),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn whatever_asks_for_sealing_is_refused_and_never_delivered_plain() {
     let site = people::site(10);
-    for (number, delivery) in ["", "seal = 'parquet'", "seal = 'envelope'"].into_iter().enumerate() {
+    for (number, delivery) in ["", "seal = 'parquet'", "seal = 'envelope'"]
+        .into_iter()
+        .enumerate()
+    {
         let grant = grant(&format!("G-{number}"), &["id"]).delivery(delivery);
         refused_and_not_signed(&site, &grant, &[of("seal")]);
     }
@@ -291,7 +370,11 @@ fn a_refused_predicate_does_not_tell_its_constants() {
     let site = people::site(10);
     let grant = grant("G-1", &["id"]).rows("random('canary-7731') = name");
     let found = refused_and_not_signed(&site, &grant, &[of("predicate")]);
-    assert!(!found[0].to_string().contains("canary-7731"), "{}", found[0]);
+    assert!(
+        !found[0].to_string().contains("canary-7731"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
@@ -313,7 +396,10 @@ fn pseudonyms_of_few_values_are_refused_from_level_3() {
     let site = people::site(10);
     let keyed = "{ kind = 'hmac', domain = 'd' }";
     let grant = |id: &str| grant(id, &["id", "status"]).treatment("status", keyed);
-    let level = ("category = \"status\"\nlevel = 2", "category = \"status\"\nlevel = 3");
+    let level = (
+        "category = \"status\"\nlevel = 2",
+        "category = \"status\"\nlevel = 3",
+    );
     site.edit("catalogue/people.toml", level.0, level.1);
     refused_and_not_signed(&site, &grant("G-1"), &[of_field("tiny-domain", "status")]);
     // Below that level it is a warning.
@@ -321,7 +407,10 @@ fn pseudonyms_of_few_values_are_refused_from_level_3() {
     site.signed(&grant("G-2"));
     let plan = site.json(["plan", "G-2"]).expecting(0).document();
     let warning = &plan["warnings"][0];
-    assert_eq!((&warning["code"], &warning["field"]), (&json!("tiny-domain"), &json!("status")));
+    assert_eq!(
+        (&warning["code"], &warning["field"]),
+        (&json!("tiny-domain"), &json!("status"))
+    );
     let run = site.run("G-2").expecting(0);
     assert!(run.stderr.contains("tiny-domain"), "{run:?}");
 }
@@ -338,7 +427,11 @@ fn conditions_on_unconditional_data_are_logged_and_refuse_nothing() {
     let plan = site.json(["plan", "G-1"]).expecting(0).document();
     let warnings = plan["warnings"].as_array().expect("warnings");
     assert!(warnings.len() == 3, "{warnings:?}");
-    assert!(warnings.iter().all(|warning| warning["code"] == "added-condition"));
+    assert!(
+        warnings
+            .iter()
+            .all(|warning| warning["code"] == "added-condition")
+    );
     let run = site.run("G-1").expecting(0);
     assert_eq!(run.stderr.matches("added-condition").count(), 3, "{run:?}");
 }
@@ -346,7 +439,12 @@ fn conditions_on_unconditional_data_are_logged_and_refuse_nothing() {
 #[test]
 fn every_reason_is_told_at_once() {
     let site = people::site(10);
-    site.dataset(&dataset().sharing("prohibited").more("basis = 'law'").modes("'download'"));
+    site.dataset(
+        &dataset()
+            .sharing("prohibited")
+            .more("basis = 'law'")
+            .modes("'download'"),
+    );
     site.policy(&format!("[sealing]\nfrom_level = 2\n{POLICY}"));
     let grant = grant("G-1", &["id", "name", "income"])
         .valid("from = 2020-01-01, until = 2020-12-31")
@@ -382,30 +480,90 @@ fn whatever_weakens_or_moves_after_the_signature_is_stale() {
     let catalogue = "catalogue/people.toml";
     let edits: [Edit; 12] = [
         ("policy.toml", "first = 1", "first = 2", "name"),
-        ("policy.toml", "{ kind = 'hmac', domain = 'person.id' }", "{ kind = 'clear' }", "person_id"),
+        (
+            "policy.toml",
+            "{ kind = 'hmac', domain = 'person.id' }",
+            "{ kind = 'clear' }",
+            "person_id",
+        ),
         ("policy.toml", "to = '1000'", "to = '100'", "income"),
-        ("policy.toml", "domain = 'person.id'", "domain = 'elsewhere'", "person_id"),
-        (catalogue, "category = \"income\"\nlevel = 3", "category = \"income\"\nlevel = 2", "income"),
-        (catalogue, "category = \"income\"", "category = \"other\"", "income"),
-        (catalogue, "category = \"status\"\nlevel = 2", "category = \"status\"\nlevel = 1", "status"),
-        (catalogue, "path = \"people/\"", "path = \"others/\"", "source"),
-        (catalogue, "sharing = \"conditional\"", "sharing = \"unconditional\"", "sharing"),
-        (catalogue, "division = 'region'", "division = 'status'", "division"),
-        ("lockgate.toml", "url = \"file:lake\"", "url = \"file:lake2\"", "source"),
-        ("recipients/civil-affairs.toml", "x25519:", "x25519:", "keys"),
+        (
+            "policy.toml",
+            "domain = 'person.id'",
+            "domain = 'elsewhere'",
+            "person_id",
+        ),
+        (
+            catalogue,
+            "category = \"income\"\nlevel = 3",
+            "category = \"income\"\nlevel = 2",
+            "income",
+        ),
+        (
+            catalogue,
+            "category = \"income\"",
+            "category = \"other\"",
+            "income",
+        ),
+        (
+            catalogue,
+            "category = \"status\"\nlevel = 2",
+            "category = \"status\"\nlevel = 1",
+            "status",
+        ),
+        (
+            catalogue,
+            "path = \"people/\"",
+            "path = \"others/\"",
+            "source",
+        ),
+        (
+            catalogue,
+            "sharing = \"conditional\"",
+            "sharing = \"unconditional\"",
+            "sharing",
+        ),
+        (
+            catalogue,
+            "division = 'region'",
+            "division = 'status'",
+            "division",
+        ),
+        (
+            "lockgate.toml",
+            "url = \"file:lake\"",
+            "url = \"file:lake2\"",
+            "source",
+        ),
+        (
+            "recipients/civil-affairs.toml",
+            "x25519:",
+            "x25519:",
+            "keys",
+        ),
     ];
     for (file, old, new, reason) in edits {
         let before = site.read(file);
         if file.starts_with("recipients/") {
             let other = site.pair("another", "recipient");
-            let line = before.lines().find(|line| line.starts_with("public_keys")).expect("keys");
-            site.write(file, &before.replace(line, &format!("public_keys = [\"{other}\"]")));
+            let line = before
+                .lines()
+                .find(|line| line.starts_with("public_keys"))
+                .expect("keys");
+            site.write(
+                file,
+                &before.replace(line, &format!("public_keys = [\"{other}\"]")),
+            );
         } else {
             site.edit(file, old, new);
         }
         let found = refused(&site, "G-1");
         let (code, field) = &codes(&found)[0];
-        assert_eq!((code.as_str(), field), ("approval-stale", &None), "{file}: {old} -> {new}");
+        assert_eq!(
+            (code.as_str(), field),
+            ("approval-stale", &None),
+            "{file}: {old} -> {new}"
+        );
         let text = found[0]["reason"].as_str().expect("a reason");
         assert!(text.contains(reason), "{file}: {old} -> {new}: {text}");
         site.write(file, &before);
@@ -420,8 +578,16 @@ fn what_becomes_stronger_after_the_signature_passes() {
     let edits = [
         ("policy.toml", "first = 1", "first = 0"),
         ("policy.toml", "to = '1000'", "to = '5000'"),
-        ("policy.toml", "{ kind = 'hmac', domain = 'person.id' }", "{ kind = 'null' }"),
-        ("catalogue/people.toml", "category = \"income\"\nlevel = 3", "category = \"income\"\nlevel = 4"),
+        (
+            "policy.toml",
+            "{ kind = 'hmac', domain = 'person.id' }",
+            "{ kind = 'null' }",
+        ),
+        (
+            "catalogue/people.toml",
+            "category = \"income\"\nlevel = 3",
+            "category = \"income\"\nlevel = 4",
+        ),
     ];
     for (file, old, new) in edits {
         site.edit(file, old, new);
@@ -451,7 +617,10 @@ fn a_refused_run_sends_nothing_to_a_remote_destination() {
          \"TEST_KEY_ID\" }}\nsecret_access_key = {{ env = \"TEST_SECRET\" }}",
         server.endpoint()
     );
-    site.configure(&Configuration { outbox: &outbox, ..Configuration::default() });
+    site.configure(&Configuration {
+        outbox: &outbox,
+        ..Configuration::default()
+    });
     site.grant(&grant("G-1", &["id"]));
     site.run("G-1").expect_code(3);
     site.json(["plan", "G-1"]).expect_code(3);
@@ -470,22 +639,39 @@ fn an_unknown_field_is_an_unusable_file_and_no_refusal() {
     site.grant(&grant("G-1", &["id", "nmae"]));
     for command in ["run", "plan"] {
         let error = site.json([command, "G-1"]).expecting(2).document();
-        let problems = error["error"]["problems"].as_array().expect("problems").clone();
+        let problems = error["error"]["problems"]
+            .as_array()
+            .expect("problems")
+            .clone();
         assert_eq!(problems[0]["file"], "grants/G-1.toml", "{error}");
-        assert!(problems[0]["hint"].as_str().expect("a hint").contains("`name`"), "{error}");
+        assert!(
+            problems[0]["hint"]
+                .as_str()
+                .expect("a hint")
+                .contains("`name`"),
+            "{error}"
+        );
     }
     // Another grant is none the worse for it.
     site.signed(&grant("G-2", &["id"]));
     site.run("G-2").expect_code(0);
     let checked = site.json(["check"]).expecting(2).document();
-    assert_eq!(checked["problems"].as_array().map(Vec::len), Some(1), "{checked}");
+    assert_eq!(
+        checked["problems"].as_array().map(Vec::len),
+        Some(1),
+        "{checked}"
+    );
 }
 
 #[test]
 fn refusals_are_no_problems_of_the_files() {
     let site = people::site(10);
     site.dataset(&dataset().sharing("prohibited").more("basis = 'law'"));
-    site.grant(&grant("G-1", &["id", "name"]).treatment("name", "{ kind = 'clear' }").delivery(""));
+    site.grant(
+        &grant("G-1", &["id", "name"])
+            .treatment("name", "{ kind = 'clear' }")
+            .delivery(""),
+    );
     let checked = site.json(["check"]).expecting(0).document();
     assert_eq!(checked["problems"], json!([]));
     let listed = site.json(["grant", "list"]).expecting(0).document();

@@ -92,10 +92,7 @@ pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str)
 }
 
 /// An error that consists of several things tells them all.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "other errors are one thing"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
 fn with_parts(mut document: Value, error: &RunError) -> Value {
     let (name, parts) = match error {
         RunError::Problems(problems) => ("problems", json!(problems)),

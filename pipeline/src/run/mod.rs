@@ -116,7 +116,10 @@ async fn attempt_run(
     let ignored_columns = source.ignored_columns().to_vec();
     if published {
         let report = RunReport::unchanged(&plan, &key, &destination)?;
-        return Ok(RunReport { ignored_columns, ..report });
+        return Ok(RunReport {
+            ignored_columns,
+            ..report
+        });
     }
     Box::pin(destination.probe_conditional_create()).await?;
 
@@ -148,7 +151,10 @@ async fn attempt_run(
         discard(attempt).await;
     }
     sweep(installation, &destination, &plan.grant).await;
-    report.map(|report| RunReport { ignored_columns, ..report })
+    report.map(|report| RunReport {
+        ignored_columns,
+        ..report
+    })
 }
 
 /// A new column of the source is no reason to stop, and none to deliver it.

@@ -4,7 +4,9 @@
 use std::fs;
 
 use lockgate_acceptance::s3::{Fault, Operation, SECRET_ACCESS_KEY, Server};
-use lockgate_acceptance::site::{Configuration, Dataset, Finished, Grant, Site, finish, write_parquet};
+use lockgate_acceptance::site::{
+    Configuration, Dataset, Finished, Grant, Site, finish, write_parquet,
+};
 
 use super::scanner::Canaries;
 use crate::PROGRAM;
@@ -24,17 +26,28 @@ fn canaries() -> Canaries {
 fn fails(site: &Site, arguments: &[&str], codes: &[i32], place: &str) {
     for json in [false, true] {
         let mut command = site.command();
-        command.env("LOCKGATE_LOG", "trace").env("RUST_BACKTRACE", "0");
+        command
+            .env("LOCKGATE_LOG", "trace")
+            .env("RUST_BACKTRACE", "0");
         if json {
             command.arg("--json");
         }
         let finished = finish(command.arg("--site").arg(site.root()).args(arguments));
-        assert!(codes.contains(&finished.code), "{arguments:?}: {finished:?}");
+        assert!(
+            codes.contains(&finished.code),
+            "{arguments:?}: {finished:?}"
+        );
         assert!(!finished.stderr.contains("panicked"), "{finished:?}");
         let said = format!("{}{}", finished.stdout, finished.stderr);
-        assert!(said.contains(place), "{arguments:?}: `{place}` is not named: {finished:?}");
+        assert!(
+            said.contains(place),
+            "{arguments:?}: `{place}` is not named: {finished:?}"
+        );
         canaries().absent_from(&format!("{arguments:?}"), &finished);
-        assert!(finished.stdout.len() + finished.stderr.len() < 20_000, "an error, not a dump");
+        assert!(
+            finished.stdout.len() + finished.stderr.len() < 20_000,
+            "an error, not a dump"
+        );
     }
 }
 
@@ -63,8 +76,19 @@ const HEADER: &str = "id,text,day,yes,amount,at,ratio\n";
 
 #[test]
 fn malformed_csv_tells_the_row_and_the_field() {
-    let good = ["1", "CANARY-TEXT", "2026-01-01", "true", "1.00", "2026-01-01T00:00:00", "0.5"];
-    for (index, field) in ["id", "day", "yes", "amount", "at", "ratio"].iter().enumerate() {
+    let good = [
+        "1",
+        "CANARY-TEXT",
+        "2026-01-01",
+        "true",
+        "1.00",
+        "2026-01-01T00:00:00",
+        "0.5",
+    ];
+    for (index, field) in ["id", "day", "yes", "amount", "at", "ratio"]
+        .iter()
+        .enumerate()
+    {
         let at = [0, 2, 3, 4, 5, 6][index];
         let mut bad = good;
         bad[at] = "CANARY-VALUE";
@@ -78,7 +102,10 @@ fn malformed_csv_tells_the_row_and_the_field() {
     for (content, source) in [
         (format!("{HEADER}{row},CANARY-EXTRA\n"), ""),
         (format!("{HEADER}{row}\n1,\"CANARY-OPEN quote\n"), ""),
-        (format!("{HEADER}1,\"CANARY\"-AFTER,2026-01-01,true,1.00,,\n"), ""),
+        (
+            format!("{HEADER}1,\"CANARY\"-AFTER,2026-01-01,true,1.00,,\n"),
+            "",
+        ),
         (format!("CANARY-HEADER,text\n{row}\n"), ""),
         (format!("{HEADER}{row}\n"), ", delimiter = ';'"),
     ] {
@@ -90,13 +117,22 @@ fn malformed_csv_tells_the_row_and_the_field() {
     bytes.extend([0xff, 0xfe, 0x81]);
     bytes.extend(b",,,,,\n");
     fails(&csv("", &bytes), &["run", "G-1"], &[1], "1.csv");
-    fails(&csv(", encoding = 'gb18030'", &bytes), &["run", "G-1"], &[1], "1.csv");
+    fails(
+        &csv(", encoding = 'gb18030'", &bytes),
+        &["run", "G-1"],
+        &[1],
+        "1.csv",
+    );
 }
 
 #[test]
 fn values_that_fail_a_treatment_are_not_told() {
     let site = people::bare_site();
-    site.dataset(&Dataset::new("people").plain("name", "utf8").plain("number", "float64"));
+    site.dataset(
+        &Dataset::new("people")
+            .plain("name", "utf8")
+            .plain("number", "float64"),
+    );
     let batch = {
         use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
         use std::sync::Arc;
@@ -106,10 +142,22 @@ fn values_that_fail_a_treatment_are_not_told() {
     };
     write_parquet(&site.path("lake/people/1.parquet"), &batch, 10);
     let failing = [
-        ("name", "{ kind = 'mask-around', on_invalid = 'fail' }", "row 1"),
-        ("name", "{ kind = 'keep-ends', first = 9, last = 0, on_short = 'fail' }", "row 1"),
+        (
+            "name",
+            "{ kind = 'mask-around', on_invalid = 'fail' }",
+            "row 1",
+        ),
+        (
+            "name",
+            "{ kind = 'keep-ends', first = 9, last = 0, on_short = 'fail' }",
+            "row 1",
+        ),
         ("name", "{ kind = 'clear', on_empty = 'fail' }", "row 3"),
-        ("number", "{ kind = 'round', to = '0.1', on_invalid = 'fail' }", "row 2"),
+        (
+            "number",
+            "{ kind = 'round', to = '0.1', on_invalid = 'fail' }",
+            "row 2",
+        ),
     ];
     for (number, (field, treatment, row)) in failing.into_iter().enumerate() {
         let id = format!("G-{number}");
@@ -122,7 +170,11 @@ fn values_that_fail_a_treatment_are_not_told() {
 #[test]
 fn predicates_that_fail_on_a_row_do_not_tell_it_or_their_constants() {
     let site = people::bare_site();
-    site.dataset(&Dataset::new("people").plain("name", "utf8").plain("number", "int64"));
+    site.dataset(
+        &Dataset::new("people")
+            .plain("name", "utf8")
+            .plain("number", "int64"),
+    );
     let batch = {
         use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
         use std::sync::Arc;
@@ -169,7 +221,12 @@ fn predicates_that_are_not_allowed_do_not_tell_their_constants() {
         fails(&site, &["run", &id], &[2, 3], "predicate");
         let key = site.private_key("approver");
         let key = key.to_str().expect("a path").to_owned();
-        fails(&site, &["grant", "sign", &id, "--key", &key], &[2, 3], "predicate");
+        fails(
+            &site,
+            &["grant", "sign", &id, "--key", &key],
+            &[2, 3],
+            "predicate",
+        );
         fs::remove_file(site.path(&format!("grants/{id}.toml"))).expect("a grant");
     }
 }
@@ -181,7 +238,13 @@ fn sources_that_cannot_be_read_do_not_tell_what_they_hold() {
     let path = site.path("lake/people/1.parquet");
     let good = fs::read(&path).expect("a file");
     let text = "CANARY-NOT-PARQUET ".repeat(50);
-    for content in [text.as_bytes(), b"", b"PAR1", &good[..good.len() / 2], &[b"PAR1", text.as_bytes(), b"PAR1"].concat()] {
+    for content in [
+        text.as_bytes(),
+        b"",
+        b"PAR1",
+        &good[..good.len() / 2],
+        &[b"PAR1", text.as_bytes(), b"PAR1"].concat(),
+    ] {
         fs::write(&path, content).expect("a file");
         fails(&site, &["run", "G-1"], &[1], "1.parquet");
     }
@@ -193,7 +256,10 @@ fn unusable_site_files_do_not_tell_secrets_written_into_them() {
     site.signed(&grant("G-1", &["id"]));
     let store = |body: &str| {
         let site = &site;
-        site.configure(&Configuration { lake: body, ..Configuration::default() });
+        site.configure(&Configuration {
+            lake: body,
+            ..Configuration::default()
+        });
     };
     for body in [
         "url = 's3://bucket/x'\nsecret_access_key = 'CANARY-SECRET'",
@@ -222,13 +288,22 @@ fn unusable_site_files_do_not_tell_secrets_written_into_them() {
 fn fails_somewhere(site: &Site, arguments: &[&str]) {
     for json in [false, true] {
         let mut command = site.command();
-        command.env("LOCKGATE_LOG", "trace").arg("--site").arg(site.root());
+        command
+            .env("LOCKGATE_LOG", "trace")
+            .arg("--site")
+            .arg(site.root());
         if json {
             command.arg("--json");
         }
         let finished: Finished = finish(command.args(arguments));
-        assert!([1, 2, 3].contains(&finished.code), "{arguments:?}: {finished:?}");
-        canaries().absent_from(&format!("{arguments:?} of {}", site.read("lockgate.toml")), &finished);
+        assert!(
+            [1, 2, 3].contains(&finished.code),
+            "{arguments:?}: {finished:?}"
+        );
+        canaries().absent_from(
+            &format!("{arguments:?} of {}", site.read("lockgate.toml")),
+            &finished,
+        );
     }
 }
 
@@ -255,8 +330,18 @@ fn keys_that_cannot_be_used_are_not_told() {
     let wrong = site.beside().join("wrong.key");
     fs::write(&wrong, "CANARY-PRIVATE-KEY").expect("a file");
     let wrong = wrong.to_str().expect("a path");
-    fails(&site, &["grant", "sign", "G-1", "--key", wrong], &[1, 2], "wrong.key");
-    fails(&site, &["verify", "nowhere", "--key", "ed25519:CANARYCANARY"], &[1, 2], "");
+    fails(
+        &site,
+        &["grant", "sign", "G-1", "--key", wrong],
+        &[1, 2],
+        "wrong.key",
+    );
+    fails(
+        &site,
+        &["verify", "nowhere", "--key", "ed25519:CANARYCANARY"],
+        &[1, 2],
+        "",
+    );
     fails(&site, &["verify", "nowhere", "--key", wrong], &[1, 2], "");
 }
 
@@ -279,18 +364,33 @@ fn stores_that_refuse_or_break_do_not_tell_the_secret() {
     // A store that refuses the key, and one where nobody answers.
     for endpoint in [server.endpoint(), "http://127.0.0.1:9".to_owned()] {
         let outbox = body("s3://outbox", &endpoint, false);
-        site.configure(&Configuration { outbox: &outbox, ..Configuration::default() });
+        site.configure(&Configuration {
+            outbox: &outbox,
+            ..Configuration::default()
+        });
         fails(&site, &["run", "G-1"], &[1, 2], "s3://outbox");
         fails(&site, &["check"], &[2], "delivery store");
     }
     // A store that fails halfway.
     let outbox = body("s3://outbox", &server.endpoint(), true);
-    site.configure(&Configuration { outbox: &outbox, ..Configuration::default() });
-    for operation in [Operation::Put, Operation::BeginUpload, Operation::Get, Operation::List, Operation::Create] {
+    site.configure(&Configuration {
+        outbox: &outbox,
+        ..Configuration::default()
+    });
+    for operation in [
+        Operation::Put,
+        Operation::BeginUpload,
+        Operation::Get,
+        Operation::List,
+        Operation::Create,
+    ] {
         server.faults().clear();
         server.faults().inject(operation, 0, 500, Fault::Refuse);
         let mut command = site.command();
-        command.env("LOCKGATE_LOG", "trace").arg("--site").arg(site.root());
+        command
+            .env("LOCKGATE_LOG", "trace")
+            .arg("--site")
+            .arg(site.root());
         let finished = finish(command.args(["run", "G-1", "--again"]));
         canaries().absent_from(&format!("{operation:?}"), &finished);
     }

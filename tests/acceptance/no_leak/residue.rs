@@ -35,33 +35,63 @@ struct Secret {
 }
 
 fn text(name: &'static str, treatment: &'static str, value: fn(usize) -> Cell) -> Secret {
-    Secret { name, notation: "utf8", data_type: DataType::Utf8, treatment, value }
+    Secret {
+        name,
+        notation: "utf8",
+        data_type: DataType::Utf8,
+        treatment,
+        value,
+    }
 }
 
 fn secrets() -> Vec<Secret> {
-    let of = |name, notation, data_type, treatment, value| Secret { name, notation, data_type, treatment, value };
+    let of = |name, notation, data_type, treatment, value| Secret {
+        name,
+        notation,
+        data_type,
+        treatment,
+        value,
+    };
     let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
     vec![
         text("person", "{ kind = 'hmac', domain = 'person.id' }", |row| {
             Cell::text(format!("CANARY-PERSON-{row}"))
         }),
-        text("name", "{ kind = 'keep-ends', first = 1, last = 1 }", |row| {
-            Cell::text(format!("CANARY-NAME-{}", row % 7))
+        text(
+            "name",
+            "{ kind = 'keep-ends', first = 1, last = 1 }",
+            |row| Cell::text(format!("CANARY-NAME-{}", row % 7)),
+        ),
+        text(
+            "mail",
+            "{ kind = 'mask-around', delimiter = '@', keep = 1 }",
+            |row| match row % 5 {
+                0 => Cell::text("CANARY-NOT-A-MAIL"), // invalid: wholly covered
+                _ => Cell::text(format!("CANARY-MAIL-{row}@example.org")),
+            },
+        ),
+        text(
+            "code",
+            "{ kind = 'mask-range', from = 1, to = -1, on_short = 'null' }",
+            |row| match row % 6 {
+                0 => Cell::text("C"),
+                _ => Cell::text(format!("CANARY-CODE-{row}")),
+            },
+        ),
+        text("gone", "{ kind = 'null' }", |row| {
+            Cell::text(format!("CANARY-GONE-{}", row % 3))
         }),
-        text("mail", "{ kind = 'mask-around', delimiter = '@', keep = 1 }", |row| match row % 5 {
-            0 => Cell::text("CANARY-NOT-A-MAIL"), // invalid: wholly covered
-            _ => Cell::text(format!("CANARY-MAIL-{row}@example.org")),
+        text("fixed", "{ kind = 'constant', value = '-' }", |row| {
+            Cell::text(format!("CANARY-FIXED-{row}"))
         }),
-        text("code", "{ kind = 'mask-range', from = 1, to = -1, on_short = 'null' }", |row| match row % 6 {
-            0 => Cell::text("C"),
-            _ => Cell::text(format!("CANARY-CODE-{row}")),
+        text("kept_back", "{ kind = 'withhold' }", |row| {
+            Cell::text(format!("CANARY-WITHHELD-{row}"))
         }),
-        text("gone", "{ kind = 'null' }", |row| Cell::text(format!("CANARY-GONE-{}", row % 3))),
-        text("fixed", "{ kind = 'constant', value = '-' }", |row| Cell::text(format!("CANARY-FIXED-{row}"))),
-        text("kept_back", "{ kind = 'withhold' }", |row| Cell::text(format!("CANARY-WITHHELD-{row}"))),
-        text("judged", "{ kind = 'keep-ends', first = 1, last = 0, on_short = 'reject' }", |row| {
-            Cell::text(if row % 13 == 0 { "X" } else { "CANARY-JUDGED" })
-        }),
+        text(
+            "judged",
+            "{ kind = 'keep-ends', first = 1, last = 0, on_short = 'reject' }",
+            |row| Cell::text(if row % 13 == 0 { "X" } else { "CANARY-JUDGED" }),
+        ),
         // Clear, but not of rows that are rejected or out of scope.
         text("open", "{ kind = 'clear' }", |row| {
             Cell::text(match (row % 13, row % 11) {
@@ -70,16 +100,54 @@ fn secrets() -> Vec<Secret> {
                 _ => "open",
             })
         }),
-        text("flag", "", |row| Cell::text(if row % 11 == 0 { "CANARY-LITERAL" } else { "in" })),
-        text("ungranted", "", |row| Cell::text(format!("CANARY-UNGRANTED-{row}"))),
-        of("number", "int64", DataType::Int64, "{ kind = 'round', to = '1000000' }", |_| Cell::Whole(NUMBER.into())),
-        of("amount", "decimal(12,2)", DataType::Decimal128(12, 2), "{ kind = 'bucket', width = '1000000' }", |_| {
-            Cell::Whole(AMOUNT.into())
+        text("flag", "", |row| {
+            Cell::text(if row % 11 == 0 {
+                "CANARY-LITERAL"
+            } else {
+                "in"
+            })
         }),
-        of("ratio", "float64", DataType::Float64, "{ kind = 'round', to = '0.1' }", |_| Cell::Float(RATIO)),
-        of("day", "date", DataType::Date32, "{ kind = 'date-trunc', unit = 'year' }", |_| Cell::Whole(DAY.into())),
-        of("moment", "timestamp(us)", moment, "{ kind = 'date-trunc', unit = 'day' }", |_| Cell::Whole(MOMENT.into())),
-        text("unknown", "", |row| Cell::text(format!("CANARY-NEW-COLUMN-{row}"))),
+        text("ungranted", "", |row| {
+            Cell::text(format!("CANARY-UNGRANTED-{row}"))
+        }),
+        of(
+            "number",
+            "int64",
+            DataType::Int64,
+            "{ kind = 'round', to = '1000000' }",
+            |_| Cell::Whole(NUMBER.into()),
+        ),
+        of(
+            "amount",
+            "decimal(12,2)",
+            DataType::Decimal128(12, 2),
+            "{ kind = 'bucket', width = '1000000' }",
+            |_| Cell::Whole(AMOUNT.into()),
+        ),
+        of(
+            "ratio",
+            "float64",
+            DataType::Float64,
+            "{ kind = 'round', to = '0.1' }",
+            |_| Cell::Float(RATIO),
+        ),
+        of(
+            "day",
+            "date",
+            DataType::Date32,
+            "{ kind = 'date-trunc', unit = 'year' }",
+            |_| Cell::Whole(DAY.into()),
+        ),
+        of(
+            "moment",
+            "timestamp(us)",
+            moment,
+            "{ kind = 'date-trunc', unit = 'day' }",
+            |_| Cell::Whole(MOMENT.into()),
+        ),
+        text("unknown", "", |row| {
+            Cell::text(format!("CANARY-NEW-COLUMN-{row}"))
+        }),
     ]
 }
 
@@ -87,9 +155,20 @@ fn secrets() -> Vec<Secret> {
 fn values() -> Canaries {
     let mut canaries = Canaries::default();
     for word in [
-        "ANARY-PERSON", "ANARY-NAME", "ANARY-MAIL", "ANARY-NOT-A-MAIL", "ANARY-CODE", "CANARY-GONE",
-        "CANARY-FIXED", "CANARY-WITHHELD", "ANARY-JUDGED", "CANARY-REJECTED", "CANARY-FILTERED",
-        "CANARY-LITERAL", "CANARY-UNGRANTED", "CANARY-NEW-COLUMN",
+        "ANARY-PERSON",
+        "ANARY-NAME",
+        "ANARY-MAIL",
+        "ANARY-NOT-A-MAIL",
+        "ANARY-CODE",
+        "CANARY-GONE",
+        "CANARY-FIXED",
+        "CANARY-WITHHELD",
+        "ANARY-JUDGED",
+        "CANARY-REJECTED",
+        "CANARY-FILTERED",
+        "CANARY-LITERAL",
+        "CANARY-UNGRANTED",
+        "CANARY-NEW-COLUMN",
     ] {
         canaries.text(word);
     }
@@ -105,11 +184,22 @@ fn values() -> Canaries {
 /// Keys of the site and of its people, in every form they have.
 fn keys(site: &Site) -> Canaries {
     let mut canaries = Canaries::default();
-    for purpose in ["pseudonym", "encryption", "fpe", "mark", "manifest", "ledger"] {
+    for purpose in [
+        "pseudonym",
+        "encryption",
+        "fpe",
+        "mark",
+        "manifest",
+        "ledger",
+    ] {
         let key = master(site, purpose, 1);
         canaries.text(&STANDARD.encode(&key));
         canaries.bytes(purpose, &key);
-        canaries.text(&key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        canaries.text(
+            &key.iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>(),
+        );
     }
     canaries.bytes("derived", &derived(site, 1, "person.id", "grant:G-1"));
     for person in ["approver", "recipient"] {
@@ -127,7 +217,10 @@ fn source(form: TextForm) -> RecordBatch {
         .into_iter()
         .map(|secret| {
             let values: Vec<Cell> = (0..ROWS).map(secret.value).collect();
-            (Field::new(secret.name, secret.data_type.clone(), true), array(&secret.data_type, &values))
+            (
+                Field::new(secret.name, secret.data_type.clone(), true),
+                array(&secret.data_type, &values),
+            )
         })
         .unzip();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
@@ -138,12 +231,16 @@ fn dataset() -> Dataset {
     secrets()
         .iter()
         .filter(|secret| secret.name != "unknown")
-        .fold(Dataset::new("secret"), |dataset, secret| dataset.plain(secret.name, secret.notation))
+        .fold(Dataset::new("secret"), |dataset, secret| {
+            dataset.plain(secret.name, secret.notation)
+        })
 }
 
 fn grant() -> Grant {
-    let secrets: Vec<Secret> =
-        secrets().into_iter().filter(|secret| !secret.treatment.is_empty()).collect();
+    let secrets: Vec<Secret> = secrets()
+        .into_iter()
+        .filter(|secret| !secret.treatment.is_empty())
+        .collect();
     let names: Vec<&str> = secrets.iter().map(|secret| secret.name).collect();
     secrets
         .iter()
@@ -158,7 +255,9 @@ fn traced(site: &Site, arguments: &[&str]) -> Finished {
     let temporary = site.beside().join("temporary");
     fs::create_dir_all(&temporary).expect("a directory");
     let mut command = site.command();
-    command.env("LOCKGATE_LOG", "trace").env("TMPDIR", temporary);
+    command
+        .env("LOCKGATE_LOG", "trace")
+        .env("TMPDIR", temporary);
     finish(command.arg("--site").arg(site.root()).args(arguments))
 }
 
@@ -186,13 +285,22 @@ fn the_scanner_finds_the_canaries_where_they_are() {
     // And in a delivery that treats nothing, through the same program.
     let site = Site::new(PROGRAM);
     site.dataset(&dataset());
-    write_parquet(&site.path("lake/secret/1.parquet"), &source(TextForm::Utf8), 100);
+    write_parquet(
+        &site.path("lake/secret/1.parquet"),
+        &source(TextForm::Utf8),
+        100,
+    );
     site.signed(&Grant::new("G-1", "secret", &["person", "open", "gone"]));
     let delivery = site.deliver("G-1");
     let bytes = delivery.bytes().concat();
     let mut everything = pages(&bytes).concat();
     everything.extend(&bytes);
-    for name in ["ANARY-PERSON", "CANARY-REJECTED", "CANARY-FILTERED", "CANARY-GONE"] {
+    for name in [
+        "ANARY-PERSON",
+        "CANARY-REJECTED",
+        "CANARY-FILTERED",
+        "CANARY-GONE",
+    ] {
         assert!(values.found(&everything).contains(&name), "{name}");
     }
     let keys = keys(&site);
@@ -207,8 +315,16 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
         let (values, keys) = (values(), keys(&site));
         site.dataset(&dataset());
         let batch = source(form);
-        write_parquet(&site.path("lake/secret/1.parquet"), &batch.slice(0, 250), 90);
-        write_parquet(&site.path("lake/secret/2.parquet"), &batch.slice(250, 150), 1000);
+        write_parquet(
+            &site.path("lake/secret/1.parquet"),
+            &batch.slice(0, 250),
+            90,
+        );
+        write_parquet(
+            &site.path("lake/secret/2.parquet"),
+            &batch.slice(250, 150),
+            1000,
+        );
         site.grant(&grant());
         let key = site.private_key("approver");
         let key = key.to_str().expect("a path");
@@ -229,11 +345,18 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
         let mut delivered = None;
         for arguments in commands {
             let finished = traced(&site, arguments);
-            assert!([0, 5].contains(&finished.code), "{arguments:?}: {finished:?}");
+            assert!(
+                [0, 5].contains(&finished.code),
+                "{arguments:?}: {finished:?}"
+            );
             values.absent_from(&format!("{arguments:?}"), &finished);
             keys.absent_from(&format!("{arguments:?}"), &finished);
             if arguments == ["--json", "run", "G-1"] {
-                assert!(finished.stderr.contains("DEBUG"), "the log was on: {}", finished.stderr);
+                assert!(
+                    finished.stderr.contains("DEBUG"),
+                    "the log was on: {}",
+                    finished.stderr
+                );
                 delivered = Some(Delivery::of_run(&finished.document()));
             }
         }
@@ -244,7 +367,11 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
                 but_literals.text(name);
             }
         }
-        for arguments in [["--json", "plan", "G-1"].as_slice(), &["plan", "G-1"], &["grant", "show", "G-1"]] {
+        for arguments in [
+            ["--json", "plan", "G-1"].as_slice(),
+            &["plan", "G-1"],
+            &["grant", "show", "G-1"],
+        ] {
             let finished = traced(&site, arguments).expecting(0);
             but_literals.absent_from(&format!("{arguments:?}"), &finished);
             keys.absent_from(&format!("{arguments:?}"), &finished);
@@ -268,7 +395,12 @@ fn manifest_holds_none(delivery: &Delivery, canaries: &Canaries) {
 
 /// Encodings that pack numbers hide them from a search of bytes, not from a reader.
 fn no_cell_is_a_canary(rows: &RecordBatch) {
-    let canaries = [i128::from(NUMBER), i128::from(AMOUNT), i128::from(DAY), i128::from(MOMENT)];
+    let canaries = [
+        i128::from(NUMBER),
+        i128::from(AMOUNT),
+        i128::from(DAY),
+        i128::from(MOMENT),
+    ];
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         for cell in cells(column) {
             let leaked = match &cell {
@@ -297,10 +429,16 @@ fn secrets_of_stores_reach_no_log_and_no_file() {
         )
     };
     let (lake, outbox) = (store("s3://lake"), store("s3://outbox/deep"));
-    site.configure(&Configuration { lake: &lake, outbox: &outbox, more: "" });
+    site.configure(&Configuration {
+        lake: &lake,
+        outbox: &outbox,
+        more: "",
+    });
     site.dataset(&dataset());
     let objects = server.store("s3://lake").expect("a store").object_store();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let bytes = parquet_bytes(&source(TextForm::Utf8), 100);
     runtime
         .expect("a runtime")
@@ -313,12 +451,22 @@ fn secrets_of_stores_reach_no_log_and_no_file() {
     site.grant(&grant());
     site.sign("G-1").expect_code(0);
     let key = ACCESS_KEY_ID.as_bytes();
-    for arguments in [["check"].as_slice(), &["--json", "run", "G-1"], &["--json", "run", "G-1", "--again"]] {
+    for arguments in [
+        ["check"].as_slice(),
+        &["--json", "run", "G-1"],
+        &["--json", "run", "G-1", "--again"],
+    ] {
         let finished = traced(&site, arguments);
         assert!([0, 5].contains(&finished.code), "{finished:?}");
         values.absent_from(&format!("{arguments:?}"), &finished);
         keys.absent_from(&format!("{arguments:?}"), &finished);
-        assert!(!finished.stdout.as_bytes().windows(key.len()).any(|window| window == key));
+        assert!(
+            !finished
+                .stdout
+                .as_bytes()
+                .windows(key.len())
+                .any(|window| window == key)
+        );
     }
     assert!(values.absent_below(&server.root().join("outbox")) > 2);
     keys.absent_below(&server.root().join("outbox"));
@@ -327,7 +475,10 @@ fn secrets_of_stores_reach_no_log_and_no_file() {
     // The server also keeps state of uploads beside the buckets.
     for path in files_below(server.root()) {
         if !path.starts_with(server.root().join("lake")) {
-            keys.absent(&path.display().to_string(), &fs::read(&path).expect("a file"));
+            keys.absent(
+                &path.display().to_string(),
+                &fs::read(&path).expect("a file"),
+            );
         }
     }
 }
@@ -339,18 +490,30 @@ fn a_killed_run_leaves_treated_bytes_only() {
     site.dataset(&dataset());
     let batch = source(TextForm::Utf8);
     for number in 0..40 {
-        write_parquet(&site.path(&format!("lake/secret/{number}.parquet")), &batch, 100);
+        write_parquet(
+            &site.path(&format!("lake/secret/{number}.parquet")),
+            &batch,
+            100,
+        );
     }
     site.signed(&grant());
     let temporary = site.beside().join("temporary");
     fs::create_dir_all(&temporary).expect("a directory");
     let mut command = site.command();
-    command.env("LOCKGATE_LOG", "trace").env("TMPDIR", &temporary);
-    let child = command.arg("--site").arg(site.root()).args(["run", "G-1"]).stderr(std::process::Stdio::null());
+    command
+        .env("LOCKGATE_LOG", "trace")
+        .env("TMPDIR", &temporary);
+    let child = command
+        .arg("--site")
+        .arg(site.root())
+        .args(["run", "G-1"])
+        .stderr(std::process::Stdio::null());
     let mut child = child.spawn().expect("a run");
-    let staged = || files_below(&site.path("outbox")).iter().any(|path| {
-        path.metadata().is_ok_and(|file| file.len() > 0)
-    });
+    let staged = || {
+        files_below(&site.path("outbox"))
+            .iter()
+            .any(|path| path.metadata().is_ok_and(|file| file.len() > 0))
+    };
     while !staged() && child.try_wait().expect("a child").is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }

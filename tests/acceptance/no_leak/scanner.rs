@@ -53,8 +53,14 @@ impl Canaries {
     /// Fails the test if one occurs in what a command printed.
     #[track_caller]
     pub(super) fn absent_from(&self, place: &str, finished: &Finished) {
-        self.absent(&format!("{place}, standard output"), finished.stdout.as_bytes());
-        self.absent(&format!("{place}, standard error"), finished.stderr.as_bytes());
+        self.absent(
+            &format!("{place}, standard output"),
+            finished.stdout.as_bytes(),
+        );
+        self.absent(
+            &format!("{place}, standard error"),
+            finished.stderr.as_bytes(),
+        );
     }
 
     /// Fails the test if one occurs in a file below a directory, or in a page of a Parquet file.
