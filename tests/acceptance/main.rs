@@ -1,1 +1,19 @@
-//! placeholder
+//! The acceptance tests: the program as it is shipped, started in processes of its own over sites
+//! in temporary directories.
+
+/// The program under test.
+#[cfg(test)]
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
+
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod determinism;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+mod no_leak;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod refusals;
