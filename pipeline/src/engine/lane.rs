@@ -143,6 +143,8 @@ struct SplitWork<'a> {
     /// group of its own; `None` once it has.
     held: Option<Vec<Chunk>>,
     totals: SplitTotals,
+    /// Bytes of the split reported to the progress so far.
+    bytes: u64,
 }
 
 impl<'a> SplitWork<'a> {
@@ -169,6 +171,7 @@ impl<'a> SplitWork<'a> {
         self.totals.rows.read += rows + source.malformed;
         self.totals.rows.rejected += source.malformed;
         exchange.progress.read_rows(rows + source.malformed);
+        self.progress_bytes();
         let mask = exchange
             .filter
             .evaluate(&source.batch)
@@ -192,6 +195,19 @@ impl<'a> SplitWork<'a> {
                 .map_err(arrow_failed)?;
         }
         self.treat_completed()
+    }
+
+    /// Reports the share of the split's bytes that its rows read so far stand for.
+    fn progress_bytes(&mut self) {
+        if let Some(split) = self.lane.exchange.source.splits().get(self.split)
+            && let Some(rows) = split.rows.filter(|rows| *rows > 0)
+        {
+            let read = self.totals.rows.read.min(rows);
+            let share = u128::from(split.bytes) * u128::from(read) / u128::from(rows);
+            let bytes = u64::try_from(share).unwrap_or(split.bytes);
+            self.lane.exchange.progress.read_bytes(bytes.saturating_sub(self.bytes));
+            self.bytes = bytes;
+        }
     }
 
     fn treat_completed(&mut self) -> Result<(), RunError> {
@@ -263,9 +279,8 @@ impl<'a> SplitWork<'a> {
             Some(_) => {}
             None => self.close_group()?,
         }
-        if let Some(split) = self.lane.exchange.source.splits().get(self.split) {
-            self.lane.exchange.progress.read_bytes(split.bytes);
-        }
+        let bytes = self.lane.exchange.source.splits().get(self.split).map_or(0, |s| s.bytes);
+        self.lane.exchange.progress.read_bytes(bytes.saturating_sub(self.bytes));
         Ok(self.totals)
     }
 

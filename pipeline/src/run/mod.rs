@@ -209,11 +209,11 @@ impl Release<'_> {
     async fn stage(&self, exchange: Exchange, attempt: &Arc<Attempt>) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
         let cancel = exchange.cancel.clone();
-        let threads = self.installation.threads();
+        let budget = self.installation.budget();
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
         let outcome =
-            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, threads))
+            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget))
                 .await
                 .map_err(|error| RunError::internal("running the exchange", &error))??;
         source.confirm_unchanged().await?;
