@@ -162,6 +162,7 @@ impl<'a> SplitWork<'a> {
                 rows: Rows::default(),
                 counts: vec![Counts::default(); fields],
             },
+            bytes: 0,
         }
     }
 
