@@ -10,6 +10,8 @@ mod command_line;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod no_leak;
