@@ -6,6 +6,8 @@
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
 
 #[cfg(test)]
+mod cell;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod determinism;
@@ -17,5 +19,7 @@ mod exchange;
 mod no_leak;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod pseudonym;
 #[cfg(test)]
 mod refusals;
