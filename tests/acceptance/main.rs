@@ -1,1 +1,8 @@
-//! placeholder
+//! End-to-end tests: the program itself, on real sites and stores.
+
+#[cfg(test)]
+mod concurrent;
+#[cfg(test)]
+mod exchange_site;
+#[cfg(test)]
+mod killed;
