@@ -123,7 +123,9 @@ pub enum RunError {
 impl RunError {
     /// An unexpected failure while `doing` something.
     pub(crate) fn internal(doing: &str, cause: &dyn std::error::Error) -> Self {
-        Self::Internal { what: format!("{doing}: {cause}") }
+        Self::Internal {
+            what: format!("{doing}: {cause}"),
+        }
     }
 
     /// A failure of encoding or of the file under it.
@@ -224,7 +226,9 @@ impl From<SignError> for RunError {
             SignError::Compile(error) => error.into(),
             SignError::Refused { refusals } => Self::Refused(refusals),
             SignError::Key(error) => error.into(),
-            other => Self::Internal { what: other.to_string() },
+            other => Self::Internal {
+                what: other.to_string(),
+            },
         }
     }
 }

@@ -8,11 +8,11 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::{CsvOptions, Format};
 use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
+use lockgate_connectors::{CsvOptions, Format};
 use lockgate_transforms::{Column, DerivedKey};
 
 use crate::clock::Clock;
@@ -46,7 +46,10 @@ impl Installation {
     /// # Errors
     /// No site there, or a `lockgate.toml` that cannot be used.
     pub fn open(root: &Path, clock: Clock) -> Result<Self, RunError> {
-        Ok(Self { site: Site::load(root)?, clock })
+        Ok(Self {
+            site: Site::load(root)?,
+            clock,
+        })
     }
 
     /// The site's keyring.
@@ -95,7 +98,12 @@ impl Installation {
     /// A grant that does not exist, or problems in the files it uses.
     pub fn compile(&self, grant: &str, mode: Mode) -> Result<Compiled, RunError> {
         let quota = self.quota_use(grant)?;
-        let request = crate::plan::CompileRequest { grant, mode, today: self.today()?, quota };
+        let request = crate::plan::CompileRequest {
+            grant,
+            mode,
+            today: self.today()?,
+            quota,
+        };
         Ok(crate::plan::compile(&self.site, &request)?)
     }
 
@@ -114,18 +122,26 @@ impl Installation {
     /// # Errors
     /// A store that is not listed, a secret that cannot be found, a URL that cannot be used.
     pub fn store(&self, name: &str) -> Result<Store, RunError> {
-        let section = self.site.file.stores.get(name).ok_or_else(|| RunError::Invalid {
-            what: format!("there is no store `{name}`"),
-            at: "lockgate.toml".to_owned(),
-            remedy: format!("add [stores.{name}] with its url"),
-        })?;
+        let section = self
+            .site
+            .file
+            .stores
+            .get(name)
+            .ok_or_else(|| RunError::Invalid {
+                what: format!("there is no store `{name}`"),
+                at: "lockgate.toml".to_owned(),
+                remedy: format!("add [stores.{name}] with its url"),
+            })?;
         Ok(Store::open(&self.store_config(section)?)?)
     }
 
     fn store_config(&self, section: &StoreSection) -> Result<StoreConfig, RunError> {
         let root = &self.site.root;
         let secret = |reference: &Option<crate::site::lockgate_toml::SecretRef>| {
-            reference.as_ref().map(|reference| reference.resolve(root)).transpose()
+            reference
+                .as_ref()
+                .map(|reference| reference.resolve(root))
+                .transpose()
         };
         Ok(StoreConfig {
             url: section.url.clone(),
@@ -143,18 +159,20 @@ impl Installation {
     /// # Errors
     /// No delivery store, or one that cannot be opened.
     pub fn destination(&self, output: Option<&Path>) -> Result<Destination, RunError> {
-        let store = match output {
-            Some(directory) => directory_store(directory)?,
-            None => {
-                let name =
-                    self.site.file.delivery.store.as_ref().ok_or_else(|| RunError::Invalid {
-                        what: "the site names no store for deliveries".to_owned(),
-                        at: "lockgate.toml".to_owned(),
-                        remedy: "set store in [delivery], or pass --output DIR".to_owned(),
+        let store =
+            match output {
+                Some(directory) => directory_store(directory)?,
+                None => {
+                    let name = self.site.file.delivery.store.as_ref().ok_or_else(|| {
+                        RunError::Invalid {
+                            what: "the site names no store for deliveries".to_owned(),
+                            at: "lockgate.toml".to_owned(),
+                            remedy: "set store in [delivery], or pass --output DIR".to_owned(),
+                        }
                     })?;
-                self.store(name)?
-            }
-        };
+                    self.store(name)?
+                }
+            };
         Ok(Destination::new(store))
     }
 
@@ -176,10 +194,25 @@ impl Installation {
         };
         let mut projection: Vec<String> =
             plan.fields.iter().map(|field| field.name.clone()).collect();
-        projection.extend(plan.filter_only.iter().cloned());
-        let batch_rows = self.site.file.limits.batch_rows.unwrap_or(BATCH_ROWS).max(1);
+        projection.extend(plan.filter_only.iter().map(|field| field.name.clone()));
+        let batch_rows = self
+            .site
+            .file
+            .limits
+            .batch_rows
+            .unwrap_or(BATCH_ROWS)
+            .max(1);
         let pruning = filter.pruning(&spec.fields);
-        match open_source(spec, ReadRequest { projection, pruning, batch_rows }).await {
+        match open_source(
+            spec,
+            ReadRequest {
+                projection,
+                pruning,
+                batch_rows,
+            },
+        )
+        .await
+        {
             Err(error @ ConnectorError::Schema { .. }) => Err(RunError::Refused(vec![Refusal {
                 code: RefusalCode::Schema,
                 field: None,
@@ -213,8 +246,15 @@ impl Installation {
         }
         for section in self.site.file.stores.values() {
             let base = section.url.trim_end_matches('/');
-            if url == base || url.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
-                let config = StoreConfig { url: url.to_owned(), ..self.store_config(section)? };
+            if url == base
+                || url
+                    .strip_prefix(base)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            {
+                let config = StoreConfig {
+                    url: url.to_owned(),
+                    ..self.store_config(section)?
+                };
                 return Ok(Some(Store::open(&config)?));
             }
         }
@@ -234,8 +274,7 @@ impl Installation {
                     .treatment
                     .key_use()
                     .map(|key| -> Result<DerivedKey, RunError> {
-                        let purpose: Purpose =
-                            key.purpose.parse().map_err(ConnectorError::from)?;
+                        let purpose: Purpose = key.purpose.parse().map_err(ConnectorError::from)?;
                         let master = keyring.get(purpose, None)?;
                         let scope = match &key.join {
                             Some(group) => format!("join:{group}"),
@@ -251,15 +290,18 @@ impl Installation {
                     })
                     .transpose()?;
                 let data_type = arrow_type(&field.name, &field.source_type)?;
-                let column =
-                    Column { name: &field.name, data_type: &data_type, category: &field.category };
-                let treatment =
-                    field.treatment.build(column, key.as_ref()).map_err(|misfit| {
-                        RunError::Invalid {
-                            what: misfit.to_string(),
-                            at: format!("field {}", field.name),
-                            remedy: misfit.hint.unwrap_or_default(),
-                        }
+                let column = Column {
+                    name: &field.name,
+                    data_type: &data_type,
+                    category: &field.category,
+                };
+                let treatment = field
+                    .treatment
+                    .build(column, key.as_ref())
+                    .map_err(|misfit| RunError::Invalid {
+                        what: misfit.to_string(),
+                        at: format!("field {}", field.name),
+                        remedy: misfit.hint.unwrap_or_default(),
                     })?;
                 Ok(ColumnTreatment::new(field.name.clone(), treatment))
             })
@@ -292,15 +334,25 @@ fn source_schema(plan: &ExchangePlan) -> Result<SchemaRef, RunError> {
     let fields = plan
         .source_fields
         .iter()
-        .map(|field| Ok(Field::new(&field.name, arrow_type(&field.name, &field.data_type)?, true)))
+        .map(|field| {
+            Ok(Field::new(
+                &field.name,
+                arrow_type(&field.name, &field.data_type)?,
+                true,
+            ))
+        })
         .collect::<Result<Vec<_>, RunError>>()?;
     Ok(Arc::new(Schema::new(fields)))
 }
 
 fn arrow_type(field: &str, data_type: &str) -> Result<arrow::datatypes::DataType, RunError> {
-    FieldType::parse(data_type).map(|data_type| data_type.to_arrow()).map_err(|what| {
-        RunError::Invalid { what, at: format!("field {field}"), remedy: String::new() }
-    })
+    FieldType::parse(data_type)
+        .map(|data_type| data_type.to_arrow())
+        .map_err(|what| RunError::Invalid {
+            what,
+            at: format!("field {field}"),
+            remedy: String::new(),
+        })
 }
 
 fn source_format(source: &crate::site::Source) -> Result<Format, RunError> {

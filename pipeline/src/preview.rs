@@ -56,7 +56,10 @@ pub async fn preview(
         .refusals()
         .iter()
         .filter(|refusal| {
-            !matches!(refusal.code, RefusalCode::Unsigned | RefusalCode::ApprovalStale)
+            !matches!(
+                refusal.code,
+                RefusalCode::Unsigned | RefusalCode::ApprovalStale
+            )
         })
         .cloned()
         .collect();
@@ -73,7 +76,9 @@ pub async fn preview(
         rows: u64::try_from(shown).unwrap_or(u64::MAX),
         before,
     };
-    installation.ledger()?.append(&event, installation.clock.now())?;
+    installation
+        .ledger()?
+        .append(&event, installation.clock.now())?;
     treated(installation, plan, originals.as_ref(), before)
 }
 
@@ -87,7 +92,12 @@ fn treated(
     let mut counts = vec![Counts::default(); fields.len()];
     let Some(originals) = originals else {
         let none = before.then(Vec::new);
-        return Ok(Preview { fields, treated: Vec::new(), originals: none, counts });
+        return Ok(Preview {
+            fields,
+            treated: Vec::new(),
+            originals: none,
+            counts,
+        });
     };
     let treater = Treater::new(installation.treatments(plan)?);
     let columns = treater.preview(originals, &mut counts)?;
@@ -115,11 +125,13 @@ async fn first_rows(
             && let Some(batch) = stream.next().await
         {
             let batch = batch?.batch;
-            let mask = filter.evaluate(&batch).map_err(|error| RunError::Predicate {
-                what: error.to_string(),
-                file: "the source".to_owned(),
-                row: None,
-            })?;
+            let mask = filter
+                .evaluate(&batch)
+                .map_err(|error| RunError::Predicate {
+                    what: error.to_string(),
+                    file: "the source".to_owned(),
+                    row: None,
+                })?;
             let kept = batch
                 .project(&delivered)
                 .and_then(|batch| filter_record_batch(&batch, &mask))
@@ -158,7 +170,11 @@ fn as_text(columns: &[ArrayRef]) -> Result<Vec<Vec<Option<String>>>, RunError> {
                     if column.is_null(row) {
                         return Ok(None);
                     }
-                    formatter.value(row).try_to_string().map(Some).map_err(shown)
+                    formatter
+                        .value(row)
+                        .try_to_string()
+                        .map(Some)
+                        .map_err(shown)
                 })
                 .collect()
         })

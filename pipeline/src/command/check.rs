@@ -15,7 +15,10 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
             let mut problems = site.problems.clone();
-            let installation = Installation { site, clock: Clock::System };
+            let installation = Installation {
+                site,
+                clock: Clock::System,
+            };
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }
@@ -24,9 +27,16 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     };
     let text = match problems.len() {
         0 => "no problems\n".to_owned(),
-        _ => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+        _ => problems
+            .iter()
+            .map(|problem| format!("{problem}\n"))
+            .collect(),
     };
-    let exit = if problems.is_empty() { exit::DONE } else { exit::INVALID };
+    let exit = if problems.is_empty() {
+        exit::DONE
+    } else {
+        exit::INVALID
+    };
     Ok(Answer::new(text, &json!({ "problems": problems }))?.with_exit(exit))
 }
 
@@ -34,9 +44,9 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
 async fn delivery_store_problem(installation: &Installation) -> Option<Problem> {
     installation.site.file.delivery.store.as_ref()?;
     let probed = match installation.destination(None) {
-        Ok(destination) => {
-            Box::pin(destination.probe_conditional_create()).await.map_err(RunError::from)
-        }
+        Ok(destination) => Box::pin(destination.probe_conditional_create())
+            .await
+            .map_err(RunError::from),
         Err(error) => Err(error),
     };
     let (line, column) = installation.site.file.locate(&["delivery", "store"]);

@@ -21,10 +21,7 @@ use crate::run::{RunRequest, run};
 const SEED: u64 = 42;
 
 /// Makes the site, signs its grants, runs the first.
-pub(super) async fn demo(
-    args: &DemoArgs,
-    cancel: &CancellationToken,
-) -> Result<Answer, RunError> {
+pub(super) async fn demo(args: &DemoArgs, cancel: &CancellationToken) -> Result<Answer, RunError> {
     let (dir, rows) = (args.dir.clone(), args.rows);
     let started = Instant::now();
     let prepared = tokio::task::spawn_blocking(move || demo::prepare(&dir, rows, SEED))
@@ -43,7 +40,10 @@ pub(super) async fn demo(
         match sign_and_record(&installation, grant.id, &prepared.keys.approver) {
             Ok(_) => text.push_str(&format!("signed    {:<15} {}\n", grant.id, grant.shows)),
             Err(RunError::Refused(refusals)) if !grant.runs => {
-                text.push_str(&format!("{:<10}{:<15} {}\n", "refused", grant.id, grant.shows));
+                text.push_str(&format!(
+                    "{:<10}{:<15} {}\n",
+                    "refused", grant.id, grant.shows
+                ));
                 text.push_str(&format!("          {}", refusals_text(&refusals)));
                 refused.extend(refusals);
             }
@@ -53,12 +53,20 @@ pub(super) async fn demo(
     let [first, ..] = demo::GRANTS;
     let progress = Arc::new(Progress::default());
     let bar = progress::show(&progress);
-    let request = RunRequest { grant: first.id, output: None, again: false };
+    let request = RunRequest {
+        grant: first.id,
+        output: None,
+        again: false,
+    };
     let report = Box::pin(run(&installation, &request, progress, cancel)).await;
     drop(bar);
     let report = report?;
     text.push_str(&format!("\n{}: {}", first.id, super::run::text(&report)));
-    text.push_str(&next_steps(&args.dir.display().to_string(), first.id, report.delivery.as_deref()));
+    text.push_str(&next_steps(
+        &args.dir.display().to_string(),
+        first.id,
+        report.delivery.as_deref(),
+    ));
     let exit = report.exit_code();
     let document = json!({ "site": args.dir, "refusals": refused, "run": report });
     Ok(Answer::new(text, &document)?.with_exit(match exit {

@@ -61,8 +61,11 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
         let state = match installation.compile(id, mode) {
             Ok(compiled) if compiled.refusals().is_empty() => "ready".to_owned(),
             Ok(compiled) => {
-                let codes: Vec<String> =
-                    compiled.refusals().iter().map(|refusal| refusal.code.to_string()).collect();
+                let codes: Vec<String> = compiled
+                    .refusals()
+                    .iter()
+                    .map(|refusal| refusal.code.to_string())
+                    .collect();
                 codes.join(", ")
             }
             Err(RunError::Problems(_)) => "unusable".to_owned(),
@@ -80,7 +83,16 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
         });
     }
     let text = table(
-        &["grant", "version", "dataset", "recipient", "until", "state", "runs", "rows"],
+        &[
+            "grant",
+            "version",
+            "dataset",
+            "recipient",
+            "until",
+            "state",
+            "runs",
+            "rows",
+        ],
         listed.iter().map(|grant| {
             [
                 grant.grant.clone(),
@@ -102,13 +114,16 @@ fn show(installation: &Installation, id: &str) -> Result<Answer, RunError> {
         // Compiling says why: the grant is not there, or its file cannot be used.
         return Err(match installation.compile(id, Mode::Batch) {
             Err(error) => error,
-            Ok(_) => RunError::Internal { what: format!("grant {id} is there and is not") },
+            Ok(_) => RunError::Internal {
+                what: format!("grant {id} is there and is not"),
+            },
         });
     };
     let mode = grant.modes.first().copied().unwrap_or(Mode::Batch);
     let compiled = installation.compile(id, mode)?;
     let (plan, used) = (compiled.plan(), installation.quota_use(id)?);
-    let limit = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
+    let limit =
+        |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
     let mut text = format!(
         "grant {id} version {}\n  dataset    {} of {}\n  recipient  {}\n  purpose    {}\n  basis      \
          {}\n  valid      {} to {}\n  runs       {} of {}\n  rows       {} of {}\n  approver   {}\n",
@@ -128,7 +143,11 @@ fn show(installation: &Installation, id: &str) -> Result<Answer, RunError> {
     );
     text.push_str(&refusals_text(compiled.refusals()));
     for field in &plan.fields {
-        text.push_str(&format!("  {:<20} {}\n", field.name, field.treatment.summary()));
+        text.push_str(&format!(
+            "  {:<20} {}\n",
+            field.name,
+            field.treatment.summary()
+        ));
     }
     let document = json!({
         "grant": grant.value,

@@ -16,9 +16,14 @@ pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunErro
     match command {
         KeysCommand::New { purpose } => {
             let purpose: Purpose = purpose.parse().map_err(ConnectorError::from)?;
-            let version = Installation::open(root, Clock::System)?.keyring().create(purpose)?;
+            let version = Installation::open(root, Clock::System)?
+                .keyring()
+                .create(purpose)?;
             let text = format!("made version {version} of the key for {purpose}\n");
-            Answer::new(text, &json!({ "purpose": purpose.as_str(), "version": version }))
+            Answer::new(
+                text,
+                &json!({ "purpose": purpose.as_str(), "version": version }),
+            )
         }
         KeysCommand::Pair { name, kind } => {
             let kind = match kind {
@@ -30,7 +35,10 @@ pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunErro
                 "made {name}.key, which stays with its owner, and {name}.pub:\n{}\n",
                 pair.key
             );
-            Answer::new(text, &json!({ "name": name, "public_key": pair.key.to_string() }))
+            Answer::new(
+                text,
+                &json!({ "name": name, "public_key": pair.key.to_string() }),
+            )
         }
         KeysCommand::List => list(root),
     }

@@ -50,7 +50,9 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn verify(installation: &Installation, key: Option<&str>) -> Result<Answer, RunError> {
@@ -67,6 +69,10 @@ fn verify(installation: &Installation, key: Option<&str>) -> Result<Answer, RunE
     for problem in &report.problems {
         text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
     }
-    let exit = if report.valid { exit::DONE } else { exit::UNVERIFIED };
+    let exit = if report.valid {
+        exit::DONE
+    } else {
+        exit::UNVERIFIED
+    };
     Ok(Answer::new(text, &report)?.with_exit(exit))
 }

@@ -33,10 +33,16 @@ pub fn main() -> ExitCode {
     };
     start_log();
     let json = cli.json;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            return output::print(Err(RunError::internal("starting the runtime", &error)), json);
+            return output::print(
+                Err(RunError::internal("starting the runtime", &error)),
+                json,
+            );
         }
     };
     let cancel = CancellationToken::new();
@@ -74,14 +80,26 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
 }
 
 /// Prints a usage error, or the help or version that was asked for.
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is the program's voice")]
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is the program's voice"
+)]
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         print!("{}", error.render().ansi());
         return ExitCode::from(exit::DONE);
     }
     if std::env::args_os().any(|argument| argument == "--json") {
-        println!("{}", output::error_document("usage", error.kind().as_str().unwrap_or("usage"), "command line", "see lockgate --help"));
+        println!(
+            "{}",
+            output::error_document(
+                "usage",
+                error.kind().as_str().unwrap_or("usage"),
+                "command line",
+                "see lockgate --help"
+            )
+        );
     }
     eprint!("{}", error.render().ansi());
     ExitCode::from(exit::INVALID)
@@ -91,7 +109,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn forbid_core_dumps() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     // Both can only fail where the system lacks them; there is nothing to fall back to.
     let _ = setrlimit(Resource::Core, none);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);

@@ -20,14 +20,22 @@ impl Answer {
     /// Text alone, such as a completion script; its document is the text itself.
     pub(crate) fn text(text: String) -> Self {
         let document = Value::String(text.clone());
-        Self { text, document, exit: exit::DONE }
+        Self {
+            text,
+            document,
+            exit: exit::DONE,
+        }
     }
 
     /// Text for people and a document for programs.
     pub(crate) fn new(text: String, document: &impl Serialize) -> Result<Self, RunError> {
         let document = serde_json::to_value(document)
             .map_err(|error| RunError::internal("writing the result", &error))?;
-        Ok(Self { text, document, exit: exit::DONE })
+        Ok(Self {
+            text,
+            document,
+            exit: exit::DONE,
+        })
     }
 
     /// The same answer with another exit code.
@@ -50,7 +58,11 @@ impl Answer {
 
 /// Prints an answer on standard output, or an error on standard error (with `--json`, as a document
 /// on standard output), and gives the exit code.
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is the program's voice")]
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is the program's voice"
+)]
 pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
     match result {
         Ok(answer) => {
@@ -64,7 +76,10 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                println!("{:#}", error_document(error.class(), &error.to_string(), &place, &remedy));
+                println!(
+                    "{:#}",
+                    error_document(error.class(), &error.to_string(), &place, &remedy)
+                );
             } else {
                 eprint!("{}", error_text(&error, &place, &remedy));
             }
@@ -80,9 +95,10 @@ pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str)
 
 fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
     let mut text = match error {
-        RunError::Problems(problems) => {
-            problems.iter().map(|problem| format!("{problem}\n")).collect()
-        }
+        RunError::Problems(problems) => problems
+            .iter()
+            .map(|problem| format!("{problem}\n"))
+            .collect(),
         RunError::Refused(refusals) => refusals_text(refusals),
         other => format!("lockgate: {other}\n"),
     };
@@ -100,11 +116,18 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
     refusals
         .iter()
         .map(|refusal| {
-            let field =
-                refusal.field.as_ref().map_or_else(String::new, |field| format!(" `{field}`"));
-            let basis =
-                refusal.basis.as_ref().map_or_else(String::new, |basis| format!(" (basis: {basis})"));
-            format!("refused [{}]{field}: {}{basis}\n", refusal.code, refusal.reason)
+            let field = refusal
+                .field
+                .as_ref()
+                .map_or_else(String::new, |field| format!(" `{field}`"));
+            let basis = refusal
+                .basis
+                .as_ref()
+                .map_or_else(String::new, |basis| format!(" (basis: {basis})"));
+            format!(
+                "refused [{}]{field}: {}{basis}\n",
+                refusal.code, refusal.reason
+            )
         })
         .collect()
 }
@@ -112,7 +135,9 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
 fn place_and_remedy(error: &RunError) -> (String, String) {
     match error {
         RunError::Problems(problems) => (
-            problems.first().map_or_else(String::new, |problem| problem.file.clone()),
+            problems
+                .first()
+                .map_or_else(String::new, |problem| problem.file.clone()),
             "mend the files; `lockgate check` lists every problem".to_owned(),
         ),
         RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),
@@ -124,12 +149,14 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
             "the grant's `rows`".to_owned(),
             "exclude such rows in the predicate".to_owned(),
         ),
-        RunError::RowsNotConserved { .. } => {
-            ("the run".to_owned(), "run again; if it stays, report it as a defect".to_owned())
-        }
-        RunError::Ledger(_) => {
-            ("state/ledger".to_owned(), "run `lockgate ledger verify`".to_owned())
-        }
+        RunError::RowsNotConserved { .. } => (
+            "the run".to_owned(),
+            "run again; if it stays, report it as a defect".to_owned(),
+        ),
+        RunError::Ledger(_) => (
+            "state/ledger".to_owned(),
+            "run `lockgate ledger verify`".to_owned(),
+        ),
         RunError::Denied { remedy, .. } => ("the site".to_owned(), remedy.clone()),
         // These say in their text what to do.
         RunError::Connector(_)

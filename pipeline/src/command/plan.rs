@@ -21,7 +21,7 @@ struct PlanDocument<'a> {
     plan_sha256: String,
     refusals: &'a [Refusal],
     fields: &'a [PlannedField],
-    filter_only: &'a [String],
+    filter_only: Vec<&'a str>,
     withheld: &'a [WithheldField],
     warnings: &'a [Warning],
     rows: &'a RowScope,
@@ -52,7 +52,10 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         // is for `run` to fail on, and here a thing to know.
         Err(RunError::Refused(schema)) => {
             refusals.extend(schema.into_iter().filter(|new| {
-                !compiled.refusals().iter().any(|known| known.code == new.code)
+                !compiled
+                    .refusals()
+                    .iter()
+                    .any(|known| known.code == new.code)
             }));
             None
         }
@@ -72,14 +75,18 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         plan_sha256: plan.sha256(),
         refusals: &refusals,
         fields: &plan.fields,
-        filter_only: &plan.filter_only,
+        filter_only: plan.filter_only.iter().map(|field| field.name.as_str()).collect(),
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
         source,
         carriers: 0,
     };
-    let exit = if refusals.is_empty() { exit::DONE } else { exit::REFUSED };
+    let exit = if refusals.is_empty() {
+        exit::DONE
+    } else {
+        exit::REFUSED
+    };
     Ok(Answer::new(text(&document), &document)?.with_exit(exit))
 }
 
@@ -110,7 +117,15 @@ fn text(document: &PlanDocument<'_>) -> String {
     );
     text.push_str(&refusals_text(document.refusals));
     text.push_str(&table(
-        &["field", "category", "level", "treatment", "strength", "from", "delivered as"],
+        &[
+            "field",
+            "category",
+            "level",
+            "treatment",
+            "strength",
+            "from",
+            "delivered as",
+        ],
         document.fields.iter().map(|field| {
             [
                 field.name.clone(),
@@ -127,18 +142,27 @@ fn text(document: &PlanDocument<'_>) -> String {
         text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));
     }
     if !document.filter_only.is_empty() {
-        text.push_str(&format!("filter only {}\n", document.filter_only.join(", ")));
+        text.push_str(&format!(
+            "filter only {}\n",
+            document.filter_only.join(", ")
+        ));
     }
     if let Some(predicate) = &document.rows.predicate {
         text.push_str(&format!("rows        {predicate}\n"));
     }
     if !document.rows.divisions.is_empty() {
-        text.push_str(&format!("divisions   {}\n", document.rows.divisions.join(", ")));
+        text.push_str(&format!(
+            "divisions   {}\n",
+            document.rows.divisions.join(", ")
+        ));
     }
     if let Some(source) = &document.source {
-        let rows = source.rows.map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
-        let pruned =
-            source.pruned.map_or_else(String::new, |rows| format!(" ({rows} skipped by statistics)"));
+        let rows = source
+            .rows
+            .map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
+        let pruned = source.pruned.map_or_else(String::new, |rows| {
+            format!(" ({rows} skipped by statistics)")
+        });
         text.push_str(&format!(
             "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
             source.files, source.bytes, source.splits
@@ -152,8 +176,14 @@ fn text(document: &PlanDocument<'_>) -> String {
     }
     text.push_str("marks       none\n");
     for warning in document.warnings {
-        let field = warning.field.as_ref().map_or_else(String::new, |field| format!(" `{field}`"));
-        text.push_str(&format!("warning [{}]{field}: {}\n", warning.code, warning.what));
+        let field = warning
+            .field
+            .as_ref()
+            .map_or_else(String::new, |field| format!(" `{field}`"));
+        text.push_str(&format!(
+            "warning [{}]{field}: {}\n",
+            warning.code, warning.what
+        ));
     }
     text
 }

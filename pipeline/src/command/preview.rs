@@ -14,8 +14,13 @@ use crate::preview::{Preview, preview as preview_rows};
 /// Shows the first rows a grant would deliver.
 pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
-    let preview =
-        Box::pin(preview_rows(&installation, &args.grant, args.rows, args.before)).await?;
+    let preview = Box::pin(preview_rows(
+        &installation,
+        &args.grant,
+        args.rows,
+        args.before,
+    ))
+    .await?;
     let document = json!({
         "grant": args.grant,
         "fields": preview.fields,
@@ -29,24 +34,35 @@ pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, R
 fn text(preview: &Preview) -> String {
     let header: Vec<&str> = preview.fields.iter().map(String::as_str).collect();
     let shown = |rows: &[Vec<Option<String>>]| {
-        table(&header, rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>()))
+        table(
+            &header,
+            rows.iter()
+                .map(|row| row.iter().map(cell).collect::<Vec<_>>()),
+        )
     };
     let mut text = shown(&preview.treated);
     if let Some(originals) = &preview.originals {
         text.push_str("originals of the same rows\n");
         text.push_str(&shown(originals));
     }
-    let cases = preview.fields.iter().zip(&preview.counts).map(|(field, counts)| {
-        [
-            field.clone(),
-            counts.nulls.to_string(),
-            counts.empty.to_string(),
-            counts.short.to_string(),
-            counts.invalid.to_string(),
-            counts.sentinels.to_string(),
-        ]
-    });
-    text.push_str(&table(&["field", "null", "empty", "short", "invalid", "sentinel"], cases));
+    let cases = preview
+        .fields
+        .iter()
+        .zip(&preview.counts)
+        .map(|(field, counts)| {
+            [
+                field.clone(),
+                counts.nulls.to_string(),
+                counts.empty.to_string(),
+                counts.short.to_string(),
+                counts.invalid.to_string(),
+                counts.sentinels.to_string(),
+            ]
+        });
+    text.push_str(&table(
+        &["field", "null", "empty", "short", "invalid", "sentinel"],
+        cases,
+    ));
     text
 }
 

@@ -53,7 +53,9 @@ pub(super) fn text(report: &RunReport) -> String {
         ),
         Status::Delivered | Status::DeliveredWithRejects => {
             let rows = report.rows.unwrap_or_default();
-            let pruned = rows.pruned.map_or_else(String::new, |pruned| format!(", {pruned} skipped"));
+            let pruned = rows
+                .pruned
+                .map_or_else(String::new, |pruned| format!(", {pruned} skipped"));
             format!(
                 "{} in {:.1} s\n  rows      {} read{pruned}, {} out of scope, {} rejected, {} \
                  delivered\n  delivery  {}\n  manifest  {}\n",

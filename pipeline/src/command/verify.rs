@@ -30,7 +30,11 @@ pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, Run
     let ledger_keys = (!ledger_keys.is_empty()).then_some(ledger_keys.as_slice());
     let (objects, folder) = (store.object_store(), store.prefix());
     let report = Box::pin(verify_delivery(&objects, folder, &keys, ledger_keys)).await?;
-    let exit = if report.valid { exit::DONE } else { exit::UNVERIFIED };
+    let exit = if report.valid {
+        exit::DONE
+    } else {
+        exit::UNVERIFIED
+    };
     Ok(Answer::new(text(&report), &report)?.with_exit(exit))
 }
 
@@ -40,7 +44,10 @@ struct Site;
 impl Site {
     fn find(root: &Path) -> Result<Option<Installation>, RunError> {
         match crate::site::Site::load(root) {
-            Ok(site) => Ok(Some(Installation { site, clock: Clock::System })),
+            Ok(site) => Ok(Some(Installation {
+                site,
+                clock: Clock::System,
+            })),
             Err(SiteError::NotASite { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -60,7 +67,10 @@ fn manifest_keys(
                 .to_owned(),
         }),
         (given, _) => {
-            let keys = given.iter().map(|key| read_keys(key)).collect::<Result<Vec<_>, _>>()?;
+            let keys = given
+                .iter()
+                .map(|key| read_keys(key))
+                .collect::<Result<Vec<_>, _>>()?;
             Ok(keys.into_iter().flatten().collect())
         }
     }
@@ -89,11 +99,13 @@ pub(super) fn read_keys(text: &str) -> Result<Vec<VerifyingKey>, RunError> {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| {
-            PublicKey::parse(line.trim())?.verifying_key().ok_or_else(|| RunError::Invalid {
-                what: "a key to seal to cannot verify a signature".to_owned(),
-                at: "command line".to_owned(),
-                remedy: "give the ed25519 key".to_owned(),
-            })
+            PublicKey::parse(line.trim())?
+                .verifying_key()
+                .ok_or_else(|| RunError::Invalid {
+                    what: "a key to seal to cannot verify a signature".to_owned(),
+                    at: "command line".to_owned(),
+                    remedy: "give the ed25519 key".to_owned(),
+                })
         })
         .collect::<Result<Vec<_>, RunError>>()?;
     if keys.is_empty() {

@@ -83,7 +83,11 @@ pub(super) fn assemble(
                 Ok(Message::Failed(error)) => return Err(error),
                 // A lane that ends without a word was cancelled or died.
                 Err(_) if exchange.cancel.is_cancelled() => return Err(RunError::Interrupted),
-                Err(_) => return Err(RunError::Internal { what: "a lane died".to_owned() }),
+                Err(_) => {
+                    return Err(RunError::Internal {
+                        what: "a lane died".to_owned(),
+                    });
+                }
             }
         }
         if exchange.cancel.is_cancelled() {
@@ -91,7 +95,11 @@ pub(super) fn assemble(
         }
     }
     let files = parts.finish()?;
-    Ok(Outcome { rows, files, counts })
+    Ok(Outcome {
+        rows,
+        files,
+        counts,
+    })
 }
 
 /// The parts of a delivery under way.
@@ -181,7 +189,10 @@ impl<'a> Parts<'a> {
         let index = u32::try_from(self.closing.len())
             .map_err(|error| RunError::internal("numbering parts", &error))?;
         let part = self.attempt.part(index, "parquet")?;
-        Ok(OpenPart { writer: self.encoder().file_writer(part)?, rows: 0 })
+        Ok(OpenPart {
+            writer: self.encoder().file_writer(part)?,
+            rows: 0,
+        })
     }
 
     /// Writes the part's footer and leaves syncing and re-reading to a thread of its own.
@@ -189,7 +200,9 @@ impl<'a> Parts<'a> {
         let Some(OpenPart { writer, rows }) = self.open.take() else {
             return Ok(());
         };
-        let part = writer.into_inner().map_err(|error| RunError::writing(&error))?;
+        let part = writer
+            .into_inner()
+            .map_err(|error| RunError::writing(&error))?;
         let closing = std::thread::Builder::new()
             .name("close-part".to_owned())
             .spawn(move || part.finish())

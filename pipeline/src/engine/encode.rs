@@ -53,7 +53,8 @@ impl FromStr for Compression {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("unknown compression; write zstd(1) to zstd(22), snappy, lz4 or none");
+        let refused =
+            || format!("unknown compression; write zstd(1) to zstd(22), snappy, lz4 or none");
         let compression = match text {
             "none" => parquet::basic::Compression::UNCOMPRESSED,
             "snappy" => parquet::basic::Compression::SNAPPY,
@@ -83,7 +84,9 @@ pub struct Encoder {
 
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder").field("compression", &self.compression).finish_non_exhaustive()
+        f.debug_struct("Encoder")
+            .field("compression", &self.compression)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +103,16 @@ impl Encoder {
         let parquet_schema = ArrowSchemaConverter::new()
             .convert(&schema)
             .map_err(|error| RunError::writing(&error))?;
-        let mut file_properties =
-            base_properties(compression).set_created_by(software.to_owned()).build();
+        let mut file_properties = base_properties(compression)
+            .set_created_by(software.to_owned())
+            .build();
         add_encoded_arrow_schema_to_metadata(&schema, &mut file_properties);
-        Ok(Self { schema, parquet_schema, compression, file_properties: Arc::new(file_properties) })
+        Ok(Self {
+            schema,
+            parquet_schema,
+            compression,
+            file_properties: Arc::new(file_properties),
+        })
     }
 
     /// Opens a file.
@@ -122,8 +131,12 @@ impl Encoder {
     /// Column writers with the settings that suit a row group which begins with `first`.
     fn column_writers(&self, first: &[ArrayRef]) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
         let mut properties = base_properties(self.compression);
-        for ((field, column), leaf) in
-            self.schema.fields().iter().zip(first).zip(self.parquet_schema.columns())
+        for ((field, column), leaf) in self
+            .schema
+            .fields()
+            .iter()
+            .zip(first)
+            .zip(self.parquet_schema.columns())
         {
             let path = ColumnPath::new(vec![field.name().clone()]);
             let repetitive = repeats(column);
@@ -145,7 +158,8 @@ impl Encoder {
             self.parquet_schema.root_schema_ptr(),
             Arc::new(properties.build()),
         )?;
-        ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema)).create_column_writers(0)
+        ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema))
+            .create_column_writers(0)
     }
 }
 
@@ -194,7 +208,9 @@ pub(super) struct GroupWriter {
 impl GroupWriter {
     /// Begins a row group whose first chunk will be `first`.
     pub(super) fn begin(encoder: &Encoder, first: &[ArrayRef]) -> Result<Self, RunError> {
-        let columns = encoder.column_writers(first).map_err(|error| RunError::writing(&error))?;
+        let columns = encoder
+            .column_writers(first)
+            .map_err(|error| RunError::writing(&error))?;
         Ok(Self { columns, rows: 0 })
     }
 
@@ -211,7 +227,9 @@ impl GroupWriter {
             .zip(encoder.schema.fields().as_ref().par_iter())
             .with_max_len(1)
             .try_for_each(|((writer, column), field)| {
-                compute_leaves(field, column)?.iter().try_for_each(|leaf| writer.write(leaf))
+                compute_leaves(field, column)?
+                    .iter()
+                    .try_for_each(|leaf| writer.write(leaf))
             })
             .map_err(|error: ParquetError| RunError::writing(&error))?;
         self.rows += chunk.rows;
@@ -227,7 +245,10 @@ impl GroupWriter {
             .map(ArrowColumnWriter::close)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| RunError::writing(&error))?;
-        Ok(EncodedGroup { chunks, rows: self.rows })
+        Ok(EncodedGroup {
+            chunks,
+            rows: self.rows,
+        })
     }
 }
 

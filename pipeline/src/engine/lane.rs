@@ -38,7 +38,10 @@ pub(super) struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     pub(super) fn new(senders: Vec<SyncSender<Message>>, next: &'a AtomicUsize) -> Self {
-        Self { senders: Mutex::new(senders.into_iter().map(Some).collect()), next }
+        Self {
+            senders: Mutex::new(senders.into_iter().map(Some).collect()),
+            next,
+        }
     }
 
     /// The next split in source order; lanes therefore always work on the earliest ones left.
@@ -153,7 +156,10 @@ impl<'a> SplitWork<'a> {
             origins: Origins::default(),
             group: None,
             held: Some(Vec::new()),
-            totals: SplitTotals { rows: Rows::default(), counts: vec![Counts::default(); fields] },
+            totals: SplitTotals {
+                rows: Rows::default(),
+                counts: vec![Counts::default(); fields],
+            },
         }
     }
 
@@ -181,14 +187,18 @@ impl<'a> SplitWork<'a> {
         if kept == batch.num_rows() {
             coalescer.push_batch(batch).map_err(arrow_failed)?;
         } else {
-            coalescer.push_batch_with_filter(batch, &mask).map_err(arrow_failed)?;
+            coalescer
+                .push_batch_with_filter(batch, &mask)
+                .map_err(arrow_failed)?;
         }
         self.treat_completed()
     }
 
     fn treat_completed(&mut self) -> Result<(), RunError> {
-        while let Some(batch) =
-            self.coalescer.as_mut().and_then(BatchCoalescer::next_completed_batch)
+        while let Some(batch) = self
+            .coalescer
+            .as_mut()
+            .and_then(BatchCoalescer::next_completed_batch)
         {
             self.treat(&batch)?;
         }
@@ -214,7 +224,10 @@ impl<'a> SplitWork<'a> {
             Some(group) => group,
             None => GroupWriter::begin(&exchange.encoder, &chunk.columns)?,
         };
-        let group = self.lane.pool.install(|| group.write(&exchange.encoder, &chunk))?;
+        let group = self
+            .lane
+            .pool
+            .install(|| group.write(&exchange.encoder, &chunk))?;
         let rows = group.rows();
         self.group = Some(group);
         if let Some(held) = &mut self.held {
@@ -223,7 +236,11 @@ impl<'a> SplitWork<'a> {
                 self.held = None;
             }
         }
-        if rows >= GROUP_ROWS { self.close_group() } else { Ok(()) }
+        if rows >= GROUP_ROWS {
+            self.close_group()
+        } else {
+            Ok(())
+        }
     }
 
     fn close_group(&mut self) -> Result<(), RunError> {
@@ -253,7 +270,9 @@ impl<'a> SplitWork<'a> {
     }
 
     fn send(&self, piece: Piece) -> Result<(), RunError> {
-        self.sender.send(Message::Piece(piece)).map_err(|_| RunError::Interrupted)
+        self.sender
+            .send(Message::Piece(piece))
+            .map_err(|_| RunError::Interrupted)
     }
 
     /// The source's file that the split is of.
@@ -286,7 +305,11 @@ impl<'a> SplitWork<'a> {
             RowFilterError::NoValue { row } => Some(from_one(first_row + count(*row))),
             _ => None,
         };
-        RunError::Predicate { what: error.to_string(), file: self.file(), row }
+        RunError::Predicate {
+            what: error.to_string(),
+            file: self.file(),
+            row,
+        }
     }
 }
 

@@ -131,7 +131,12 @@ impl Exchange {
         std::thread::scope(|scope| {
             let lanes = threads.min(splits);
             for index in 0..lanes {
-                let lane = Lane { exchange: self, pool: &pool, runtime, queue: &queue };
+                let lane = Lane {
+                    exchange: self,
+                    pool: &pool,
+                    runtime,
+                    queue: &queue,
+                };
                 std::thread::Builder::new()
                     .name(format!("lane-{index}"))
                     .spawn_scoped(scope, move || lane.run())
@@ -168,7 +173,10 @@ impl Exchange {
             && total != rows.read.saturating_add(pruned)
         {
             return Err(RunError::RowsNotConserved {
-                what: format!("the source holds {total}, read {} and skipped {pruned}", rows.read),
+                what: format!(
+                    "the source holds {total}, read {} and skipped {pruned}",
+                    rows.read
+                ),
             });
         }
         Ok(outcome)

@@ -28,7 +28,11 @@ impl Origins {
     pub(super) fn push(&mut self, first_row: u64, mask: &BooleanArray) {
         let kept = mask.true_count();
         if kept > 0 {
-            self.batches.push_back(Origin { first_row, kept, mask: mask.clone() });
+            self.batches.push_back(Origin {
+                first_row,
+                kept,
+                mask: mask.clone(),
+            });
         }
     }
 
@@ -49,7 +53,11 @@ impl Origins {
         for batch in &self.batches {
             if remaining < batch.kept {
                 let position = batch.mask.values().set_indices().nth(remaining)?;
-                return Some(batch.first_row.saturating_add(u64::try_from(position).ok()?));
+                return Some(
+                    batch
+                        .first_row
+                        .saturating_add(u64::try_from(position).ok()?),
+                );
             }
             remaining -= batch.kept;
         }

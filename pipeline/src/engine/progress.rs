@@ -36,12 +36,18 @@ impl Progress {
 
     /// Rows read so far, and in all (0 where unknown).
     pub fn rows(&self) -> (u64, u64) {
-        (self.rows_read.load(Ordering::Relaxed), self.rows_total.load(Ordering::Relaxed))
+        (
+            self.rows_read.load(Ordering::Relaxed),
+            self.rows_total.load(Ordering::Relaxed),
+        )
     }
 
     /// Bytes read so far, and in all.
     pub fn bytes(&self) -> (u64, u64) {
-        (self.bytes_read.load(Ordering::Relaxed), self.bytes_total.load(Ordering::Relaxed))
+        (
+            self.bytes_read.load(Ordering::Relaxed),
+            self.bytes_total.load(Ordering::Relaxed),
+        )
     }
 
     /// Rows delivered so far.

@@ -31,7 +31,11 @@ impl ColumnTreatment {
 
     /// The field as delivered.
     pub(super) fn field(&self) -> FieldRef {
-        Arc::new(Field::new(&self.name, self.treatment.output_type().clone(), true))
+        Arc::new(Field::new(
+            &self.name,
+            self.treatment.output_type().clone(),
+            true,
+        ))
     }
 }
 
@@ -92,8 +96,10 @@ impl Treater {
         let mut columns = Vec::with_capacity(self.columns.len());
         let mut rejected: Option<BooleanBuffer> = None;
         for ((treated, column), total) in treated.into_iter().zip(&self.columns).zip(counts) {
-            let treated =
-                treated.map_err(|error| Untreated { field: column.name.clone(), error })?;
+            let treated = treated.map_err(|error| Untreated {
+                field: column.name.clone(),
+                error,
+            })?;
             *total += treated.counts;
             rejected = match (rejected, treated.rejected) {
                 (Some(left), Some(right)) => Some(&left | &right),
@@ -101,8 +107,10 @@ impl Treater {
             };
             columns.push(treated.array);
         }
-        without_rejected(columns, rejected, chunk.num_rows())
-            .map_err(|error| Untreated { field: String::new(), error })
+        without_rejected(columns, rejected, chunk.num_rows()).map_err(|error| Untreated {
+            field: String::new(),
+            error,
+        })
     }
 }
 
@@ -116,23 +124,19 @@ impl Treater {
         rows: &RecordBatch,
         counts: &mut [Counts],
     ) -> Result<Vec<ArrayRef>, RunError> {
-        self.treat(rows, counts).map(|chunk| chunk.columns).map_err(|untreated| {
-            RunError::Treatment {
+        self.treat(rows, counts)
+            .map(|chunk| chunk.columns)
+            .map_err(|untreated| RunError::Treatment {
                 field: untreated.field,
                 file: "the previewed rows".to_owned(),
                 row: None,
                 source: untreated.error,
-            }
-        })
+            })
     }
 }
 
 /// Holds a treatment to its word: length and type as declared.
-fn checked(
-    treated: Treated,
-    declared: &DataType,
-    rows: usize,
-) -> Result<Treated, TreatmentError> {
+fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated, TreatmentError> {
     if treated.array.data_type() != declared {
         return Err(TreatmentError::UnexpectedType {
             expected: declared.clone(),
@@ -141,7 +145,9 @@ fn checked(
     }
     let flags = treated.rejected.as_ref().map_or(rows, BooleanBuffer::len);
     if treated.array.len() != rows || flags != rows {
-        return Err(TreatmentError::Arrow("a treatment changed the number of rows".to_owned()));
+        return Err(TreatmentError::Arrow(
+            "a treatment changed the number of rows".to_owned(),
+        ));
     }
     Ok(treated)
 }
@@ -152,13 +158,23 @@ fn without_rejected(
     rows: usize,
 ) -> Result<Chunk, TreatmentError> {
     let Some(rejected) = rejected.filter(|flags| flags.count_set_bits() > 0) else {
-        return Ok(Chunk { columns, rows, rejected: 0 });
+        return Ok(Chunk {
+            columns,
+            rows,
+            rejected: 0,
+        });
     };
     let keep = BooleanArray::new(!&rejected, None);
     let columns = columns
         .iter()
-        .map(|column| filter(column, &keep).map_err(|error| TreatmentError::Arrow(error.to_string())))
+        .map(|column| {
+            filter(column, &keep).map_err(|error| TreatmentError::Arrow(error.to_string()))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let rejected = rejected.count_set_bits();
-    Ok(Chunk { columns, rows: rows - rejected, rejected })
+    Ok(Chunk {
+        columns,
+        rows: rows - rejected,
+        rejected,
+    })
 }

@@ -30,9 +30,20 @@ impl Release<'_> {
             (site.file.file.clone(), site.file.sha256.clone()),
             (site.policy.file.clone(), site.policy.sha256.clone()),
         ]);
-        config.extend(site.datasets.get(&plan.dataset).map(|d| (d.file.clone(), d.sha256.clone())));
-        config.extend(site.grants.get(&plan.grant).map(|g| (g.file.clone(), g.sha256.clone())));
-        let joins = plan.fields.iter().filter_map(|field| field.treatment.key_use()?.join);
+        config.extend(
+            site.datasets
+                .get(&plan.dataset)
+                .map(|d| (d.file.clone(), d.sha256.clone())),
+        );
+        config.extend(
+            site.grants
+                .get(&plan.grant)
+                .map(|g| (g.file.clone(), g.sha256.clone())),
+        );
+        let joins = plan
+            .fields
+            .iter()
+            .filter_map(|field| field.treatment.key_use()?.join);
         Event::ReleaseIntended {
             run: self.key.as_str().to_owned(),
             delivery: self.key.delivery().to_owned(),
@@ -76,9 +87,16 @@ impl Release<'_> {
             recipient: plan.recipient.clone(),
             created: time_text(self.installation.clock.now()),
             software: SOFTWARE.to_owned(),
-            source: SourceStatement { snapshot, consistency: "snapshot".to_owned() },
+            source: SourceStatement {
+                snapshot,
+                consistency: "snapshot".to_owned(),
+            },
             window: None,
-            fields: plan.fields.iter().map(statement).collect::<Result<_, _>>()?,
+            fields: plan
+                .fields
+                .iter()
+                .map(statement)
+                .collect::<Result<_, _>>()?,
             withheld: plan
                 .withheld
                 .iter()
@@ -116,7 +134,9 @@ impl Release<'_> {
             previous,
         };
         let key = self.installation.keyring().signing_key(Purpose::Manifest)?;
-        manifest.sign(&key).map_err(|error| RunError::internal("signing the manifest", &error))
+        manifest
+            .sign(&key)
+            .map_err(|error| RunError::internal("signing the manifest", &error))
     }
 }
 

@@ -81,13 +81,20 @@ async fn attempt_run(
     cancel: &CancellationToken,
 ) -> Result<RunReport, RunError> {
     // Without a plan there is no grant whose lock and ledger would matter.
-    installation.compile(request.grant, Mode::Batch)?.into_plan()?;
+    installation
+        .compile(request.grant, Mode::Batch)?
+        .into_plan()?;
     let _lock = lock_grant(installation, request.grant, cancel).await?;
     let ledger = installation.ledger()?;
     reconcile::reconcile(installation, &ledger, request).await?;
     let compiled = installation.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
-        tracing::warn!(grant = request.grant, code = warning.code, "{}", warning.what);
+        tracing::warn!(
+            grant = request.grant,
+            code = warning.code,
+            "{}",
+            warning.what
+        );
     }
     let plan = compiled.into_plan()?;
     let filter = installation.row_filter(&plan)?;
@@ -99,16 +106,30 @@ async fn attempt_run(
     }
     Box::pin(destination.probe_conditional_create()).await?;
 
-    let exchange = exchange(installation, &plan, filter, Arc::clone(&source), progress, cancel)?;
+    let exchange = exchange(
+        installation,
+        &plan,
+        filter,
+        Arc::clone(&source),
+        progress,
+        cancel,
+    )?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
-    let release = Release { installation, plan: &plan, key: &key, destination: &destination };
+    let release = Release {
+        installation,
+        plan: &plan,
+        key: &key,
+        destination: &destination,
+    };
     let report = match Box::pin(release.stage(exchange, &attempt)).await {
         Ok(outcome) => {
             Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
         }
         Err(error) => Err(error),
     };
-    let published = report.as_ref().is_ok_and(|report| report.status != Status::Unchanged);
+    let published = report
+        .as_ref()
+        .is_ok_and(|report| report.status != Status::Unchanged);
     if !published {
         discard(attempt).await;
     }
@@ -127,7 +148,11 @@ async fn run_key(
     let mut generation = 0;
     loop {
         let key = RunKey::new(plan, destination.url(), source.snapshot(), generation)?;
-        if destination.existing_manifest(&plan.grant, key.delivery()).await?.is_none() {
+        if destination
+            .existing_manifest(&plan.grant, key.delivery())
+            .await?
+            .is_none()
+        {
             return Ok(match published {
                 Some(earlier) if !request.again => (earlier, true),
                 _ => (key, false),
@@ -155,7 +180,12 @@ fn exchange(
     let encoder = Encoder::new(delivered_schema(&treatments), compression, SOFTWARE)?;
     let bytes = source.splits().iter().map(|split| split.bytes).sum();
     let pruned = source.rows_pruned().unwrap_or(0);
-    progress.expect(source.rows_total().map_or(0, |total| total.saturating_sub(pruned)), bytes);
+    progress.expect(
+        source
+            .rows_total()
+            .map_or(0, |total| total.saturating_sub(pruned)),
+        bytes,
+    );
     Ok(Exchange {
         source,
         filter,
@@ -176,11 +206,7 @@ struct Release<'a> {
 
 impl Release<'_> {
     /// Treats and stages, and confirms that source and grant are still what they were.
-    async fn stage(
-        &self,
-        exchange: Exchange,
-        attempt: &Arc<Attempt>,
-    ) -> Result<Outcome, RunError> {
+    async fn stage(&self, exchange: Exchange, attempt: &Arc<Attempt>) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
         let cancel = exchange.cancel.clone();
         let threads = self.installation.threads();
@@ -210,7 +236,11 @@ impl Release<'_> {
             });
         }
         let used = now.quota_use(&self.plan.grant)?;
-        let allowed = now.site.grants.get(&self.plan.grant).and_then(|grant| grant.quota.rows);
+        let allowed = now
+            .site
+            .grants
+            .get(&self.plan.grant)
+            .and_then(|grant| grant.quota.rows);
         match allowed {
             Some(allowed) if used.rows.saturating_add(outcome.rows.delivered) > allowed => {
                 Err(RunError::Refused(vec![Refusal {
@@ -237,9 +267,13 @@ impl Release<'_> {
         ledger: &Ledger,
     ) -> Result<RunReport, RunError> {
         let clock = self.installation.clock;
-        let previous = ledger.entries()?.last_manifest(&self.plan.grant).map(str::to_owned);
+        let previous = ledger
+            .entries()?
+            .last_manifest(&self.plan.grant)
+            .map(str::to_owned);
         let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
-        let manifest = Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
+        let manifest =
+            Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
         // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
         // files stay, and the next start reads the manifest back and settles.
         let publication = attempt.publish(manifest.clone()).await?;
@@ -295,7 +329,10 @@ async fn sweep(installation: &Installation, destination: &Destination, grant: &s
     match destination.sweep(grant, &rules).await {
         Ok(swept) => {
             for attempt in swept {
-                tracing::info!(attempt = attempt.attempt, "Swept an attempt that was left behind.");
+                tracing::info!(
+                    attempt = attempt.attempt,
+                    "Swept an attempt that was left behind."
+                );
             }
         }
         Err(error) => tracing::warn!(grant, "Sweeping failed: {error}."),
@@ -304,10 +341,17 @@ async fn sweep(installation: &Installation, destination: &Destination, grant: &s
 
 /// Notes a refusal in the ledger. A site whose ledger cannot be written refuses all the same.
 fn record_refusal(installation: &Installation, grant: &str, refusals: &[Refusal]) {
-    let codes = refusals.iter().map(|refusal| refusal.code.to_string()).collect();
-    let event = Event::Refused { grant: grant.to_owned(), codes };
-    let recorded =
-        installation.ledger().and_then(|ledger| Ok(ledger.append(&event, installation.clock.now())?));
+    let codes = refusals
+        .iter()
+        .map(|refusal| refusal.code.to_string())
+        .collect();
+    let event = Event::Refused {
+        grant: grant.to_owned(),
+        codes,
+    };
+    let recorded = installation
+        .ledger()
+        .and_then(|ledger| Ok(ledger.append(&event, installation.clock.now())?));
     if let Err(error) = recorded {
         tracing::warn!(grant, "The refusal could not be recorded: {error}.");
     }

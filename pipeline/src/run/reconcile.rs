@@ -21,7 +21,13 @@ pub(super) async fn reconcile(
     request: &RunRequest<'_>,
 ) -> Result<(), RunError> {
     for entry in ledger.entries()?.unsettled() {
-        let Event::ReleaseIntended { grant, delivery, destination, .. } = &entry.event else {
+        let Event::ReleaseIntended {
+            grant,
+            delivery,
+            destination,
+            ..
+        } = &entry.event
+        else {
             continue;
         };
         if grant != request.grant {
@@ -34,7 +40,9 @@ pub(super) async fn reconcile(
             );
             continue;
         };
-        let manifest = Destination::new(store).existing_manifest(grant, delivery).await?;
+        let manifest = Destination::new(store)
+            .existing_manifest(grant, delivery)
+            .await?;
         if let Some(settlement) = settlement(&entry.event, manifest.as_ref()) {
             ledger.append(&settlement, installation.clock.now())?;
             tracing::info!(delivery, "Settled an interrupted release.");
@@ -43,10 +51,20 @@ pub(super) async fn reconcile(
     Ok(())
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only an intent can be settled")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only an intent can be settled"
+)]
 fn settlement(intent: &Event, manifest: Option<&Bytes>) -> Option<Event> {
     match intent {
-        Event::ReleaseIntended { run, delivery, attempt, grant, rows, .. } => Some(match manifest {
+        Event::ReleaseIntended {
+            run,
+            delivery,
+            attempt,
+            grant,
+            rows,
+            ..
+        } => Some(match manifest {
             Some(bytes) if attempt_named(bytes).as_deref() == Some(attempt) => Event::Released {
                 run: run.clone(),
                 delivery: delivery.clone(),

@@ -276,6 +276,10 @@ impl FieldType {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other type is one word, listed above"
+)]
 impl fmt::Display for FieldType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -376,7 +380,7 @@ mod tests {
             ("decimal(0,0)", "1 to 76"),
             ("decimal(4,5)", "larger than its precision"),
             ("decimal(4,-1)", "decimal(p,s)"),
-            ("int46", "did you mean `int64`?"),
+            ("imt64", "did you mean `int64`?"),
             ("utf-8", "did you mean `utf8`?"),
             (
                 "timestamp(us, Asia/Shangai)",

@@ -75,12 +75,16 @@ impl Site {
     /// As [`Site::load`].
     pub fn load_with(root: &Path, hooks: &Hooks) -> Result<Self, SiteError> {
         if fs::symlink_metadata(root.join(SITE_FILE)).is_err() {
-            return Err(SiteError::NotASite { root: root.to_owned() });
+            return Err(SiteError::NotASite {
+                root: root.to_owned(),
+            });
         }
         let mut reader = Reader::new(root);
         let file = reader.read_file(SITE_FILE);
         let Some(file) = file else {
-            return Err(SiteError::Unusable { problems: reader.problems });
+            return Err(SiteError::Unusable {
+                problems: reader.problems,
+            });
         };
         let policy = reader.read_policy();
         let mut site = Self {
@@ -137,7 +141,10 @@ impl<T: DeserializeOwned> Loaded<T> {
 
 /// Lower-case hex SHA-256 (FIPS 180-4).
 fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 struct Reader<'a> {
@@ -149,7 +156,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(root: &'a Path) -> Self {
-        Self { root, problems: Vec::new(), unreadable: BTreeSet::new() }
+        Self {
+            root,
+            problems: Vec::new(),
+            unreadable: BTreeSet::new(),
+        }
     }
 
     fn problem(&mut self, file: &str, what: impl Into<String>, hint: Option<&str>) {
@@ -199,22 +210,29 @@ impl<'a> Reader<'a> {
         let mut entities: BTreeMap<String, Loaded<T>> = BTreeMap::new();
         for name in self.names(T::FOLDER) {
             let file = format!("{}/{name}", T::FOLDER);
-            let Some(loaded) = self.read_file::<T>(&file) else { continue };
+            let Some(loaded) = self.read_file::<T>(&file) else {
+                continue;
+            };
             let id = loaded.id().to_owned();
             let stem = name.strip_suffix(".toml").unwrap_or(&name);
             if !is_id(&id) {
                 let hint = Some(format!("an id is {ID_RULE}"));
-                self.problems.push(loaded.problem(&["id"], format!("`{id}` is not an id"), hint));
+                self.problems
+                    .push(loaded.problem(&["id"], format!("`{id}` is not an id"), hint));
             } else if stem != id {
                 let what = format!("the file is not named after the id it holds, `{id}`");
-                let hint = Some(format!("rename the file to {id}.toml, or the id to `{stem}`"));
+                let hint = Some(format!(
+                    "rename the file to {id}.toml, or the id to `{stem}`"
+                ));
                 self.problems.push(loaded.problem(&["id"], what, hint));
             }
             if let Some(first) = entities.get(&id) {
                 let same = |file: &str| format!("id `{id}` is also the id of {file}");
                 let hint = || Some("give one of them another id".to_owned());
-                self.problems.push(loaded.problem(&["id"], same(&first.file), hint()));
-                self.problems.push(first.problem(&["id"], same(&loaded.file), hint()));
+                self.problems
+                    .push(loaded.problem(&["id"], same(&first.file), hint()));
+                self.problems
+                    .push(first.problem(&["id"], same(&loaded.file), hint()));
                 if first.file == format!("{}/{id}.toml", T::FOLDER) {
                     continue;
                 }
@@ -234,12 +252,13 @@ impl<'a> Reader<'a> {
             self.problem(folder, "the folder is a link that leaves the site", None);
             return Vec::new();
         }
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(_) => {
-                self.problem(folder, "the folder cannot be read", Some("check its permissions"));
-                return Vec::new();
-            }
+        let Ok(entries) = fs::read_dir(&directory) else {
+            self.problem(
+                folder,
+                "the folder cannot be read",
+                Some("check its permissions"),
+            );
+            return Vec::new();
         };
         let mut names = Vec::new();
         for entry in entries {
@@ -276,7 +295,12 @@ impl<'a> Reader<'a> {
         if path.canonicalize().is_ok() && !self.is_within(&path) {
             return Err(plain("the file is a link that leaves the site"));
         }
-        let unreadable = |_| ("the file cannot be read".to_owned(), Some("check its permissions"));
+        let unreadable = |_| {
+            (
+                "the file cannot be read".to_owned(),
+                Some("check its permissions"),
+            )
+        };
         let metadata = fs::metadata(&path).map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(plain("not a regular file"));

@@ -128,7 +128,10 @@ pub struct KeysSection {
 
 impl Default for KeysSection {
     fn default() -> Self {
-        Self { provider: KeyProvider::Local, path: keys_path() }
+        Self {
+            provider: KeyProvider::Local,
+            path: keys_path(),
+        }
     }
 }
 

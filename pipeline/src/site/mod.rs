@@ -32,10 +32,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use check::Hooks;
 pub use dataset::{Dataset, Field, Sharing, Source};
 pub use field_type::FieldType;
 pub use grant::Grant;
-pub use check::Hooks;
 pub use job::Job;
 pub use load::{POLICY_FILE, SITE_FILE};
 pub use lockgate_toml::SiteFile;
@@ -112,7 +112,13 @@ impl<T> Loaded<T> {
     /// A problem at the value at a path.
     pub fn problem(&self, path: &[&str], what: impl Into<String>, hint: Option<String>) -> Problem {
         let (line, column) = self.locate(path);
-        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+        Problem {
+            file: self.file.clone(),
+            line,
+            column,
+            what: what.into(),
+            hint,
+        }
     }
 
     /// A problem at the key at a path.
@@ -123,7 +129,13 @@ impl<T> Loaded<T> {
         hint: Option<String>,
     ) -> Problem {
         let (line, column) = self.locate_key(path);
-        Problem { file: self.file.clone(), line, column, what: what.into(), hint }
+        Problem {
+            file: self.file.clone(),
+            line,
+            column,
+            what: what.into(),
+            hint,
+        }
     }
 }
 

@@ -73,16 +73,24 @@ pub struct Rule {
 impl Policy {
     /// The rule that decides about a field, and its number from 0; `None` withholds the field.
     pub fn rule_for(&self, field: &Field) -> Option<(usize, &Rule)> {
-        self.rules.iter().enumerate().find(|(_, rule)| rule.matches(field))
+        self.rules
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| rule.matches(field))
     }
 }
 
 impl Rule {
     /// Whether every condition holds for a field.
     pub fn matches(&self, field: &Field) -> bool {
-        self.category.as_ref().is_none_or(|category| *category == field.category)
+        self.category
+            .as_ref()
+            .is_none_or(|category| *category == field.category)
             && self.min_level.is_none_or(|least| field.level >= least)
             && self.max_level.is_none_or(|most| field.level <= most)
-            && self.fields.as_ref().is_none_or(|names| names.contains(&field.name))
+            && self
+                .fields
+                .as_ref()
+                .is_none_or(|names| names.contains(&field.name))
     }
 }

@@ -17,7 +17,9 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 #[non_exhaustive]
 pub enum SecretError {
     /// The environment variable is absent, or not UTF-8.
-    #[error("environment variable `{name}`, which a secret is taken from, is not set to text; set it")]
+    #[error(
+        "environment variable `{name}`, which a secret is taken from, is not set to text; set it"
+    )]
     Environment {
         /// Name of the variable.
         name: String,
@@ -53,10 +55,15 @@ impl SecretRef {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that resolves `{ env = … }`")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that resolves `{ env = … }`"
+)]
 fn from_environment(name: &str) -> Result<Zeroizing<String>, SecretError> {
     // The standard library panics on such names.
-    let unset = || SecretError::Environment { name: name.to_owned() };
+    let unset = || SecretError::Environment {
+        name: name.to_owned(),
+    };
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(unset());
     }
@@ -66,8 +73,8 @@ fn from_environment(name: &str) -> Result<Zeroizing<String>, SecretError> {
 fn from_file(path: PathBuf) -> Result<Zeroizing<String>, SecretError> {
     // Wiped whatever happens; large enough from the start, so that growing leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024 + 1));
-    let read = File::open(&path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read =
+        File::open(&path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes));
     if let Err(source) = read {
         return Err(SecretError::File { path, source });
     }
@@ -89,7 +96,9 @@ mod tests {
     fn a_file_gives_its_content_without_the_last_newline() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("secret"), "s3cr3t \n").unwrap();
-        let secret = SecretRef::File("secret".into()).resolve(directory.path()).unwrap();
+        let secret = SecretRef::File("secret".into())
+            .resolve(directory.path())
+            .unwrap();
         assert_eq!(secret.as_str(), "s3cr3t ");
     }
 
@@ -100,7 +109,10 @@ mod tests {
         for (reference, part) in [
             (SecretRef::File("none".into()), "none"),
             (SecretRef::File("empty".into()), "empty"),
-            (SecretRef::Env("LOCKGATE_TEST_THAT_IS_NOT_SET".into()), "LOCKGATE_TEST_THAT"),
+            (
+                SecretRef::Env("LOCKGATE_TEST_THAT_IS_NOT_SET".into()),
+                "LOCKGATE_TEST_THAT",
+            ),
             (SecretRef::Env("A=B".into()), "A=B"),
             (SecretRef::Env(String::new()), "not set"),
         ] {

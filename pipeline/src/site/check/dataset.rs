@@ -12,21 +12,44 @@ pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
     checker.not_blank(dataset, &["provider"], &dataset.provider);
     check_source(checker, dataset);
     if dataset.sharing == Sharing::Prohibited
-        && dataset.basis.as_ref().is_none_or(|basis| basis.trim().is_empty())
+        && dataset
+            .basis
+            .as_ref()
+            .is_none_or(|basis| basis.trim().is_empty())
     {
         let hint = Some("write the legal basis: basis = \"…\"".to_owned());
-        checker.at(dataset, &["sharing"], "`basis` is missing where sharing is prohibited", hint);
+        checker.at(
+            dataset,
+            &["sharing"],
+            "`basis` is missing where sharing is prohibited",
+            hint,
+        );
     }
     checker.no_duplicates(dataset, &["modes"], &dataset.modes);
     if dataset.fields.is_empty() {
-        checker.at(dataset, &["fields"], "a dataset has at least one field", None);
+        checker.at(
+            dataset,
+            &["fields"],
+            "a dataset has at least one field",
+            None,
+        );
     }
     for (number, field) in dataset.fields.iter().enumerate() {
         check_field(checker, dataset, &number.to_string(), field);
-        if dataset.fields.iter().take(number).any(|earlier| earlier.name == field.name) {
+        if dataset
+            .fields
+            .iter()
+            .take(number)
+            .any(|earlier| earlier.name == field.name)
+        {
             let path = ["fields", &number.to_string(), "name"];
             let hint = Some("give every field its own name".to_owned());
-            checker.at(dataset, &path, format!("a second field `{}`", field.name), hint);
+            checker.at(
+                dataset,
+                &path,
+                format!("a second field `{}`", field.name),
+                hint,
+            );
         }
     }
     check_roles(checker, dataset);
@@ -36,7 +59,13 @@ pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
 fn check_roles(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
     let names = || dataset.fields.iter().map(|field| &field.name);
     for (index, name) in dataset.key.iter().enumerate() {
-        checker.refers(dataset, &["key", &index.to_string()], "field", name, names());
+        checker.refers(
+            dataset,
+            &["key", &index.to_string()],
+            "field",
+            name,
+            names(),
+        );
     }
     checker.no_duplicates(dataset, &["key"], &dataset.key);
     if let Some(cursor) = &dataset.cursor {
@@ -65,10 +94,21 @@ fn check_source(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
         }
         (None, Some(database)) => {
             let databases = site.file.databases.keys();
-            checker.refers(dataset, &["source", "database"], "database", database, databases);
+            checker.refers(
+                dataset,
+                &["source", "database"],
+                "database",
+                database,
+                databases,
+            );
             let hint = Some("supported: files in a store".to_owned());
             let path = ["source", "database"];
-            checker.at(dataset, &path, "reading databases is not supported yet", hint);
+            checker.at(
+                dataset,
+                &path,
+                "reading databases is not supported yet",
+                hint,
+            );
             if source.table.is_none() {
                 let hint = Some("write table = \"schema.table\"".to_owned());
                 checker.at(dataset, &["source"], "`table` is missing", hint);
@@ -87,7 +127,12 @@ fn check_source(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
                 "write source = { store = \"NAME\", path = \"…\", format = \"parquet\" }"
                     .to_owned(),
             );
-            checker.at(dataset, &["source"], "a source has `store` or `database`", hint);
+            checker.at(
+                dataset,
+                &["source"],
+                "a source has `store` or `database`",
+                hint,
+            );
         }
     }
 }
@@ -186,7 +231,12 @@ fn check_character(
     });
     if !good {
         let hint = Some("write one ASCII character, such as \",\" or \"\\t\"".to_owned());
-        checker.at(dataset, &["source", key], format!("`{key}` is not one character"), hint);
+        checker.at(
+            dataset,
+            &["source", key],
+            format!("`{key}` is not one character"),
+            hint,
+        );
     }
 }
 
@@ -196,13 +246,17 @@ fn check_field(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>, number: &st
         checker.at(dataset, &at("name"), what, None);
     }
     if !is_category(&field.category) {
-        let hint = Some(
-            "a category is lower-case letters, digits and -, such as resident-id".to_owned(),
-        );
+        let hint =
+            Some("a category is lower-case letters, digits and -, such as resident-id".to_owned());
         checker.at(dataset, &at("category"), "not a category", hint);
     }
     if field.domain_size == Some(0) {
-        checker.at(dataset, &at("domain_size"), "a field has at least one value", None);
+        checker.at(
+            dataset,
+            &at("domain_size"),
+            "a field has at least one value",
+            None,
+        );
     }
     if let Some(synonyms) = &field.synonyms {
         for (index, group) in synonyms.iter().enumerate() {
@@ -225,7 +279,9 @@ fn check_tolerance(
     field: &Field,
     field_type: &FieldType,
 ) {
-    let Some(tolerance) = &field.tolerance else { return };
+    let Some(tolerance) = &field.tolerance else {
+        return;
+    };
     let path = ["fields", number, "tolerance"];
     let data_type = field_type.to_arrow();
     if data_type.is_numeric() {
@@ -235,7 +291,12 @@ fn check_tolerance(
         }
         if data_type.is_floating() && field.decimals.is_none() {
             let hint = Some("write decimals = 2, the digits delivered after the point".to_owned());
-            checker.at(dataset, &path, "a tolerance of a float needs `decimals`", hint);
+            checker.at(
+                dataset,
+                &path,
+                "a tolerance of a float needs `decimals`",
+                hint,
+            );
         }
     } else if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
         if parse_duration(tolerance).is_none() {

@@ -1,16 +1,23 @@
 //! Checks of `grants/*.toml` and `jobs/*.toml`.
 
 use super::Checker;
+use crate::engine::Compression;
 use crate::id::{ID_RULE, is_division, is_id};
 use crate::site::grant::DeliveryFormat;
 use crate::site::suggest::did_you_mean;
-use crate::site::units::{Compression, check_schedule, parse_days};
+use crate::site::units::{check_schedule, parse_days};
 use crate::site::{Dataset, Grant, Job, Loaded};
 
 pub(super) fn check(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
     let site = checker.site;
     let datasets = ("dataset", "catalogue");
-    checker.refers_to_file(grant, &["dataset"], datasets, &grant.dataset, site.datasets.keys());
+    checker.refers_to_file(
+        grant,
+        &["dataset"],
+        datasets,
+        &grant.dataset,
+        site.datasets.keys(),
+    );
     let recipients = ("recipient", "recipients");
     let known = site.recipients.keys();
     checker.refers_to_file(grant, &["recipient"], recipients, &grant.recipient, known);
@@ -40,20 +47,39 @@ pub(super) fn check(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
 /// Divisions and joins, as far as the grant alone tells.
 fn check_scope(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
     if let Some(divisions) = &grant.divisions {
-        for (index, _) in divisions.iter().enumerate().filter(|(_, code)| !is_division(code)) {
+        for (index, _) in divisions
+            .iter()
+            .enumerate()
+            .filter(|(_, code)| !is_division(code))
+        {
             let hint = Some("write the first 2 to 12 digits (GB/T 2260)".to_owned());
             let path = ["divisions", &index.to_string()];
             checker.at(grant, &path, "not a division code", hint);
         }
         if divisions.is_empty() {
             let hint = Some("take `divisions` out to restrict nothing".to_owned());
-            checker.at(grant, &["divisions"], "an empty list lets no row through", hint);
+            checker.at(
+                grant,
+                &["divisions"],
+                "an empty list lets no row through",
+                hint,
+            );
         }
         checker.no_duplicates(grant, &["divisions"], divisions);
     }
-    for (index, _) in grant.joins.iter().enumerate().filter(|(_, join)| !is_id(join)) {
+    for (index, _) in grant
+        .joins
+        .iter()
+        .enumerate()
+        .filter(|(_, join)| !is_id(join))
+    {
         let hint = Some(format!("a join group is {ID_RULE}"));
-        checker.at(grant, &["joins", &index.to_string()], "not a name of a join group", hint);
+        checker.at(
+            grant,
+            &["joins", &index.to_string()],
+            "not a name of a join group",
+            hint,
+        );
     }
     checker.no_duplicates(grant, &["joins"], &grant.joins);
     if let Some(retention) = &grant.retention
@@ -70,9 +96,20 @@ fn check_exemptions(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
         let index = number.to_string();
         let at = |key: &'static str| ["exemptions", index.as_str(), key];
         let approvers = site.file.approvers.keys();
-        checker.refers(grant, &at("approver"), "approver", &exemption.approver, approvers);
+        checker.refers(
+            grant,
+            &at("approver"),
+            "approver",
+            &exemption.approver,
+            approvers,
+        );
         checker.not_blank(grant, &at("reason"), &exemption.reason);
-        if grant.exemptions.iter().take(number).any(|earlier| earlier.field == exemption.field) {
+        if grant
+            .exemptions
+            .iter()
+            .take(number)
+            .any(|earlier| earlier.field == exemption.field)
+        {
             let what = format!("a second exemption of field `{}`", exemption.field);
             checker.at(grant, &at("field"), what, None);
         }
@@ -98,17 +135,26 @@ fn check_delivery(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
         checker.at(grant, &["delivery", "format"], what, hint);
     }
     if let Some(compression) = &grant.delivery.compression
-        && Compression::parse(compression).is_none()
+        && let Err(error) = compression.parse::<Compression>()
     {
-        let hint = Some(format!("known: {}", Compression::KNOWN));
-        checker.at(grant, &["delivery", "compression"], "unknown compression", hint);
+        let (what, hint) = match error.split_once("; ") {
+            Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
+            None => (error, None),
+        };
+        checker.at(grant, &["delivery", "compression"], what, hint);
     }
 }
 
 /// What a grant says of its dataset.
 fn check_against(checker: &mut Checker<'_>, grant: &Loaded<Grant>, dataset: &Loaded<Dataset>) {
     for (index, field) in grant.fields.iter().enumerate() {
-        check_field(checker, grant, &["fields", &index.to_string()], field, dataset);
+        check_field(
+            checker,
+            grant,
+            &["fields", &index.to_string()],
+            field,
+            dataset,
+        );
     }
     for (name, treatment) in &grant.treatments {
         match dataset.field(name) {
@@ -131,7 +177,10 @@ fn check_against(checker: &mut Checker<'_>, grant: &Loaded<Grant>, dataset: &Loa
             checker.fits(grant, &at("treatment"), &exemption.treatment, field, None);
         }
     }
-    if grant.divisions.as_ref().is_some_and(|divisions| !divisions.is_empty())
+    if grant
+        .divisions
+        .as_ref()
+        .is_some_and(|divisions| !divisions.is_empty())
         && dataset.division.is_none()
     {
         let what = format!("dataset `{}` declares no `division` field", dataset.id);
@@ -167,7 +216,13 @@ fn no_field(name: &str, dataset: &Dataset) -> String {
 
 pub(super) fn check_job(checker: &mut Checker<'_>, job: &Loaded<Job>) {
     let grants = ("grant", "grants");
-    checker.refers_to_file(job, &["grant"], grants, &job.grant, checker.site.grants.keys());
+    checker.refers_to_file(
+        job,
+        &["grant"],
+        grants,
+        &job.grant,
+        checker.site.grants.keys(),
+    );
     if let Some(schedule) = &job.schedule
         && let Err(what) = check_schedule(schedule)
     {

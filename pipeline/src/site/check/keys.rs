@@ -20,9 +20,15 @@ impl Site {
         let held = self.held_purposes();
         let directory = self.file.keys.path.display();
         let mut problems = Vec::new();
-        for purpose in OF_EVERY_RUN.into_iter().filter(|purpose| !held.contains(*purpose)) {
+        for purpose in OF_EVERY_RUN
+            .into_iter()
+            .filter(|purpose| !held.contains(*purpose))
+        {
             let what = format!("no key of purpose `{purpose}` in {directory}");
-            problems.push(self.file.problem(&["keys", "path"], what, Some(make(purpose))));
+            problems.push(
+                self.file
+                    .problem(&["keys", "path"], what, Some(make(purpose))),
+            );
         }
         for grant in self.grants.values() {
             let needed = self.needed_purposes(grant);
@@ -55,12 +61,22 @@ impl Site {
     }
 
     /// Purposes of the keys a grant's treatments need, with the first field that needs each.
-    fn needed_purposes<'s>(&'s self, grant: &'s Loaded<Grant>) -> Vec<(&'static str, &'s str, usize)> {
-        let Some(dataset) = self.datasets.get(&grant.dataset) else { return Vec::new() };
+    fn needed_purposes<'s>(
+        &'s self,
+        grant: &'s Loaded<Grant>,
+    ) -> Vec<(&'static str, &'s str, usize)> {
+        let Some(dataset) = self.datasets.get(&grant.dataset) else {
+            return Vec::new();
+        };
         let mut needed: Vec<(&'static str, &str, usize)> = Vec::new();
         for (index, name) in grant.fields.iter().enumerate() {
-            let Some(field) = dataset.field(name) else { continue };
-            let exempted = grant.exemptions.iter().find(|exemption| exemption.field == *name);
+            let Some(field) = dataset.field(name) else {
+                continue;
+            };
+            let exempted = grant
+                .exemptions
+                .iter()
+                .find(|exemption| exemption.field == *name);
             let treatment = grant
                 .treatments
                 .get(name)

@@ -20,6 +20,7 @@ use lockgate_transforms::{Column, TreatmentSpec};
 
 use super::suggest::did_you_mean;
 use super::{Field, FieldType, Loaded, Problem, Site};
+use crate::plan::predicate;
 
 /// What is wrong with a predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +36,18 @@ pub struct PredicateFault {
 pub type PredicateCheck = fn(text: &str, fields: &SchemaRef) -> Vec<PredicateFault>;
 
 /// Checks that other modules bring.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Hooks {
     /// Checks `rows` of a grant; not checked where absent.
     pub predicate: Option<PredicateCheck>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            predicate: Some(predicate::faults),
+        }
+    }
 }
 
 /// What checking found.
@@ -51,7 +60,11 @@ pub(super) struct Checked {
 
 /// Checks everything that could be read.
 pub(super) fn check(site: &Site, hooks: &Hooks) -> Checked {
-    let mut checker = Checker { site, hooks, checked: Checked::default() };
+    let mut checker = Checker {
+        site,
+        hooks,
+        checked: Checked::default(),
+    };
     site_file::check(&mut checker);
     policy::check(&mut checker);
     for dataset in site.datasets.values() {
@@ -95,7 +108,9 @@ impl Checker<'_> {
         what: impl Into<String>,
         hint: Option<String>,
     ) {
-        self.checked.problems.push(file.problem_at_key(path, what, hint));
+        self.checked
+            .problems
+            .push(file.problem_at_key(path, what, hint));
     }
 
     /// A problem of a reference to nothing, unless `known` has it.
@@ -149,7 +164,12 @@ impl Checker<'_> {
     /// A problem if a required text is blank.
     fn not_blank<T>(&mut self, file: &Loaded<T>, path: &[&str], text: &str) {
         if text.trim().is_empty() {
-            self.at(file, path, "is empty", Some("write what it asks for".to_owned()));
+            self.at(
+                file,
+                path,
+                "is empty",
+                Some("write what it asks for".to_owned()),
+            );
         }
     }
 
@@ -164,13 +184,17 @@ impl Checker<'_> {
         with: Option<&str>,
     ) {
         // A type that cannot be read has its own problem, in the catalogue.
-        let Ok(field_type) = FieldType::parse(&field.data_type) else { return };
+        let Ok(field_type) = FieldType::parse(&field.data_type) else {
+            return;
+        };
         let column = Column {
             name: &field.name,
             data_type: &field_type.to_arrow(),
             category: &field.category,
         };
-        let Err(misfit) = treatment.output_type(column) else { return };
+        let Err(misfit) = treatment.output_type(column) else {
+            return;
+        };
         let mut path = path.to_vec();
         path.extend(misfit.parameter);
         let place = with.map_or_else(String::new, |file| format!(" of {file}"));

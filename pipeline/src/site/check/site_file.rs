@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use lockgate_connectors::keyring::{KeyAlgorithm, PublicKey};
 use url::Url;
 
 use super::Checker;
 use crate::id::{ID_RULE, is_division, is_id};
 use crate::site::lockgate_toml::{KeyProvider, StoreSection};
 use crate::site::suggest::nearest;
-use crate::site::units::{KeyKind, check_public_key, parse_memory};
+use crate::site::units::parse_memory;
 use crate::site::{Loaded, Recipient, SiteFile};
 
 /// Schemes of stores this version opens.
@@ -28,19 +29,40 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         let path = ["databases", name, "url"];
         if Url::parse(&database.url).is_ok_and(|url| url.password().is_some()) {
             let hint = Some("write password = { env = \"NAME\" }".to_owned());
-            checker.at(file, &path, "a secret is given by reference, never by value", hint);
+            checker.at(
+                file,
+                &path,
+                "a secret is given by reference, never by value",
+                hint,
+            );
         }
         if database.max_connections == Some(0) {
             let path = ["databases", name, "max_connections"];
-            checker.at(file, &path, "a database needs at least one connection", None);
+            checker.at(
+                file,
+                &path,
+                "a database needs at least one connection",
+                None,
+            );
         }
     }
     if file.keys.provider == KeyProvider::Pkcs11 {
         let hint = Some("supported: local".to_owned());
-        checker.at(file, &["keys", "provider"], "`pkcs11` is not supported yet", hint);
+        checker.at(
+            file,
+            &["keys", "provider"],
+            "`pkcs11` is not supported yet",
+            hint,
+        );
     }
     if let Some(store) = &file.delivery.store {
-        checker.refers(file, &["delivery", "store"], "store", store, file.stores.keys());
+        checker.refers(
+            file,
+            &["delivery", "store"],
+            "store",
+            store,
+            file.stores.keys(),
+        );
     }
     check_approvers(checker, file);
     check_limits(checker, file);
@@ -87,7 +109,12 @@ fn check_store(
         (Some(_), Ok(url)) => {
             if !url.username().is_empty() || url.password().is_some() {
                 let hint = Some("use access_key_id and secret_access_key".to_owned());
-                checker.at(file, &at("url"), "the URL of a store holds a credential", hint);
+                checker.at(
+                    file,
+                    &at("url"),
+                    "the URL of a store holds a credential",
+                    hint,
+                );
             }
             if url.query().is_some() || url.fragment().is_some() {
                 let what = "the URL of a store has neither a query nor a fragment";
@@ -112,7 +139,12 @@ fn check_store(
             ("allow_http", store.allow_http),
         ];
         for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-            checker.at_key(file, &at(key), format!("`{key}` is for s3 stores only"), None);
+            checker.at_key(
+                file,
+                &at(key),
+                format!("`{key}` is for s3 stores only"),
+                None,
+            );
         }
         return;
     }
@@ -140,13 +172,20 @@ fn check_approvers(checker: &mut Checker<'_>, file: &Loaded<SiteFile>) {
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, approver) in &file.approvers {
         let path = ["approvers", name, "public_key"];
-        match check_public_key(&approver.public_key) {
-            Ok(KeyKind::Ed25519) => {}
-            Ok(KeyKind::X25519) => {
+        match PublicKey::parse(&approver.public_key).map(|key| key.algorithm()) {
+            Ok(KeyAlgorithm::Ed25519) => {}
+            Ok(KeyAlgorithm::X25519) => {
                 let hint = Some("write the `ed25519:` key of its pair".to_owned());
-                checker.at(file, &path, "an approver signs, and an x25519 key cannot", hint);
+                checker.at(
+                    file,
+                    &path,
+                    "an approver signs, and an x25519 key cannot",
+                    hint,
+                );
             }
-            Err(what) => checker.at(file, &path, what, Some(pair_hint("approver"))),
+            Err(error) => {
+                checker.at(file, &path, error.to_string(), Some(pair_hint("approver")));
+            }
         }
         if let Some(other) = keys.insert(&approver.public_key, name) {
             let what = format!("the key is also that of approver `{other}`");
@@ -165,7 +204,12 @@ fn check_limits(checker: &mut Checker<'_>, file: &Loaded<SiteFile>) {
         checker.at(file, &["limits", "memory"], "not a size of memory", hint);
     }
     if file.limits.batch_rows == Some(0) {
-        checker.at(file, &["limits", "batch_rows"], "a batch needs at least one row", None);
+        checker.at(
+            file,
+            &["limits", "batch_rows"],
+            "a batch needs at least one row",
+            None,
+        );
     }
 }
 
@@ -183,18 +227,30 @@ pub(super) fn check_recipient(checker: &mut Checker<'_>, recipient: &Loaded<Reci
     }
     if recipient.public_keys.is_empty() {
         let hint = Some(pair_hint("recipient"));
-        checker.at(recipient, &["public_keys"], "a recipient has at least one public key", hint);
+        checker.at(
+            recipient,
+            &["public_keys"],
+            "a recipient has at least one public key",
+            hint,
+        );
     }
     let mut kinds = Vec::new();
     for (index, key) in recipient.public_keys.iter().enumerate() {
         let index = index.to_string();
         let path = ["public_keys", index.as_str()];
-        match check_public_key(key) {
+        match PublicKey::parse(key).map(|key| key.algorithm()) {
             Ok(kind) if kinds.contains(&kind) => {
                 checker.at(recipient, &path, "a second key of one kind", None);
             }
             Ok(kind) => kinds.push(kind),
-            Err(what) => checker.at(recipient, &path, what, Some(pair_hint("recipient"))),
+            Err(error) => {
+                checker.at(
+                    recipient,
+                    &path,
+                    error.to_string(),
+                    Some(pair_hint("recipient")),
+                );
+            }
         }
     }
 }

@@ -186,7 +186,11 @@ impl Files {
 
     /// Problems as `FILE:LINE:COLUMN: WHAT; HINT`.
     fn problems(&self) -> Vec<String> {
-        self.load().problems.iter().map(ToString::to_string).collect()
+        self.load()
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 }
 
@@ -201,30 +205,96 @@ fn the_files_of_the_contract_have_no_problems() {
 
 /// One change that makes one file unusable, and the one problem it gives.
 const SITE_CASES: [(&str, &str, &str); 16] = [
-    ("Asia/Shanghai", "Asia/Shangai", "5:12: unknown time zone; did you mean `Asia/Shanghai`?"),
-    ("\"hangzhou-data-hub\"", "\" \"", "3:8: is empty; write what it asks for"),
-    ("store = \"outbox\"", "store = \"outbx\"", "16:9: store `outbx` does not exist; did you mean `outbox`?"),
-    ("\"local\" ", "\"pkcs11\"", "13:12: `pkcs11` is not supported yet; supported: local"),
-    ("512MiB", "512MB", "21:10: not a size of memory; write a size such as 512MiB or 2GiB"),
-    ("max_connections = 4", "max_connections = 0", "11:19: a database needs at least one connection"),
-    ("reader@db", "reader:hunter2@db", "9:7: a secret is given by reference, never by value; write password = { env = \"NAME\" }"),
-    ("file:outbox", "gs://bucket", "26:7: stores of scheme `gs` are not supported yet; supported: file, s3"),
-    ("file:outbox", "outbox", "26:7: not a URL; write file:///srv/lake, file:lake or s3://bucket/prefix"),
-    ("file:outbox", "s3://u:p@bucket", "26:7: the URL of a store holds a credential; use access_key_id and secret_access_key"),
-    ("file:outbox", "s3://bucket?x=1", "26:7: the URL of a store has neither a query nor a fragment"),
-    ("\"file:outbox\"", "\"file:outbox\"\nregion = \"r\"", "27:1: `region` is for s3 stores only"),
-    ("\"file:outbox\"", "\"s3://b\"\nendpoint = \"http://h\"", "27:12: the endpoint is plain HTTP; use https, or write allow_http = true"),
-    ("[stores.lake]", "[stores.\"la/ke\"]", "6:9: not a name; a name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"),
-    ("ed25519:WGZm", "ed25519:WGZ", "18:14: the public key is not padded standard base64 (RFC 4648); `lockgate keys pair NAME --kind approver` makes one"),
-    ("[\"public-security\"]", "[\"a\", \"a\"]", "19:19: stands in this list twice; take one of them out"),
+    (
+        "Asia/Shanghai",
+        "Asia/Shangai",
+        "5:12: unknown time zone; did you mean `Asia/Shanghai`?",
+    ),
+    (
+        "\"hangzhou-data-hub\"",
+        "\" \"",
+        "3:8: is empty; write what it asks for",
+    ),
+    (
+        "store = \"outbox\"",
+        "store = \"outbx\"",
+        "16:9: store `outbx` does not exist; did you mean `outbox`?",
+    ),
+    (
+        "\"local\" ",
+        "\"pkcs11\"",
+        "13:12: `pkcs11` is not supported yet; supported: local",
+    ),
+    (
+        "512MiB",
+        "512MB",
+        "21:10: not a size of memory; write a size such as 512MiB or 2GiB",
+    ),
+    (
+        "max_connections = 4",
+        "max_connections = 0",
+        "11:19: a database needs at least one connection",
+    ),
+    (
+        "reader@db",
+        "reader:hunter2@db",
+        "9:7: a secret is given by reference, never by value; write password = { env = \"NAME\" }",
+    ),
+    (
+        "file:outbox",
+        "gs://bucket",
+        "26:7: stores of scheme `gs` are not supported yet; supported: file, s3",
+    ),
+    (
+        "file:outbox",
+        "outbox",
+        "26:7: not a URL; write file:///srv/lake, file:lake or s3://bucket/prefix",
+    ),
+    (
+        "file:outbox",
+        "s3://u:p@bucket",
+        "26:7: the URL of a store holds a credential; use access_key_id and secret_access_key",
+    ),
+    (
+        "file:outbox",
+        "s3://bucket?x=1",
+        "26:7: the URL of a store has neither a query nor a fragment",
+    ),
+    (
+        "\"file:outbox\"",
+        "\"file:outbox\"\nregion = \"r\"",
+        "27:1: `region` is for s3 stores only",
+    ),
+    (
+        "\"file:outbox\"",
+        "\"s3://b\"\nendpoint = \"http://h\"",
+        "27:12: the endpoint is plain HTTP; use https, or write allow_http = true",
+    ),
+    (
+        "[stores.lake]",
+        "[stores.\"la/ke\"]",
+        "6:9: not a name; a name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit",
+    ),
+    (
+        "ed25519:WGZm",
+        "ed25519:WGZ",
+        "18:14: not a public key: expected 32 bytes in padded standard base64 after the colon; `lockgate keys pair NAME --kind approver` makes one",
+    ),
+    (
+        "[\"public-security\"]",
+        "[\"a\", \"a\"]",
+        "19:19: stands in this list twice; take one of them out",
+    ),
 ];
 
 #[test]
 fn lockgate_toml_is_checked() {
     for (from, to, expected) in SITE_CASES {
         let problems = Files::good().with("lockgate.toml", from, to).problems();
-        let own: Vec<&String> =
-            problems.iter().filter(|problem| problem.starts_with("lockgate.toml")).collect();
+        let own: Vec<&String> = problems
+            .iter()
+            .filter(|problem| problem.starts_with("lockgate.toml"))
+            .collect();
         assert_eq!(own, [&format!("lockgate.toml:{expected}")], "{to}");
         assert!(!problems.join("\n").contains("hunter2"));
     }
@@ -232,94 +302,313 @@ fn lockgate_toml_is_checked() {
 
 #[test]
 fn two_approvers_do_not_share_a_key() {
-    let second = format!("[approvers.other]\npublic_key = \"{APPROVER}\"\nproviders = []\n[limits]");
-    let problems = Files::good().with("lockgate.toml", "[limits]", &second).problems();
+    let second =
+        format!("[approvers.other]\npublic_key = \"{APPROVER}\"\nproviders = []\n[limits]");
+    let problems = Files::good()
+        .with("lockgate.toml", "[limits]", &second)
+        .problems();
     assert_eq!(problems.len(), 1);
     assert!(problems[0].contains("21:14: the key is also that of approver `data-office`"));
 }
 
 const DATASET_CASES: [(&str, &str, &str); 26] = [
-    ("store = \"lake\"", "store = \"lak\"", "5:20: store `lak` does not exist; did you mean `lake`?"),
-    ("store = \"lake\", ", "", "5:10: a source has `store` or `database`; write source = { store = \"NAME\", path = \"…\", format = \"parquet\" }"),
-    ("store = \"lake\",", "store = \"lake\", database = \"psb\",", "5:10: a source has either `store` or `database`, not both"),
-    ("{ store = \"lake\", path = \"residents/\", format = \"parquet\" }", "{ database = \"psb\", table = \"t\" }", "5:23: reading databases is not supported yet; supported: files in a store"),
-    ("path = \"residents/\", ", "", "5:10: `path` is missing; write path = \"residents/\" or path = \"residents.csv\""),
-    (", format = \"parquet\"", "", "5:10: `format` is missing; write format = \"parquet\" or format = \"csv\""),
-    ("\"residents/\"", "\"../residents/\"", "5:35: the path contains `.` or `..`; write a path relative to the store, such as a/b/"),
-    ("\"residents/\"", "\"C:\\\\data\"", "5:35: the path contains a backslash; write a path relative to the store, such as a/b/"),
-    ("format = \"parquet\"", "format = \"parquet\", header = true", "5:71: `header` is for CSV only"),
-    ("format = \"parquet\"", "format = \"csv\", delimiter = \"||\"", "5:79: `delimiter` is not one character; write one ASCII character, such as \",\" or \"\\t\""),
-    ("format = \"parquet\"", "format = \"csv\", delimiter = \"，\"", "5:79: `delimiter` is not one character; write one ASCII character, such as \",\" or \"\\t\""),
-    ("format = \"parquet\"", "format = \"csv\", quote = \",\"", "5:75: `quote` and `delimiter` are the same character"),
-    ("\"conditional\"", "\"prohibited\"", "6:11: `basis` is missing where sharing is prohibited; write the legal basis: basis = \"…\""),
-    ("[\"batch\", \"download\"]", "[\"batch\", \"batch\"]", "7:19: stands in this list twice; take one of them out"),
-    ("[\"person_id\"]", "[\"person-id\"]", "9:8: field `person-id` does not exist; did you mean `person_id`?"),
-    ("\"region_code\" ", "\"birth_date\" ", "10:12: field `birth_date` carries the division code and is not utf8; declare it as utf8: codes are compared as text"),
-    ("cursor = \"updated_at\"", "cursor = \"updated\"", "11:10: field `updated` does not exist; did you mean `updated_at`?"),
-    ("type = \"utf8\"\ntitle", "type = \"string\"\ntitle", "14:8: unknown type; write utf8"),
-    ("\"decimal(12,2)\"", "\"decimal(12,13)\"", "20:8: scale 13 of a decimal is larger than its precision 12; the first number counts all digits, the second those after the point"),
-    ("category = \"income\"", "category = \"Income\"", "21:12: not a category; a category is lower-case letters, digits and -, such as resident-id"),
-    ("\"5.00\"", "\"five\"", "23:13: not a tolerance of a number; write a number in the field's unit, such as \"5.00\""),
-    ("\"decimal(12,2)\"", "\"float64\"", "23:13: a tolerance of a float needs `decimals`; write decimals = 2, the digits delivered after the point"),
-    ("name = \"status\"", "name = \"name\"", "40:8: a second field `name`; give every field its own name"),
-    ("name = \"status\"", "name = \"sta\\ttus\"", "40:8: the name of a field contains a control character"),
-    ("category = \"status\"", "category = \"status\"\nsynonyms = [[\"a\", \"b\"], [\"c\"]]", "43:25: a group of synonyms has at least two"),
-    ("category = \"status\"", "category = \"status\"\ndomain_size = 0", "43:15: a field has at least one value"),
+    (
+        "store = \"lake\"",
+        "store = \"lak\"",
+        "5:20: store `lak` does not exist; did you mean `lake`?",
+    ),
+    (
+        "store = \"lake\", ",
+        "",
+        "5:10: a source has `store` or `database`; write source = { store = \"NAME\", path = \"…\", format = \"parquet\" }",
+    ),
+    (
+        "store = \"lake\",",
+        "store = \"lake\", database = \"psb\",",
+        "5:10: a source has either `store` or `database`, not both",
+    ),
+    (
+        "{ store = \"lake\", path = \"residents/\", format = \"parquet\" }",
+        "{ database = \"psb\", table = \"t\" }",
+        "5:23: reading databases is not supported yet; supported: files in a store",
+    ),
+    (
+        "path = \"residents/\", ",
+        "",
+        "5:10: `path` is missing; write path = \"residents/\" or path = \"residents.csv\"",
+    ),
+    (
+        ", format = \"parquet\"",
+        "",
+        "5:10: `format` is missing; write format = \"parquet\" or format = \"csv\"",
+    ),
+    (
+        "\"residents/\"",
+        "\"../residents/\"",
+        "5:35: the path contains `.` or `..`; write a path relative to the store, such as a/b/",
+    ),
+    (
+        "\"residents/\"",
+        "\"C:\\\\data\"",
+        "5:35: the path contains a backslash; write a path relative to the store, such as a/b/",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"parquet\", header = true",
+        "5:69: `header` is for CSV only",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"csv\", delimiter = \"||\"",
+        "5:77: `delimiter` is not one character; write one ASCII character, such as \",\" or \"\\t\"",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"csv\", delimiter = \"，\"",
+        "5:77: `delimiter` is not one character; write one ASCII character, such as \",\" or \"\\t\"",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"csv\", quote = \",\"",
+        "5:73: `quote` and `delimiter` are the same character",
+    ),
+    (
+        "\"conditional\"",
+        "\"prohibited\"",
+        "6:11: `basis` is missing where sharing is prohibited; write the legal basis: basis = \"…\"",
+    ),
+    (
+        "[\"batch\", \"download\"]",
+        "[\"batch\", \"batch\"]",
+        "7:19: stands in this list twice; take one of them out",
+    ),
+    (
+        "[\"person_id\"]",
+        "[\"person-id\"]",
+        "9:8: field `person-id` does not exist; did you mean `person_id`?",
+    ),
+    (
+        "\"region_code\" ",
+        "\"birth_date\" ",
+        "10:12: field `birth_date` carries the division code and is not utf8; declare it as utf8: codes are compared as text",
+    ),
+    (
+        "cursor = \"updated_at\"",
+        "cursor = \"updated\"",
+        "11:10: field `updated` does not exist; did you mean `updated_at`?",
+    ),
+    (
+        "type = \"utf8\"\ntitle",
+        "type = \"string\"\ntitle",
+        "14:8: unknown type; write utf8",
+    ),
+    (
+        "\"decimal(12,2)\"",
+        "\"decimal(12,13)\"",
+        "20:8: scale 13 of a decimal is larger than its precision 12; the first number counts all digits, the second those after the point",
+    ),
+    (
+        "category = \"income\"",
+        "category = \"Income\"",
+        "21:12: not a category; a category is lower-case letters, digits and -, such as resident-id",
+    ),
+    (
+        "\"5.00\"",
+        "\"five\"",
+        "23:13: not a tolerance of a number; write a number in the field's unit, such as \"5.00\"",
+    ),
+    (
+        "\"decimal(12,2)\"",
+        "\"float64\"",
+        "23:13: a tolerance of a float needs `decimals`; write decimals = 2, the digits delivered after the point",
+    ),
+    (
+        "name = \"status\"",
+        "name = \"name\"",
+        "40:8: a second field `name`; give every field its own name",
+    ),
+    (
+        "name = \"status\"",
+        "name = \"sta\\ttus\"",
+        "40:8: the name of a field contains a control character",
+    ),
+    (
+        "category = \"status\"",
+        "category = \"status\"\nsynonyms = [[\"a\", \"b\"], [\"c\"]]",
+        "43:25: a group of synonyms has at least two",
+    ),
+    (
+        "category = \"status\"",
+        "category = \"status\"\ndomain_size = 0",
+        "43:15: a field has at least one value",
+    ),
 ];
 
 #[test]
 fn datasets_are_checked() {
     for (from, to, expected) in DATASET_CASES {
-        let problems = Files::good().with("catalogue/residents.toml", from, to).problems();
-        let own: Vec<&String> =
-            problems.iter().filter(|problem| problem.starts_with("catalogue")).collect();
-        assert_eq!(own, [&format!("catalogue/residents.toml:{expected}")], "{to}");
+        let problems = Files::good()
+            .with("catalogue/residents.toml", from, to)
+            .problems();
+        let own: Vec<&String> = problems
+            .iter()
+            .filter(|problem| problem.starts_with("catalogue"))
+            .collect();
+        assert_eq!(
+            own,
+            [&format!("catalogue/residents.toml:{expected}")],
+            "{to}"
+        );
     }
 }
 
 const GRANT_CASES: [(&str, &str, &str); 22] = [
-    ("dataset = \"residents\"", "dataset = \"resident\"", "4:11: dataset `resident` does not exist; did you mean `residents`?"),
-    ("\"civil-affairs\"", "\"civil-affair\"", "5:13: recipient `civil-affair` does not exist; did you mean `civil-affairs`?"),
+    (
+        "dataset = \"residents\"",
+        "dataset = \"resident\"",
+        "4:11: dataset `resident` does not exist; did you mean `residents`?",
+    ),
+    (
+        "\"civil-affairs\"",
+        "\"civil-affair\"",
+        "5:13: recipient `civil-affair` does not exist; did you mean `civil-affairs`?",
+    ),
     ("version = 1", "version = 0", "3:11: versions count from 1"),
-    ("basis = \"…\"", "basis = \"\"", "7:9: is empty; write what it asks for"),
-    ("\"person_id\", \"name\"", "\"person_id\", \"names\"", "9:24: dataset `residents` has no field `names`; did you mean `name`?"),
-    ("\"person_id\", \"name\"", "\"name\", \"name\"", "9:19: stands in this list twice; take one of them out"),
-    ("[\"3301\"]", "[\"浙江\"]", "11:14: not a division code; write the first 2 to 12 digits (GB/T 2260)"),
-    ("[\"3301\"]", "[]", "11:13: an empty list lets no row through; take `divisions` out to restrict nothing"),
-    ("until = 2099-12-31", "until = 2025-12-31", "13:38: the last day lies before the first, 2026-01-01"),
-    ("\"180d\"", "\"half a year\"", "15:13: not a span of days; write a span such as \"180d\""),
-    ("income = {", "incme = {", "17:1: dataset `residents` has no field `incme`; did you mean `income`?"),
-    ("kind = \"round\", to = \"1000\"", "kind = \"keep-ends\", first = 1, last = 0", "17:10: field `income`: treatment `keep-ends` does not fit a field of type Decimal128(12, 2); it fits utf8"),
-    ("field = \"birth_date\"", "field = \"birthdate\"", "19:9: dataset `residents` has no field `birthdate`; did you mean `birth_date`?"),
-    ("approver = \"data-office\"", "approver = \"data\"", "22:12: approver `data` does not exist; did you mean `data-office`?"),
-    ("reason = \"…\"", "reason = \" \"", "21:10: is empty; write what it asks for"),
-    ("field = \"birth_date\"", "field = \"income\"", "19:9: field `income` has a treatment as well; keep either the treatment or the exemption"),
-    ("format = \"parquet\"", "format = \"csv\"", "24:10: delivery as `csv` is not supported yet; supported: parquet"),
-    ("zstd(1)", "zstd(23)", "25:15: unknown compression; known: zstd(1) to zstd(22), snappy, lz4, uncompressed"),
-    ("\"batch\"", "\"batch\", \"batch\"", "12:19: stands in this list twice; take one of them out"),
-    ("quota = {", "joins = [\"a b\"]\nquota = {", "14:10: not a name of a join group; a join group is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"),
-    ("[delivery]", "[[exemptions]]\nfield = \"birth_date\"\ntreatment = { kind = \"clear\" }\nreason = \"r\"\napprover = \"data-office\"\n[delivery]", "24:9: a second exemption of field `birth_date`"),
-    ("id = \"G-2026-0117\"", "id = \"G-2026-0118\"", "2:6: the file is not named after the id it holds, `G-2026-0118`; rename the file to G-2026-0118.toml, or the id to `G-2026-0117`"),
+    (
+        "basis = \"…\"",
+        "basis = \"\"",
+        "7:9: is empty; write what it asks for",
+    ),
+    (
+        "\"person_id\", \"name\"",
+        "\"person_id\", \"names\"",
+        "9:24: dataset `residents` has no field `names`; did you mean `name`?",
+    ),
+    (
+        "\"person_id\", \"name\"",
+        "\"name\", \"name\"",
+        "9:19: stands in this list twice; take one of them out",
+    ),
+    (
+        "[\"3301\"]",
+        "[\"浙江\"]",
+        "11:14: not a division code; write the first 2 to 12 digits (GB/T 2260)",
+    ),
+    (
+        "[\"3301\"]",
+        "[]",
+        "11:13: an empty list lets no row through; take `divisions` out to restrict nothing",
+    ),
+    (
+        "until = 2099-12-31",
+        "until = 2025-12-31",
+        "13:38: the last day lies before the first, 2026-01-01",
+    ),
+    (
+        "\"180d\"",
+        "\"half a year\"",
+        "15:13: not a span of days; write a span such as \"180d\"",
+    ),
+    (
+        "income = {",
+        "incme = {",
+        "17:1: dataset `residents` has no field `incme`; did you mean `income`?",
+    ),
+    (
+        "kind = \"round\", to = \"1000\"",
+        "kind = \"keep-ends\", first = 1, last = 0",
+        "17:10: field `income`: treatment `keep-ends` does not fit a field of type Decimal128(12, 2); it fits utf8",
+    ),
+    (
+        "field = \"birth_date\"",
+        "field = \"birthdate\"",
+        "19:9: dataset `residents` has no field `birthdate`; did you mean `birth_date`?",
+    ),
+    (
+        "approver = \"data-office\"",
+        "approver = \"data\"",
+        "22:12: approver `data` does not exist; did you mean `data-office`?",
+    ),
+    (
+        "reason = \"…\"",
+        "reason = \" \"",
+        "21:10: is empty; write what it asks for",
+    ),
+    (
+        "field = \"birth_date\"",
+        "field = \"income\"",
+        "19:9: field `income` has a treatment as well; keep either the treatment or the exemption",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"csv\"",
+        "24:10: delivery as `csv` is not supported yet; supported: parquet",
+    ),
+    (
+        "zstd(1)",
+        "zstd(23)",
+        "25:15: unknown compression; write zstd(1) to zstd(22), snappy, lz4 or none",
+    ),
+    (
+        "\"batch\"",
+        "\"batch\", \"batch\"",
+        "12:19: stands in this list twice; take one of them out",
+    ),
+    (
+        "quota = {",
+        "joins = [\"a b\"]\nquota = {",
+        "14:10: not a name of a join group; a join group is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit",
+    ),
+    (
+        "[delivery]",
+        "[[exemptions]]\nfield = \"birth_date\"\ntreatment = { kind = \"clear\" }\nreason = \"r\"\napprover = \"data-office\"\n[delivery]",
+        "24:9: a second exemption of field `birth_date`",
+    ),
+    (
+        "id = \"G-2026-0117\"",
+        "id = \"G-2026-0118\"",
+        "2:6: the file is not named after the id it holds, `G-2026-0118`; rename the file to G-2026-0118.toml, or the id to `G-2026-0117`",
+    ),
 ];
 
 #[test]
 fn grants_are_checked() {
     for (from, to, expected) in GRANT_CASES {
-        let problems = Files::good().with("grants/G-2026-0117.toml", from, to).problems();
-        let own: Vec<&String> =
-            problems.iter().filter(|problem| problem.starts_with("grants")).collect();
-        assert_eq!(own, [&format!("grants/G-2026-0117.toml:{expected}")], "{to}");
+        let problems = Files::good()
+            .with("grants/G-2026-0117.toml", from, to)
+            .problems();
+        let own: Vec<&String> = problems
+            .iter()
+            .filter(|problem| problem.starts_with("grants"))
+            .collect();
+        assert_eq!(
+            own,
+            [&format!("grants/G-2026-0117.toml:{expected}")],
+            "{to}"
+        );
     }
 }
 
 #[test]
 fn refusals_are_no_problems() {
     let problems = Files::good()
-        .with("grants/G-2026-0117.toml", "until = 2099-12-31", "until = 2026-01-01")
+        .with(
+            "grants/G-2026-0117.toml",
+            "until = 2099-12-31",
+            "until = 2026-01-01",
+        )
         .with("grants/G-2026-0117.toml", "runs = 400", "runs = 0")
         .with("grants/G-2026-0117.toml", "[\"batch\"]", "[\"download\"]")
-        .with("catalogue/residents.toml", "modes = [\"batch\", \"download\"]", "modes = []")
-        .with("catalogue/residents.toml", "\"conditional\"", "\"prohibited\"\nbasis = \"法\"")
+        .with(
+            "catalogue/residents.toml",
+            "modes = [\"batch\", \"download\"]",
+            "modes = []",
+        )
+        .with(
+            "catalogue/residents.toml",
+            "\"conditional\"",
+            "\"prohibited\"\nbasis = \"法\"",
+        )
         .with("catalogue/residents.toml", "level = 3", "level = \"core\"")
         .problems();
     assert_eq!(problems, Vec::<String>::new());
@@ -329,16 +618,36 @@ fn refusals_are_no_problems() {
 fn recipients_and_jobs_are_checked() {
     let recipient = "recipients/civil-affairs.toml";
     for (from, to, expected) in [
-        ("\"330100\"", "\"杭州\"", "4:12: not a division code; write 2 to 12 digits (GB/T 2260)"),
-        ("x25519:CQ", "x25519:C", "5:16: the public key is not padded standard base64 (RFC 4648); `lockgate keys pair NAME --kind recipient` makes one"),
-        ("[\"x25519", "[\"rsa", "5:16: a public key begins with `ed25519:` or `x25519:`; `lockgate keys pair NAME --kind recipient` makes one"),
+        (
+            "\"330100\"",
+            "\"杭州\"",
+            "4:12: not a division code; write 2 to 12 digits (GB/T 2260)",
+        ),
+        (
+            "x25519:CQ",
+            "x25519:C",
+            "5:16: not a public key: expected 32 bytes in padded standard base64 after the colon; `lockgate keys pair NAME --kind recipient` makes one",
+        ),
+        (
+            "[\"x25519",
+            "[\"rsa",
+            "5:16: not a public key: expected `ed25519:BASE64` or `x25519:BASE64`; `lockgate keys pair NAME --kind recipient` makes one",
+        ),
     ] {
         let problems = Files::good().with(recipient, from, to).problems();
         assert_eq!(problems, [format!("{recipient}:{expected}")]);
     }
     for (from, to, expected) in [
-        ("G-2026-0117", "G-2026-0118", "2:9: grant `G-2026-0118` does not exist; did you mean `G-2026-0117`?"),
-        ("30 2 * * *", "daily", "3:12: a schedule has five fields, this one has 1; write minute hour day month weekday: \"30 2 * * *\""),
+        (
+            "G-2026-0117",
+            "G-2026-0118",
+            "2:9: grant `G-2026-0118` does not exist; did you mean `G-2026-0117`?",
+        ),
+        (
+            "30 2 * * *",
+            "daily",
+            "3:12: a schedule has five fields, this one has 1; write minute hour day month weekday: \"30 2 * * *\"",
+        ),
     ] {
         let problems = Files::good().with("jobs/nightly.toml", from, to).problems();
         assert_eq!(problems, [format!("jobs/nightly.toml:{expected}")]);
@@ -348,14 +657,32 @@ fn recipients_and_jobs_are_checked() {
 #[test]
 fn policy_rules_are_checked() {
     for (from, to, expected) in [
-        ("category = \"resident-id\"", "category = \"resident id\"", "5:12: not a category; a category is lower-case letters, digits and -"),
-        ("min_level = 3", "min_level = 3\nmax_level = 2", "6:13: min_level 3 is above max_level 2: nothing matches"),
-        ("min_level = 3", "fields = []", "6:10: an empty list matches nothing; take `fields` out to match every field"),
-        ("kind = \"hmac\", domain = \"person.id\"", "kind = \"hmac\", domian = \"person.id\"", "7:31: unknown key `domian`; did you mean `domain`?"),
+        (
+            "category = \"resident-id\"",
+            "category = \"resident id\"",
+            "5:12: not a category; a category is lower-case letters, digits and -",
+        ),
+        (
+            "min_level = 3",
+            "min_level = 3\nmax_level = 2",
+            "6:13: min_level 3 is above max_level 2: nothing matches",
+        ),
+        (
+            "min_level = 3",
+            "fields = []",
+            "6:10: an empty list matches nothing; take `fields` out to match every field",
+        ),
+        (
+            "kind = \"hmac\", domain = \"person.id\"",
+            "kind = \"hmac\", domian = \"person.id\"",
+            "7:30: unknown key `domian`; did you mean `domain`?",
+        ),
     ] {
         let problems = Files::good().with("policy.toml", from, to).problems();
-        let own: Vec<&String> =
-            problems.iter().filter(|problem| problem.starts_with("policy")).collect();
+        let own: Vec<&String> = problems
+            .iter()
+            .filter(|problem| problem.starts_with("policy"))
+            .collect();
         assert_eq!(own, [&format!("policy.toml:{expected}")], "{to}");
     }
     let problems = Files::good().without("policy.toml").problems();
@@ -365,13 +692,34 @@ fn policy_rules_are_checked() {
 #[test]
 fn a_rule_that_does_not_fit_concerns_only_that_dataset() {
     let site = Files::good()
-        .with("policy.toml", "category = \"person-name\"", "fields = [\"birth_date\", \"none\"]")
+        .with(
+            "policy.toml",
+            "category = \"person-name\"",
+            "fields = [\"birth_date\", \"none\"]",
+        )
         .load();
-    let [problem] = site.problems.as_slice() else { panic!("{:?}", site.problems) };
-    assert_eq!((problem.file.as_str(), problem.line, problem.column), ("policy.toml", 10, 13));
-    assert!(problem.what.contains("field `birth_date` of catalogue/residents.toml"));
-    assert_eq!(site.problems_of(&["policy.toml", "catalogue/other.toml"]).len(), 0);
-    assert_eq!(site.problems_of(&["policy.toml", "catalogue/residents.toml"]).len(), 1);
+    let [problem] = site.problems.as_slice() else {
+        panic!("{:?}", site.problems)
+    };
+    assert_eq!(
+        (problem.file.as_str(), problem.line, problem.column),
+        ("policy.toml", 10, 13)
+    );
+    assert!(
+        problem
+            .what
+            .contains("field `birth_date` of catalogue/residents.toml")
+    );
+    assert_eq!(
+        site.problems_of(&["policy.toml", "catalogue/other.toml"])
+            .len(),
+        0
+    );
+    assert_eq!(
+        site.problems_of(&["policy.toml", "catalogue/residents.toml"])
+            .len(),
+        1
+    );
     assert_eq!(site.problems_of(&["catalogue/residents.toml"]).len(), 0);
 }
 
@@ -381,14 +729,21 @@ fn a_later_rule_that_does_not_fit_is_no_problem() {
                  [[rules]]\ncategory = \"birth-date\"\n\
                  treatment = { kind = \"keep-ends\", first = 1, last = 0 }\n";
     let text = format!("{POLICY}{rules}");
-    let problems = Files::good().without("policy.toml").and("policy.toml", &text).problems();
+    let problems = Files::good()
+        .without("policy.toml")
+        .and("policy.toml", &text)
+        .problems();
     assert_eq!(problems, Vec::<String>::new());
 }
 
 #[test]
 fn files_that_do_not_parse_are_absent_and_what_uses_them_says_so() {
     let site = Files::good()
-        .with("catalogue/residents.toml", "id = \"residents\"", "id = \"residents")
+        .with(
+            "catalogue/residents.toml",
+            "id = \"residents\"",
+            "id = \"residents",
+        )
         .load();
     assert!(site.datasets.is_empty());
     assert_eq!(site.problems_of(&["catalogue/residents.toml"]).len(), 1);
@@ -440,27 +795,40 @@ fn a_directory_named_like_a_file_is_a_problem() {
 fn links_that_leave_the_site_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
-    Files::good().without("jobs/nightly.toml").write(root.path());
+    Files::good()
+        .without("jobs/nightly.toml")
+        .write(root.path());
     fs::write(outside.path().join("nightly.toml"), JOB).unwrap();
     fs::create_dir(root.path().join("jobs")).unwrap();
     let link = root.path().join("jobs/nightly.toml");
     std::os::unix::fs::symlink(outside.path().join("nightly.toml"), link).unwrap();
     let site = Site::load(root.path()).unwrap();
     assert!(site.jobs.is_empty());
-    assert_eq!(site.problems[0].what, "the file is a link that leaves the site");
+    assert_eq!(
+        site.problems[0].what,
+        "the file is a link that leaves the site"
+    );
 
     fs::remove_dir_all(root.path().join("jobs")).unwrap();
     std::os::unix::fs::symlink(outside.path(), root.path().join("jobs")).unwrap();
     let site = Site::load(root.path()).unwrap();
-    assert_eq!(site.problems[0].what, "the folder is a link that leaves the site");
+    assert_eq!(
+        site.problems[0].what,
+        "the folder is a link that leaves the site"
+    );
 }
 
 #[test]
 fn no_site_and_an_unusable_one_are_errors() {
     let root = tempfile::tempdir().unwrap();
-    assert!(matches!(Site::load(root.path()), Err(SiteError::NotASite { .. })));
+    assert!(matches!(
+        Site::load(root.path()),
+        Err(SiteError::NotASite { .. })
+    ));
     fs::write(root.path().join("lockgate.toml"), "[site]\nname = 3\n").unwrap();
-    let Err(SiteError::Unusable { problems }) = Site::load(root.path()) else { panic!() };
+    let Err(SiteError::Unusable { problems }) = Site::load(root.path()) else {
+        panic!()
+    };
     assert_eq!(problems.len(), 2);
 }
 
@@ -468,8 +836,12 @@ fn no_site_and_an_unusable_one_are_errors() {
 fn keys_that_grants_need_are_missed() {
     let root = tempfile::tempdir().unwrap();
     Files::good().write(root.path());
-    let found: Vec<String> =
-        Site::load(root.path()).unwrap().key_problems().iter().map(ToString::to_string).collect();
+    let found: Vec<String> = Site::load(root.path())
+        .unwrap()
+        .key_problems()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         found,
         [
@@ -479,7 +851,12 @@ fn keys_that_grants_need_are_missed() {
         ]
     );
     fs::create_dir(root.path().join("keys")).unwrap();
-    for file in ["manifest.v1.key", "ledger.v1.key", "pseudonym.v3.key", "pseudonym.pub"] {
+    for file in [
+        "manifest.v1.key",
+        "ledger.v1.key",
+        "pseudonym.v3.key",
+        "pseudonym.pub",
+    ] {
         fs::write(root.path().join("keys").join(file), "").unwrap();
     }
     assert_eq!(Site::load(root.path()).unwrap().key_problems(), []);
@@ -493,9 +870,32 @@ fn predicates_are_checked_by_whoever_knows_them() {
         predicate: Some(|text, fields| {
             assert_eq!(text, "status = 'active'");
             assert_eq!(fields.fields().len(), 7);
-            vec![PredicateFault { what: "no field `x`".to_owned(), hint: None }]
+            vec![PredicateFault {
+                what: "no field `x`".to_owned(),
+                hint: None,
+            }]
         }),
     };
     let site = Site::load_with(root.path(), &hooks).unwrap();
-    assert_eq!(site.problems[0].to_string(), "grants/G-2026-0117.toml:10:8: no field `x`");
+    assert_eq!(
+        site.problems[0].to_string(),
+        "grants/G-2026-0117.toml:10:8: no field `x`"
+    );
+}
+
+#[test]
+fn a_field_in_a_predicate_that_does_not_exist_is_a_problem() {
+    let problems = Files::good()
+        .with(
+            "grants/G-2026-0117.toml",
+            "status = 'active'",
+            "stats = 'hunter2'",
+        )
+        .problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("grants/G-2026-0117.toml:10:8: "),
+        "{problems:?}"
+    );
+    assert!(!problems[0].contains("hunter2"));
 }

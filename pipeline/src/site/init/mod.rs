@@ -59,8 +59,14 @@ pub fn init(directory: &Path) -> Result<Vec<String>, InitError> {
         move |source| InitError::Write { path, source }
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
-    if fs::read_dir(directory).map_err(failed(directory))?.next().is_some() {
-        return Err(InitError::NotEmpty { directory: directory.to_owned() });
+    if fs::read_dir(directory)
+        .map_err(failed(directory))?
+        .next()
+        .is_some()
+    {
+        return Err(InitError::NotEmpty {
+            directory: directory.to_owned(),
+        });
     }
     for (folder, open) in FOLDERS {
         let path = directory.join(folder);
@@ -107,7 +113,11 @@ fn name_of(directory: &Path) -> String {
         .ok()
         .and_then(|path| Some(path.file_name()?.to_str()?.trim().to_owned()))
         .unwrap_or_default();
-    if name.is_empty() { "my-site".to_owned() } else { name }
+    if name.is_empty() {
+        "my-site".to_owned()
+    } else {
+        name
+    }
 }
 
 fn toml_text(text: &str) -> String {
@@ -154,7 +164,10 @@ mod tests {
         for rule in &site.policy.rules {
             assert!(rule.category.is_some() || rule.max_level.is_some());
             if let Some(category) = &rule.category {
-                assert!(lockgate_transforms::category::find(category).is_some(), "{category}");
+                assert!(
+                    lockgate_transforms::category::find(category).is_some(),
+                    "{category}"
+                );
             }
         }
     }
@@ -176,7 +189,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         init(directory.path()).unwrap();
         for folder in ["keys", "state"] {
-            let mode = fs::metadata(directory.path().join(folder)).unwrap().permissions().mode();
+            let mode = fs::metadata(directory.path().join(folder))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o700);
         }
     }

@@ -33,7 +33,14 @@ enum Below {
 impl Document {
     pub(super) fn new(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> Self {
         let below = root.map_or(Below::Nothing, |root| Below::table(root.get_ref()));
-        Self { text: text.to_owned(), root: Node { key: 0..0, value: 0..0, below } }
+        Self {
+            text: text.to_owned(),
+            root: Node {
+                key: 0..0,
+                value: 0..0,
+                below,
+            },
+        }
     }
 
     /// A document of which only the text is known.
@@ -46,11 +53,19 @@ impl Document {
         let bytes = self.text.as_bytes();
         let before = bytes.get(..offset.min(bytes.len())).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line_start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let in_line = before.get(line_start..).unwrap_or_default();
-        let in_line = in_line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(in_line);
+        let in_line = in_line
+            .strip_prefix("\u{feff}".as_bytes())
+            .unwrap_or(in_line);
         // Every byte of UTF-8 but those that continue a character begins one.
-        (line, in_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1)
+        (
+            line,
+            in_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1,
+        )
     }
 
     /// Place of the value at a path of keys and indices (`["fields", "3", "category"]`); where the
@@ -63,7 +78,11 @@ impl Document {
     /// Place of the key at a path; where the path ends early, of the deepest value that exists.
     pub(crate) fn key(&self, path: &[&str]) -> (usize, usize) {
         let (node, whole) = self.descend(path);
-        let range = if whole && !node.key.is_empty() { &node.key } else { &node.value };
+        let range = if whole && !node.key.is_empty() {
+            &node.key
+        } else {
+            &node.value
+        };
         self.position(range.start)
     }
 
@@ -73,9 +92,10 @@ impl Document {
             let next = match &node.below {
                 Below::Nothing => None,
                 Below::Table(entries) => entries.get(*step),
-                Below::Array(elements) => {
-                    step.parse::<usize>().ok().and_then(|index| elements.get(index))
-                }
+                Below::Array(elements) => step
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| elements.get(index)),
             };
             match next {
                 Some(next) => node = next,
@@ -89,7 +109,13 @@ impl Document {
 impl Below {
     fn table(table: &DeTable<'_>) -> Self {
         let entries = table.iter().map(|(key, value)| {
-            (key.get_ref().to_string(), Node { key: key.span(), ..Node::of(value) })
+            (
+                key.get_ref().to_string(),
+                Node {
+                    key: key.span(),
+                    ..Node::of(value)
+                },
+            )
         });
         Self::Table(entries.collect())
     }
@@ -106,6 +132,10 @@ impl Node {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_) => Below::Nothing,
         };
-        Self { key: 0..0, value: value.span(), below }
+        Self {
+            key: 0..0,
+            value: value.span(),
+            below,
+        }
     }
 }

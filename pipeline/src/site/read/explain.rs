@@ -25,7 +25,9 @@ impl Complaint {
     pub(super) fn of(message: &str) -> Self {
         let words = quoted(message);
         let mut words = words.into_iter();
-        let Some(first) = words.next() else { return Self::Other };
+        let Some(first) = words.next() else {
+            return Self::Other;
+        };
         let known: Vec<String> = words.collect();
         if message.starts_with("missing field `") {
             Self::Missing { key: first }
@@ -49,7 +51,10 @@ pub(super) fn explain(
         Complaint::Missing { key } => (format!("`{key}` is missing"), None),
         Complaint::UnknownKey { key, known } => {
             let known = known.iter().map(String::as_str);
-            (format!("unknown key `{}`", shown(key)), did_you_mean(key, "known keys", known))
+            (
+                format!("unknown key `{}`", shown(key)),
+                did_you_mean(key, "known keys", known),
+            )
         }
         Complaint::UnknownWord { known, .. } if is_secret(known) => secret_by_value(),
         Complaint::UnknownWord { word, known } => {
@@ -57,7 +62,10 @@ pub(super) fn explain(
             let what = format!("unknown value `{}`", shown(word));
             match nearest(word, known.iter().copied()) {
                 Some(near) => (what, Some(format!("did you mean `{near}`?"))),
-                None => (what, list(&known).map(|known| format!("known values: {known}"))),
+                None => (
+                    what,
+                    list(&known).map(|known| format!("known values: {known}")),
+                ),
             }
         }
         Complaint::Other => other(message, value),
@@ -66,7 +74,12 @@ pub(super) fn explain(
 
 /// What a syntax error says.
 pub(super) fn syntax(message: &str) -> (String, Option<String>) {
-    let message = message.lines().next().unwrap_or_default().trim().trim_end_matches('.');
+    let message = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_end_matches('.');
     let what = match message {
         "" => "not valid TOML".to_owned(),
         "recursion limit" => "nested too deeply".to_owned(),
@@ -81,23 +94,50 @@ pub(super) fn syntax(message: &str) -> (String, Option<String>) {
 fn other(message: &str, value: Option<&DeValue<'_>>) -> (String, Option<String>) {
     let found = value.map_or("something else", found);
     if let Some((_, expected)) = split_expected(message, "invalid type: ") {
-        return (format!("expected {}, found {found}", expectation(expected)), None);
+        return (
+            format!("expected {}, found {found}", expectation(expected)),
+            None,
+        );
     }
     if let Some((_, expected)) = split_expected(message, "invalid value: ") {
-        let value = if found == "a whole number" { "one out of range" } else { "another" };
-        return (format!("expected {}, found {value}", expectation(expected)), None);
+        let value = if found == "a whole number" {
+            "one out of range"
+        } else {
+            "another"
+        };
+        return (
+            format!("expected {}, found {value}", expectation(expected)),
+            None,
+        );
     }
     if let Some((_, expected)) = split_expected(message, "invalid length ") {
-        return (format!("expected {}, found another length", expectation(expected)), None);
+        return (
+            format!("expected {}, found another length", expectation(expected)),
+            None,
+        );
     }
     if message.starts_with("wanted exactly 1 element") {
         return ("expected a table with exactly one key".to_owned(), None);
     }
     if message == "wanted string or table" {
-        return (format!("expected one of the known words, found {found}"), None);
+        return (
+            format!("expected one of the known words, found {found}"),
+            None,
+        );
     }
-    let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
-    (if line.is_empty() { "cannot be read".to_owned() } else { line.to_owned() }, None)
+    let line = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
+    (
+        if line.is_empty() {
+            "cannot be read".to_owned()
+        } else {
+            line.to_owned()
+        },
+        None,
+    )
 }
 
 fn is_secret(known: &[String]) -> bool {
@@ -112,7 +152,11 @@ fn secret_by_value() -> (String, Option<String>) {
 }
 
 fn shown(word: &str) -> &str {
-    if word.len() <= SHOWN_BYTES_MAX && !word.chars().any(char::is_control) { word } else { "…" }
+    if word.len() <= SHOWN_BYTES_MAX && !word.chars().any(char::is_control) {
+        word
+    } else {
+        "…"
+    }
 }
 
 fn split_expected<'a>(message: &'a str, start: &str) -> Option<(&'a str, &'a str)> {
@@ -155,5 +199,10 @@ fn found(value: &DeValue<'_>) -> &'static str {
 
 /// The words between backticks.
 fn quoted(message: &str) -> Vec<String> {
-    message.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    message
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }

@@ -39,7 +39,13 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> (Option<T>, Document, Vec<Problem>) {
     let problem = |document: &Document, offset: usize, what: String, hint: Option<String>| {
         let (line, column) = document.position(offset);
-        Problem { file: file.to_owned(), line, column, what, hint }
+        Problem {
+            file: file.to_owned(),
+            line,
+            column,
+            what,
+            hint,
+        }
     };
     if text.len() > FILE_BYTES_MAX {
         let what = "the file is larger than 1 MiB".to_owned();

@@ -69,7 +69,11 @@ pub(super) fn read<T: DeserializeOwned>(
     if repair.faults.is_empty() {
         // No entry could be blamed: say what serde says, at the start.
         let (what, hint) = explain(&Complaint::of(error.message()), error.message(), None);
-        repair.faults.push(Fault { offset: error.span().map_or(0, |span| span.start), what, hint });
+        repair.faults.push(Fault {
+            offset: error.span().map_or(0, |span| span.start),
+            what,
+            hint,
+        });
     }
     (None, repair.faults)
 }
@@ -111,7 +115,7 @@ impl Repair<'_> {
         });
         match (place, &complaint) {
             (None, _) => false,
-            (Some(Place::Value(table)), Complaint::Missing { key }) => self.stand_in(table, key),
+            (Some(Place::Value(table)), Complaint::Missing { key }) => self.stand_in(&table, key),
             (Some(Place::Key(entry)), _) => self.blame(entry, error, &complaint),
             (Some(Place::Value(entry)), Complaint::UnknownKey { key, .. })
                 if self.holds(&entry, key) =>
@@ -168,8 +172,8 @@ impl Repair<'_> {
     }
 
     /// Reports a missing key, once, and puts a made-up value in its place.
-    fn stand_in(&mut self, table: Path, key: &str) -> bool {
-        let span = match table.as_slice() {
+    fn stand_in(&mut self, table: &[Step], key: &str) -> bool {
+        let span = match table {
             [] => self.root.span(),
             path => match tree::at(self.root.get_ref(), path) {
                 Some((_, value)) => value.span(),
@@ -180,19 +184,25 @@ impl Repair<'_> {
         let known = span.start >= MADE_UP || self.excused.contains(&(span.start, key.to_owned()));
         if !known {
             let what = format!("`{key}` is missing");
-            self.faults.push(Fault { offset: start, what, hint: None });
+            self.faults.push(Fault {
+                offset: start,
+                what,
+                hint: None,
+            });
         }
         if key == TAG {
             // Without its tag nothing can be said about the rest of the table.
-            return self.take_out(&table);
+            return self.take_out(table);
         }
-        if self.holds(&table, key) {
+        if self.holds(table, key) {
             return false;
         }
         let position = self.position();
-        let Some(value) = candidate(0, &position) else { return false };
+        let Some(value) = candidate(0, &position) else {
+            return false;
+        };
         let value = Spanned::new(position.clone(), value);
-        match tree::table_mut(self.root.get_mut(), &table) {
+        match tree::table_mut(self.root.get_mut(), table) {
             Some(entries) => {
                 entries.insert(Spanned::new(position, Cow::Owned(key.to_owned())), value);
                 true
@@ -264,7 +274,9 @@ impl Repair<'_> {
             entry.pop();
         }
         let position = self.position();
-        let Some(value) = tree::at_mut(self.root.get_mut(), &entry) else { return false };
+        let Some(value) = tree::at_mut(self.root.get_mut(), &entry) else {
+            return false;
+        };
         if let Complaint::UnknownWord { known, .. } = complaint
             && let Some(word) = known.first()
             && value.get_ref().as_str() != Some(word)

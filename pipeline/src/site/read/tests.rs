@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::site::{Dataset, Grant, Job, Policy, Recipient, SiteFile};
+use crate::site::{Dataset, Grant, Job, Loaded, Policy, Recipient, SiteFile};
 
 /// Problems as `LINE:COLUMN WHAT | HINT`.
 fn problems<T: DeserializeOwned>(text: &str) -> Vec<String> {
@@ -10,7 +10,10 @@ fn problems<T: DeserializeOwned>(text: &str) -> Vec<String> {
     problems
         .into_iter()
         .map(|problem| {
-            let hint = problem.hint.map(|hint| format!(" | {hint}")).unwrap_or_default();
+            let hint = problem
+                .hint
+                .map(|hint| format!(" | {hint}"))
+                .unwrap_or_default();
             format!("{}:{} {}{hint}", problem.line, problem.column, problem.what)
         })
         .collect()
@@ -88,11 +91,20 @@ fn an_unknown_key_far_from_all_lists_them() {
 #[test]
 fn columns_count_characters() {
     let text = "id = \"G\" # 身份\nname = \"名\"\npublic_keys = [\"一二三\", 4]\n";
-    assert_eq!(problems::<Recipient>(text), ["3:23 expected text in quotes, found a whole number"]);
+    assert_eq!(
+        problems::<Recipient>(text),
+        ["3:23 expected text in quotes, found a whole number"]
+    );
     let text = "\u{feff}iid = \"a\"\ngrant = \"b\"\n";
-    assert_eq!(problems::<Job>(text), ["1:1 unknown key `iid` | did you mean `id`?"]);
+    assert_eq!(
+        problems::<Job>(text),
+        ["1:1 unknown key `iid` | did you mean `id`?"]
+    );
     let text = "id = \"a\"\r\ngrnt = \"b\"\r\n";
-    assert_eq!(problems::<Job>(text), ["2:1 unknown key `grnt` | did you mean `grant`?"]);
+    assert_eq!(
+        problems::<Job>(text),
+        ["2:1 unknown key `grnt` | did you mean `grant`?"]
+    );
 }
 
 #[test]
@@ -102,7 +114,10 @@ fn every_fault_of_a_file_is_reported_at_once() {
         .replace("basis = ", "bases = ")
         .replace("[\"batch\"]", "[\"batch\", \"bacth\"]")
         .replace("until = 2099-12-31", "untill = 2099-12-31")
-        .replace("from = 2026-01-01", "from = 2026-02-30x".trim_end_matches('x'))
+        .replace(
+            "from = 2026-01-01",
+            "from = 2026-02-30x".trim_end_matches('x'),
+        )
         .replace("runs = 400", "runs = -4")
         .replace("approver = \"data-office\"\n", "");
     let text = text.replace("2026-02-30", "\"2026-02-30\"");
@@ -131,20 +146,28 @@ fn faults_within_treatments_are_located_there() {
             "{ kind = \"keep-ends\", frist = 1, last = 0 }",
             "6:35 unknown key `frist` | did you mean `first`?",
         ),
-        ("{ kind = \"keep-ends\", first = 1 }", "6:13 `last` is missing"),
+        (
+            "{ kind = \"keep-ends\", first = 1 }",
+            "6:13 `last` is missing",
+        ),
         ("{ first = 1, last = 0 }", "6:13 `kind` is missing"),
         (
             "{ kind = \"keep-ends\", first = 1, last = 0, on_short = \"keep\" }",
-            "6:66 unknown value `keep` | known values: `null`, `mask-all`, `fail`, `reject`",
+            "6:67 unknown value `keep` | known values: `null`, `mask-all`, `fail`, `reject`",
         ),
-        ("\"clear\"", "6:13 expected a treatment such as { kind = \"clear\" }, found text"),
+        (
+            "\"clear\"",
+            "6:13 expected a treatment such as { kind = \"clear\" }, found text",
+        ),
     ];
     for (treatment, expected) in cases {
-        let text =
-            POLICY.replace("{ kind = \"keep-ends\", first = 1, last = 0 }", treatment);
+        let text = POLICY.replace("{ kind = \"keep-ends\", first = 1, last = 0 }", treatment);
         assert_eq!(problems::<Policy>(&text), [expected], "{treatment}");
     }
-    for (parameter, column) in [("first = -1, last = 0", 43), ("first = 1, last = \"0\"", 53)] {
+    for (parameter, column) in [
+        ("first = -1, last = 0", 43),
+        ("first = 1, last = \"0\"", 53),
+    ] {
         let text = POLICY.replace("first = 1, last = 0", parameter);
         let found = problems::<Policy>(&text);
         assert_eq!(found.len(), 1, "{found:?}");
@@ -153,7 +176,10 @@ fn faults_within_treatments_are_located_there() {
     let text = POLICY.replace("first = 1, last = 0", "first = \"x\", last = \"x\"");
     let found = problems::<Policy>(&text);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].starts_with("6:43 ") && found[1].starts_with("6:55 "), "{found:?}");
+    assert!(
+        found[0].starts_with("6:43 ") && found[1].starts_with("6:55 "),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -169,7 +195,10 @@ fn missing_keys_are_each_reported_once() {
             "1:1 `source` is missing",
         ]
     );
-    assert_eq!(problems::<SiteFile>("# nothing\n"), ["1:1 `site` is missing"]);
+    assert_eq!(
+        problems::<SiteFile>("# nothing\n"),
+        ["1:1 `site` is missing"]
+    );
     assert_eq!(
         problems::<SiteFile>("[preview]\nbefore = 1\n[site]\nname = \"a\"\ntier = \"region\"\n"),
         [
@@ -190,9 +219,18 @@ fn missing_keys_are_each_reported_once() {
 #[test]
 fn levels_are_one_to_four_important_or_core() {
     for (level, rest) in [
-        ("5", "expected a level: 1 to 4, \"important\" or \"core\", found one out of range"),
-        ("\"imporant\"", "unknown value `imporant` | did you mean `important`?"),
-        ("1.5", "expected a level: 1 to 4, \"important\" or \"core\", found a number with a point"),
+        (
+            "5",
+            "expected a level: 1 to 4, \"important\" or \"core\", found one out of range",
+        ),
+        (
+            "\"imporant\"",
+            "unknown value `imporant` | did you mean `important`?",
+        ),
+        (
+            "1.5",
+            "expected a level: 1 to 4, \"important\" or \"core\", found a number with a point",
+        ),
     ] {
         let text = DATASET.replace("level = 3", &format!("level = {level}"));
         assert_eq!(problems::<Dataset>(&text), [format!("10:9 {rest}")]);
@@ -210,7 +248,11 @@ fn a_secret_by_value_is_not_repeated() {
              file = \"path\" }"
         ]
     );
-    for secret in ["{ value = \"hunter2\" }", "[\"hunter2\"]", "{ env = [\"hunter2\"] }"] {
+    for secret in [
+        "{ value = \"hunter2\" }",
+        "[\"hunter2\"]",
+        "{ env = [\"hunter2\"] }",
+    ] {
         let text = text.replace("\"hunter2\"", secret);
         let found = problems::<SiteFile>(&text).join("\n");
         assert!(!found.contains("hunter2"), "{found}");
@@ -235,14 +277,23 @@ fn syntax_errors_are_located() {
 #[test]
 fn hostile_files_are_errors() {
     for (name, text) in [
-        ("nested arrays", format!("id = {}{}", "[".repeat(100_000), "]".repeat(100_000))),
-        ("nested tables", "id = ".to_owned() + &"{ a = ".repeat(100_000)),
+        (
+            "nested arrays",
+            format!("id = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        ),
+        (
+            "nested tables",
+            "id = ".to_owned() + &"{ a = ".repeat(100_000),
+        ),
         ("long dotted key", format!("{}a = 1", "a.".repeat(100_000))),
         ("long header", format!("[{}a]", "a.".repeat(100_000))),
         ("nul", "id = \"a\0\"".to_owned()),
         ("huge integer", format!("id = {}", "9".repeat(100_000))),
         ("huge float", "id = 1e999999".to_owned()),
-        ("many unknown keys", (0..20_000).map(|n| format!("k{n} = {n}\n")).collect()),
+        (
+            "many unknown keys",
+            (0..20_000).map(|n| format!("k{n} = {n}\n")).collect(),
+        ),
         ("long unknown key", format!("{} = 1", "k".repeat(1_000_000))),
         ("too large", "#".repeat(FILE_BYTES_MAX + 1)),
     ] {
@@ -256,10 +307,10 @@ fn hostile_files_are_errors() {
 fn entries_can_be_located_later() {
     let (value, document, _) = read::<Grant>(GRANT, "file.toml");
     assert!(value.is_some());
-    assert_eq!(document.value(&["fields", "1"]), (7, 25));
+    assert_eq!(document.value(&["fields", "1"]), (7, 24));
     assert_eq!(document.value(&["valid", "until"]), (9, 38));
     assert_eq!(document.key(&["valid", "until"]), (9, 30));
-    assert_eq!(document.value(&["treatments", "income", "to"]), (12, 32));
+    assert_eq!(document.value(&["treatments", "income", "to"]), (12, 33));
     assert_eq!(document.value(&["treatments", "income", "none"]), (12, 10));
     assert_eq!(document.value(&["exemptions", "0", "approver"]), (17, 12));
     assert_eq!(document.value(&["exemptions", "0", "none"]), (13, 1));
@@ -274,6 +325,12 @@ proptest! {
     fn random_text_never_panics(text in "\\PC{0,200}") {
         problems::<Grant>(&text);
         problems::<SiteFile>(&text);
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (value, problems) = Loaded::<Grant>::parse(&bytes, "file.toml");
+        assert_eq!(value.is_none(), !problems.is_empty());
     }
 
     #[test]

@@ -24,11 +24,15 @@ pub(super) enum Place {
     Value(Path),
 }
 
-/// The entry whose key or value has exactly these bytes; of several, the outermost.
+/// The entry whose key or value has exactly these bytes; of several, the outermost table.
 pub(super) fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Place> {
     let mut path = Path::new();
     let is_key = find_in_table(table, span, &mut path)?;
-    Some(if is_key { Place::Key(path) } else { Place::Value(path) })
+    Some(if is_key {
+        Place::Key(path)
+    } else {
+        Place::Value(path)
+    })
 }
 
 /// Leaves the way to the entry in `path`; true for its key, false for its value.
@@ -51,27 +55,23 @@ fn find_in_value(
     span: &Range<usize>,
     path: &mut Path,
 ) -> Option<bool> {
+    // Elements first: an array of tables has the bytes of its first element's header.
+    if let DeValue::Array(array) = value.get_ref() {
+        for (index, element) in array.iter().enumerate() {
+            path.push(Step::Index(index));
+            if let found @ Some(_) = find_in_value(element, span, path) {
+                return found;
+            }
+            path.pop();
+        }
+    }
     if value.span() == *span {
         return Some(false);
     }
-    match value.get_ref() {
-        DeValue::Table(table) => find_in_table(table, span, path),
-        DeValue::Array(array) => {
-            for (index, element) in array.iter().enumerate() {
-                path.push(Step::Index(index));
-                if let found @ Some(_) = find_in_value(element, span, path) {
-                    return found;
-                }
-                path.pop();
-            }
-            None
-        }
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => None,
-    }
+    value
+        .get_ref()
+        .as_table()
+        .and_then(|table| find_in_table(table, span, path))
 }
 
 /// The value at a path, and the bytes of its key where it has one; `None` for the root.
@@ -79,7 +79,9 @@ pub(super) fn at<'t, 'i>(
     root: &'t DeTable<'i>,
     path: &[Step],
 ) -> Option<(Option<Range<usize>>, &'t Spanned<DeValue<'i>>)> {
-    let (Step::Key(first), rest) = path.split_first()? else { return None };
+    let (Step::Key(first), rest) = path.split_first()? else {
+        return None;
+    };
     let (key, mut value) = root.get_key_value(first.as_str())?;
     let mut key = Some(key.span());
     for step in rest {
@@ -104,7 +106,9 @@ pub(super) fn at_mut<'t, 'i>(
     root: &'t mut DeTable<'i>,
     path: &[Step],
 ) -> Option<&'t mut Spanned<DeValue<'i>>> {
-    let (Step::Key(first), rest) = path.split_first()? else { return None };
+    let (Step::Key(first), rest) = path.split_first()? else {
+        return None;
+    };
     let mut value = root.get_mut(first.as_str())?;
     for step in rest {
         value = match (step, value.get_mut()) {
@@ -153,7 +157,10 @@ pub(super) fn remove(root: &mut DeTable<'_>, path: &[Step]) -> bool {
         Some((Step::Index(index), parent)) => match at_mut(root, parent).map(Spanned::get_mut) {
             Some(DeValue::Array(array)) if *index < array.len() => {
                 let old = std::mem::replace(array, DeArray::new());
-                let kept = old.into_iter().enumerate().filter(|(other, _)| other != index);
+                let kept = old
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(other, _)| other != index);
                 for (_, element) in kept {
                     array.push(element);
                 }
@@ -167,7 +174,10 @@ pub(super) fn remove(root: &mut DeTable<'_>, path: &[Step]) -> bool {
 /// The steps from a value to what is directly below it.
 pub(super) fn children(root: &DeTable<'_>, path: &[Step]) -> Vec<Step> {
     if let Some(table) = table(root, path) {
-        return table.keys().map(|key| Step::Key(key.get_ref().to_string())).collect();
+        return table
+            .keys()
+            .map(|key| Step::Key(key.get_ref().to_string()))
+            .collect();
     }
     match at(root, path).map(|(_, value)| value.get_ref()) {
         Some(DeValue::Array(array)) => (0..array.len()).map(Step::Index).collect(),
