@@ -22,13 +22,19 @@ const FIELDS: usize = 14;
 
 fn direct(directory: &Path) -> usize {
     let mut rows = 0;
-    let mut files: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     for file in files {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
         let mask = ProjectionMask::leaves(builder.parquet_schema(), 0..FIELDS);
-        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().unwrap();
+        let reader = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .unwrap();
         rows += reader.map(|batch| batch.unwrap().num_rows()).sum::<usize>();
     }
     rows
@@ -36,7 +42,12 @@ fn direct(directory: &Path) -> usize {
 
 async fn through_source(directory: &Path) -> usize {
     let fields = residents_schema();
-    let projection = fields.fields().iter().take(FIELDS).map(|f| f.name().clone()).collect();
+    let projection = fields
+        .fields()
+        .iter()
+        .take(FIELDS)
+        .map(|f| f.name().clone())
+        .collect();
     let url = format!("file://{}", directory.parent().unwrap().display());
     let spec = SourceSpec {
         store: Store::open(&StoreConfig::new(url, "/")).unwrap(),
@@ -44,7 +55,11 @@ async fn through_source(directory: &Path) -> usize {
         format: Format::Parquet,
         fields: Arc::clone(&fields),
     };
-    let request = ReadRequest { projection, pruning: None, batch_rows: BATCH_ROWS };
+    let request = ReadRequest {
+        projection,
+        pruning: None,
+        batch_rows: BATCH_ROWS,
+    };
     let source = open_source(spec, request).await.unwrap();
     let mut rows = 0;
     for split in 0..source.splits().len() {
@@ -60,10 +75,15 @@ fn scan(criterion: &mut Criterion) {
     let directory = std::env::temp_dir().join(format!("lockgate-scan-{}", std::process::id()));
     let data = directory.join("residents");
     write_parquet(&data, Table::Residents, ROWS, 42).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut group = criterion.benchmark_group("scan");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10);
-    group.bench_function("arrow-rs directly", |bencher| bencher.iter(|| direct(&data)));
+    group.bench_function("arrow-rs directly", |bencher| {
+        bencher.iter(|| direct(&data))
+    });
     group.bench_function("through the source", |bencher| {
         bencher.iter(|| runtime.block_on(through_source(&data)));
     });

@@ -323,9 +323,16 @@ impl Installation {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let memory = limits.memory.as_deref().and_then(parse_memory).unwrap_or(MEMORY);
+        let memory = limits
+            .memory
+            .as_deref()
+            .and_then(parse_memory)
+            .unwrap_or(MEMORY);
         let lanes = usize::try_from(memory / LANE_MEMORY).unwrap_or(usize::MAX);
-        Budget { threads, lanes: lanes.clamp(1, threads.max(1)) }
+        Budget {
+            threads,
+            lanes: lanes.clamp(1, threads.max(1)),
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The acceptance tests: the program as it is shipped, started in processes of its own over sites
 //! in temporary directories.
 
@@ -23,3 +24,13 @@ mod oracle;
 mod pseudonym;
 #[cfg(test)]
 mod refusals;
+=======
+//! End-to-end tests: the program itself, on real sites and stores.
+
+#[cfg(test)]
+mod concurrent;
+#[cfg(test)]
+mod exchange_site;
+#[cfg(test)]
+mod killed;
+>>>>>>> crash

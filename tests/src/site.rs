@@ -61,7 +61,11 @@ pub struct Configuration<'a> {
 
 impl Default for Configuration<'_> {
     fn default() -> Self {
-        Self { lake: "url = \"file:lake\"", outbox: "url = \"file:outbox\"", more: "" }
+        Self {
+            lake: "url = \"file:lake\"",
+            outbox: "url = \"file:outbox\"",
+            more: "",
+        }
     }
 }
 
@@ -93,15 +97,23 @@ impl Site {
     pub fn pair(&self, name: &str, kind: &str) -> String {
         let people = self.directory.path().join("people");
         let made = finish(
-            self.command().current_dir(people).args(["--json", "keys", "pair", name, "--kind", kind]),
+            self.command()
+                .current_dir(people)
+                .args(["--json", "keys", "pair", name, "--kind", kind]),
         );
         let document = made.expect_code(0).document();
-        document["public_key"].as_str().expect("a public key").to_owned()
+        document["public_key"]
+            .as_str()
+            .expect("a public key")
+            .to_owned()
     }
 
     /// A private key file in `people/`.
     pub fn private_key(&self, name: &str) -> PathBuf {
-        self.directory.path().join("people").join(format!("{name}.key"))
+        self.directory
+            .path()
+            .join("people")
+            .join(format!("{name}.key"))
     }
 
     /// The approver's public key.
@@ -148,7 +160,10 @@ impl Site {
 
     /// Writes `lockgate.toml` with tables added, such as `[limits]`.
     pub fn configure_more(&self, more: &str) {
-        self.configure(&Configuration { more, ..Configuration::default() });
+        self.configure(&Configuration {
+            more,
+            ..Configuration::default()
+        });
     }
 
     /// Writes a file of the site.
@@ -179,7 +194,10 @@ impl Site {
 
     /// Writes a dataset.
     pub fn dataset(&self, dataset: &Dataset) {
-        self.write(&format!("catalogue/{}.toml", dataset.id()), &dataset.to_toml());
+        self.write(
+            &format!("catalogue/{}.toml", dataset.id()),
+            &dataset.to_toml(),
+        );
     }
 
     /// Writes a grant, unsigned.
@@ -202,7 +220,13 @@ impl Site {
     /// Signs a grant with another key of `people/`.
     pub fn sign_as(&self, grant: &str, name: &str) -> Finished {
         let key = self.private_key(name);
-        self.json(["grant".as_ref(), "sign".as_ref(), grant.as_ref(), "--key".as_ref(), key.as_os_str()])
+        self.json([
+            "grant".as_ref(),
+            "sign".as_ref(),
+            grant.as_ref(),
+            "--key".as_ref(),
+            key.as_os_str(),
+        ])
     }
 
     /// Runs a grant.
@@ -218,12 +242,23 @@ impl Site {
 
     /// A command over the site, with `--json`.
     pub fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
-        finish(self.command().arg("--site").arg(self.root()).arg("--json").args(arguments))
+        finish(
+            self.command()
+                .arg("--site")
+                .arg(self.root())
+                .arg("--json")
+                .args(arguments),
+        )
     }
 
     /// A command over the site, for people.
     pub fn text<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
-        finish(self.command().arg("--site").arg(self.root()).args(arguments))
+        finish(
+            self.command()
+                .arg("--site")
+                .arg(self.root())
+                .args(arguments),
+        )
     }
 
     /// A command in the directory beside the site, nothing added.
@@ -260,7 +295,11 @@ pub struct Finished {
 /// Shown when an assertion fails: as the terminal would.
 impl fmt::Debug for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "exit {}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
+        write!(
+            f,
+            "exit {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
     }
 }
 
@@ -290,7 +329,9 @@ impl Finished {
     #[track_caller]
     pub fn refusals(&self) -> Vec<String> {
         let document = self.document();
-        let refusals = document["refusals"].as_array().unwrap_or_else(|| panic!("{self:?}"));
+        let refusals = document["refusals"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{self:?}"));
         let code = |refusal: &Value| refusal["code"].as_str().unwrap_or_default().to_owned();
         refusals.iter().map(code).collect()
     }

@@ -75,7 +75,11 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         plan_sha256: plan.sha256(),
         refusals: &refusals,
         fields: &plan.fields,
-        filter_only: plan.filter_only.iter().map(|field| field.name.as_str()).collect(),
+        filter_only: plan
+            .filter_only
+            .iter()
+            .map(|field| field.name.as_str())
+            .collect(),
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,

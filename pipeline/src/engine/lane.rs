@@ -206,7 +206,10 @@ impl<'a> SplitWork<'a> {
             let read = self.totals.rows.read.min(rows);
             let share = u128::from(split.bytes) * u128::from(read) / u128::from(rows);
             let bytes = u64::try_from(share).unwrap_or(split.bytes);
-            self.lane.exchange.progress.read_bytes(bytes.saturating_sub(self.bytes));
+            self.lane
+                .exchange
+                .progress
+                .read_bytes(bytes.saturating_sub(self.bytes));
             self.bytes = bytes;
         }
     }
@@ -280,8 +283,17 @@ impl<'a> SplitWork<'a> {
             Some(_) => {}
             None => self.close_group()?,
         }
-        let bytes = self.lane.exchange.source.splits().get(self.split).map_or(0, |s| s.bytes);
-        self.lane.exchange.progress.read_bytes(bytes.saturating_sub(self.bytes));
+        let bytes = self
+            .lane
+            .exchange
+            .source
+            .splits()
+            .get(self.split)
+            .map_or(0, |s| s.bytes);
+        self.lane
+            .exchange
+            .progress
+            .read_bytes(bytes.saturating_sub(self.bytes));
         Ok(self.totals)
     }
 

@@ -26,7 +26,7 @@ use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::attempt_named;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 
 pub use key::RunKey;
@@ -80,13 +80,15 @@ async fn attempt_run(
     progress: Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Result<RunReport, RunError> {
-    // Without a plan there is no grant whose lock and ledger would matter.
-    installation
-        .compile(request.grant, Mode::Batch)?
-        .into_plan()?;
+    // Without a plan there is no grant whose lock and ledger would matter. Whether a quota that is
+    // used up matters is only known once earlier releases are settled.
+    let early = installation.compile(request.grant, Mode::Batch)?;
+    if !is_used_up(&early) {
+        early.into_plan()?;
+    }
     let _lock = lock_grant(installation, request.grant, cancel).await?;
     let ledger = installation.ledger()?;
-    reconcile::reconcile(installation, &ledger, request).await?;
+    let settled = reconcile::reconcile(installation, &ledger, request).await?;
     let compiled = installation.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
         tracing::warn!(
@@ -96,12 +98,22 @@ async fn attempt_run(
             warning.what
         );
     }
+    if is_used_up(&compiled) && !request.again {
+        // A store that cannot say leaves it at the refusal.
+        if let Ok(Some(report)) = delivered_before(installation, compiled.plan(), request).await {
+            return Ok(report);
+        }
+    }
     let plan = compiled.into_plan()?;
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
     if published {
+        if settled > 0 {
+            // The run that published did not come to its own sweep.
+            sweep(installation, &destination, &plan.grant).await;
+        }
         return RunReport::unchanged(&plan, &key, &destination);
     }
     Box::pin(destination.probe_conditional_create()).await?;
@@ -135,6 +147,31 @@ async fn attempt_run(
     }
     sweep(installation, &destination, &plan.grant).await;
     report
+}
+
+/// Whether the quota, and nothing else, refuses. It limits what may be delivered, so a run that has
+/// nothing to deliver is not subject to it.
+fn is_used_up(compiled: &Compiled) -> bool {
+    let refusals = compiled.refusals();
+    !refusals.is_empty()
+        && refusals
+            .iter()
+            .all(|refusal| refusal.code == RefusalCode::Quota)
+}
+
+/// The report of a run whose delivery was published before, if it was. Sends nothing anywhere.
+async fn delivered_before(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    request: &RunRequest<'_>,
+) -> Result<Option<RunReport>, RunError> {
+    let filter = installation.row_filter(plan)?;
+    let source = installation.open_source(plan, &filter).await?;
+    let destination = installation.destination(request.output)?;
+    let (key, published) = run_key(plan, &destination, source.as_ref(), request).await?;
+    published
+        .then(|| RunReport::unchanged(plan, &key, &destination))
+        .transpose()
 }
 
 /// Finds the run's key, and whether its delivery was published before.
@@ -212,10 +249,9 @@ impl Release<'_> {
         let budget = self.installation.budget();
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
-        let outcome =
-            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget))
-                .await
-                .map_err(|error| RunError::internal("running the exchange", &error))??;
+        let outcome = tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget))
+            .await
+            .map_err(|error| RunError::internal("running the exchange", &error))??;
         source.confirm_unchanged().await?;
         self.confirm_grant(&outcome)?;
         if cancel.is_cancelled() {

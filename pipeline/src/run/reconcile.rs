@@ -13,13 +13,14 @@ use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::attempt_named;
 
-/// Settles what the grant of `request` has left open. The caller holds the grant's lock, so no
+/// Settles what the grant of `request` has left open, and tells how many releases that were. The caller holds the grant's lock, so no
 /// other process of this site is between the two steps.
 pub(super) async fn reconcile(
     installation: &Installation,
     ledger: &Ledger,
     request: &RunRequest<'_>,
-) -> Result<(), RunError> {
+) -> Result<usize, RunError> {
+    let mut settled = 0;
     for entry in ledger.entries()?.unsettled() {
         let Event::ReleaseIntended {
             grant,
@@ -45,10 +46,11 @@ pub(super) async fn reconcile(
             .await?;
         if let Some(settlement) = settlement(&entry.event, manifest.as_ref()) {
             ledger.append(&settlement, installation.clock.now())?;
+            settled += 1;
             tracing::info!(delivery, "Settled an interrupted release.");
         }
     }
-    Ok(())
+    Ok(settled)
 }
 
 #[expect(

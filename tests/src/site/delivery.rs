@@ -24,8 +24,12 @@ impl Delivery {
     #[track_caller]
     #[must_use]
     pub fn of_run(document: &Value) -> Self {
-        let url = document["delivery"].as_str().unwrap_or_else(|| panic!("no delivery: {document}"));
-        let path = url.strip_prefix("file://").unwrap_or_else(|| panic!("not a file: {url}"));
+        let url = document["delivery"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no delivery: {document}"));
+        let path = url
+            .strip_prefix("file://")
+            .unwrap_or_else(|| panic!("not a file: {url}"));
         Self::open(Path::new(path))
     }
 
@@ -38,7 +42,10 @@ impl Delivery {
         let payload = envelope["payload"].as_str().expect("a payload");
         let payload = STANDARD.decode(payload).expect("a payload in base64");
         let manifest = serde_json::from_slice(&payload).expect("a payload in JSON");
-        Self { folder: folder.to_owned(), manifest }
+        Self {
+            folder: folder.to_owned(),
+            manifest,
+        }
     }
 
     /// Its folder.
@@ -64,7 +71,10 @@ impl Delivery {
     /// The files' bytes, in order.
     #[must_use]
     pub fn bytes(&self) -> Vec<Bytes> {
-        self.files().iter().map(|file| Bytes::from(fs::read(file).expect("a part"))).collect()
+        self.files()
+            .iter()
+            .map(|file| Bytes::from(fs::read(file).expect("a part")))
+            .collect()
     }
 
     /// The schema of the first file.
@@ -81,7 +91,8 @@ impl Delivery {
         let schema = self.schema();
         let mut batches = Vec::new();
         for bytes in self.bytes() {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a part in Parquet");
+            let reader =
+                ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a part in Parquet");
             assert_eq!(reader.schema(), &schema, "parts of one schema");
             let reader = reader.build().expect("a reader");
             batches.extend(reader.map(|batch| batch.expect("rows")));
@@ -93,8 +104,14 @@ impl Delivery {
     #[must_use]
     pub fn row_groups(&self) -> Vec<Vec<i64>> {
         let of = |bytes| {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a part in Parquet");
-            reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
+            let reader =
+                ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a part in Parquet");
+            reader
+                .metadata()
+                .row_groups()
+                .iter()
+                .map(|group| group.num_rows())
+                .collect()
         };
         self.bytes().into_iter().map(of).collect()
     }

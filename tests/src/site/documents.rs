@@ -85,7 +85,14 @@ impl Dataset {
     /// The file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { id, source, sharing, modes, more, fields } = self;
+        let Self {
+            id,
+            source,
+            sharing,
+            modes,
+            more,
+            fields,
+        } = self;
         format!(
             "id = \"{id}\"\nprovider = \"{PROVIDER}\"\nsource = {{ {source} }}\nsharing = \
              \"{sharing}\"\nmodes = [{modes}]\n{more}{fields}"
@@ -208,8 +215,22 @@ impl Grant {
     /// The file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { id, version, dataset, fields, modes, valid, more, .. } = self;
-        let Self { treatments, exemptions, delivery, .. } = self;
+        let Self {
+            id,
+            version,
+            dataset,
+            fields,
+            modes,
+            valid,
+            more,
+            ..
+        } = self;
+        let Self {
+            treatments,
+            exemptions,
+            delivery,
+            ..
+        } = self;
         format!(
             "id = \"{id}\"\nversion = {version}\ndataset = \"{dataset}\"\nrecipient = \
              \"{RECIPIENT}\"\npurpose = \"最低生活保障资格核查\"\nbasis = \"《社会救助暂行办法》\"\n\

@@ -28,12 +28,16 @@ pub enum TextForm {
 
 impl TextForm {
     /// Every form.
-    pub const ALL: [Self; 5] =
-        [Self::Utf8, Self::Large, Self::View, Self::Dictionary, Self::LargeDictionary];
+    pub const ALL: [Self; 5] = [
+        Self::Utf8,
+        Self::Large,
+        Self::View,
+        Self::Dictionary,
+        Self::LargeDictionary,
+    ];
 
     fn data_type(self) -> DataType {
-        let dictionary =
-            |key, value| DataType::Dictionary(Box::new(key), Box::new(value));
+        let dictionary = |key, value| DataType::Dictionary(Box::new(key), Box::new(value));
         match self {
             Self::Utf8 => DataType::Utf8,
             Self::Large => DataType::LargeUtf8,
@@ -57,7 +61,10 @@ pub fn in_form(batch: &RecordBatch, form: TextForm) -> RecordBatch {
                 return (field.as_ref().clone(), Arc::clone(column));
             }
             let column = cast(column, &form.data_type()).expect("text in another form");
-            (Field::new(field.name(), column.data_type().clone(), true), column)
+            (
+                Field::new(field.name(), column.data_type().clone(), true),
+                column,
+            )
         })
         .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of one length")
@@ -66,8 +73,9 @@ pub fn in_form(batch: &RecordBatch, form: TextForm) -> RecordBatch {
 /// A Parquet file's bytes, in row groups of so many rows.
 #[must_use]
 pub fn parquet_bytes(batch: &RecordBatch, group_rows: usize) -> Vec<u8> {
-    let properties =
-        WriterProperties::builder().set_max_row_group_row_count(Some(group_rows)).build();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group_rows))
+        .build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
         .expect("a Parquet writer");
