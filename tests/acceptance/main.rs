@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The acceptance tests: the program as it is shipped, started in processes of its own over sites
 //! in temporary directories.
 
@@ -11,11 +10,17 @@ mod cell;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod concurrent;
+#[cfg(test)]
 mod determinism;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod exchange;
+#[cfg(test)]
+mod exchange_site;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod no_leak;
 #[cfg(test)]
@@ -24,13 +29,3 @@ mod oracle;
 mod pseudonym;
 #[cfg(test)]
 mod refusals;
-=======
-//! End-to-end tests: the program itself, on real sites and stores.
-
-#[cfg(test)]
-mod concurrent;
-#[cfg(test)]
-mod exchange_site;
-#[cfg(test)]
-mod killed;
->>>>>>> crash
