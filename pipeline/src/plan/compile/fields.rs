@@ -86,6 +86,10 @@ fn rule_of<'a>(policy: &'a Policy, field: &Field) -> Option<&'a Rule> {
 }
 
 /// How many values a field can have, by category, declaration or type; never by its data.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only these types are small enough to matter"
+)]
 fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
     let by_type = match data_type {
