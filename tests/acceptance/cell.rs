@@ -56,24 +56,40 @@ pub(crate) fn cells(column: &ArrayRef) -> Vec<Cell> {
         DataType::Float64 => Cell::Float(column.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(..) => Cell::Whole(column.as_primitive::<Decimal128Type>().value(row)),
         DataType::Date32 => Cell::Whole(column.as_primitive::<Date32Type>().value(row).into()),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Cell::Whole(column.as_primitive::<TimestampMicrosecondType>().value(row).into())
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            Cell::Whole(column.as_primitive::<TimestampMillisecondType>().value(row).into())
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => Cell::Whole(
+            column
+                .as_primitive::<TimestampMicrosecondType>()
+                .value(row)
+                .into(),
+        ),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => Cell::Whole(
+            column
+                .as_primitive::<TimestampMillisecondType>()
+                .value(row)
+                .into(),
+        ),
         DataType::Binary => Cell::Bytes(column.as_binary::<i32>().value(row).to_vec()),
         other => panic!("no delivery has type {other}"),
     };
     (0..column.len())
-        .map(|row| if column.is_null(row) { Cell::Null } else { get(row) })
+        .map(|row| {
+            if column.is_null(row) {
+                Cell::Null
+            } else {
+                get(row)
+            }
+        })
         .collect()
 }
 
 /// The cells of a column of that name.
 #[track_caller]
 pub(crate) fn column(batch: &RecordBatch, name: &str) -> Vec<Cell> {
-    cells(batch.column_by_name(name).unwrap_or_else(|| panic!("no column {name}")))
+    cells(
+        batch
+            .column_by_name(name)
+            .unwrap_or_else(|| panic!("no column {name}")),
+    )
 }
 
 /// The texts of a column; nulls are `None`.
@@ -92,31 +108,42 @@ pub(crate) fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
 /// The whole numbers of a column without nulls.
 #[track_caller]
 pub(crate) fn wholes(batch: &RecordBatch, name: &str) -> Vec<i128> {
-    column(batch, name).iter().map(|cell| cell.whole().expect("a whole number")).collect()
+    column(batch, name)
+        .iter()
+        .map(|cell| cell.whole().expect("a whole number"))
+        .collect()
 }
 
 /// A column of a type that holds those cells.
 pub(crate) fn array(data_type: &DataType, cells: &[Cell]) -> ArrayRef {
     let wholes = || cells.iter().map(Cell::whole);
     match data_type {
-        DataType::Utf8 => Arc::new(StringArray::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Text(text) => Some(text),
-            _ => None,
-        }))),
-        DataType::Binary => Arc::new(BinaryArray::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Bytes(bytes) => Some(bytes),
-            _ => None,
-        }))),
-        DataType::Boolean => Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Bool(value) => Some(*value),
-            _ => None,
-        }))),
+        DataType::Utf8 => Arc::new(StringArray::from_iter(cells.iter().map(
+            |cell| match cell {
+                Cell::Text(text) => Some(text),
+                _ => None,
+            },
+        ))),
+        DataType::Binary => Arc::new(BinaryArray::from_iter(cells.iter().map(
+            |cell| match cell {
+                Cell::Bytes(bytes) => Some(bytes),
+                _ => None,
+            },
+        ))),
+        DataType::Boolean => Arc::new(BooleanArray::from_iter(cells.iter().map(
+            |cell| match cell {
+                Cell::Bool(value) => Some(*value),
+                _ => None,
+            },
+        ))),
         DataType::Int16 => Arc::new(Int16Array::from_iter(narrowed(wholes()))),
         DataType::Int32 => Arc::new(Int32Array::from_iter(narrowed(wholes()))),
         DataType::Int64 => Arc::new(Int64Array::from_iter(narrowed(wholes()))),
         DataType::UInt64 => Arc::new(UInt64Array::from_iter(narrowed(wholes()))),
         DataType::Float32 => Arc::new(Float32Array::from_iter(
-            cells.iter().map(|cell| cell.float().map(|value| value as f32)),
+            cells
+                .iter()
+                .map(|cell| cell.float().map(|value| value as f32)),
         )),
         DataType::Float64 => Arc::new(Float64Array::from_iter(cells.iter().map(Cell::float))),
         DataType::Decimal128(..) => {
@@ -124,10 +151,12 @@ pub(crate) fn array(data_type: &DataType, cells: &[Cell]) -> ArrayRef {
         }
         DataType::Date32 => Arc::new(Date32Array::from_iter(narrowed(wholes()))),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => Arc::new(
-            TimestampMicrosecondArray::from_iter(narrowed(wholes())).with_timezone_opt(zone.clone()),
+            TimestampMicrosecondArray::from_iter(narrowed(wholes()))
+                .with_timezone_opt(zone.clone()),
         ),
         DataType::Timestamp(TimeUnit::Millisecond, zone) => Arc::new(
-            TimestampMillisecondArray::from_iter(narrowed(wholes())).with_timezone_opt(zone.clone()),
+            TimestampMillisecondArray::from_iter(narrowed(wholes()))
+                .with_timezone_opt(zone.clone()),
         ),
         other => panic!("no test has type {other}"),
     }

@@ -47,8 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program: the one built with the tests, or the one that `LOCKGATE_PROGRAM` names.
 fn program() -> PathBuf {
-    std::env::var_os("LOCKGATE_PROGRAM")
-        .map_or_else(|| env!("CARGO_BIN_EXE_lockgate-under-test").into(), PathBuf::from)
+    std::env::var_os("LOCKGATE_PROGRAM").map_or_else(
+        || env!("CARGO_BIN_EXE_lockgate-under-test").into(),
+        PathBuf::from,
+    )
 }
 
 /// The site that all others are copies of.
@@ -92,7 +94,9 @@ impl Template {
 pub(crate) fn write_payments(path: &Path, rows: std::ops::Range<u64>, seed: u64) {
     let file = fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, Table::Payments.schema(), None).unwrap();
-    writer.write(&Table::Payments.rows(rows, seed).unwrap()).unwrap();
+    writer
+        .write(&Table::Payments.rows(rows, seed).unwrap())
+        .unwrap();
     writer.close().unwrap();
 }
 
@@ -113,7 +117,11 @@ impl ExchangeSite {
     pub(crate) fn on_files() -> Self {
         let directory = copy_of_template();
         let outbox = directory.path().join("site/outbox");
-        Self { destination: format!("file://{}", outbox.display()), directory, server: None }
+        Self {
+            destination: format!("file://{}", outbox.display()),
+            directory,
+            server: None,
+        }
     }
 
     /// A site that reads from and delivers to a server, each under a prefix of its own.
@@ -141,10 +149,17 @@ impl ExchangeSite {
     pub(crate) fn twin(&self) -> Self {
         let directory = tempfile::tempdir().unwrap();
         copy(&self.root(), &directory.path().join("site"));
-        let twin =
-            Self { directory, destination: self.destination.clone(), server: self.server.clone() };
+        let twin = Self {
+            directory,
+            destination: self.destination.clone(),
+            server: self.server.clone(),
+        };
         if self.server.is_none() {
-            twin.edit("lockgate.toml", "url = \"file:outbox\"", &format!("url = \"{}\"", self.destination));
+            twin.edit(
+                "lockgate.toml",
+                "url = \"file:outbox\"",
+                &format!("url = \"{}\"", self.destination),
+            );
         }
         twin
     }
@@ -221,7 +236,10 @@ impl ExchangeSite {
     pub(crate) fn releases(&self, id: &str) -> (usize, usize, usize) {
         let history = self.ledger();
         let count = |of: fn(&Event) -> Option<&String>| {
-            history.iter().filter(|entry| of(&entry.event).is_some_and(|grant| grant == id)).count()
+            history
+                .iter()
+                .filter(|entry| of(&entry.event).is_some_and(|grant| grant == id))
+                .count()
         };
         (
             count(|event| match event {
@@ -249,15 +267,25 @@ impl ExchangeSite {
         let store = self.destination();
         let objects = wait(async {
             let listed = store.object_store().list(Some(store.prefix()));
-            listed.try_collect::<Vec<_>>().await.unwrap_or_else(|error| match error {
-                object_store::Error::NotFound { .. } => Vec::new(),
-                error => panic!("{error}"),
-            })
+            listed
+                .try_collect::<Vec<_>>()
+                .await
+                .unwrap_or_else(|error| match error {
+                    object_store::Error::NotFound { .. } => Vec::new(),
+                    error => panic!("{error}"),
+                })
         });
         let prefix = format!("{}/", store.prefix());
         let mut names: Vec<String> = objects
             .iter()
-            .map(|object| object.location.as_ref().strip_prefix(&prefix).unwrap().to_owned())
+            .map(|object| {
+                object
+                    .location
+                    .as_ref()
+                    .strip_prefix(&prefix)
+                    .unwrap()
+                    .to_owned()
+            })
             .filter(|name| !name.starts_with(".lockgate/"))
             .collect();
         names.sort_unstable();
@@ -270,11 +298,17 @@ impl ExchangeSite {
         let manifests = self.keyring().verifying_keys(Purpose::Manifest).unwrap();
         let ledger = self.keyring().verifying_keys(Purpose::Ledger).unwrap();
         let names = self.objects();
-        let found = names.iter().filter(|name| name.rsplit('/').next() == Some("manifest.json"));
+        let found = names
+            .iter()
+            .filter(|name| name.rsplit('/').next() == Some("manifest.json"));
         found
             .map(|name| {
                 let folder = name.strip_suffix("/manifest.json").unwrap();
-                assert_eq!(folder.split('/').count(), 2, "a manifest in an odd place: {name}");
+                assert_eq!(
+                    folder.split('/').count(),
+                    2,
+                    "a manifest in an odd place: {name}"
+                );
                 let folder = ObjectPath::from(format!("{}/{folder}", store.prefix()));
                 let (report, bytes) = wait(async {
                     let objects = store.object_store();
@@ -286,7 +320,11 @@ impl ExchangeSite {
                     )
                 });
                 let report = report.unwrap();
-                assert!(report.valid, "a delivery is visible and incomplete: {:?}", report.problems);
+                assert!(
+                    report.valid,
+                    "a delivery is visible and incomplete: {:?}",
+                    report.problems
+                );
                 Delivery::of(&Manifest::open(&bytes, &manifests).unwrap())
             })
             .collect()
@@ -301,7 +339,11 @@ impl ExchangeSite {
 
     /// Nothing that a reader could take for a delivery, and no attempt left lying about.
     pub(crate) fn assert_nothing_there(&self) {
-        assert_eq!(self.objects(), [""; 0], "something was left at the destination");
+        assert_eq!(
+            self.objects(),
+            [""; 0],
+            "something was left at the destination"
+        );
     }
 }
 
@@ -369,7 +411,10 @@ impl Ended {
 
     /// `status` of a run's document.
     pub(crate) fn status(&self) -> String {
-        self.document()["status"].as_str().unwrap_or("no status").to_owned()
+        self.document()["status"]
+            .as_str()
+            .unwrap_or("no status")
+            .to_owned()
     }
 
     /// Whether the run delivered, with or without rejected rows.
@@ -399,7 +444,10 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, started: Instant::now() }
+        Self {
+            child,
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -447,9 +495,24 @@ impl Running {
         }
         let after = self.elapsed();
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        Ended { code: self.child.wait().unwrap().code(), stdout, stderr, after }
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut stdout)
+            .unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        Ended {
+            code: self.child.wait().unwrap().code(),
+            stdout,
+            stderr,
+            after,
+        }
     }
 }
 
@@ -485,7 +548,10 @@ fn copy(from: &Path, to: &Path) {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type().unwrap().is_dir() {
             copy(&source, &target);
-        } else if source.extension().is_some_and(|extension| extension == "parquet") {
+        } else if source
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
             fs::hard_link(&source, &target).unwrap();
         } else {
             fs::copy(&source, &target).unwrap();
@@ -501,13 +567,22 @@ fn upload(lake: &Path, store: &Store) {
             let name = format!("{dataset}/{}", path.file_name().unwrap().to_str().unwrap());
             let content = fs::read(&path).unwrap();
             let object = store.resolve(&name).unwrap();
-            wait(async { store.object_store().put(&object, content.into()).await.unwrap() });
+            wait(async {
+                store
+                    .object_store()
+                    .put(&object, content.into())
+                    .await
+                    .unwrap()
+            });
         }
     }
 }
 
 /// Waits for a future, on a runtime of its own.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(future)
 }

@@ -51,7 +51,11 @@ fn rounds() -> u64 {
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var_os(name)?;
-    Some(text.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{name}")))
+    Some(
+        text.to_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{name}")),
+    )
 }
 
 /// What can be seen of a run from outside, in this order.
@@ -158,7 +162,9 @@ fn count(server: Option<&Server>, operations: &[Operation]) -> u64 {
 }
 
 fn has_manifest(objects: &[String]) -> bool {
-    objects.iter().any(|object| object.ends_with("/manifest.json"))
+    objects
+        .iter()
+        .any(|object| object.ends_with("/manifest.json"))
 }
 
 /// Rounds against one kind of destination.
@@ -182,23 +188,41 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let mut signs = BTreeMap::new();
         for sign in Sign::ALL {
             assert!(watch.wait(&mut run, sign), "{sign:?} was never seen");
-            signs.insert(sign, if sign == Sign::Started { Duration::ZERO } else { run.elapsed() });
+            signs.insert(
+                sign,
+                if sign == Sign::Started {
+                    Duration::ZERO
+                } else {
+                    run.elapsed()
+                },
+            );
         }
         let ended = run.ended();
         assert!(ended.delivered(), "{ended:?}");
         let undisturbed = site.only_delivery().content;
         assert_eq!(undisturbed.rows.read, ROWS);
         let seed = number("LOCKGATE_SEED").unwrap_or(SEED);
-        println!("{name}: an undisturbed run takes {:?}, signs at {signs:?}", ended.after);
-        Self { name, server, seed, signs, end: ended.after, undisturbed }
+        println!(
+            "{name}: an undisturbed run takes {:?}, signs at {signs:?}",
+            ended.after
+        );
+        Self {
+            name,
+            server,
+            seed,
+            signs,
+            end: ended.after,
+            undisturbed,
+        }
     }
 
     fn run(&self, rounds: u64) {
         let mut stages: BTreeMap<Stage, u64> = BTreeMap::new();
         for round in 0..rounds {
             let mut draw = Draw::new(self.seed, round);
-            let moments: Vec<Moment> =
-                (0..=u64::from(round % 3 == 2)).map(|_| self.moment(round, &mut draw)).collect();
+            let moments: Vec<Moment> = (0..=u64::from(round % 3 == 2))
+                .map(|_| self.moment(round, &mut draw))
+                .collect();
             let told = Told(format!(
                 "{}: seed {} round {round}, killed at {moments:?}",
                 self.name, self.seed
@@ -222,7 +246,11 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
             _ => [Sign::Intended, Sign::Published, Sign::Settled][draw.below(3) as usize],
         };
         let from = self.signs[&after];
-        let next = self.signs.range(after..).nth(1).map_or(self.end, |(_, next)| *next);
+        let next = self
+            .signs
+            .range(after..)
+            .nth(1)
+            .map_or(self.end, |(_, next)| *next);
         // What comes next comes sooner or later than it did in the undisturbed run.
         let gap = next.saturating_sub(from).mul_f64(1.2) + Duration::from_micros(500);
         let within = match (after, draw.below(2)) {
@@ -230,7 +258,10 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
             (Sign::Staging, 0) => 0.75 + 0.25 * draw.fraction(),
             _ => draw.fraction(),
         };
-        Moment { after, delay: gap.mul_f64(within) }
+        Moment {
+            after,
+            delay: gap.mul_f64(within),
+        }
     }
 
     /// One site, killed at these moments, one run after the other.
@@ -257,16 +288,25 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
     /// What an outside reader finds after the kill: a complete delivery, or none.
     fn look(&self, site: &ExchangeSite) -> Stage {
         let deliveries = site.deliveries();
-        assert!(deliveries.len() <= 1, "two deliveries of one run: {deliveries:?}");
+        assert!(
+            deliveries.len() <= 1,
+            "two deliveries of one run: {deliveries:?}"
+        );
         for delivery in &deliveries {
             assert_eq!(delivery.content, self.undisturbed);
         }
         let (intended, released, abandoned) = site.releases(GRANT);
         assert!(released + abandoned <= intended);
         if deliveries.is_empty() {
-            assert_eq!(released, 0, "the ledger claims a release that nobody can see");
+            assert_eq!(
+                released, 0,
+                "the ledger claims a release that nobody can see"
+            );
         } else {
-            assert!(intended > abandoned, "a delivery is visible that the ledger does not know of");
+            assert!(
+                intended > abandoned,
+                "a delivery is visible that the ledger does not know of"
+            );
         }
         match (deliveries.len(), released, intended - abandoned) {
             (0, _, 0) if site.objects().is_empty() => Stage::NothingWritten,
@@ -290,7 +330,11 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let creates = count(server, &[Operation::Create]);
         let ended = site.run();
         assert!(ended.unchanged(), "{ended:?}");
-        assert_eq!(count(server, &[Operation::Create]), creates, "`unchanged` has written");
+        assert_eq!(
+            count(server, &[Operation::Create]),
+            creates,
+            "`unchanged` has written"
+        );
         self.settled(site);
     }
 
@@ -311,7 +355,10 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
                 !object.ends_with("/manifest.json") && !object.contains(&delivery.attempt)
             })
             .collect();
-        assert_eq!(orphans, [""; 0], "attempts that no manifest names were not swept");
+        assert_eq!(
+            orphans, [""; 0],
+            "attempts that no manifest names were not swept"
+        );
     }
 }
 

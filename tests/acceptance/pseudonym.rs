@@ -15,8 +15,15 @@ pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
         block[..key.len()].copy_from_slice(key);
     }
     let padded = |pad: u8| block.map(|byte| byte ^ pad);
-    let inner = Sha256::new().chain_update(padded(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha256::new()
+        .chain_update(padded(0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(padded(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 /// The first 32 bytes of HKDF-SHA256 without a salt.
@@ -35,8 +42,18 @@ pub(crate) fn master(site: &Site, purpose: &str, version: u32) -> Vec<u8> {
 /// The key of a domain and a scope.
 pub(crate) fn derived(site: &Site, version: u32, domain: &str, scope: &str) -> [u8; 32] {
     let mut info = Vec::new();
-    for part in ["lockgate/v1", "pseudonym", domain, scope, &version.to_string()] {
-        info.extend(u32::try_from(part.len()).expect("a short text").to_be_bytes());
+    for part in [
+        "lockgate/v1",
+        "pseudonym",
+        domain,
+        scope,
+        &version.to_string(),
+    ] {
+        info.extend(
+            u32::try_from(part.len())
+                .expect("a short text")
+                .to_be_bytes(),
+        );
         info.extend(part.as_bytes());
     }
     hkdf(&master(site, "pseudonym", version), &info)
@@ -44,12 +61,20 @@ pub(crate) fn derived(site: &Site, version: u32, domain: &str, scope: &str) -> [
 
 /// The pseudonym of a text that needs no normalisation.
 pub(crate) fn pseudonym(key: &[u8; 32], value: &str) -> String {
-    hmac(key, value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hmac(key, value.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[test]
 fn the_reimplementation_meets_its_published_vectors() {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     // RFC 4231, test case 2.
     assert_eq!(
         hex(&hmac(b"Jefe", b"what do ya want for nothing?")),

@@ -37,11 +37,25 @@ struct Base {
 
 /// Characters that take one to many code points; none joins with its neighbour.
 const ALPHABET: [&str; 14] = [
-    "a", "Z", "7", "0", "张", "欧", "阳", "𠮷", "é", "e\u{301}", "👨‍👩‍👧", "🇨🇳", "-", "@",
+    "a",
+    "Z",
+    "7",
+    "0",
+    "张",
+    "欧",
+    "阳",
+    "𠮷",
+    "é",
+    "e\u{301}",
+    "👨‍👩‍👧",
+    "🇨🇳",
+    "-",
+    "@",
 ];
 
 fn random(row: usize, salt: u64) -> u64 {
-    let mut x = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mut x =
+        (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
     x ^= x >> 29;
     x = x.wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x ^ (x >> 32)
@@ -60,7 +74,9 @@ fn text_base() -> Base {
         let letters: Vec<&str> = match row % 29 {
             0 => vec![],
             1 => vec!["　", " "],
-            _ => (0..length).map(|at| ALPHABET[(random(row, 2 + at as u64) % 14) as usize]).collect(),
+            _ => (0..length)
+                .map(|at| ALPHABET[(random(row, 2 + at as u64) % 14) as usize])
+                .collect(),
         };
         // Two flags in a row would be other flags.
         let letters: Vec<&str> = letters
@@ -69,10 +85,20 @@ fn text_base() -> Base {
             .filter(|(at, letter)| **letter != "🇨🇳" || *at == 0 || letters[at - 1] != "🇨🇳")
             .map(|(_, letter)| *letter)
             .collect();
-        cells.push(if is_null(row, 1) { Cell::Null } else { Cell::text(letters.concat()) });
+        cells.push(if is_null(row, 1) {
+            Cell::Null
+        } else {
+            Cell::text(letters.concat())
+        });
         characters.push(letters);
     }
-    Base { name: "text", notation: "utf8", data_type: DataType::Utf8, cells, characters }
+    Base {
+        name: "text",
+        notation: "utf8",
+        data_type: DataType::Utf8,
+        cells,
+        characters,
+    }
 }
 
 fn base(
@@ -83,51 +109,88 @@ fn base(
 ) -> Base {
     let salt = name.len() as u64;
     let cells = (0..ROWS)
-        .map(|row| if is_null(row, salt) { Cell::Null } else { value(row) })
+        .map(|row| {
+            if is_null(row, salt) {
+                Cell::Null
+            } else {
+                value(row)
+            }
+        })
         .collect();
-    Base { name, notation, data_type, cells, characters: vec![Vec::new(); ROWS] }
+    Base {
+        name,
+        notation,
+        data_type,
+        cells,
+        characters: vec![Vec::new(); ROWS],
+    }
 }
 
 fn bases() -> Vec<Base> {
-    let whole = |row: usize, span: u64, least: i128| Cell::Whole(i128::from(random(row, 7) % span) + least);
+    let whole =
+        |row: usize, span: u64, least: i128| Cell::Whole(i128::from(random(row, 7) % span) + least);
     let shanghai = DataType::Timestamp(TimeUnit::Millisecond, Some("Asia/Shanghai".into()));
     vec![
         text_base(),
-        base("int64", "int64", DataType::Int64, move |row| match row % 50 {
-            0 => Cell::Whole(i64::MAX.into()),
-            1 => Cell::Whole(i64::MIN.into()),
-            _ => whole(row, 400_000, -200_000),
+        base("int64", "int64", DataType::Int64, move |row| {
+            match row % 50 {
+                0 => Cell::Whole(i64::MAX.into()),
+                1 => Cell::Whole(i64::MIN.into()),
+                _ => whole(row, 400_000, -200_000),
+            }
         }),
-        base("int16", "int16", DataType::Int16, move |row| whole(row, 60_000, -30_000)),
-        base("uint64", "uint64", DataType::UInt64, move |row| match row % 50 {
-            0 => Cell::Whole(u64::MAX.into()),
-            _ => whole(row, 90_000, 0),
+        base("int16", "int16", DataType::Int16, move |row| {
+            whole(row, 60_000, -30_000)
         }),
-        base("float64", "float64", DataType::Float64, |row| match row % 40 {
-            0 => Cell::Float(f64::NAN),
-            1 => Cell::Float(f64::INFINITY),
-            2 => Cell::Float(f64::NEG_INFINITY),
-            _ => Cell::Float((random(row, 9) % 2_000_000) as f64 / 1000.0 - 1000.0),
+        base("uint64", "uint64", DataType::UInt64, move |row| {
+            match row % 50 {
+                0 => Cell::Whole(u64::MAX.into()),
+                _ => whole(row, 90_000, 0),
+            }
         }),
-        base("float32", "float32", DataType::Float32, |row| match row % 40 {
-            0 => Cell::Float(f64::NAN),
-            _ => Cell::Float((random(row, 9) % 4_000) as f64 / 4.0),
+        base("float64", "float64", DataType::Float64, |row| {
+            match row % 40 {
+                0 => Cell::Float(f64::NAN),
+                1 => Cell::Float(f64::INFINITY),
+                2 => Cell::Float(f64::NEG_INFINITY),
+                _ => Cell::Float((random(row, 9) % 2_000_000) as f64 / 1000.0 - 1000.0),
+            }
         }),
-        base("decimal", "decimal(12,2)", DataType::Decimal128(12, 2), move |row| match row % 50 {
-            0 => Cell::Whole(999_999_999_999),
-            _ => whole(row, 90_000_000, -30_000_000),
+        base("float32", "float32", DataType::Float32, |row| {
+            match row % 40 {
+                0 => Cell::Float(f64::NAN),
+                _ => Cell::Float((random(row, 9) % 4_000) as f64 / 4.0),
+            }
         }),
-        base("date", "date", DataType::Date32, move |row| whole(row, 40_000, -18_000)),
+        base(
+            "decimal",
+            "decimal(12,2)",
+            DataType::Decimal128(12, 2),
+            move |row| match row % 50 {
+                0 => Cell::Whole(999_999_999_999),
+                _ => whole(row, 90_000_000, -30_000_000),
+            },
+        ),
+        base("date", "date", DataType::Date32, move |row| {
+            whole(row, 40_000, -18_000)
+        }),
         base(
             "moment",
             "timestamp(us)",
             DataType::Timestamp(TimeUnit::Microsecond, None),
             move |row| whole(row, 3_000_000_000_000_000, -900_000_000_000_000),
         ),
-        base("zoned", "timestamp(ms, Asia/Shanghai)", shanghai, move |row| {
-            whole(row, 1_000_000_000_000, 800_000_000_000) // 1995 to 2027: +08:00 throughout
+        base(
+            "zoned",
+            "timestamp(ms, Asia/Shanghai)",
+            shanghai,
+            move |row| {
+                whole(row, 1_000_000_000_000, 800_000_000_000) // 1995 to 2027: +08:00 throughout
+            },
+        ),
+        base("flag", "boolean", DataType::Boolean, |row| {
+            Cell::Bool(random(row, 3) % 2 == 0)
         }),
-        base("flag", "boolean", DataType::Boolean, |row| Cell::Bool(random(row, 3) % 2 == 0)),
         base("bytes", "binary", DataType::Binary, |row| {
             Cell::Bytes(random(row, 4).to_be_bytes()[..(row % 8)].to_vec())
         }),
@@ -216,9 +279,8 @@ fn text_cases() -> Vec<(&'static str, &'static str, Model)> {
                 |letters| {
                     let at = letters.iter().rposition(|letter| *letter == "-")?;
                     let after = &letters[at + 1..];
-                    (after.len() > 1).then(|| {
-                        letters[..=at].concat() + &filled(2) + after[after.len() - 1]
-                    })
+                    (after.len() > 1)
+                        .then(|| letters[..=at].concat() + &filled(2) + after[after.len() - 1])
                 },
                 |_| 2,
             ),
@@ -234,7 +296,11 @@ fn round_to(value: i128, step: i128) -> i128 {
 
 fn label(value: i128, width: i128, origin: i128, scale: usize) -> String {
     let lower = (value - origin).div_euclid(width) * width + origin;
-    format!("[{},{})", shortest(lower, scale), shortest(lower + width, scale))
+    format!(
+        "[{},{})",
+        shortest(lower, scale),
+        shortest(lower + width, scale)
+    )
 }
 
 /// Decimal text of units of 10^-scale, without zeros that say nothing.
@@ -301,7 +367,10 @@ fn first_day(days: i128, unit: &str) -> i128 {
         "year" => civil(day).2 == 1 && civil(day).1 == 1,
         _ => true,
     };
-    (0..366).map(|back| days - back).find(|day| begins(*day)).expect("a first day")
+    (0..366)
+        .map(|back| days - back)
+        .find(|day| begins(*day))
+        .expect("a first day")
 }
 
 fn age_on(birth: i128, as_of: (i128, usize, i128)) -> i128 {
@@ -327,15 +396,35 @@ const DAY_US: i128 = 86_400_000_000;
 
 fn cases(site: &Site) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: &str, base: &'static str, treatment: &str, delivered: DataType, model: Model| {
-        let (name, treatment) = (format!("{base}_{name}"), treatment.to_owned());
-        cases.push(Case { name, base, treatment, delivered, model });
-    };
+    let mut add =
+        |name: &str, base: &'static str, treatment: &str, delivered: DataType, model: Model| {
+            let (name, treatment) = (format!("{base}_{name}"), treatment.to_owned());
+            cases.push(Case {
+                name,
+                base,
+                treatment,
+                delivered,
+                model,
+            });
+        };
     for base in bases() {
         let of_type = base.data_type.clone();
-        let clear: Model = Box::new(|base, row| unless_absent(base, row, || base.cells[row].clone()));
-        add("clear", base.name, "{ kind = 'clear' }", of_type.clone(), clear);
-        add("null", base.name, "{ kind = 'null' }", of_type.clone(), Box::new(|_, _| Cell::Null));
+        let clear: Model =
+            Box::new(|base, row| unless_absent(base, row, || base.cells[row].clone()));
+        add(
+            "clear",
+            base.name,
+            "{ kind = 'clear' }",
+            of_type.clone(),
+            clear,
+        );
+        add(
+            "null",
+            base.name,
+            "{ kind = 'null' }",
+            of_type.clone(),
+            Box::new(|_, _| Cell::Null),
+        );
     }
     for (name, treatment, model) in text_cases() {
         add(name, "text", treatment, DataType::Utf8, model);
@@ -351,7 +440,12 @@ fn cases(site: &Site) -> Vec<Case> {
         ("text", "'隐去'", DataType::Utf8, Cell::text("隐去")),
         ("int64", "-7", DataType::Int64, Cell::Whole(-7)),
         ("float64", "'0.5'", DataType::Float64, Cell::Float(0.5)),
-        ("decimal", "'12.30'", DataType::Decimal128(12, 2), Cell::Whole(1230)),
+        (
+            "decimal",
+            "'12.30'",
+            DataType::Decimal128(12, 2),
+            Cell::Whole(1230),
+        ),
         ("date", "1900-01-01", DataType::Date32, Cell::Whole(-25_567)),
         ("flag", "false", DataType::Boolean, Cell::Bool(false)),
     ] {
@@ -367,20 +461,38 @@ fn cases(site: &Site) -> Vec<Case> {
             let sign = if value < 0 { "-" } else { "" };
             Cell::text(pseudonym(&key, &format!("{sign}{whole}{point}{fraction}")))
         });
-        add("hmac", base, "{ kind = 'hmac', domain = 'row.id' }", DataType::Utf8, model);
+        add(
+            "hmac",
+            base,
+            "{ kind = 'hmac', domain = 'row.id' }",
+            DataType::Utf8,
+            model,
+        );
     }
     let dates = of_whole(move |value| {
         let (year, month, day) = civil(value);
         Cell::text(pseudonym(&key, &format!("{year:04}-{month:02}-{day:02}")))
     });
-    add("hmac", "date", "{ kind = 'hmac', domain = 'row.id' }", DataType::Utf8, dates);
+    add(
+        "hmac",
+        "date",
+        "{ kind = 'hmac', domain = 'row.id' }",
+        DataType::Utf8,
+        dates,
+    );
     let of_text: Model = Box::new(move |base, row| {
         unless_absent(base, row, || match &base.cells[row] {
             Cell::Text(text) => Cell::text(pseudonym(&key, text)),
             other => panic!("{other:?} is no text"),
         })
     });
-    add("hmac", "text", "{ kind = 'hmac', domain = 'row.id' }", DataType::Utf8, of_text);
+    add(
+        "hmac",
+        "text",
+        "{ kind = 'hmac', domain = 'row.id' }",
+        DataType::Utf8,
+        of_text,
+    );
     numbers(&mut add);
     times(&mut add);
     cases
@@ -390,35 +502,83 @@ type Add<'a> = dyn FnMut(&str, &'static str, &str, DataType, Model) + 'a;
 
 fn numbers(add: &mut Add<'_>) {
     let fits = |value: i128, least: i128, most: i128| {
-        if (least..=most).contains(&value) { Cell::Whole(value) } else { Cell::Null }
+        if (least..=most).contains(&value) {
+            Cell::Whole(value)
+        } else {
+            Cell::Null
+        }
     };
     let ranges = [
-        ("int64", DataType::Int64, i64::MIN.into(), i64::MAX.into(), "1000", 1000),
-        ("int16", DataType::Int16, i16::MIN.into(), i16::MAX.into(), "1000", 1000),
+        (
+            "int64",
+            DataType::Int64,
+            i64::MIN.into(),
+            i64::MAX.into(),
+            "1000",
+            1000,
+        ),
+        (
+            "int16",
+            DataType::Int16,
+            i16::MIN.into(),
+            i16::MAX.into(),
+            "1000",
+            1000,
+        ),
         ("uint64", DataType::UInt64, 0, u64::MAX.into(), "1000", 1000),
-        ("decimal", DataType::Decimal128(12, 2), -999_999_999_999, 999_999_999_999, "12.5", 1250),
+        (
+            "decimal",
+            DataType::Decimal128(12, 2),
+            -999_999_999_999,
+            999_999_999_999,
+            "12.5",
+            1250,
+        ),
     ];
     for (base, of_type, least, most, step, units) in ranges {
         let model = of_whole(move |value| fits(round_to(value, units), least, most));
-        add("round", base, &format!("{{ kind = 'round', to = '{step}' }}"), of_type.clone(), model);
+        add(
+            "round",
+            base,
+            &format!("{{ kind = 'round', to = '{step}' }}"),
+            of_type.clone(),
+            model,
+        );
         let scale = if base == "decimal" { 2 } else { 0 };
         let model = of_whole(move |value| Cell::text(label(value, units, 0, scale)));
         let treatment = format!("{{ kind = 'bucket', width = '{step}' }}");
         add("bucket", base, &treatment, DataType::Utf8, model);
-        let model =
-            of_whole(move |value| fits(value.div_euclid(units) * units, least, most));
+        let model = of_whole(move |value| fits(value.div_euclid(units) * units, least, most));
         let treatment = format!("{{ kind = 'bucket', width = '{step}', as = 'lower' }}");
         add("lower", base, &treatment, of_type, model);
     }
     let hundredths = of_float(|value| Cell::Float((value * 100.0).round() / 100.0));
-    add("round", "float64", "{ kind = 'round', to = '0.01' }", DataType::Float64, hundredths);
+    add(
+        "round",
+        "float64",
+        "{ kind = 'round', to = '0.01' }",
+        DataType::Float64,
+        hundredths,
+    );
     let halves = of_float(|value| Cell::Float((value * 2.0).abs().round().copysign(value) / 2.0));
-    add("round", "float32", "{ kind = 'round', to = '0.5' }", DataType::Float32, halves);
+    add(
+        "round",
+        "float32",
+        "{ kind = 'round', to = '0.5' }",
+        DataType::Float32,
+        halves,
+    );
     let eighths = of_float(|value| {
         let lower = (value / 250.0).floor() * 250.0;
         Cell::text(format!("[{lower},{})", lower + 250.0))
     });
-    add("bucket", "float64", "{ kind = 'bucket', width = '250' }", DataType::Utf8, eighths);
+    add(
+        "bucket",
+        "float64",
+        "{ kind = 'bucket', width = '250' }",
+        DataType::Utf8,
+        eighths,
+    );
     let edges = of_whole(|value| {
         Cell::text(match value {
             ..0 => "<0",
@@ -438,7 +598,11 @@ fn times(add: &mut Add<'_>) {
         add(unit, "date", &treatment, DataType::Date32, model);
     }
     let of_moment = DataType::Timestamp(TimeUnit::Microsecond, None);
-    for (unit, length) in [("minute", 60_000_000), ("hour", 3_600_000_000), ("day", DAY_US)] {
+    for (unit, length) in [
+        ("minute", 60_000_000),
+        ("hour", 3_600_000_000),
+        ("day", DAY_US),
+    ] {
         let treatment = format!("{{ kind = 'date-trunc', unit = '{unit}' }}");
         let model = of_whole(move |time| Cell::Whole(time.div_euclid(length) * length));
         add(unit, "moment", &treatment, of_moment.clone(), model);
@@ -470,14 +634,24 @@ fn times(add: &mut Add<'_>) {
 fn write_source(site: &Site, cases: &[Case], form: TextForm) -> Vec<Base> {
     let bases = bases();
     let columns = cases.iter().map(|case| {
-        let base = bases.iter().find(|base| base.name == case.base).expect("a base");
-        (Field::new(&case.name, base.data_type.clone(), true), array(&base.data_type, &base.cells))
+        let base = bases
+            .iter()
+            .find(|base| base.name == case.base)
+            .expect("a base");
+        (
+            Field::new(&case.name, base.data_type.clone(), true),
+            array(&base.data_type, &base.cells),
+        )
     });
     let (fields, columns): (Vec<_>, Vec<_>) = columns.unzip();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
     let batch = in_form(&batch, form);
     write_parquet(&site.path("lake/all/1.parquet"), &batch.slice(0, 300), 70);
-    write_parquet(&site.path("lake/all/2.parquet"), &batch.slice(300, ROWS - 300), 1000);
+    write_parquet(
+        &site.path("lake/all/2.parquet"),
+        &batch.slice(300, ROWS - 300),
+        1000,
+    );
     bases
 }
 
@@ -487,7 +661,10 @@ fn grant_all(site: &Site, cases: &[Case]) {
     let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let mut grant = Grant::new("G-all", "all", &names);
     for case in cases {
-        let base = bases.iter().find(|base| base.name == case.base).expect("a base");
+        let base = bases
+            .iter()
+            .find(|base| base.name == case.base)
+            .expect("a base");
         dataset = dataset.plain(&case.name, base.notation);
         grant = grant.treatment(&case.name, &case.treatment);
     }
@@ -505,24 +682,50 @@ fn every_treatment_over_every_type_delivers_what_the_documents_say() {
     let schema = delivery.schema();
     let rows = delivery.rows();
     assert_eq!(rows.num_rows(), ROWS);
-    let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    assert_eq!(names, cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>());
+    let names: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    assert_eq!(
+        names,
+        cases
+            .iter()
+            .map(|case| case.name.clone())
+            .collect::<Vec<_>>()
+    );
     for (case, column) in cases.iter().zip(rows.columns()) {
-        let base = bases.iter().find(|base| base.name == case.base).expect("a base");
+        let base = bases
+            .iter()
+            .find(|base| base.name == case.base)
+            .expect("a base");
         let field = schema.field_with_name(&case.name).expect("a field");
-        assert_eq!((field.data_type(), field.is_nullable()), (&case.delivered, true), "{}", case.name);
+        assert_eq!(
+            (field.data_type(), field.is_nullable()),
+            (&case.delivered, true),
+            "{}",
+            case.name
+        );
         for (row, delivered) in cells(column).iter().enumerate() {
             let expected = (case.model)(base, row);
             let expected = match expected {
                 // A birth to come is invalid, and covered.
                 Cell::Text(text) if text.is_empty() && case.name.ends_with("_band") => {
-                    assert!(is_covered(delivered), "{} row {row}: {delivered:?}", case.name);
+                    assert!(
+                        is_covered(delivered),
+                        "{} row {row}: {delivered:?}",
+                        case.name
+                    );
                     continue;
                 }
                 other => other,
             };
             let given = &base.cells[row];
-            assert_eq!(delivered, &expected, "{} row {row}, from {given:?}", case.name);
+            assert_eq!(
+                delivered, &expected,
+                "{} row {row}, from {given:?}",
+                case.name
+            );
         }
     }
 }
@@ -539,7 +742,10 @@ fn is_covered(cell: &Cell) -> bool {
 #[test]
 fn the_physical_form_of_text_changes_no_byte_of_the_delivery() {
     let site = Site::new(PROGRAM);
-    let cases: Vec<Case> = cases(&site).into_iter().filter(|case| case.base == "text").collect();
+    let cases: Vec<Case> = cases(&site)
+        .into_iter()
+        .filter(|case| case.base == "text")
+        .collect();
     write_source(&site, &cases, TextForm::Utf8);
     grant_all(&site, &cases);
     let plain = site.deliver("G-all").bytes();
@@ -553,7 +759,10 @@ fn the_physical_form_of_text_changes_no_byte_of_the_delivery() {
 #[test]
 fn a_withheld_field_is_not_there_and_the_manifest_says_why() {
     let site = Site::new(PROGRAM);
-    let cases: Vec<Case> = cases(&site).into_iter().filter(|case| case.base == "date").collect();
+    let cases: Vec<Case> = cases(&site)
+        .into_iter()
+        .filter(|case| case.base == "date")
+        .collect();
     write_source(&site, &cases, TextForm::Utf8);
     let mut dataset = Dataset::new("all");
     for case in &cases {
@@ -567,11 +776,31 @@ fn a_withheld_field_is_not_there_and_the_manifest_says_why() {
         .treatment("date_year", "{ kind = 'withhold' }");
     site.signed(&grant);
     let delivery = site.deliver("G-all");
-    let names: Vec<String> = delivery.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = delivery
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     assert_eq!(names, ["date_clear"]);
-    let withheld = delivery.manifest()["withheld"].as_array().expect("withheld");
-    let names: Vec<&str> = withheld.iter().filter_map(|field| field["name"].as_str()).collect();
+    let withheld = delivery.manifest()["withheld"]
+        .as_array()
+        .expect("withheld");
+    let names: Vec<&str> = withheld
+        .iter()
+        .filter_map(|field| field["name"].as_str())
+        .collect();
     assert_eq!(names, ["date_null", "date_year"]);
-    assert!(withheld[0]["reason"].as_str().expect("a reason").contains("no policy rule"));
-    assert!(withheld[1]["reason"].as_str().expect("a reason").contains("grant"));
+    assert!(
+        withheld[0]["reason"]
+            .as_str()
+            .expect("a reason")
+            .contains("no policy rule")
+    );
+    assert!(
+        withheld[1]["reason"]
+            .as_str()
+            .expect("a reason")
+            .contains("grant")
+    );
 }
