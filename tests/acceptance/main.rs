@@ -26,6 +26,8 @@ mod no_leak;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod pseudonym;
 #[cfg(test)]
 mod refusals;
