@@ -35,12 +35,21 @@ const BUCKETS: [&str; 2] = ["lake", "outbox"];
 
 const SEED: u64 = 7;
 
-/// The source: so many files of so many rows, each of which is a split.
+/// Files of the source, each of which is at least one split.
 const FILES: u64 = 6;
-const FILE_ROWS: u64 = 10_000;
 
-/// Rows of the source.
-pub(crate) const ROWS: u64 = FILES * FILE_ROWS;
+/// Rows of the source, a multiple of [`FILES`].
+pub(crate) fn rows() -> u64 {
+    number("LOCKGATE_ROWS", 36_000).next_multiple_of(FILES)
+}
+
+/// A number from the environment, for long forms of tests.
+pub(crate) fn number(name: &str, default: u64) -> u64 {
+    std::env::var_os(name).map_or(default, |text| {
+        let number = text.to_str().and_then(|text| text.parse().ok());
+        number.unwrap_or_else(|| panic!("{name} is no number"))
+    })
+}
 
 /// Longest that any run may take here. A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -71,8 +80,9 @@ impl Template {
         let lake = root.join("lake/payments");
         fs::remove_dir_all(&lake).unwrap();
         fs::create_dir(&lake).unwrap();
+        let each = rows() / FILES;
         for file in 0..FILES {
-            let rows = file * FILE_ROWS..(file + 1) * FILE_ROWS;
+            let rows = file * each..(file + 1) * each;
             write_payments(&lake.join(format!("part-{file:02}.parquet")), rows, SEED);
         }
         let grant = root.join(format!("grants/{GRANT}.toml"));
@@ -290,6 +300,11 @@ impl ExchangeSite {
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// Whether the destination's directory has a file whose name ends so. Quick, to see a run pass.
+    pub(crate) fn has_file(&self, end: &str) -> bool {
+        has_file(&self.path("outbox"), end)
     }
 
     /// What a recipient finds: the deliveries that have a manifest. Each must verify completely.
@@ -524,6 +539,16 @@ impl Drop for Running {
             self.child.wait().unwrap();
         }
     }
+}
+
+fn has_file(directory: &Path, end: &str) -> bool {
+    fs::read_dir(directory).is_ok_and(|entries| {
+        entries.flatten().any(|entry| {
+            entry.file_name().as_encoded_bytes().ends_with(end.as_bytes())
+                || entry.file_type().is_ok_and(|kind| kind.is_dir())
+                    && has_file(&entry.path(), end)
+        })
+    })
 }
 
 fn sign(root: &Path, grant: &str) {
