@@ -22,6 +22,8 @@ mod exchange_site;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod no_leak;
 #[cfg(test)]
 mod oracle;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, Command};
 use crate::error::{RunError, exit};
+use crate::fault;
 
 pub use output::Answer;
 
@@ -27,9 +28,11 @@ pub use output::Answer;
 /// and errors on standard error, and gives the exit code.
 pub fn main() -> ExitCode {
     forbid_core_dumps();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
+    fault::hush();
+    let cli = match fault::contain(Cli::try_parse) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(error)) => return usage(&error),
+        Err(fault) => return output::print(Err(fault), false),
     };
     start_log();
     let json = cli.json;
@@ -46,15 +49,18 @@ pub fn main() -> ExitCode {
         }
     };
     let cancel = CancellationToken::new();
-    let result = runtime.block_on(async {
-        let signals = listen(cancel.clone());
-        let result = Box::pin(execute(cli, &cancel)).await;
-        drop(signals);
-        result
+    let result = fault::contain(|| {
+        runtime.block_on(async {
+            let signals = listen(cancel.clone());
+            let result = Box::pin(execute(cli, &cancel)).await;
+            drop(signals);
+            result
+        })
     });
-    // Reads that a failed run left behind must not hold the program up.
+    // What a failed run left behind, if anything, must not hold the program up.
+    cancel.cancel();
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    output::print(result, json)
+    output::print(result.flatten(), json)
 }
 
 async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunError> {
@@ -80,28 +86,17 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
 }
 
 /// Prints a usage error, or the help or version that was asked for.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is the program's voice"
-)]
 fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().ansi().to_string();
     if !error.use_stderr() {
-        print!("{}", error.render().ansi());
-        return ExitCode::from(exit::DONE);
+        return output::say(&text, exit::DONE);
     }
+    output::complain(&text);
     if std::env::args_os().any(|argument| argument == "--json") {
-        println!(
-            "{}",
-            output::error_document(
-                "usage",
-                error.kind().as_str().unwrap_or("usage"),
-                "command line",
-                "see lockgate --help"
-            )
-        );
+        let what = error.kind().as_str().unwrap_or("usage");
+        let document = output::error_document("usage", what, "command line", "see lockgate --help");
+        return output::say(&format!("{document}\n"), exit::INVALID);
     }
-    eprint!("{}", error.render().ansi());
     ExitCode::from(exit::INVALID)
 }
 
@@ -128,6 +123,7 @@ fn start_log() {
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .log_internal_errors(false) // it would panic where standard error cannot be written
         .try_init();
     debug_assert!(started.is_ok(), "the log is started once");
 }

@@ -1,5 +1,6 @@
 //! What a command answers, and how it is printed: text for people, one JSON document with `--json`.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -58,34 +59,50 @@ impl Answer {
 
 /// Prints an answer on standard output, or an error on standard error (with `--json`, as a document
 /// on standard output), and gives the exit code.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is the program's voice"
-)]
 pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
     match result {
-        Ok(answer) => {
-            if json {
-                println!("{:#}", answer.document);
-            } else {
-                print!("{}", answer.text);
-            }
-            ExitCode::from(answer.exit)
-        }
+        Ok(answer) if json => say(&format!("{:#}\n", answer.document), answer.exit),
+        Ok(answer) => say(&answer.text, answer.exit),
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                println!(
-                    "{:#}",
-                    error_document(error.class(), &error.to_string(), &place, &remedy)
-                );
-            } else {
-                eprint!("{}", error_text(&error, &place, &remedy));
+                let what = error.to_string();
+                let document = error_document(error.class(), &what, &place, &remedy);
+                return say(&format!("{document:#}\n"), error.exit_code());
             }
+            complain(&error_text(&error, &place, &remedy));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Writes a result to standard output and gives the exit code: `code`, or failure where a result
+/// that was good could not be written. A reader that has closed its end has read what it wants.
+pub(super) fn say(text: &str, code: u8) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!(
+                "lockgate: the result could not be written: {error}\n"
+            ));
+            ExitCode::from(if code == exit::DONE {
+                exit::FAILED
+            } else {
+                code
+            })
+        }
+        Ok(()) | Err(_) => ExitCode::from(code),
+    }
+}
+
+/// Writes to standard error. Where that fails too, only the exit code is left to say it.
+pub(super) fn complain(text: &str) {
+    let mut output = std::io::stderr().lock();
+    let written = output.write_all(text.as_bytes());
+    written.and_then(|()| output.flush()).unwrap_or_default();
 }
 
 /// `{"error": {"class", "what", "where", "remedy"}}`.

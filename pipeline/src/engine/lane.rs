@@ -21,6 +21,7 @@ use super::origin::Origins;
 use super::treat::{Chunk, Untreated};
 use super::{CHUNK_ROWS, Exchange, Rows, take_next};
 use crate::error::RunError;
+use crate::fault;
 use crate::plan::row_filter::RowFilterError;
 
 /// Batches decoded ahead of treatment, per lane.
@@ -99,7 +100,7 @@ impl Lane<'_> {
         // The channel also closes when the reader fails or dies: only its word ends a split.
         self.runtime
             .block_on(reader)
-            .map_err(|error| RunError::internal("reading a split", &error))?
+            .map_err(|error| fault::of_task("reading a split", error))?
             .map_err(RunError::from)?;
         if self.exchange.cancel.is_cancelled() {
             return Err(RunError::Interrupted);

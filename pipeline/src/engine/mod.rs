@@ -33,6 +33,7 @@ pub use progress::Progress;
 pub use treat::{ColumnTreatment, Treater};
 
 use crate::error::RunError;
+use crate::fault;
 use crate::plan::row_filter::RowFilter;
 use lane::Lane;
 
@@ -146,7 +147,7 @@ impl Exchange {
                 };
                 std::thread::Builder::new()
                     .name(format!("lane-{index}"))
-                    .spawn_scoped(scope, move || lane.run())
+                    .spawn_scoped(scope, move || fault::contain(|| lane.run()))
                     .map_err(|error| RunError::internal("starting a lane", &error))?;
             }
             let outcome = assemble::assemble(self, attempt, &pool, receivers);

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_schema};
 use crate::error::RunError;
+use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::attempt_named;
@@ -251,7 +252,7 @@ impl Release<'_> {
         let staging = Arc::clone(attempt);
         let outcome = tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget))
             .await
-            .map_err(|error| RunError::internal("running the exchange", &error))??;
+            .map_err(|error| fault::of_task("running the exchange", error))??;
         source.confirm_unchanged().await?;
         self.confirm_grant(&outcome)?;
         if cancel.is_cancelled() {
