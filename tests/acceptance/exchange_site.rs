@@ -544,9 +544,11 @@ impl Drop for Running {
 fn has_file(directory: &Path, end: &str) -> bool {
     fs::read_dir(directory).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
-            entry.file_name().as_encoded_bytes().ends_with(end.as_bytes())
-                || entry.file_type().is_ok_and(|kind| kind.is_dir())
-                    && has_file(&entry.path(), end)
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .ends_with(end.as_bytes())
+                || entry.file_type().is_ok_and(|kind| kind.is_dir()) && has_file(&entry.path(), end)
         })
     })
 }

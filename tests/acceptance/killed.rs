@@ -174,15 +174,32 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let mut signs = BTreeMap::new();
         for sign in Sign::ALL {
             assert!(watch.wait(&mut run, sign), "{sign:?} was never seen");
-            signs.insert(sign, if sign == Sign::Started { Duration::ZERO } else { run.elapsed() });
+            signs.insert(
+                sign,
+                if sign == Sign::Started {
+                    Duration::ZERO
+                } else {
+                    run.elapsed()
+                },
+            );
         }
         let ended = run.ended();
         assert!(ended.delivered(), "{ended:?}");
         let undisturbed = site.only_delivery().content;
         assert_eq!(undisturbed.rows.read, rows());
         let seed = number("LOCKGATE_SEED", SEED);
-        println!("{name}: an undisturbed run takes {:?}, signs at {signs:?}", ended.after);
-        Self { name, server, seed, signs, end: ended.after, undisturbed }
+        println!(
+            "{name}: an undisturbed run takes {:?}, signs at {signs:?}",
+            ended.after
+        );
+        Self {
+            name,
+            server,
+            seed,
+            signs,
+            end: ended.after,
+            undisturbed,
+        }
     }
 
     fn run(&self, rounds: u64) {
@@ -217,10 +234,17 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
             _ => [Sign::Intended, Sign::Published, Sign::Settled][draw.below(3) as usize],
         };
         let from = self.signs[&after];
-        let next = self.signs.range(after..).nth(1).map_or(self.end, |(_, next)| *next);
+        let next = self
+            .signs
+            .range(after..)
+            .nth(1)
+            .map_or(self.end, |(_, next)| *next);
         // What comes next comes sooner or later than it did in the undisturbed run.
         let gap = next.saturating_sub(from).mul_f64(1.2) + Duration::from_micros(500);
-        Moment { after, delay: gap.mul_f64(draw.fraction()) }
+        Moment {
+            after,
+            delay: gap.mul_f64(draw.fraction()),
+        }
     }
 
     /// One site, killed at these moments, one run after the other.
@@ -247,16 +271,25 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
     /// What an outside reader finds after the kill: a complete delivery, or none.
     fn look(&self, site: &ExchangeSite) -> Stage {
         let deliveries = site.deliveries();
-        assert!(deliveries.len() <= 1, "two deliveries of one run: {deliveries:?}");
+        assert!(
+            deliveries.len() <= 1,
+            "two deliveries of one run: {deliveries:?}"
+        );
         for delivery in &deliveries {
             assert_eq!(delivery.content, self.undisturbed);
         }
         let (intended, released, abandoned) = site.releases(GRANT);
         assert!(released + abandoned <= intended);
         if deliveries.is_empty() {
-            assert_eq!(released, 0, "the ledger claims a release that nobody can see");
+            assert_eq!(
+                released, 0,
+                "the ledger claims a release that nobody can see"
+            );
         } else {
-            assert!(intended > abandoned, "a delivery is visible that the ledger does not know of");
+            assert!(
+                intended > abandoned,
+                "a delivery is visible that the ledger does not know of"
+            );
         }
         match (deliveries.len(), released, intended - abandoned) {
             (0, _, 0) if site.objects().is_empty() => Stage::NothingWritten,
@@ -280,7 +313,11 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let creates = count(server, &[Operation::Create]);
         let ended = site.run();
         assert!(ended.unchanged(), "{ended:?}");
-        assert_eq!(count(server, &[Operation::Create]), creates, "`unchanged` has written");
+        assert_eq!(
+            count(server, &[Operation::Create]),
+            creates,
+            "`unchanged` has written"
+        );
         self.settled(site);
     }
 
@@ -301,7 +338,10 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
                 !object.ends_with("/manifest.json") && !object.contains(&delivery.attempt)
             })
             .collect();
-        assert_eq!(orphans, [""; 0], "attempts that no manifest names were not swept");
+        assert_eq!(
+            orphans, [""; 0],
+            "attempts that no manifest names were not swept"
+        );
     }
 }
 

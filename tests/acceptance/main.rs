@@ -20,9 +20,9 @@ mod exchange;
 #[cfg(test)]
 mod exchange_site;
 #[cfg(test)]
-mod killed;
-#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod no_leak;
 #[cfg(test)]

@@ -11,11 +11,25 @@ use crate::PROGRAM;
 use crate::cell::{Cell, array};
 
 /// Every field of the register, in catalogue order.
-pub(crate) const FIELDS: [&str; 8] =
-    ["id", "person_id", "name", "region", "status", "income", "birth", "seen"];
+pub(crate) const FIELDS: [&str; 8] = [
+    "id",
+    "person_id",
+    "name",
+    "region",
+    "status",
+    "income",
+    "birth",
+    "seen",
+];
 
 /// Divisions that occur, one null among them.
-const REGIONS: [Option<&str>; 5] = [Some("330102"), Some("330203"), Some("310101"), None, Some("33")];
+const REGIONS: [Option<&str>; 5] = [
+    Some("330102"),
+    Some("330203"),
+    Some("310101"),
+    None,
+    Some("33"),
+];
 
 /// Status of a row: one in three is null.
 pub(crate) fn status(row: usize) -> Option<&'static str> {
@@ -48,8 +62,14 @@ pub(crate) fn people(rows: Range<usize>) -> RecordBatch {
         (DataType::Utf8, of(&|row| Cell::text(names[row % 5]))),
         (DataType::Utf8, of(&|row| text(region(row)))),
         (DataType::Utf8, of(&|row| text(status(row)))),
-        (DataType::Decimal128(12, 2), of(&|row| Cell::Whole(income(row)))),
-        (DataType::Date32, of(&|row| Cell::Whole((row % 20_000) as i128))),
+        (
+            DataType::Decimal128(12, 2),
+            of(&|row| Cell::Whole(income(row))),
+        ),
+        (
+            DataType::Date32,
+            of(&|row| Cell::Whole((row % 20_000) as i128)),
+        ),
         (
             DataType::Timestamp(TimeUnit::Microsecond, None),
             of(&|row| Cell::Whole(row as i128 * 61_000_000)),

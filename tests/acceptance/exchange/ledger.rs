@@ -29,27 +29,58 @@ fn what_mattered_is_recorded_in_order() {
     site.grant(&grant("G-2", &["id"]));
     site.run("G-2").expect_code(3);
     let found = entries(&site);
-    let names: Vec<&str> = found.iter().filter_map(|entry| entry["event"].as_str()).collect();
-    assert_eq!(names, ["grant-signed", "release-intended", "released", "previewed", "refused"]);
-    let indices: Vec<u64> = found.iter().filter_map(|entry| entry["index"].as_u64()).collect();
+    let names: Vec<&str> = found
+        .iter()
+        .filter_map(|entry| entry["event"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "grant-signed",
+            "release-intended",
+            "released",
+            "previewed",
+            "refused"
+        ]
+    );
+    let indices: Vec<u64> = found
+        .iter()
+        .filter_map(|entry| entry["index"].as_u64())
+        .collect();
     assert_eq!(indices, [0, 1, 2, 3, 4]);
     assert_eq!(found[1]["run"], run["run"]);
     assert_eq!(found[1]["rows"], 200);
     let config = found[1]["config"].as_object().expect("config");
-    for file in ["lockgate.toml", "policy.toml", "catalogue/people.toml", "grants/G-1.toml"] {
+    for file in [
+        "lockgate.toml",
+        "policy.toml",
+        "catalogue/people.toml",
+        "grants/G-1.toml",
+    ] {
         let bytes = site.read(file);
-        let hash: String =
-            Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = Sha256::digest(bytes.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(config[file], hash.as_str(), "{file}");
     }
     let delivery = Delivery::of_run(&run);
     let manifest = std::fs::read(delivery.folder().join("manifest.json")).expect("a manifest");
-    let hash: String = Sha256::digest(&manifest).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = Sha256::digest(&manifest)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(found[2]["manifest_sha256"], hash.as_str());
-    assert_eq!((&found[3]["rows"], &found[3]["before"]), (&3.into(), &false.into()));
+    assert_eq!(
+        (&found[3]["rows"], &found[3]["before"]),
+        (&3.into(), &false.into())
+    );
     assert_eq!(found[4]["codes"], serde_json::json!(["unsigned"]));
     let verified = site.json(["ledger", "verify"]).expecting(0).document();
-    assert_eq!((verified["valid"].as_bool(), verified["size"].as_u64()), (Some(true), Some(5)));
+    assert_eq!(
+        (verified["valid"].as_bool(), verified["size"].as_u64()),
+        (Some(true), Some(5))
+    );
 }
 
 #[test]
@@ -71,7 +102,10 @@ fn the_grant_index_is_drawn_once_and_kept_over_versions() {
 fn a_ledger_without_events_verifies_and_lists_nothing() {
     let site = people::site(10);
     assert!(events(&site).is_empty());
-    assert!(!site.path("state/ledger").exists(), "the ledger begins with the first event");
+    assert!(
+        !site.path("state/ledger").exists(),
+        "the ledger begins with the first event"
+    );
     site.json(["ledger", "verify"]).expect_code(0);
 }
 
@@ -84,7 +118,11 @@ fn a_changed_ledger_does_not_verify_and_stops_every_release() {
     assert!(changed, "an entry was found");
     let verified = site.json(["ledger", "verify"]).expecting(4).document();
     assert_eq!(verified["valid"], false);
-    assert!(verified["problems"].as_array().is_some_and(|problems| !problems.is_empty()));
+    assert!(
+        verified["problems"]
+            .as_array()
+            .is_some_and(|problems| !problems.is_empty())
+    );
     let run = site.json(["run", "G-1", "--again"]);
     assert_ne!(run.code, 0, "{run:?}");
 }
@@ -114,11 +152,20 @@ fn change_a_stored_entry(site: &Site) -> bool {
 }
 
 fn leaf(entry: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update([0]).chain_update(entry).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(entry)
+        .finalize()
+        .into()
 }
 
 fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 /// The root that an inclusion proof leads to (RFC 9162, 2.1.3.2).
@@ -127,7 +174,9 @@ fn root_of(proof: &Value) -> [u8; 32] {
     let mut index = proof["index"].as_u64().expect("an index");
     let mut last = proof["size"].as_u64().expect("a size") - 1;
     for sibling in proof["hashes"].as_array().expect("hashes") {
-        let sibling = STANDARD.decode(sibling.as_str().expect("a hash")).expect("base64");
+        let sibling = STANDARD
+            .decode(sibling.as_str().expect("a hash"))
+            .expect("base64");
         let sibling: [u8; 32] = sibling.try_into().expect("32 bytes");
         if index % 2 == 1 || index == last {
             hash = node(&sibling, &hash);
@@ -154,7 +203,9 @@ fn the_manifest_proves_its_intent_by_a_signed_checkpoint() {
     }
     site.signed(&grant("G-1", &["id"]));
     let line = site.read("keys/ledger.pub");
-    let key = STANDARD.decode(line.trim().trim_start_matches("ed25519:")).expect("base64");
+    let key = STANDARD
+        .decode(line.trim().trim_start_matches("ed25519:"))
+        .expect("base64");
     let key = VerifyingKey::from_bytes(&key.try_into().expect("32 bytes")).expect("a key");
     for _ in 0..3 {
         let run = site.json(["run", "G-1", "--again"]).expecting(0).document();
@@ -172,11 +223,19 @@ fn the_manifest_proves_its_intent_by_a_signed_checkpoint() {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], proof["size"].to_string());
         assert_eq!(STANDARD.decode(lines[2]).expect("base64"), root_of(proof));
-        let signature = signatures.trim_end().rsplit(' ').next().expect("a signature");
+        let signature = signatures
+            .trim_end()
+            .rsplit(' ')
+            .next()
+            .expect("a signature");
         let signature = STANDARD.decode(signature).expect("base64");
         let signature = Signature::from_slice(&signature[4..]).expect("a signature");
-        key.verify_strict(format!("{text}\n").as_bytes(), &signature).expect("signed by the site");
+        key.verify_strict(format!("{text}\n").as_bytes(), &signature)
+            .expect("signed by the site");
         let name = lines[0];
-        assert!(!name.contains("test-hub"), "the origin does not tell the site's name");
+        assert!(
+            !name.contains("test-hub"),
+            "the origin does not tell the site's name"
+        );
     }
 }

@@ -36,7 +36,9 @@ fn with_credentials(site: &mut Site) {
 
 fn put(server: &Server, url: &str, key: &str, bytes: Vec<u8>) {
     let store = server.store(url).expect("a store").object_store();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime
         .expect("a runtime")
         .block_on(store.put(&ObjectPath::from(key), bytes.into()))
@@ -46,7 +48,9 @@ fn put(server: &Server, url: &str, key: &str, bytes: Vec<u8>) {
 /// The delivery at an S3 URL, read from the server's own files.
 fn s3_delivery(server: &Server, document: &serde_json::Value) -> Delivery {
     let url = document["delivery"].as_str().expect("a URL");
-    let key = url.strip_prefix("s3://outbox/").expect("a URL of the bucket");
+    let key = url
+        .strip_prefix("s3://outbox/")
+        .expect("a URL of the bucket");
     Delivery::open(&server.object_file("outbox", key))
 }
 
@@ -60,10 +64,22 @@ fn files_and_s3_are_sources_and_destinations_of_the_same_content() {
         // One key for all four, so that pseudonyms agree.
         let key = "lockgate-key:v1:pseudonym:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
         site.write("keys/pseudonym.v1.key", key);
-        let lake = if from_s3 { s3_store(&server, "s3://lake/data") } else { "url = 'file:lake'".to_owned() };
+        let lake = if from_s3 {
+            s3_store(&server, "s3://lake/data")
+        } else {
+            "url = 'file:lake'".to_owned()
+        };
         let outbox = format!("s3://outbox/{from_s3}");
-        let outbox = if to_s3 { s3_store(&server, &outbox) } else { "url = 'file:outbox'".to_owned() };
-        site.configure(&Configuration { lake: &lake, outbox: &outbox, more: "" });
+        let outbox = if to_s3 {
+            s3_store(&server, &outbox)
+        } else {
+            "url = 'file:outbox'".to_owned()
+        };
+        site.configure(&Configuration {
+            lake: &lake,
+            outbox: &outbox,
+            more: "",
+        });
         for (name, rows) in [("1.parquet", 0..400), ("2.parquet", 400..700)] {
             if from_s3 {
                 let bytes = parquet_bytes(&people(rows), 100);
@@ -76,17 +92,33 @@ fn files_and_s3_are_sources_and_destinations_of_the_same_content() {
         site.signed(&grant("G-1", &FIELDS).rows("id >= 150"));
         let run = site.run("G-1").expecting(0).document();
         assert_eq!(run["rows"]["pruned"], 100, "{run}");
-        let delivery = if to_s3 { s3_delivery(&server, &run) } else { Delivery::of_run(&run) };
-        assert_eq!(wholes(&delivery.rows(), "id"), (150..700).collect::<Vec<_>>());
+        let delivery = if to_s3 {
+            s3_delivery(&server, &run)
+        } else {
+            Delivery::of_run(&run)
+        };
+        assert_eq!(
+            wholes(&delivery.rows(), "id"),
+            (150..700).collect::<Vec<_>>()
+        );
         contents.push(delivery.bytes());
         let url = run["delivery"].as_str().expect("a URL");
         let verified = site.json(["verify", url]).expecting(0).document();
-        assert_eq!((verified["valid"].as_bool(), verified["rows"].as_u64()), (Some(true), Some(550)));
-        assert_eq!(site.run("G-1").expecting(0).document()["status"], "unchanged");
+        assert_eq!(
+            (verified["valid"].as_bool(), verified["rows"].as_u64()),
+            (Some(true), Some(550))
+        );
+        assert_eq!(
+            site.run("G-1").expecting(0).document()["status"],
+            "unchanged"
+        );
         let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
         assert_eq!(again["status"], "delivered");
     }
-    assert!(contents.iter().all(|content| *content == contents[0]), "the same bytes everywhere");
+    assert!(
+        contents.iter().all(|content| *content == contents[0]),
+        "the same bytes everywhere"
+    );
 }
 
 fn csv_dataset(source: &str) -> Dataset {
@@ -105,7 +137,11 @@ fn csv_site(source: &str, bytes: &[u8]) -> Site {
     site.dataset(&csv_dataset(source));
     fs::create_dir_all(site.path("lake/rows")).expect("a directory");
     fs::write(site.path("lake/rows/1.csv"), bytes).expect("a file");
-    site.signed(&lockgate_acceptance::site::Grant::new("G-1", "rows", &CSV_FIELDS));
+    site.signed(&lockgate_acceptance::site::Grant::new(
+        "G-1",
+        "rows",
+        &CSV_FIELDS,
+    ));
     site
 }
 
@@ -114,16 +150,28 @@ fn assert_rows(delivery: &Delivery) {
     let rows = delivery.rows();
     assert_eq!(wholes(&rows, "id"), [1, 2, 3]);
     let names: Vec<Option<String>> = texts(&rows, "name");
-    assert_eq!(names, [Some("张三".to_owned()), Some("李,\"四\"".to_owned()), None]);
-    assert_eq!(column(&rows, "amount"), [Cell::Whole(1250), Cell::Null, Cell::Whole(-1)]);
-    assert_eq!(column(&rows, "day"), [Cell::Whole(0), Cell::Whole(20_454), Cell::Null]);
+    assert_eq!(
+        names,
+        [Some("张三".to_owned()), Some("李,\"四\"".to_owned()), None]
+    );
+    assert_eq!(
+        column(&rows, "amount"),
+        [Cell::Whole(1250), Cell::Null, Cell::Whole(-1)]
+    );
+    assert_eq!(
+        column(&rows, "day"),
+        [Cell::Whole(0), Cell::Whole(20_454), Cell::Null]
+    );
 }
 
 const CSV: &str = "id,name,amount,day\r\n1,张三,12.50,1970-01-01\r\n2,\"李,\"\"四\"\"\",,2026-01-01\r\n3,,-0.01,\r\n";
 
 #[test]
 fn csv_in_utf8_and_gb18030_is_read_alike() {
-    let site = csv_site("store = 'lake', path = 'rows/', format = 'csv'", CSV.as_bytes());
+    let site = csv_site(
+        "store = 'lake', path = 'rows/', format = 'csv'",
+        CSV.as_bytes(),
+    );
     assert_rows(&site.deliver("G-1"));
     // 张 D5C5, 三 C8FD, 李 C0EE, 四 CBC4 in GB 18030.
     let mut bytes = Vec::new();
@@ -138,7 +186,10 @@ fn csv_in_utf8_and_gb18030_is_read_alike() {
     }
     let source = "store = 'lake', path = 'rows/1.csv', format = 'csv', encoding = 'gb18030'";
     assert_rows(&csv_site(source, &bytes).deliver("G-1"));
-    let other = CSV.replace(",\"李,\"\"四\"\"\",", ";'李,\"四\"';").replace(',', ";").replace("李;", "李,");
+    let other = CSV
+        .replace(",\"李,\"\"四\"\"\",", ";'李,\"四\"';")
+        .replace(',', ";")
+        .replace("李;", "李,");
     let other = other.replace(";;", ";NULL;").replace(";\r", ";NULL\r");
     let source = "store = 'lake', path = 'rows/1.csv', format = 'csv', delimiter = ';', quote = \
                   \"'\", null = 'NULL'";
@@ -156,7 +207,10 @@ fn malformed_csv_rows_are_rejected_and_counted_where_the_dataset_says_so() {
     assert_eq!(run["status"], "delivered-with-rejects");
     assert_eq!(wholes(&Delivery::of_run(&run).rows(), "id"), [1, 5]);
     let rows = &run["rows"];
-    assert_eq!((&rows["read"], &rows["rejected"], &rows["delivered"]), (&7.into(), &5.into(), &2.into()));
+    assert_eq!(
+        (&rows["read"], &rows["rejected"], &rows["delivered"]),
+        (&7.into(), &5.into(), &2.into())
+    );
     assert!(rows["pruned"].is_null() || rows["pruned"] == 0, "{rows}");
 }
 
@@ -168,7 +222,10 @@ fn malformed_csv_rows_fail_the_run_otherwise() {
     let error = failed.document();
     assert_eq!(error["error"]["class"], "data");
     let what = error["error"]["what"].as_str().expect("what");
-    assert!(what.contains("1.csv") && what.contains("row 2") && what.contains("amount"), "{what}");
+    assert!(
+        what.contains("1.csv") && what.contains("row 2") && what.contains("amount"),
+        "{what}"
+    );
     assert!(!what.contains("one"), "{what}");
 }
 
@@ -197,15 +254,30 @@ fn a_new_column_of_the_source_is_ignored_and_reported() {
     });
     site.signed(&grant("G-1", &FIELDS));
     let plan = site.json(["plan", "G-1"]).expecting(0).document();
-    assert_eq!(plan["source"]["ignored_columns"], serde_json::json!(["secret_note"]));
+    assert_eq!(
+        plan["source"]["ignored_columns"],
+        serde_json::json!(["secret_note"])
+    );
     let run = site.run("G-1").expecting(0);
-    assert_eq!(run.document()["ignored_columns"], serde_json::json!(["secret_note"]));
+    assert_eq!(
+        run.document()["ignored_columns"],
+        serde_json::json!(["secret_note"])
+    );
     assert!(run.stderr.contains("secret_note"), "{run:?}");
     let delivery = Delivery::of_run(&run.document());
-    let names: Vec<String> = delivery.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = delivery
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     assert_eq!(names, FIELDS);
     let bytes = delivery.bytes().concat();
-    assert!(!bytes.windows(16).any(|window| window == b"new-column-value"));
+    assert!(
+        !bytes
+            .windows(16)
+            .any(|window| window == b"new-column-value")
+    );
 }
 
 #[test]
@@ -234,7 +306,10 @@ fn a_source_that_is_not_what_the_catalogue_says_is_refused() {
             |columns| {
                 let of_type = DataType::Decimal128(10, 2);
                 let cells: Vec<Cell> = (0..50).map(Cell::Whole).collect();
-                columns[5] = (Field::new("income", of_type.clone(), true), array(&of_type, &cells));
+                columns[5] = (
+                    Field::new("income", of_type.clone(), true),
+                    array(&of_type, &cells),
+                );
             },
             "is narrowed to decimal(10,2)",
         ),
@@ -259,9 +334,15 @@ fn a_source_that_is_not_what_the_catalogue_says_is_refused() {
             let refused = site.json([command, "G-1"]).expecting(3);
             assert_eq!(refused.refusals(), ["schema"], "{name}");
             let text = refused.document()["refusals"][0]["reason"].to_string();
-            assert!(text.contains(reason) && text.contains("1.parquet"), "{name}: {text}");
+            assert!(
+                text.contains(reason) && text.contains("1.parquet"),
+                "{name}: {text}"
+            );
         }
-        assert!(!site.path("outbox").exists(), "{name}: the destination is untouched");
+        assert!(
+            !site.path("outbox").exists(),
+            "{name}: the destination is untouched"
+        );
     }
 }
 
@@ -273,7 +354,12 @@ fn a_source_that_is_not_there_fails() {
         let failed = site.run("G-1");
         assert!([1, 2].contains(&failed.code), "{path}: {failed:?}");
         let error = failed.document();
-        assert!(error["error"]["what"].as_str().is_some_and(|what| what.contains("people")), "{error}");
+        assert!(
+            error["error"]["what"]
+                .as_str()
+                .is_some_and(|what| what.contains("people")),
+            "{error}"
+        );
         assert!(!site.path("outbox/G-1").exists());
         let _ = fs::remove_dir_all(site.path(path));
     }
@@ -302,7 +388,10 @@ fn wait_until_staging(site: &Site, child: &mut Child) {
 /// Starts a run, changes its source while it is under way, and gives what came of it.
 fn change_during_run(site: &Site, change: impl FnOnce()) -> Finished {
     let mut command = site.command();
-    command.arg("--site").arg(site.root()).args(["--json", "run", "G-1"]);
+    command
+        .arg("--site")
+        .arg(site.root())
+        .args(["--json", "run", "G-1"]);
     let mut child = command.spawn().expect("a run");
     wait_until_staging(site, &mut child);
     change();
@@ -375,15 +464,34 @@ fn an_object_that_changes_under_a_run_fails_it() {
     let mut site = people::bare_site();
     with_credentials(&mut site);
     let lake = s3_store(&server, "s3://lake");
-    site.configure(&Configuration { lake: &lake, ..Configuration::default() });
-    put(&server, "s3://lake", "people/1.parquet", parquet_bytes(&people(0..BIG), 20_000));
-    put(&server, "s3://lake", "people/2.parquet", parquet_bytes(&people(BIG..BIG + 10), 100));
+    site.configure(&Configuration {
+        lake: &lake,
+        ..Configuration::default()
+    });
+    put(
+        &server,
+        "s3://lake",
+        "people/1.parquet",
+        parquet_bytes(&people(0..BIG), 20_000),
+    );
+    put(
+        &server,
+        "s3://lake",
+        "people/2.parquet",
+        parquet_bytes(&people(BIG..BIG + 10), 100),
+    );
     site.signed(&grant("G-1", &FIELDS));
     let changed = parquet_bytes(&people(BIG..BIG + 11), 100);
-    let finished = change_during_run(&site, || put(&server, "s3://lake", "people/2.parquet", changed));
+    let finished = change_during_run(&site, || {
+        put(&server, "s3://lake", "people/2.parquet", changed)
+    });
     assert_failed_without_a_trace(&site, &finished);
     let store = server.store("s3://lake").expect("a store").object_store();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let listed = runtime.expect("a runtime").block_on(store.list(None).count());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let listed = runtime
+        .expect("a runtime")
+        .block_on(store.list(None).count());
     assert_eq!(listed, 2, "nothing was left in the source's bucket");
 }

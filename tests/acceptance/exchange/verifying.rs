@@ -61,7 +61,11 @@ fn a_delivery_verifies_with_a_key_a_key_file_or_the_site() {
     let key = line.lines().last().expect("a key");
     let file = made.site.path("keys/manifest.pub");
     let file = file.to_str().expect("a path");
-    for arguments in [&["--key", key][..], &["--key", file], &["--key", file, "--key", key]] {
+    for arguments in [
+        &["--key", key][..],
+        &["--key", file],
+        &["--key", file, "--key", key],
+    ] {
         let document = made.outside(arguments).expecting(0).document();
         assert_eq!(document["valid"], true, "{document}");
         assert_eq!(document["rows"], 400);
@@ -73,12 +77,29 @@ fn a_delivery_verifies_with_a_key_a_key_file_or_the_site() {
     }
     let ledger = made.site.path("keys/ledger.pub");
     let ledger = ledger.to_str().expect("a path");
-    let document = made.outside(&["--key", key, "--ledger-key", ledger]).expecting(0).document();
-    assert_eq!(document["notes"].as_array().map(Vec::len), Some(0), "{document}");
+    let document = made
+        .outside(&["--key", key, "--ledger-key", ledger])
+        .expecting(0)
+        .document();
+    assert_eq!(
+        document["notes"].as_array().map(Vec::len),
+        Some(0),
+        "{document}"
+    );
     let folder = made.folder().to_str().expect("a path").to_owned();
     let with_site = made.site.json(["verify", &folder]).expecting(0).document();
-    assert_eq!((with_site["valid"].as_bool(), with_site["notes"].as_array().map(Vec::len)), (Some(true), Some(0)));
-    let by_url = made.site.json(["verify", &format!("file://{folder}")]).expecting(0).document();
+    assert_eq!(
+        (
+            with_site["valid"].as_bool(),
+            with_site["notes"].as_array().map(Vec::len)
+        ),
+        (Some(true), Some(0))
+    );
+    let by_url = made
+        .site
+        .json(["verify", &format!("file://{folder}")])
+        .expecting(0)
+        .document();
     assert_eq!(by_url["valid"], true);
 }
 
@@ -87,7 +108,12 @@ fn without_a_site_a_key_is_required_and_another_key_does_not_do() {
     let made = delivered();
     let error = made.outside(&[]).expecting(2).document();
     assert_eq!(error["error"]["class"], "config");
-    assert!(error["error"]["remedy"].as_str().expect("a remedy").contains("--key"));
+    assert!(
+        error["error"]["remedy"]
+            .as_str()
+            .expect("a remedy")
+            .contains("--key")
+    );
     for key in [made.site.approver_key(), &made.site.read("keys/ledger.pub")] {
         let document = made.outside(&["--key", key.trim()]).expecting(4).document();
         assert_eq!(document["valid"], false);
@@ -99,7 +125,11 @@ fn without_a_site_a_key_is_required_and_another_key_does_not_do() {
 fn a_key_that_lies_in_the_delivery_is_never_trusted() {
     let made = delivered();
     let copied = made.copy("planted");
-    fs::copy(made.site.path("keys/manifest.pub"), copied.join("manifest.pub")).expect("a copy");
+    fs::copy(
+        made.site.path("keys/manifest.pub"),
+        copied.join("manifest.pub"),
+    )
+    .expect("a copy");
     let folder = copied.to_str().expect("a path");
     made.site.bare(["--json", "verify", folder]).expect_code(2);
 }
@@ -107,7 +137,10 @@ fn a_key_that_lies_in_the_delivery_is_never_trusted() {
 #[test]
 fn every_kind_of_change_is_found() {
     let made = delivered();
-    let part = made.delivery.files()[0].strip_prefix(made.folder()).expect("a part").to_owned();
+    let part = made.delivery.files()[0]
+        .strip_prefix(made.folder())
+        .expect("a part")
+        .to_owned();
     let changes: [(&str, &str, &dyn Fn(&Path)); 6] = [
         ("flipped", "hash", &|folder| {
             let path = folder.join(&part);
@@ -145,7 +178,10 @@ fn every_kind_of_change_is_found() {
     for (name, kind, change) in changes {
         let folder = made.copy(name);
         change(&folder);
-        let found = made.site.json(["verify", folder.to_str().expect("a path")]).expecting(4);
+        let found = made
+            .site
+            .json(["verify", folder.to_str().expect("a path")])
+            .expecting(4);
         let document = found.document();
         assert_eq!(document["valid"], false, "{name}");
         let kinds: Vec<&str> = document["problems"]
@@ -162,12 +198,35 @@ fn every_kind_of_change_is_found() {
 fn the_manifest_states_what_was_delivered() {
     let made = delivered();
     let manifest = made.delivery.manifest();
-    let keys: Vec<&str> =
-        manifest.as_object().expect("a manifest").keys().map(String::as_str).collect();
+    let keys: Vec<&str> = manifest
+        .as_object()
+        .expect("a manifest")
+        .keys()
+        .map(String::as_str)
+        .collect();
     let expected = [
-        "attempt", "created", "dataset", "delivery", "fields", "files", "format", "grant", "ledger",
-        "mark", "plan_sha256", "previous", "provider", "recipient", "rows", "run", "seal",
-        "software", "source", "treatment_counts", "window", "withheld",
+        "attempt",
+        "created",
+        "dataset",
+        "delivery",
+        "fields",
+        "files",
+        "format",
+        "grant",
+        "ledger",
+        "mark",
+        "plan_sha256",
+        "previous",
+        "provider",
+        "recipient",
+        "rows",
+        "run",
+        "seal",
+        "software",
+        "source",
+        "treatment_counts",
+        "window",
+        "withheld",
     ];
     assert_eq!(keys, expected);
     assert_eq!(manifest["format"], 1);
@@ -176,13 +235,25 @@ fn the_manifest_states_what_was_delivered() {
     assert_eq!(manifest["rows"]["pruned"], 0);
     let run = manifest["run"].as_str().expect("a run");
     assert_eq!(manifest["delivery"].as_str(), run.get(..32));
-    assert!(made.folder().ends_with(manifest["delivery"].as_str().expect("a delivery")));
+    assert!(
+        made.folder()
+            .ends_with(manifest["delivery"].as_str().expect("a delivery"))
+    );
     let field = &manifest["fields"][1];
     assert_eq!(field["name"], "person_id");
-    assert_eq!((&field["type"], &field["source_type"]), (&"utf8".into(), &"utf8".into()));
-    assert_eq!((field["level"].as_u64(), field["strength"].as_u64()), (Some(3), Some(3)));
+    assert_eq!(
+        (&field["type"], &field["source_type"]),
+        (&"utf8".into(), &"utf8".into())
+    );
+    assert_eq!(
+        (field["level"].as_u64(), field["strength"].as_u64()),
+        (Some(3), Some(3))
+    );
     assert_eq!(field["treatment"]["kind"], "hmac");
-    assert_eq!(manifest["source"]["snapshot"]["files"][0]["path"], "people/1.parquet");
+    assert_eq!(
+        manifest["source"]["snapshot"]["files"][0]["path"],
+        "people/1.parquet"
+    );
     let counts = &manifest["treatment_counts"]["region"];
     assert_eq!(counts["nulls"], 80, "{counts}");
 }
