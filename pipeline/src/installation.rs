@@ -202,7 +202,7 @@ impl Installation {
         };
         let mut projection: Vec<String> =
             plan.fields.iter().map(|field| field.name.clone()).collect();
-        projection.extend(plan.filter_only.iter().map(|field| field.name.clone()));
+        projection.extend(plan.filter_only.iter().cloned());
         let batch_rows = self
             .site
             .file

@@ -109,8 +109,8 @@ fn forbid_core_dumps() {
         maximum: Some(0),
     };
     // Both can only fail where the system lacks them; there is nothing to fall back to.
-    let _ = setrlimit(Resource::Core, none);
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    setrlimit(Resource::Core, none).ok();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
 }
 
 fn start_log() {

@@ -110,6 +110,10 @@ pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str)
     json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other error is one line"
+)]
 fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
     let mut text = match error {
         RunError::Problems(problems) => problems

@@ -316,9 +316,10 @@ impl<'a> SplitWork<'a> {
 
     /// Says where in the source a value stands that a treatment refused.
     fn located(&self, untreated: Untreated) -> RunError {
-        let row = match &untreated.error {
-            TreatmentError::Refused { row, .. } => self.origins.locate(*row).map(from_one),
-            _ => None,
+        let row = if let TreatmentError::Refused { row, .. } = &untreated.error {
+            self.origins.locate(*row).map(from_one)
+        } else {
+            None
         };
         RunError::Treatment {
             field: untreated.field,
@@ -330,9 +331,10 @@ impl<'a> SplitWork<'a> {
 
     /// Says where in the source a row stands for which the row scope has no answer.
     fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
-        let row = match error {
-            RowFilterError::NoValue { row } => Some(from_one(first_row + count(*row))),
-            _ => None,
+        let row = if let RowFilterError::NoValue { row } = error {
+            Some(from_one(first_row + count(*row)))
+        } else {
+            None
         };
         RunError::Predicate {
             what: error.to_string(),
