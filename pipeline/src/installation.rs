@@ -100,6 +100,19 @@ impl Installation {
         Ok(self.clock.today(zone))
     }
 
+    /// The way of delivery to show a grant in: batch, or the first it allows.
+    pub fn mode_to_show(&self, grant: &str) -> Mode {
+        let modes = self
+            .site
+            .grants
+            .get(grant)
+            .map_or(&[][..], |grant| &grant.modes);
+        match modes.first() {
+            Some(first) if !modes.contains(&Mode::Batch) => *first,
+            _ => Mode::Batch,
+        }
+    }
+
     /// Compiles a grant as of today.
     ///
     /// # Errors

@@ -66,8 +66,16 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                let what = error.to_string();
-                let document = error_document(error.class(), &what, &place, &remedy);
+                let mut document = error_document(error.class(), &what(&error), &place, &remedy);
+                let details = match &error {
+                    RunError::Problems(problems) => Some(("problems", json!(problems))),
+                    RunError::Refused(refusals) => Some(("refusals", json!(refusals))),
+                    _ => None,
+                };
+                if let (Some((name, details)), Some(members)) = (details, document.as_object_mut())
+                {
+                    members.insert(name.to_owned(), details);
+                }
                 return say(&format!("{document:#}\n"), error.exit_code());
             }
             complain(&error_text(&error, &place, &remedy));
@@ -108,6 +116,16 @@ pub(super) fn complain(text: &str) {
 /// `{"error": {"class", "what", "where", "remedy"}}`.
 pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str) -> Value {
     json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
+}
+
+/// What went wrong, in one line: the first of several problems or refusals.
+fn what(error: &RunError) -> String {
+    match error {
+        RunError::Problems(problems) => problems.first().map(ToString::to_string),
+        RunError::Refused(refusals) => refusals.first().map(|refusal| refusal.reason.clone()),
+        _ => None,
+    }
+    .unwrap_or_else(|| error.to_string())
 }
 
 #[expect(
@@ -156,9 +174,9 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
 fn place_and_remedy(error: &RunError) -> (String, String) {
     match error {
         RunError::Problems(problems) => (
-            problems
-                .first()
-                .map_or_else(String::new, |problem| problem.file.clone()),
+            problems.first().map_or_else(String::new, |problem| {
+                format!("{}:{}:{}", problem.file, problem.line, problem.column)
+            }),
             "mend the files; `lockgate check` lists every problem".to_owned(),
         ),
         RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),

@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lockgate_connectors::ConnectorError;
 use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
 use lockgate_connectors::source::Source;
 use tokio_util::sync::CancellationToken;
 
+use crate::approval_record::ensure_recorded;
 use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_schema};
 use crate::error::RunError;
 use crate::fault;
@@ -89,36 +91,19 @@ async fn attempt_run(
     }
     let _lock = lock_grant(installation, request.grant, cancel).await?;
     let ledger = installation.ledger()?;
-    let settled = reconcile::reconcile(installation, &ledger, request).await?;
-    let compiled = installation.compile(request.grant, Mode::Batch)?;
-    for warning in compiled.warnings() {
-        tracing::warn!(
-            grant = request.grant,
-            code = warning.code,
-            "{}",
-            warning.what
-        );
-    }
-    if is_used_up(&compiled) && !request.again {
-        // A store that cannot say leaves it at the refusal.
-        if let Ok(Some(report)) = delivered_before(installation, compiled.plan(), request).await {
-            return Ok(report);
-        }
-    }
-    let plan = compiled.into_plan()?;
-    let filter = installation.row_filter(&plan)?;
-    let source = installation.open_source(&plan, &filter).await?;
-    let destination = installation.destination(request.output)?;
-    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
-    if published {
-        if settled > 0 {
-            // The run that published did not come to its own sweep.
-            sweep(installation, &destination, &plan.grant).await;
-        }
-        return RunReport::unchanged(&plan, &key, &destination);
-    }
-    Box::pin(destination.probe_conditional_create()).await?;
-
+    // Until something is staged, giving up leaves nothing to clean up.
+    let prepared = cancellable(cancel, prepare(installation, request, &ledger)).await?;
+    let ready = match prepared {
+        Prepared::Delivered(report) => return Ok(report),
+        Prepared::Ready(ready) => *ready,
+    };
+    let Ready {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    } = ready;
     let exchange = exchange(
         installation,
         &plan,
@@ -127,7 +112,8 @@ async fn attempt_run(
         progress,
         cancel,
     )?;
-    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
+    let begun = destination.begin(&plan.grant, key.delivery());
+    let attempt = Arc::new(cancellable(cancel, async { Ok(begun.await?) }).await?);
     let release = Release {
         installation,
         plan: &plan,
@@ -148,6 +134,81 @@ async fn attempt_run(
     }
     sweep(installation, &destination, &plan.grant).await;
     report
+}
+
+/// What there is to do about a run.
+enum Prepared {
+    /// Nothing: it was delivered before.
+    Delivered(RunReport),
+    /// All of it.
+    Ready(Box<Ready>),
+}
+
+/// A run whose source is open and whose destination is ready.
+struct Ready {
+    plan: ExchangePlan,
+    filter: RowFilter,
+    source: Arc<dyn Source>,
+    destination: Destination,
+    key: RunKey,
+}
+
+/// Settles earlier releases, compiles, opens source and destination, names the run.
+async fn prepare(
+    installation: &Installation,
+    request: &RunRequest<'_>,
+    ledger: &Ledger,
+) -> Result<Prepared, RunError> {
+    let settled = reconcile::reconcile(installation, ledger, request).await?;
+    let compiled = installation.compile(request.grant, Mode::Batch)?;
+    for warning in compiled.warnings() {
+        tracing::warn!(
+            grant = request.grant,
+            code = warning.code,
+            "{}",
+            warning.what
+        );
+    }
+    if is_used_up(&compiled) && !request.again {
+        // A store that cannot say leaves it at the refusal.
+        if let Ok(Some(report)) = delivered_before(installation, compiled.plan(), request).await {
+            return Ok(Prepared::Delivered(report));
+        }
+    }
+    let approver = compiled.approver().map(str::to_owned);
+    let plan = compiled.into_plan()?;
+    ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
+    let filter = installation.row_filter(&plan)?;
+    let source = installation.open_source(&plan, &filter).await?;
+    let destination = installation.destination(request.output)?;
+    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    if published {
+        if settled > 0 {
+            // The run that published did not come to its own sweep.
+            sweep(installation, &destination, &plan.grant).await;
+        }
+        return RunReport::unchanged(&plan, &key, &destination).map(Prepared::Delivered);
+    }
+    Box::pin(destination.probe_conditional_create()).await?;
+    Ok(Prepared::Ready(Box::new(Ready {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    })))
+}
+
+/// Gives up waiting when the run is cancelled.
+async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, RunError>>,
+) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(RunError::Interrupted),
+        done = work => done,
+    }
 }
 
 /// Whether the quota, and nothing else, refuses. It limits what may be delivered, so a run that has
@@ -311,9 +372,17 @@ impl Release<'_> {
         let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
         let manifest =
             Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
-        // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
-        // files stay, and the next start reads the manifest back and settles.
-        let publication = attempt.publish(manifest.clone()).await?;
+        let publication = match attempt.publish(manifest.clone()).await {
+            Ok(publication) => publication,
+            // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
+            // the next start reads the manifest back and settles.
+            Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
+            Err(error) => {
+                let reason = "the manifest could not be published";
+                ledger.append(&self.abandoned(attempt, reason), clock.now())?;
+                return Err(error.into());
+            }
+        };
         let (settlement, report) = match publication {
             Publication::Published => (
                 Event::Released {
@@ -327,18 +396,22 @@ impl Release<'_> {
                 RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),
             Publication::AlreadyPublished(_) => (
-                Event::Abandoned {
-                    run: self.key.as_str().to_owned(),
-                    delivery: self.key.delivery().to_owned(),
-                    attempt: attempt.id().to_owned(),
-                    grant: self.plan.grant.clone(),
-                    reason: "another attempt was published first".to_owned(),
-                },
+                self.abandoned(attempt, "another attempt was published first"),
                 RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
         };
         ledger.append(&settlement, clock.now())?;
         Ok(report)
+    }
+
+    fn abandoned(&self, attempt: &Attempt, reason: &str) -> Event {
+        Event::Abandoned {
+            run: self.key.as_str().to_owned(),
+            delivery: self.key.delivery().to_owned(),
+            attempt: attempt.id().to_owned(),
+            grant: self.plan.grant.clone(),
+            reason: reason.to_owned(),
+        }
     }
 }
 
