@@ -423,7 +423,14 @@ impl ObjectStore for PinnedStore {
         if let Some(etag) = &file.etag {
             options.if_match = Some(etag.clone());
         }
-        let found = self.inner.get_opts(location, options).await?;
+        let found = self.inner.get_opts(location, options).await;
+        let found = found.map_err(|error| match error {
+            // It was listed, so it went since.
+            object_store::Error::NotFound { path, source } => {
+                object_store::Error::Precondition { path, source }
+            }
+            other => other,
+        })?;
         let meta = &found.meta;
         if same(
             file,

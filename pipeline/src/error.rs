@@ -53,7 +53,7 @@ pub enum RunError {
         remedy: String,
     },
     /// Grant or policy refuse.
-    #[error("refused")]
+    #[error("refused: {}", codes(.0))]
     Refused(Vec<Refusal>),
     /// A store, a file or a keyring failed.
     #[error(transparent)]
@@ -233,6 +233,14 @@ impl From<SignError> for RunError {
             }
         }
     }
+}
+
+fn codes(refusals: &[Refusal]) -> String {
+    let codes: Vec<String> = refusals
+        .iter()
+        .map(|refusal| refusal.code.to_string())
+        .collect();
+    codes.join(", ")
 }
 
 fn at_row(row: Option<u64>) -> String {

@@ -102,15 +102,28 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
 
 /// Prints a usage error, or the help or version that was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
-    let text = error.render().ansi().to_string();
-    if !error.use_stderr() {
+    let asked_for = !error.use_stderr();
+    let plain = error.render().to_string();
+    // Colours only where they are read.
+    let reads_colours = if asked_for {
+        std::io::stdout().is_terminal()
+    } else {
+        std::io::stderr().is_terminal()
+    };
+    let text = if reads_colours {
+        error.render().ansi().to_string()
+    } else {
+        plain.clone()
+    };
+    if asked_for {
         return output::say(&text, exit::DONE);
     }
     output::complain(&text);
     if std::env::args_os().any(|argument| argument == "--json") {
-        let what = error.kind().as_str().unwrap_or("usage");
+        let what = plain.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
         let document = output::error_document("usage", what, "command line", "see lockgate --help");
-        return output::say(&format!("{document}\n"), exit::INVALID);
+        return output::say(&format!("{document:#}\n"), exit::INVALID);
     }
     ExitCode::from(exit::INVALID)
 }

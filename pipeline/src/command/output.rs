@@ -66,16 +66,8 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                let mut document = error_document(error.class(), &what(&error), &place, &remedy);
-                let details = match &error {
-                    RunError::Problems(problems) => Some(("problems", json!(problems))),
-                    RunError::Refused(refusals) => Some(("refusals", json!(refusals))),
-                    _ => None,
-                };
-                if let (Some((name, details)), Some(members)) = (details, document.as_object_mut())
-                {
-                    members.insert(name.to_owned(), details);
-                }
+                let document = error_document(error.class(), &what(&error), &place, &remedy);
+                let document = with_parts(document, &error);
                 return say(&format!("{document:#}\n"), error.exit_code());
             }
             complain(&error_text(&error, &place, &remedy));
@@ -119,6 +111,7 @@ pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str)
 }
 
 /// What went wrong, in one line: the first of several problems or refusals.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
 fn what(error: &RunError) -> String {
     match error {
         RunError::Problems(problems) => problems.first().map(ToString::to_string),
@@ -126,6 +119,20 @@ fn what(error: &RunError) -> String {
         _ => None,
     }
     .unwrap_or_else(|| error.to_string())
+}
+
+/// An error that consists of several things tells them all.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
+fn with_parts(mut document: Value, error: &RunError) -> Value {
+    let (name, parts) = match error {
+        RunError::Problems(problems) => ("problems", json!(problems)),
+        RunError::Refused(refusals) => ("refusals", json!(refusals)),
+        _ => return document,
+    };
+    if let Some(error) = document.get_mut("error").and_then(Value::as_object_mut) {
+        error.insert(name.to_owned(), parts);
+    }
+    document
 }
 
 #[expect(

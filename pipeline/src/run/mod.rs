@@ -104,6 +104,7 @@ async fn attempt_run(
         destination,
         key,
     } = ready;
+    let ignored_columns = source.ignored_columns().to_vec();
     let exchange = exchange(
         installation,
         &plan,
@@ -133,7 +134,22 @@ async fn attempt_run(
         discard(attempt).await;
     }
     sweep(installation, &destination, &plan.grant).await;
-    report
+    report.map(|report| RunReport {
+        ignored_columns,
+        ..report
+    })
+}
+
+/// A new column of the source is no reason to stop, and none to deliver it.
+fn warn_of_ignored(plan: &ExchangePlan, source: &dyn Source) {
+    for column in source.ignored_columns() {
+        tracing::warn!(
+            grant = plan.grant,
+            dataset = plan.dataset,
+            "Column `{}` of the source is not in the catalogue and is ignored.",
+            column.escape_debug()
+        );
+    }
 }
 
 /// What there is to do about a run.
@@ -180,6 +196,7 @@ async fn prepare(
     ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
+    warn_of_ignored(&plan, source.as_ref());
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
     if published {
@@ -187,7 +204,11 @@ async fn prepare(
             // The run that published did not come to its own sweep.
             sweep(installation, &destination, &plan.grant).await;
         }
-        return RunReport::unchanged(&plan, &key, &destination).map(Prepared::Delivered);
+        let report = RunReport::unchanged(&plan, &key, &destination)?;
+        return Ok(Prepared::Delivered(RunReport {
+            ignored_columns: source.ignored_columns().to_vec(),
+            ..report
+        }));
     }
     Box::pin(destination.probe_conditional_create()).await?;
     Ok(Prepared::Ready(Box::new(Ready {

@@ -264,13 +264,14 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// A join group makes deliveries of different grants linkable, so the grant has to list it.
+    /// A join group makes deliveries of different grants linkable. Until groups can be approved,
+    /// whatever asks for one is refused, listed among the grant's `joins` or not.
     fn check_join(&mut self, treatment: &TreatmentSpec) {
-        let Some(join) = treatment.key_use().and_then(|key| key.join) else {
-            return;
-        };
-        if !self.subject.grant.joins.contains(&join) {
-            let reason = format!("join group `{join}` is not among the `joins` of the grant");
+        if let Some(join) = treatment.key_use().and_then(|key| key.join) {
+            let reason = format!(
+                "join group `{join}` would make its pseudonyms join those of other grants, which \
+                 this version does not have; leave `join` out"
+            );
             self.refuse(RefusalCode::Linkage, reason);
         }
     }

@@ -383,14 +383,14 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
 }
 
 #[test]
-fn a_join_group_has_to_be_listed_in_the_grant() {
+fn join_groups_are_refused_until_they_can_be_approved() {
     let site = TestSite::new();
     site.grant_table(
         "[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }",
     );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
     site.grant("modes =", "joins = [\"families\"]\nmodes =");
-    assert_eq!(site.codes_but_unsigned(), []);
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
 }
 
 #[test]
