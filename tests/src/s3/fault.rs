@@ -75,6 +75,12 @@ pub(super) enum PlannedWhat {
     Hold(watch::Receiver<()>),
 }
 
+impl PlannedWhat {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Hold(holding) if holding.has_changed().is_err())
+    }
+}
+
 /// Requests that are held up, until this is dropped.
 #[derive(Debug)]
 pub struct Hold {
@@ -133,6 +139,9 @@ impl Faults {
             .iter_mut()
             .filter(|planned| planned.operation == operation)
         {
+            if planned.what.is_over() {
+                continue;
+            }
             if planned.skip > 0 {
                 planned.skip -= 1;
             } else if planned.times > 0 {
