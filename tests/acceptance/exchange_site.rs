@@ -125,32 +125,37 @@ pub(crate) struct ExchangeSite {
 impl ExchangeSite {
     /// A site that reads from and delivers to directories of its own.
     pub(crate) fn on_files() -> Self {
-        let directory = copy_of_template();
-        let outbox = directory.path().join("site/outbox");
-        Self {
-            destination: format!("file://{}", outbox.display()),
-            directory,
-            server: None,
-        }
+        Self::new(None, None)
     }
 
     /// A site that reads from and delivers to a server, each under a prefix of its own.
     pub(crate) fn on_s3(server: &Arc<Server>) -> Self {
+        Self::new(Some(server), Some(server))
+    }
+
+    /// A site that reads from and delivers to these servers, or to directories of its own.
+    pub(crate) fn new(lake: Option<&Arc<Server>>, outbox: Option<&Arc<Server>>) -> Self {
         let directory = copy_of_template();
         let unique = directory.path().file_name().unwrap().to_str().unwrap();
         let prefix = unique.trim_start_matches('.').to_owned();
-        let site = Self {
-            destination: format!("s3://outbox/{prefix}"),
-            directory,
-            server: Some(Arc::clone(server)),
+        let destination = match outbox {
+            Some(_) => format!("s3://outbox/{prefix}"),
+            None => format!("file://{}", directory.path().join("site/outbox").display()),
         };
-        let lake = format!("s3://lake/{prefix}");
-        upload(&site.root().join("lake"), &server.store(&lake).unwrap());
-        site.use_store("lake", &lake, &server.endpoint());
-        site.use_store("outbox", &site.destination, &server.endpoint());
-        // What was approved names the store that is read.
-        for grant in [GRANT, OTHER_GRANT] {
-            site.sign(grant);
+        let site = Self {
+            directory,
+            destination,
+            server: outbox.cloned(),
+        };
+        if let Some(server) = outbox {
+            site.use_store("outbox", &site.destination, &server.endpoint());
+        }
+        if let Some(server) = lake {
+            let lake = site.lake(server);
+            upload(&site.path("lake"), &lake);
+            site.use_store("lake", lake.url(), &server.endpoint());
+            // What was approved names the store that is read.
+            site.sign(GRANT);
         }
         site
     }
@@ -219,6 +224,14 @@ impl ExchangeSite {
     /// Runs the exchange to its end.
     pub(crate) fn run(&self) -> Ended {
         self.start_run().ended()
+    }
+
+    /// The place of the source on `server`.
+    pub(crate) fn lake(&self, server: &Server) -> Store {
+        let unique = self.directory.path().file_name().unwrap().to_str().unwrap();
+        server
+            .store(&format!("s3://lake/{}", unique.trim_start_matches('.')))
+            .unwrap()
     }
 
     /// The store that deliveries are read from, as a recipient would.
@@ -352,13 +365,37 @@ impl ExchangeSite {
         deliveries.remove(0)
     }
 
-    /// Nothing that a reader could take for a delivery, and no attempt left lying about.
-    pub(crate) fn assert_nothing_there(&self) {
+    /// Nothing that a reader could take for a delivery, no attempt left lying about, and no release
+    /// in the ledger.
+    pub(crate) fn assert_nothing_left(&self) {
         assert_eq!(
             self.objects(),
             [""; 0],
             "something was left at the destination"
         );
+        let (intended, released, abandoned) = self.releases(GRANT);
+        assert_eq!((intended, released), (abandoned, 0));
+    }
+
+    /// One delivery of everything, released once and settled, its files alone at the destination.
+    pub(crate) fn assert_delivered_once(&self) -> Delivery {
+        let delivery = self.only_delivery();
+        assert_eq!(delivery.content.rows.read, rows());
+        assert_eq!(
+            self.objects().len(),
+            1 + delivery.content.files.len(),
+            "{:?}",
+            self.objects()
+        );
+        let (intended, released, abandoned) = self.releases(GRANT);
+        assert_eq!(
+            (released, intended),
+            (1, 1 + abandoned),
+            "each intent settled, one released"
+        );
+        let used = self.ledger().quota_use();
+        assert_eq!(used.get(GRANT), Some(&(1, delivery.content.rows.delivered)));
+        delivery
     }
 }
 
@@ -438,6 +475,11 @@ impl Ended {
             (self.code, self.status().as_str()),
             (Some(0), "delivered") | (Some(5), "delivered-with-rejects")
         )
+    }
+
+    /// Whether it failed with this exit code and class, and published nothing.
+    pub(crate) fn failed(&self, code: i32, class: &str) -> bool {
+        self.code == Some(code) && self.document()["error"]["class"] == class
     }
 
     /// Whether the run found its delivery published before.
@@ -586,23 +628,29 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts the datasets that tests run into a store.
+/// Puts the source of [`GRANT`] into a store.
 fn upload(lake: &Path, store: &Store) {
-    for dataset in ["payments", "enterprises"] {
-        for entry in fs::read_dir(lake.join(dataset)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = format!("{dataset}/{}", path.file_name().unwrap().to_str().unwrap());
-            let content = fs::read(&path).unwrap();
-            let object = store.resolve(&name).unwrap();
-            wait(async {
-                store
-                    .object_store()
-                    .put(&object, content.into())
-                    .await
-                    .unwrap()
-            });
-        }
+    for entry in fs::read_dir(lake.join("payments")).unwrap() {
+        let path = entry.unwrap().path();
+        put(
+            store,
+            &format!("payments/{}", path.file_name().unwrap().to_str().unwrap()),
+            &path,
+        );
     }
+}
+
+/// Puts a file into a store.
+pub(crate) fn put(store: &Store, name: &str, file: &Path) {
+    let content = fs::read(file).unwrap();
+    let object = store.resolve(name).unwrap();
+    wait(async {
+        store
+            .object_store()
+            .put(&object, content.into())
+            .await
+            .unwrap()
+    });
 }
 
 /// Waits for a future, on a runtime of its own.

@@ -6,6 +6,8 @@
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
 
 #[cfg(test)]
+mod broken_stores;
+#[cfg(test)]
 mod cell;
 #[cfg(test)]
 mod command_line;
@@ -21,6 +23,8 @@ mod exchange;
 mod exchange_site;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod interrupted;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]

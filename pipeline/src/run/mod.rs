@@ -41,6 +41,9 @@ pub const SOFTWARE: &str = concat!("lockgate ", env!("CARGO_PKG_VERSION"));
 /// Attempts older than this that no manifest names are swept.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a run that failed or was interrupted tries to remove what it staged.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunRequest<'a> {
@@ -91,41 +94,44 @@ async fn attempt_run(
     }
     let _lock = lock_grant(installation, request.grant, cancel).await?;
     let ledger = installation.ledger()?;
-    // Until something is staged, giving up leaves nothing to clean up.
-    let prepared = cancellable(cancel, prepare(installation, request, &ledger)).await?;
-    let ready = match prepared {
-        Prepared::Delivered(report) => return Ok(report),
-        Prepared::Ready(ready) => *ready,
+    let opened = open(installation, &ledger, request);
+    let due = match unless_interrupted(cancel, Box::pin(opened)).await? {
+        Opened::Due(due) => due,
+        Opened::Published(report) => return Ok(report),
     };
-    let Ready {
+    let Due {
         plan,
         filter,
         source,
         destination,
         key,
-    } = ready;
-    let ignored_columns = source.ignored_columns().to_vec();
+    } = *due;
+    let probe = destination.probe_conditional_create();
+    unless_interrupted(cancel, Box::pin(probe)).await?;
+
+    // The engine cancels its own token when it fails, which is no interruption.
+    let stop = cancel.child_token();
     let exchange = exchange(
         installation,
         &plan,
         filter,
         Arc::clone(&source),
         progress,
-        cancel,
+        stop,
     )?;
-    let begun = destination.begin(&plan.grant, key.delivery());
-    let attempt = Arc::new(cancellable(cancel, async { Ok(begun.await?) }).await?);
+    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
     let release = Release {
         installation,
         plan: &plan,
         key: &key,
         destination: &destination,
     };
-    let report = match Box::pin(release.stage(exchange, &attempt)).await {
+    let staged = Box::pin(release.stage(exchange, &attempt, cancel)).await;
+    let report = match staged {
         Ok(outcome) => {
             Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
         }
-        Err(error) => Err(error),
+        Err(error) => release.lost_or(error).await,
     };
     let published = report
         .as_ref()
@@ -133,11 +139,115 @@ async fn attempt_run(
     if !published {
         discard(attempt).await;
     }
-    sweep(installation, &destination, &plan.grant).await;
+    if report.is_ok() {
+        sweep(installation, &destination, &plan.grant, cancel).await;
+    }
     report.map(|report| RunReport {
-        ignored_columns,
+        ignored_columns: source.ignored_columns().to_vec(),
         ..report
     })
+}
+
+/// Waits for something that may be given up at any point, unless the run is interrupted.
+async fn unless_interrupted<T, E>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, E>> + Send,
+) -> Result<T, RunError>
+where
+    RunError: From<E>,
+{
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(RunError::Interrupted),
+        done = work => Ok(done?),
+    }
+}
+
+/// What a run has to do.
+enum Opened {
+    /// To deliver.
+    Due(Box<Due>),
+    /// Nothing: it was delivered before.
+    Published(RunReport),
+}
+
+/// A delivery to be made.
+struct Due {
+    plan: ExchangePlan,
+    filter: RowFilter,
+    source: Arc<dyn Source>,
+    destination: Destination,
+    key: RunKey,
+}
+
+/// Settles what earlier runs left, and finds out what this one has to do. Holding the grant's lock.
+async fn open(
+    installation: &Installation,
+    ledger: &Ledger,
+    request: &RunRequest<'_>,
+) -> Result<Opened, RunError> {
+    let settled = reconcile::reconcile(installation, ledger, request).await?;
+    let compiled = installation.compile(request.grant, Mode::Batch)?;
+    for warning in compiled.warnings() {
+        tracing::warn!(
+            grant = request.grant,
+            code = warning.code,
+            "{}",
+            warning.what
+        );
+    }
+    if is_used_up(&compiled) {
+        let published = find(installation, compiled.plan().clone(), request).await;
+        // A store that cannot say leaves it at the refusal.
+        if let Ok(Opened::Published(report)) = published {
+            return Ok(Opened::Published(report));
+        }
+    }
+    let approver = compiled.approver().map(str::to_owned);
+    let plan = compiled.into_plan()?;
+    ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
+    let opened = find(installation, plan, request).await?;
+    if let Opened::Published(report) = &opened
+        && settled > 0
+    {
+        // The run that published did not come to its own sweep.
+        let destination = installation.destination(request.output)?;
+        sweep(
+            installation,
+            &destination,
+            &report.grant,
+            &CancellationToken::new(),
+        )
+        .await;
+    }
+    Ok(opened)
+}
+
+/// Opens a plan's source, and finds out whether what it holds was delivered before.
+async fn find(
+    installation: &Installation,
+    plan: ExchangePlan,
+    request: &RunRequest<'_>,
+) -> Result<Opened, RunError> {
+    let filter = installation.row_filter(&plan)?;
+    let source = installation.open_source(&plan, &filter).await?;
+    warn_of_ignored(&plan, source.as_ref());
+    let destination = installation.destination(request.output)?;
+    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    if published {
+        let report = RunReport::unchanged(&plan, &key, &destination)?;
+        return Ok(Opened::Published(RunReport {
+            ignored_columns: source.ignored_columns().to_vec(),
+            ..report
+        }));
+    }
+    Ok(Opened::Due(Box::new(Due {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    })))
 }
 
 /// A new column of the source is no reason to stop, and none to deliver it.
@@ -152,86 +262,6 @@ fn warn_of_ignored(plan: &ExchangePlan, source: &dyn Source) {
     }
 }
 
-/// What there is to do about a run.
-enum Prepared {
-    /// Nothing: it was delivered before.
-    Delivered(RunReport),
-    /// All of it.
-    Ready(Box<Ready>),
-}
-
-/// A run whose source is open and whose destination is ready.
-struct Ready {
-    plan: ExchangePlan,
-    filter: RowFilter,
-    source: Arc<dyn Source>,
-    destination: Destination,
-    key: RunKey,
-}
-
-/// Settles earlier releases, compiles, opens source and destination, names the run.
-async fn prepare(
-    installation: &Installation,
-    request: &RunRequest<'_>,
-    ledger: &Ledger,
-) -> Result<Prepared, RunError> {
-    let settled = reconcile::reconcile(installation, ledger, request).await?;
-    let compiled = installation.compile(request.grant, Mode::Batch)?;
-    for warning in compiled.warnings() {
-        tracing::warn!(
-            grant = request.grant,
-            code = warning.code,
-            "{}",
-            warning.what
-        );
-    }
-    if is_used_up(&compiled) && !request.again {
-        // A store that cannot say leaves it at the refusal.
-        if let Ok(Some(report)) = delivered_before(installation, compiled.plan(), request).await {
-            return Ok(Prepared::Delivered(report));
-        }
-    }
-    let approver = compiled.approver().map(str::to_owned);
-    let plan = compiled.into_plan()?;
-    ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
-    let filter = installation.row_filter(&plan)?;
-    let source = installation.open_source(&plan, &filter).await?;
-    warn_of_ignored(&plan, source.as_ref());
-    let destination = installation.destination(request.output)?;
-    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
-    if published {
-        if settled > 0 {
-            // The run that published did not come to its own sweep.
-            sweep(installation, &destination, &plan.grant).await;
-        }
-        let report = RunReport::unchanged(&plan, &key, &destination)?;
-        return Ok(Prepared::Delivered(RunReport {
-            ignored_columns: source.ignored_columns().to_vec(),
-            ..report
-        }));
-    }
-    Box::pin(destination.probe_conditional_create()).await?;
-    Ok(Prepared::Ready(Box::new(Ready {
-        plan,
-        filter,
-        source,
-        destination,
-        key,
-    })))
-}
-
-/// Gives up waiting when the run is cancelled.
-async fn cancellable<T>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = Result<T, RunError>>,
-) -> Result<T, RunError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(RunError::Interrupted),
-        done = work => done,
-    }
-}
-
 /// Whether the quota, and nothing else, refuses. It limits what may be delivered, so a run that has
 /// nothing to deliver is not subject to it.
 fn is_used_up(compiled: &Compiled) -> bool {
@@ -240,21 +270,6 @@ fn is_used_up(compiled: &Compiled) -> bool {
         && refusals
             .iter()
             .all(|refusal| refusal.code == RefusalCode::Quota)
-}
-
-/// The report of a run whose delivery was published before, if it was. Sends nothing anywhere.
-async fn delivered_before(
-    installation: &Installation,
-    plan: &ExchangePlan,
-    request: &RunRequest<'_>,
-) -> Result<Option<RunReport>, RunError> {
-    let filter = installation.row_filter(plan)?;
-    let source = installation.open_source(plan, &filter).await?;
-    let destination = installation.destination(request.output)?;
-    let (key, published) = run_key(plan, &destination, source.as_ref(), request).await?;
-    published
-        .then(|| RunReport::unchanged(plan, &key, &destination))
-        .transpose()
 }
 
 /// Finds the run's key, and whether its delivery was published before.
@@ -289,7 +304,7 @@ fn exchange(
     filter: RowFilter,
     source: Arc<dyn Source>,
     progress: Arc<Progress>,
-    cancel: &CancellationToken,
+    stop: CancellationToken,
 ) -> Result<Exchange, RunError> {
     let treatments = installation.treatments(plan)?;
     let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
@@ -312,7 +327,7 @@ fn exchange(
         treater: Treater::new(treatments),
         encoder,
         progress,
-        cancel: cancel.clone(),
+        cancel: stop,
     })
 }
 
@@ -326,21 +341,56 @@ struct Release<'a> {
 
 impl Release<'_> {
     /// Treats and stages, and confirms that source and grant are still what they were.
-    async fn stage(&self, exchange: Exchange, attempt: &Arc<Attempt>) -> Result<Outcome, RunError> {
+    async fn stage(
+        &self,
+        exchange: Exchange,
+        attempt: &Arc<Attempt>,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
-        let cancel = exchange.cancel.clone();
         let budget = self.installation.budget();
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
-        let outcome = tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget))
-            .await
-            .map_err(|error| fault::of_task("running the exchange", error))??;
-        source.confirm_unchanged().await?;
+        let mut engine =
+            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget));
+        let ended = tokio::select! {
+            ended = &mut engine => ended,
+            () = cancel.cancelled() => {
+                // The engine may be waiting for a store that does not answer.
+                attempt.stop();
+                engine.await
+            }
+        };
+        let outcome = ended.map_err(|error| fault::of_task("running the exchange", error))?;
+        if cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+        let outcome = outcome?;
+        unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
         Ok(outcome)
+    }
+
+    /// What it means that staging failed. Whoever publishes first sweeps the attempts that lost, and
+    /// another site may be that: then what was to be delivered is delivered.
+    async fn lost_or(&self, error: RunError) -> Result<RunReport, RunError> {
+        if self.lost(&error).await {
+            return RunReport::unchanged(self.plan, self.key, self.destination);
+        }
+        Err(error)
+    }
+
+    /// Whether what an attempt had staged is gone because another one was published.
+    async fn lost(&self, error: &RunError) -> bool {
+        matches!(error, RunError::Connector(ConnectorError::Altered { .. }))
+            && self
+                .destination
+                .existing_manifest(&self.plan.grant, self.key.delivery())
+                .await
+                .is_ok_and(|manifest| manifest.is_some())
     }
 
     /// Compiles the grant again from the files as they are now, and settles its quota.
@@ -394,18 +444,23 @@ impl Release<'_> {
         let manifest =
             Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
         let publication = match attempt.publish(manifest.clone()).await {
-            Ok(publication) => publication,
+            Ok(publication) => Some(publication),
             // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
             // the next start reads the manifest back and settles.
             Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
             Err(error) => {
-                let reason = "the manifest could not be published";
-                ledger.append(&self.abandoned(attempt, reason), clock.now())?;
-                return Err(error.into());
+                let error = RunError::from(error);
+                // Nothing of this attempt was published when its files are gone.
+                if !self.lost(&error).await {
+                    let reason = "the manifest could not be published";
+                    ledger.append(&self.abandoned(attempt, reason), clock.now())?;
+                    return Err(error);
+                }
+                None
             }
         };
         let (settlement, report) = match publication {
-            Publication::Published => (
+            Some(Publication::Published) => (
                 Event::Released {
                     run: self.key.as_str().to_owned(),
                     delivery: self.key.delivery().to_owned(),
@@ -416,7 +471,7 @@ impl Release<'_> {
                 },
                 RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),
-            Publication::AlreadyPublished(_) => (
+            Some(Publication::AlreadyPublished(_)) | None => (
                 self.abandoned(attempt, "another attempt was published first"),
                 RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
@@ -443,21 +498,28 @@ async fn discard(attempt: Arc<Attempt>) {
         return; // a thread that still holds it is about to end with the run
     };
     let id = attempt.id().to_owned();
-    if let Err(error) = attempt.discard().await {
-        tracing::warn!(attempt = id, "Discarding an attempt failed: {error}.");
+    match tokio::time::timeout(DISCARD_PATIENCE, attempt.discard()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(attempt = id, "Discarding an attempt failed: {error}."),
+        Err(_) => tracing::warn!(attempt = id, "Discarding an attempt took too long."),
     }
 }
 
 /// Removes what earlier attempts of the grant left behind. The grant's lock is held, so none runs
 /// at this site; one at another site that delivers here is young.
-async fn sweep(installation: &Installation, destination: &Destination, grant: &str) {
+async fn sweep(
+    installation: &Installation,
+    destination: &Destination,
+    grant: &str,
+    cancel: &CancellationToken,
+) {
     let rules = Sweep {
         older_than: ORPHAN_AGE,
         now: installation.clock.now(),
         running: &BTreeSet::new(),
         named: &attempt_named,
     };
-    match destination.sweep(grant, &rules).await {
+    match unless_interrupted(cancel, destination.sweep(grant, &rules)).await {
         Ok(swept) => {
             for attempt in swept {
                 tracing::info!(
