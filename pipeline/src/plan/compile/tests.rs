@@ -383,14 +383,30 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
 }
 
 #[test]
-fn join_groups_are_refused_until_they_can_be_approved() {
+fn join_groups_are_refused_even_if_the_grant_lists_them() {
     let site = TestSite::new();
     site.grant_table(
         "[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }",
     );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
     site.grant("modes =", "joins = [\"families\"]\nmodes =");
-    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [whole(RefusalCode::Linkage), of(RefusalCode::Linkage, "id")]
+    );
+    let refused = site.compile();
+    for refusal in refused.refusals() {
+        if refusal.code == RefusalCode::Linkage {
+            assert!(
+                refusal.reason.contains("later version"),
+                "{}",
+                refusal.reason
+            );
+        }
+    }
+    let site = TestSite::new();
+    site.grant("modes =", "joins = [\"families\"]\nmodes =");
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Linkage)]);
 }
 
 #[test]
