@@ -2,7 +2,6 @@
 //! directly: same columns, same batch size, one thread, every batch dropped as it comes.
 //!
 //! Input: 500,000 generated residents in Parquet (zstd), 14 of their fields.
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 #![expect(clippy::unwrap_used, reason = "a bench stops where it cannot go on")]
 
 use std::fs::File;
@@ -82,7 +81,7 @@ fn scan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scan");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10);
     group.bench_function("arrow-rs directly", |bencher| {
-        bencher.iter(|| direct(&data))
+        bencher.iter(|| direct(&data));
     });
     group.bench_function("through the source", |bencher| {
         bencher.iter(|| runtime.block_on(through_source(&data)));

@@ -424,12 +424,13 @@ impl ObjectStore for PinnedStore {
             options.if_match = Some(etag.clone());
         }
         let found = self.inner.get_opts(location, options).await;
-        let found = found.map_err(|error| match error {
-            // It was listed, so it went since.
-            object_store::Error::NotFound { path, source } => {
+        let found = found.map_err(|error| {
+            if let object_store::Error::NotFound { path, source } = error {
+                // It was listed, so it went since.
                 object_store::Error::Precondition { path, source }
+            } else {
+                error
             }
-            other => other,
         })?;
         let meta = &found.meta;
         if same(

@@ -70,7 +70,16 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
     match &cli.command {
         Command::Demo(args) => Box::pin(demo::demo(args, cancel)).await,
         Command::Run(args) => Box::pin(run::run(&cli.site, args, cancel)).await,
-        _ => tokio::select! {
+        Command::Init { .. }
+        | Command::Check
+        | Command::Schema { .. }
+        | Command::Plan { .. }
+        | Command::Preview(_)
+        | Command::Verify(_)
+        | Command::Keys(_)
+        | Command::Grant(_)
+        | Command::Ledger(_)
+        | Command::Completions { .. } => tokio::select! {
             biased;
             () = cancel.cancelled() => Err(RunError::Interrupted),
             answer = Box::pin(answer(cli)) => answer,
