@@ -14,6 +14,7 @@ pub mod digest;
 pub mod dsse;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod id;
 pub mod installation;
 pub mod ledger;

@@ -137,7 +137,7 @@ pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
         sharing: plan.sharing,
         division: plan.rows.division_field.clone(),
         fields: plan.fields.iter().map(ApprovedField::of).collect(),
-        filter_only: plan.filter_only.clone(),
+        filter_only: plan.filter_fields.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
             let mut problems = site.problems.clone();
+            problems.extend(site.key_problems());
             let installation = Installation {
                 site,
                 clock: Clock::System,

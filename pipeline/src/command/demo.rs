@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::demo;
 use crate::engine::Progress;
 use crate::error::RunError;
+use crate::fault;
 use crate::installation::Installation;
 use crate::run::{RunRequest, run};
 
@@ -26,7 +27,7 @@ pub(super) async fn demo(args: &DemoArgs, cancel: &CancellationToken) -> Result<
     let started = Instant::now();
     let prepared = tokio::task::spawn_blocking(move || demo::prepare(&dir, rows, SEED))
         .await
-        .map_err(|error| RunError::internal("making the demo", &error))??;
+        .map_err(|error| fault::of_task("making the demo", error))??;
     let made = started.elapsed();
     let installation = Installation::open(&prepared.root, Clock::System)?;
     let mut text = format!(

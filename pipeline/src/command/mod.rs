@@ -13,7 +13,7 @@ mod progress;
 mod run;
 mod verify;
 
-use std::io::IsTerminal as _;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, Command};
 use crate::error::{RunError, exit};
+use crate::fault;
 
 pub use output::Answer;
 
@@ -28,9 +29,11 @@ pub use output::Answer;
 /// and errors on standard error, and gives the exit code.
 pub fn main() -> ExitCode {
     forbid_core_dumps();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
+    fault::hush();
+    let cli = match fault::contain(Cli::try_parse) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(error)) => return usage(&error),
+        Err(fault) => return output::print(Err(fault), false),
     };
     start_log();
     let json = cli.json;
@@ -47,27 +50,53 @@ pub fn main() -> ExitCode {
         }
     };
     let cancel = CancellationToken::new();
-    let result = runtime.block_on(async {
-        let signals = listen(cancel.clone());
-        let result = Box::pin(execute(cli, &cancel)).await;
-        drop(signals);
-        result
+    let result = fault::contain(|| {
+        runtime.block_on(async {
+            let signals = listen(cancel.clone());
+            let result = Box::pin(execute(cli, &cancel)).await;
+            drop(signals);
+            result
+        })
     });
-    // Reads that a failed run left behind must not hold the program up.
+    // What a failed run left behind, if anything, must not hold the program up.
+    cancel.cancel();
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    output::print(result, json)
+    output::print(result.flatten(), json)
 }
 
+/// Executes the command. `run` and `demo` stop by themselves when cancelled, since they have
+/// something to clean up; any other command is left where it stands.
 async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunError> {
+    match &cli.command {
+        Command::Demo(args) => Box::pin(demo::demo(args, cancel)).await,
+        Command::Run(args) => Box::pin(run::run(&cli.site, args, cancel)).await,
+        Command::Init { .. }
+        | Command::Check
+        | Command::Schema { .. }
+        | Command::Plan { .. }
+        | Command::Preview(_)
+        | Command::Verify(_)
+        | Command::Keys(_)
+        | Command::Grant(_)
+        | Command::Ledger(_)
+        | Command::Completions { .. } => tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(RunError::Interrupted),
+            answer = Box::pin(answer(cli)) => answer,
+        },
+    }
+}
+
+async fn answer(cli: Cli) -> Result<Answer, RunError> {
     let site = &cli.site;
     match cli.command {
-        Command::Demo(args) => Box::pin(demo::demo(&args, cancel)).await,
+        // Not reached: both are executed where they can be cancelled.
+        Command::Demo(_) | Command::Run(_) => Err(RunError::Interrupted),
         Command::Init { dir } => init::init(&dir),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
         Command::Plan { grant } => Box::pin(plan::plan(site, &grant)).await,
         Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
-        Command::Run(args) => Box::pin(run::run(site, &args, cancel)).await,
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
         Command::Keys(command) => keys::keys(site, &command),
         Command::Grant(command) => grant::grant(site, &command),
@@ -81,22 +110,31 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
 }
 
 /// Prints a usage error, or the help or version that was asked for.
-#[expect(clippy::print_stdout, reason = "this is the program's voice")]
 fn usage(error: &clap::Error) -> ExitCode {
     let asked_for = !error.use_stderr();
-    if !asked_for && std::env::args_os().any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let what = text.lines().next().unwrap_or_default();
-        let what = what.strip_prefix("error: ").unwrap_or(what);
-        println!(
-            "{:#}",
-            output::error_document("usage", what, "command line", "see lockgate --help")
-        );
+    let plain = error.render().to_string();
+    // Colours only where they are read.
+    let reads_colours = if asked_for {
+        std::io::stdout().is_terminal()
+    } else {
+        std::io::stderr().is_terminal()
+    };
+    let text = if reads_colours {
+        error.render().ansi().to_string()
+    } else {
+        plain.clone()
+    };
+    if asked_for {
+        return output::say(&text, exit::DONE);
     }
-    // Colours only where they are read. If nobody reads at all, the exit code still tells.
-    let printed = error.print();
-    drop(printed);
-    ExitCode::from(if asked_for { exit::DONE } else { exit::INVALID })
+    output::complain(&text);
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let what = plain.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let document = output::error_document("usage", what, "command line", "see lockgate --help");
+        return output::say(&format!("{document:#}\n"), exit::INVALID);
+    }
+    ExitCode::from(exit::INVALID)
 }
 
 /// A core dump would hold keys and originals.
@@ -108,28 +146,25 @@ fn forbid_core_dumps() {
         maximum: Some(0),
     };
     // Both can only fail where the system lacks them; there is nothing to fall back to.
-    let _ = setrlimit(Resource::Core, none);
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    setrlimit(Resource::Core, none).ok();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
 }
 
-/// Logs what this program says, never what its dependencies do: they write constants of predicates
-/// and statistics of the data at their finer levels, and cannot know that these are secret.
 fn start_log() {
-    use tracing_subscriber::filter::{LevelFilter, Targets};
-    use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::util::SubscriberInitExt;
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::EnvFilter;
 
     let level = std::env::var_os("LOCKGATE_LOG")
-        .and_then(|level| level.to_str()?.trim().parse().ok())
+        .and_then(|level| level.to_str()?.parse().ok())
         .unwrap_or(LevelFilter::WARN);
-    // Targets match by prefix: this takes in all crates of the workspace.
-    let ours = Targets::new().with_target("lockgate", level);
-    let lines = tracing_subscriber::fmt::layer()
+    // Only what this program itself says: libraries log values of the source at their finer levels
+    // (DataFusion prints the minima and maxima of row groups), and sometimes credentials.
+    let filter = EnvFilter::new(format!("off,lockgate={level},lockgate_connectors={level}"));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let started = tracing_subscriber::registry()
-        .with(lines)
-        .with(ours)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false) // it would panic where standard error cannot be written
         .try_init();
     debug_assert!(started.is_ok(), "the log is started once");
 }
@@ -139,6 +174,10 @@ fn listen(cancel: CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> 
     let task = tokio::runtime::Handle::current().spawn(async move {
         if interrupted().await.is_ok() {
             cancel.cancel();
+            // Whoever asks twice does not want to wait for the cleaning up.
+            if interrupted().await.is_ok() {
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            }
         }
     });
     tokio_util::task::AbortOnDropHandle::new(task)

@@ -1,5 +1,6 @@
 //! What a command answers, and how it is printed: text for people, one JSON document with `--json`.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -58,37 +59,66 @@ impl Answer {
 
 /// Prints an answer on standard output, or an error on standard error (with `--json`, as a document
 /// on standard output), and gives the exit code.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is the program's voice"
-)]
 pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
     match result {
-        Ok(answer) => {
-            if json {
-                println!("{:#}", answer.document);
-            } else {
-                print!("{}", answer.text);
-            }
-            ExitCode::from(answer.exit)
-        }
+        Ok(answer) if json => say(&format!("{:#}\n", answer.document), answer.exit),
+        Ok(answer) => say(&answer.text, answer.exit),
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                let document = error_document(error.class(), &error.to_string(), &place, &remedy);
-                println!("{:#}", with_parts(document, &error));
-            } else {
-                eprint!("{}", error_text(&error, &place, &remedy));
+                let document = error_document(error.class(), &what(&error), &place, &remedy);
+                let document = with_parts(document, &error);
+                return say(&format!("{document:#}\n"), error.exit_code());
             }
+            complain(&error_text(&error, &place, &remedy));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+/// Writes a result to standard output and gives the exit code: `code`, or failure where a result
+/// that was good could not be written. A reader that has closed its end has read what it wants.
+pub(super) fn say(text: &str, code: u8) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!(
+                "lockgate: the result could not be written: {error}\n"
+            ));
+            ExitCode::from(if code == exit::DONE {
+                exit::FAILED
+            } else {
+                code
+            })
+        }
+        Ok(()) | Err(_) => ExitCode::from(code),
+    }
+}
+
+/// Writes to standard error. Where that fails too, only the exit code is left to say it.
+pub(super) fn complain(text: &str) {
+    let mut output = std::io::stderr().lock();
+    let written = output.write_all(text.as_bytes());
+    written.and_then(|()| output.flush()).unwrap_or_default();
+}
+
 /// `{"error": {"class", "what", "where", "remedy"}}`.
 pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str) -> Value {
     json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
+}
+
+/// What went wrong, in one line: the first of several problems or refusals.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
+fn what(error: &RunError) -> String {
+    match error {
+        RunError::Problems(problems) => problems.first().map(ToString::to_string),
+        RunError::Refused(refusals) => refusals.first().map(|refusal| refusal.reason.clone()),
+        _ => None,
+    }
+    .unwrap_or_else(|| error.to_string())
 }
 
 /// An error that consists of several things tells them all.
@@ -105,6 +135,10 @@ fn with_parts(mut document: Value, error: &RunError) -> Value {
     document
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other error is one line"
+)]
 fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
     let mut text = match error {
         RunError::Problems(problems) => problems
@@ -147,9 +181,9 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
 fn place_and_remedy(error: &RunError) -> (String, String) {
     match error {
         RunError::Problems(problems) => (
-            problems
-                .first()
-                .map_or_else(String::new, |problem| problem.file.clone()),
+            problems.first().map_or_else(String::new, |problem| {
+                format!("{}:{}:{}", problem.file, problem.line, problem.column)
+            }),
             "mend the files; `lockgate check` lists every problem".to_owned(),
         ),
         RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::plan::{ExchangePlan, PlannedField, Refusal, RowScope, Warning, WithheldField};
-use crate::site::dataset::{Level, Mode};
+use crate::site::dataset::Level;
 
 /// The document of a plan.
 #[derive(Debug, Serialize)]
@@ -21,7 +21,7 @@ struct PlanDocument<'a> {
     plan_sha256: String,
     refusals: &'a [Refusal],
     fields: &'a [PlannedField],
-    filter_only: Vec<&'a str>,
+    filter_only: &'a [String],
     withheld: &'a [WithheldField],
     warnings: &'a [Warning],
     rows: &'a RowScope,
@@ -43,7 +43,7 @@ struct SourceDocument {
 /// Compiles a grant and looks at its source's listing and footers, never at rows.
 pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
-    let compiled = installation.compile(grant, Mode::Batch)?;
+    let compiled = installation.compile(grant, installation.mode_to_show(grant))?;
     let (plan, mut refusals) = (compiled.plan(), compiled.refusals().to_vec());
     let mut warnings = compiled.warnings().to_vec();
     let source = match Box::pin(describe(&installation, plan)).await {
@@ -75,11 +75,7 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         plan_sha256: plan.sha256(),
         refusals: &refusals,
         fields: &plan.fields,
-        filter_only: plan
-            .filter_only
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect(),
+        filter_only: &plan.filter_only,
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
@@ -160,24 +156,12 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.rows.divisions.join(", ")
         ));
     }
-    if let Some(source) = &document.source {
-        let rows = source
-            .rows
-            .map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
-        let pruned = source.pruned.map_or_else(String::new, |rows| {
-            format!(" ({rows} skipped by statistics)")
-        });
-        text.push_str(&format!(
-            "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
-            source.files, source.bytes, source.splits
-        ));
-        if !source.ignored_columns.is_empty() {
-            text.push_str(&format!(
-                "ignored     {} (in the source, not in the catalogue)\n",
-                source.ignored_columns.join(", ")
-            ));
-        }
-    }
+    text.push_str(
+        &document
+            .source
+            .as_ref()
+            .map_or_else(String::new, source_text),
+    );
     text.push_str("marks       none\n");
     for warning in document.warnings {
         let field = warning
@@ -187,6 +171,28 @@ fn text(document: &PlanDocument<'_>) -> String {
         text.push_str(&format!(
             "warning [{}]{field}: {}\n",
             warning.code, warning.what
+        ));
+    }
+    text
+}
+
+/// What the source holds, in words.
+fn source_text(source: &SourceDocument) -> String {
+    let rows = source
+        .rows
+        .map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
+    let pruned = match source.pruned {
+        Some(0) | None => String::new(),
+        Some(rows) => format!(" ({rows} skipped by statistics)"),
+    };
+    let mut text = format!(
+        "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
+        source.files, source.bytes, source.splits
+    );
+    if !source.ignored_columns.is_empty() {
+        text.push_str(&format!(
+            "ignored     {} (in the source, not in the catalogue)\n",
+            source.ignored_columns.join(", ")
         ));
     }
     text

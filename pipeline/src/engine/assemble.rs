@@ -18,6 +18,7 @@ use super::encode::{EncodedGroup, Encoder, GroupWriter};
 use super::treat::Chunk;
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
+use crate::fault;
 
 /// Rows from which a split has a row group of its own: 2 chunks.
 pub(super) const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
@@ -83,11 +84,7 @@ pub(super) fn assemble(
                 Ok(Message::Failed(error)) => return Err(error),
                 // A lane that ends without a word was cancelled or died.
                 Err(_) if exchange.cancel.is_cancelled() => return Err(RunError::Interrupted),
-                Err(_) => {
-                    return Err(RunError::Internal {
-                        what: "a lane died".to_owned(),
-                    });
-                }
+                Err(_) => return Err(fault::of_thread("treating and encoding")),
             }
         }
         if exchange.cancel.is_cancelled() {
@@ -221,9 +218,9 @@ impl<'a> Parts<'a> {
         self.closing
             .into_iter()
             .map(|(closing, rows)| {
-                let file = closing.join().map_err(|_| RunError::Internal {
-                    what: "closing a part died".to_owned(),
-                })??;
+                let file = closing
+                    .join()
+                    .map_err(|_| fault::of_thread("closing a part"))??;
                 Ok((file, rows))
             })
             .collect()
