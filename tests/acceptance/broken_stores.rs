@@ -30,11 +30,20 @@ fn passing_faults_of_s3_do_not_fail_a_run() {
     };
     let lost = Fault::CutAnswer { after: 0 };
     for faults in [
-        &[(Operation::Get, 1, 2, Fault::Refuse), (Operation::List, 0, 1, Fault::Refuse)][..],
-        &[(Operation::Get, 2, 1, Fault::Drop), (Operation::Get, 9, 2, lost)],
+        &[
+            (Operation::Get, 1, 2, Fault::Refuse),
+            (Operation::List, 0, 1, Fault::Refuse),
+        ][..],
+        &[
+            (Operation::Get, 2, 1, Fault::Drop),
+            (Operation::Get, 9, 2, lost),
+        ],
         &[(Operation::Get, 8, 2, Fault::CutAnswer { after: 10_000 })],
         &[(Operation::Put, 0, 2, Fault::Refuse)],
-        &[(Operation::Put, 0, 1, Fault::Drop), (Operation::Head, 0, 1, Fault::Drop)],
+        &[
+            (Operation::Put, 0, 1, Fault::Drop),
+            (Operation::Head, 0, 1, Fault::Drop),
+        ],
         &[(Operation::Put, 0, 1, lost), (Operation::List, 0, 1, lost)],
         &[(Operation::Create, PROBE, 2, Fault::Refuse)],
         &[(Operation::Create, PROBE, 1, Fault::Drop)],
@@ -55,7 +64,12 @@ fn a_manifest_whose_answer_is_lost_is_settled_by_reading_it_back() {
     let server = server();
     for times in [1, 1_000] {
         let site = ExchangeSite::new(None, Some(&server));
-        server.faults().inject(Operation::Create, PROBE, times, Fault::CutAnswer { after: 0 });
+        server.faults().inject(
+            Operation::Create,
+            PROBE,
+            times,
+            Fault::CutAnswer { after: 0 },
+        );
         let ended = site.run();
         server.faults().clear();
         assert!(ended.delivered(), "{ended:?}");
@@ -69,8 +83,15 @@ fn a_manifest_that_cannot_be_read_back_is_settled_by_the_next_run() {
     let server = server();
     let site = ExchangeSite::new(None, Some(&server));
     // One read of the destination finds no manifest, one reads the part back; all others fail.
-    server.faults().inject(Operation::Create, PROBE, 1_000, Fault::CutAnswer { after: 0 });
-    server.faults().inject(Operation::Get, 2, 1_000, Fault::Refuse);
+    server.faults().inject(
+        Operation::Create,
+        PROBE,
+        1_000,
+        Fault::CutAnswer { after: 0 },
+    );
+    server
+        .faults()
+        .inject(Operation::Get, 2, 1_000, Fault::Refuse);
     let ended = site.run();
     server.faults().clear();
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -88,7 +109,9 @@ fn a_manifest_that_cannot_be_read_back_is_settled_by_the_next_run() {
 fn a_manifest_that_cannot_be_created_leaves_nothing_visible() {
     let server = server();
     let site = ExchangeSite::new(None, Some(&server));
-    server.faults().inject(Operation::Create, PROBE, 1_000, Fault::Refuse);
+    server
+        .faults()
+        .inject(Operation::Create, PROBE, 1_000, Fault::Refuse);
     let ended = site.run();
     server.faults().clear();
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -100,6 +123,32 @@ fn a_manifest_that_cannot_be_created_leaves_nothing_visible() {
     site.assert_delivered_once();
 }
 
+#[test]
+fn a_server_that_falls_silent_at_the_release_leaves_it_to_the_next_run() {
+    let server = server();
+    let site = ExchangeSite::new(None, Some(&server));
+    // The manifest's create waits, and so does each read after those of key and part.
+    let holds = [
+        server.faults().hold(Operation::Create, PROBE),
+        server.faults().hold(Operation::Get, 2),
+    ];
+    let ended = site.run();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.after < GIVE_UP, "{ended:?}");
+    drop(holds);
+    let published = !site.deliveries().is_empty();
+    let ended = site.run();
+    assert!(
+        if published {
+            ended.unchanged()
+        } else {
+            ended.delivered()
+        },
+        "{ended:?}"
+    );
+    site.assert_delivered_once();
+}
+
 /// A grant over two pseudonyms, uncompressed, so that its one part is uploaded in pieces.
 fn make_large(site: &ExchangeSite) {
     const ROWS: u64 = 90_000;
@@ -108,7 +157,9 @@ fn make_large(site: &ExchangeSite) {
     fs::create_dir(&directory).unwrap();
     let file = fs::File::create(directory.join("part.parquet")).unwrap();
     let mut writer = ArrowWriter::try_new(file, Table::Residents.schema(), None).unwrap();
-    writer.write(&Table::Residents.rows(0..ROWS, 3).unwrap()).unwrap();
+    writer
+        .write(&Table::Residents.rows(0..ROWS, 3).unwrap())
+        .unwrap();
     writer.close().unwrap();
     let grant = r#"
         id = "G-large"
@@ -137,9 +188,18 @@ fn faults_of_a_multipart_upload_do_not_fail_a_run_or_leave_half_a_part() {
     let mut contents = Vec::new();
     for faults in [
         &[][..],
-        &[(Operation::BeginUpload, Fault::Refuse), (Operation::UploadPart, Fault::Refuse)],
-        &[(Operation::UploadPart, Fault::Drop), (Operation::CompleteUpload, Fault::Drop)],
-        &[(Operation::UploadPart, lost), (Operation::CompleteUpload, Fault::Refuse)],
+        &[
+            (Operation::BeginUpload, Fault::Refuse),
+            (Operation::UploadPart, Fault::Refuse),
+        ],
+        &[
+            (Operation::UploadPart, Fault::Drop),
+            (Operation::CompleteUpload, Fault::Drop),
+        ],
+        &[
+            (Operation::UploadPart, lost),
+            (Operation::CompleteUpload, Fault::Refuse),
+        ],
         &[(Operation::CompleteUpload, lost)],
     ] {
         let completed = server.faults().count(Operation::CompleteUpload);
@@ -149,9 +209,19 @@ fn faults_of_a_multipart_upload_do_not_fail_a_run_or_leave_half_a_part() {
         let ended = site.start(&["run", "G-large", "--again"]).ended();
         server.faults().clear();
         assert!(ended.delivered(), "{faults:?}: {ended:?}");
-        assert!(server.faults().count(Operation::CompleteUpload) > completed, "no multipart upload");
-        contents = site.deliveries().into_iter().map(|delivery| delivery.content).collect();
-        assert!(contents.iter().all(|content| *content == contents[0]), "{faults:?}");
+        assert!(
+            server.faults().count(Operation::CompleteUpload) > completed,
+            "no multipart upload"
+        );
+        contents = site
+            .deliveries()
+            .into_iter()
+            .map(|delivery| delivery.content)
+            .collect();
+        assert!(
+            contents.iter().all(|content| *content == contents[0]),
+            "{faults:?}"
+        );
     }
     assert_eq!(contents.len(), 5);
 }
@@ -161,7 +231,9 @@ fn an_upload_that_cannot_be_completed_fails_the_run() {
     let server = server();
     let site = ExchangeSite::new(None, Some(&server));
     make_large(&site);
-    server.faults().inject(Operation::CompleteUpload, 0, 1_000, Fault::Drop);
+    server
+        .faults()
+        .inject(Operation::CompleteUpload, 0, 1_000, Fault::Drop);
     let ended = site.start(&["run", "G-large"]).ended();
     server.faults().clear();
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -227,7 +299,12 @@ fn a_server_that_goes_away_during_the_run_fails_it() {
         Operation::List,
         Operation::Delete,
     ] {
-        outbox.faults().inject(operation, u64::from(operation == Operation::Get), 10_000, Fault::Drop);
+        outbox.faults().inject(
+            operation,
+            u64::from(operation == Operation::Get),
+            10_000,
+            Fault::Drop,
+        );
     }
     let ended = site.run();
     outbox.faults().clear();
@@ -265,7 +342,13 @@ impl SmallDisk {
     fn mount(at: &Path, bytes: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "lockgate-test"])
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={bytes}"),
+                "lockgate-test",
+            ])
             .arg(at)
             .output();
         if mounted.is_ok_and(|mounted| mounted.status.success()) {
@@ -276,8 +359,11 @@ impl SmallDisk {
     }
 
     fn grow(&self) {
-        let grown =
-            Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status().unwrap();
+        let grown = Command::new("mount")
+            .args(["-o", "remount,size=64m"])
+            .arg(&self.0)
+            .status()
+            .unwrap();
         assert!(grown.success());
     }
 }
@@ -310,7 +396,12 @@ fn a_full_disk_under_the_ledger_keeps_everything_back() {
     let Some(disk) = SmallDisk::mount(&state, 256 << 10) else {
         return;
     };
-    let copied = Command::new("cp").arg("-a").arg(kept.join(".")).arg(&state).status().unwrap();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(kept.join("."))
+        .arg(&state)
+        .status()
+        .unwrap();
     assert!(copied.success());
     fs::create_dir_all(state.join("runs")).unwrap();
     fs::write(state.join(format!("runs/{GRANT}.lock")), "").unwrap();

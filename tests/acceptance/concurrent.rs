@@ -36,8 +36,11 @@ fn different_grants_run_side_by_side() {
     for ended in runs.map(Running::ended) {
         assert!(ended.delivered(), "{ended:?}");
     }
-    let mut delivered: Vec<String> =
-        site.deliveries().into_iter().map(|delivery| delivery.grant).collect();
+    let mut delivered: Vec<String> = site
+        .deliveries()
+        .into_iter()
+        .map(|delivery| delivery.grant)
+        .collect();
     delivered.sort_unstable();
     assert_eq!(delivered, [OTHER_GRANT, GRANT]);
     let used = site.ledger().quota_use();
@@ -54,7 +57,12 @@ fn race(site: &ExchangeSite, head_start: Duration) {
     one_delivers(vec![first, twin.start_run()]);
     let delivery = site.only_delivery();
     assert_eq!(twin.only_delivery(), delivery);
-    assert_eq!(site.objects().len(), 1 + delivery.content.files.len(), "{:?}", site.objects());
+    assert_eq!(
+        site.objects().len(),
+        1 + delivery.content.files.len(),
+        "{:?}",
+        site.objects()
+    );
     let released: usize = [site, &twin]
         .map(|site| {
             assert_eq!(site.ledger().unsettled(), []);
@@ -79,6 +87,9 @@ fn two_sites_race_for_one_manifest_in_a_directory() {
 fn two_sites_race_for_one_manifest_on_s3() {
     let server = server();
     for head_start in HEAD_STARTS {
-        race(&ExchangeSite::on_s3(&server), Duration::from_millis(head_start));
+        race(
+            &ExchangeSite::on_s3(&server),
+            Duration::from_millis(head_start),
+        );
     }
 }

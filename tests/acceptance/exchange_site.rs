@@ -56,8 +56,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program: the one built with the tests, or the one that `LOCKGATE_PROGRAM` names.
 fn program() -> PathBuf {
-    std::env::var_os("LOCKGATE_PROGRAM")
-        .map_or_else(|| env!("CARGO_BIN_EXE_lockgate-under-test").into(), PathBuf::from)
+    std::env::var_os("LOCKGATE_PROGRAM").map_or_else(
+        || env!("CARGO_BIN_EXE_lockgate-under-test").into(),
+        PathBuf::from,
+    )
 }
 
 /// The site that all others are copies of.
@@ -102,7 +104,9 @@ impl Template {
 pub(crate) fn write_payments(path: &Path, rows: std::ops::Range<u64>, seed: u64) {
     let file = fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, Table::Payments.schema(), None).unwrap();
-    writer.write(&Table::Payments.rows(rows, seed).unwrap()).unwrap();
+    writer
+        .write(&Table::Payments.rows(rows, seed).unwrap())
+        .unwrap();
     writer.close().unwrap();
 }
 
@@ -138,7 +142,11 @@ impl ExchangeSite {
             Some(_) => format!("s3://outbox/{prefix}"),
             None => format!("file://{}", directory.path().join("site/outbox").display()),
         };
-        let site = Self { directory, destination, server: outbox.cloned() };
+        let site = Self {
+            directory,
+            destination,
+            server: outbox.cloned(),
+        };
         if let Some(server) = outbox {
             site.use_store("outbox", &site.destination, &server.endpoint());
         }
@@ -156,10 +164,17 @@ impl ExchangeSite {
     pub(crate) fn twin(&self) -> Self {
         let directory = tempfile::tempdir().unwrap();
         copy(&self.root(), &directory.path().join("site"));
-        let twin =
-            Self { directory, destination: self.destination.clone(), server: self.server.clone() };
+        let twin = Self {
+            directory,
+            destination: self.destination.clone(),
+            server: self.server.clone(),
+        };
         if self.server.is_none() {
-            twin.edit("lockgate.toml", "url = \"file:outbox\"", &format!("url = \"{}\"", self.destination));
+            twin.edit(
+                "lockgate.toml",
+                "url = \"file:outbox\"",
+                &format!("url = \"{}\"", self.destination),
+            );
         }
         twin
     }
@@ -206,6 +221,17 @@ impl ExchangeSite {
         self.start(&["run", GRANT])
     }
 
+    /// Starts an exchange that is killed before a thread of it makes its `nth` call of `call`.
+    pub(crate) fn start_run_killed_before(&self, call: &str, nth: u64) -> Running {
+        let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+        let trace = format!("trace={call}");
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+            .arg(program());
+        Running::spawn(&mut strace, &self.root(), &["run", GRANT])
+    }
+
     /// Runs the exchange to its end.
     pub(crate) fn run(&self) -> Ended {
         self.start_run().ended()
@@ -214,7 +240,9 @@ impl ExchangeSite {
     /// The place of the source on `server`.
     pub(crate) fn lake(&self, server: &Server) -> Store {
         let unique = self.directory.path().file_name().unwrap().to_str().unwrap();
-        server.store(&format!("s3://lake/{}", unique.trim_start_matches('.'))).unwrap()
+        server
+            .store(&format!("s3://lake/{}", unique.trim_start_matches('.')))
+            .unwrap()
     }
 
     /// The store that deliveries are read from, as a recipient would.
@@ -240,24 +268,21 @@ impl ExchangeSite {
 
     /// Counts events of each kind about a grant: intended, released, abandoned.
     pub(crate) fn releases(&self, id: &str) -> (usize, usize, usize) {
-        let history = self.ledger();
-        let count = |of: fn(&Event) -> Option<&String>| {
-            history.iter().filter(|entry| of(&entry.event).is_some_and(|grant| grant == id)).count()
-        };
-        (
-            count(|event| match event {
-                Event::ReleaseIntended { grant, .. } => Some(grant),
-                _ => None,
-            }),
-            count(|event| match event {
-                Event::Released { grant, .. } => Some(grant),
-                _ => None,
-            }),
-            count(|event| match event {
-                Event::Abandoned { grant, .. } => Some(grant),
-                _ => None,
-            }),
-        )
+        let (mut intended, mut released, mut abandoned) = (0, 0, 0);
+        for entry in self.ledger().iter() {
+            match &entry.event {
+                Event::ReleaseIntended { grant, .. } if grant == id => intended += 1,
+                Event::Released { grant, .. } if grant == id => released += 1,
+                Event::Abandoned { grant, .. } if grant == id => abandoned += 1,
+                Event::GrantSigned { .. }
+                | Event::ReleaseIntended { .. }
+                | Event::Released { .. }
+                | Event::Abandoned { .. }
+                | Event::Previewed { .. }
+                | Event::Refused { .. } => {}
+            }
+        }
+        (intended, released, abandoned)
     }
 
     /// The checkpoint of the ledger as its file stands, to see an append from outside.
@@ -270,15 +295,22 @@ impl ExchangeSite {
         let store = self.destination();
         let objects = wait(async {
             let listed = store.object_store().list(Some(store.prefix()));
-            listed.try_collect::<Vec<_>>().await.unwrap_or_else(|error| match error {
-                object_store::Error::NotFound { .. } => Vec::new(),
-                error => panic!("{error}"),
-            })
+            match listed.try_collect::<Vec<_>>().await {
+                Err(object_store::Error::NotFound { .. }) => Vec::new(),
+                listed => listed.unwrap(),
+            }
         });
         let prefix = format!("{}/", store.prefix());
         let mut names: Vec<String> = objects
             .iter()
-            .map(|object| object.location.as_ref().strip_prefix(&prefix).unwrap().to_owned())
+            .map(|object| {
+                object
+                    .location
+                    .as_ref()
+                    .strip_prefix(&prefix)
+                    .unwrap()
+                    .to_owned()
+            })
             .filter(|name| !name.starts_with(".lockgate/"))
             .collect();
         names.sort_unstable();
@@ -296,11 +328,17 @@ impl ExchangeSite {
         let manifests = self.keyring().verifying_keys(Purpose::Manifest).unwrap();
         let ledger = self.keyring().verifying_keys(Purpose::Ledger).unwrap();
         let names = self.objects();
-        let found = names.iter().filter(|name| name.rsplit('/').next() == Some("manifest.json"));
+        let found = names
+            .iter()
+            .filter(|name| name.rsplit('/').next() == Some("manifest.json"));
         found
             .map(|name| {
                 let folder = name.strip_suffix("/manifest.json").unwrap();
-                assert_eq!(folder.split('/').count(), 2, "a manifest in an odd place: {name}");
+                assert_eq!(
+                    folder.split('/').count(),
+                    2,
+                    "a manifest in an odd place: {name}"
+                );
                 let folder = ObjectPath::from(format!("{}/{folder}", store.prefix()));
                 let (report, bytes) = wait(async {
                     let objects = store.object_store();
@@ -312,7 +350,11 @@ impl ExchangeSite {
                     )
                 });
                 let report = report.unwrap();
-                assert!(report.valid, "a delivery is visible and incomplete: {:?}", report.problems);
+                assert!(
+                    report.valid,
+                    "a delivery is visible and incomplete: {:?}",
+                    report.problems
+                );
                 Delivery::of(&Manifest::open(&bytes, &manifests).unwrap())
             })
             .collect()
@@ -328,7 +370,11 @@ impl ExchangeSite {
     /// Nothing that a reader could take for a delivery, no attempt left lying about, and no release
     /// in the ledger.
     pub(crate) fn assert_nothing_left(&self) {
-        assert_eq!(self.objects(), [""; 0], "something was left at the destination");
+        assert_eq!(
+            self.objects(),
+            [""; 0],
+            "something was left at the destination"
+        );
         let (intended, released, abandoned) = self.releases(GRANT);
         assert_eq!((intended, released), (abandoned, 0));
     }
@@ -337,9 +383,18 @@ impl ExchangeSite {
     pub(crate) fn assert_delivered_once(&self) -> Delivery {
         let delivery = self.only_delivery();
         assert_eq!(delivery.content.rows.read, rows());
-        assert_eq!(self.objects().len(), 1 + delivery.content.files.len(), "{:?}", self.objects());
+        assert_eq!(
+            self.objects().len(),
+            1 + delivery.content.files.len(),
+            "{:?}",
+            self.objects()
+        );
         let (intended, released, abandoned) = self.releases(GRANT);
-        assert_eq!((released, intended), (1, 1 + abandoned), "each intent settled, one released");
+        assert_eq!(
+            (released, intended),
+            (1, 1 + abandoned),
+            "each intent settled, one released"
+        );
         let used = self.ledger().quota_use();
         assert_eq!(used.get(GRANT), Some(&(1, delivery.content.rows.delivered)));
         delivery
@@ -410,7 +465,10 @@ impl Ended {
 
     /// `status` of a run's document.
     pub(crate) fn status(&self) -> String {
-        self.document()["status"].as_str().unwrap_or("no status").to_owned()
+        self.document()["status"]
+            .as_str()
+            .unwrap_or("no status")
+            .to_owned()
     }
 
     /// Whether the run delivered, with or without rejected rows.
@@ -434,7 +492,11 @@ impl Ended {
 
 impl Running {
     fn start(root: &Path, arguments: &[&str]) -> Self {
-        let child = Command::new(program())
+        Self::spawn(&mut Command::new(program()), root, arguments)
+    }
+
+    fn spawn(command: &mut Command, root: &Path, arguments: &[&str]) -> Self {
+        let child = command
             .arg("--json")
             .arg("--site")
             .arg(root)
@@ -445,7 +507,10 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, started: Instant::now() }
+        Self {
+            child,
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -493,9 +558,25 @@ impl Running {
         }
         let after = self.elapsed();
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        Ended { code: self.child.wait().unwrap().code(), stdout, stderr, after }
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut stdout)
+            .unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Ended {
+            code: self.child.wait().unwrap().code(),
+            stdout,
+            stderr,
+            after,
+        }
     }
 }
 
@@ -512,9 +593,11 @@ impl Drop for Running {
 fn has_file(directory: &Path, end: &str) -> bool {
     fs::read_dir(directory).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
-            entry.file_name().as_encoded_bytes().ends_with(end.as_bytes())
-                || entry.file_type().is_ok_and(|kind| kind.is_dir())
-                    && has_file(&entry.path(), end)
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .ends_with(end.as_bytes())
+                || entry.file_type().is_ok_and(|kind| kind.is_dir()) && has_file(&entry.path(), end)
         })
     })
 }
@@ -541,7 +624,10 @@ fn copy(from: &Path, to: &Path) {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type().unwrap().is_dir() {
             copy(&source, &target);
-        } else if source.extension().is_some_and(|extension| extension == "parquet") {
+        } else if source
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
             fs::hard_link(&source, &target).unwrap();
         } else {
             fs::copy(&source, &target).unwrap();
@@ -553,7 +639,11 @@ fn copy(from: &Path, to: &Path) {
 fn upload(lake: &Path, store: &Store) {
     for entry in fs::read_dir(lake.join("payments")).unwrap() {
         let path = entry.unwrap().path();
-        put(store, &format!("payments/{}", path.file_name().unwrap().to_str().unwrap()), &path);
+        put(
+            store,
+            &format!("payments/{}", path.file_name().unwrap().to_str().unwrap()),
+            &path,
+        );
     }
 }
 
@@ -561,11 +651,20 @@ fn upload(lake: &Path, store: &Store) {
 pub(crate) fn put(store: &Store, name: &str, file: &Path) {
     let content = fs::read(file).unwrap();
     let object = store.resolve(name).unwrap();
-    wait(async { store.object_store().put(&object, content.into()).await.unwrap() });
+    wait(async {
+        store
+            .object_store()
+            .put(&object, content.into())
+            .await
+            .unwrap()
+    });
 }
 
 /// Waits for a future, on a runtime of its own.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(future)
 }

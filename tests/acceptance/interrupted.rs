@@ -37,7 +37,11 @@ fn stops(run: Running, signal: Signal) {
     let signalled = Instant::now();
     run.signal(signal);
     let ended = run.ended();
-    assert!(signalled.elapsed() < STOP, "took {:?}: {ended:?}", signalled.elapsed());
+    assert!(
+        signalled.elapsed() < STOP,
+        "took {:?}: {ended:?}",
+        signalled.elapsed()
+    );
     assert!(ended.failed(130, "interrupted"), "{ended:?}");
 }
 
@@ -125,8 +129,18 @@ fn changed(server: &Arc<Server>, change: impl Fn(&ExchangeSite), code: i32, expe
 fn a_grant_edited_during_the_run_is_not_delivered_under() {
     let server = server();
     let grant = format!("grants/{GRANT}.toml");
-    changed(&server, |site| site.edit(&grant, "amount > 0", "amount > 1"), 3, "unsigned");
-    changed(&server, |site| site.edit(&grant, "version = 1", "version = "), 2, "config");
+    changed(
+        &server,
+        |site| site.edit(&grant, "amount > 0", "amount > 1"),
+        3,
+        "unsigned",
+    );
+    changed(
+        &server,
+        |site| site.edit(&grant, "version = 1", "version = "),
+        2,
+        "config",
+    );
     // Edited and approved anew: valid, but not what this run does.
     let stronger = |site: &ExchangeSite| {
         site.edit(&grant, "to = \"1000\"", "to = \"10000\"");
@@ -145,7 +159,10 @@ fn a_grant_that_loses_its_approval_during_the_run_is_not_delivered_under() {
     let other_key = |site: &ExchangeSite| {
         let other = std::fs::read_to_string(site.path("recipients/civil-affairs.toml")).unwrap();
         let line = |text: &str| {
-            text.lines().find(|line| line.starts_with("public_keys")).unwrap().to_owned()
+            text.lines()
+                .find(|line| line.starts_with("public_keys"))
+                .unwrap()
+                .to_owned()
         };
         let own = std::fs::read_to_string(site.path("recipients/statistics.toml")).unwrap();
         site.edit("recipients/statistics.toml", &line(&own), &line(&other));
@@ -182,7 +199,11 @@ fn a_source_file_replaced_on_s3_during_the_run_fails_it() {
     let file = site.path("replaced.parquet");
     write_payments(&file, 0..rows() / 6, 99);
     for number in 0..6 {
-        put(&site.lake(&server), &format!("payments/part-{number:02}.parquet"), &file);
+        put(
+            &site.lake(&server),
+            &format!("payments/part-{number:02}.parquet"),
+            &file,
+        );
     }
     drop(hold);
     let ended = run.ended();
@@ -212,7 +233,9 @@ fn a_signal_after_the_release_began_leaves_it_whole() {
     let server = server();
     let site = ExchangeSite::new(None, Some(&server));
     // After the two creates of the probe comes that of the manifest, whose answer is lost.
-    server.faults().inject(Operation::Create, 2, 1, Fault::CutAnswer { after: 0 });
+    server
+        .faults()
+        .inject(Operation::Create, 2, 1, Fault::CutAnswer { after: 0 });
     let hold = server.faults().hold(Operation::Create, 3);
     let mut run = site.start_run();
     assert!(run.reaches(|| hold.holds_one() || !site.deliveries().is_empty()));

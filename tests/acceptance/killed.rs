@@ -17,6 +17,13 @@
 //! LOCKGATE_KILLS=200 LOCKGATE_SEED=1 LOCKGATE_ROWS=3000000 cargo test --release -p lockgate-acceptance --test acceptance killed:: -- --nocapture
 //! ```
 //!
+//! What moments miss, places find: with strace, the ignored test kills the program before each single
+//! change that it makes to the disk.
+//!
+//! ```text
+//! cargo test -p lockgate-acceptance --test acceptance killed:: -- --nocapture --ignored
+//! ```
+//!
 //! A failure names seed, round and moment. `LOCKGATE_ROWS` sets the size of the source (36,000 rows
 //! where it is not given; a release build needs a few million for a run that lasts), and
 //! `LOCKGATE_PROGRAM` another build of the program than the one built with the tests.
@@ -44,6 +51,46 @@ fn killed_at_any_moment_a_run_leaves_nothing_half_done_in_a_directory() {
 fn killed_at_any_moment_a_run_leaves_nothing_half_done_on_s3() {
     let server = server();
     Campaign::new("S3", || Some(Arc::clone(&server))).run(rounds() - rounds() / 2);
+}
+
+/// Where a kill makes a difference on files: not a moment but a place.
+const CHANGES: [&str; 9] = [
+    "fsync",
+    "fdatasync",
+    "rename",
+    "linkat",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+    "ftruncate",
+];
+
+#[test]
+#[ignore = "needs strace and minutes"]
+fn killed_before_any_change_of_the_disk_a_run_leaves_nothing_half_done() {
+    let campaign = Campaign::new("each change", || None);
+    let mut stages: BTreeMap<Stage, u64> = BTreeMap::new();
+    for call in CHANGES {
+        let mut nth = 1;
+        loop {
+            let _told = Told(format!("killed before {call} number {nth} of a thread"));
+            let site = ExchangeSite::on_files();
+            if site
+                .start_run_killed_before(call, nth)
+                .ended()
+                .code
+                .is_some()
+            {
+                break; // no thread makes that many
+            }
+            *stages.entry(campaign.look(&site)).or_default() += 1;
+            campaign.finish(&site, None);
+            nth += 1;
+        }
+        println!("killed before each of {} calls of {call}", nth - 1);
+    }
+    println!("stages hit: {stages:?}");
 }
 
 fn rounds() -> u64 {
@@ -174,15 +221,32 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let mut signs = BTreeMap::new();
         for sign in Sign::ALL {
             assert!(watch.wait(&mut run, sign), "{sign:?} was never seen");
-            signs.insert(sign, if sign == Sign::Started { Duration::ZERO } else { run.elapsed() });
+            signs.insert(
+                sign,
+                if sign == Sign::Started {
+                    Duration::ZERO
+                } else {
+                    run.elapsed()
+                },
+            );
         }
         let ended = run.ended();
         assert!(ended.delivered(), "{ended:?}");
         let undisturbed = site.only_delivery().content;
         assert_eq!(undisturbed.rows.read, rows());
         let seed = number("LOCKGATE_SEED", SEED);
-        println!("{name}: an undisturbed run takes {:?}, signs at {signs:?}", ended.after);
-        Self { name, server, seed, signs, end: ended.after, undisturbed }
+        println!(
+            "{name}: an undisturbed run takes {:?}, signs at {signs:?}",
+            ended.after
+        );
+        Self {
+            name,
+            server,
+            seed,
+            signs,
+            end: ended.after,
+            undisturbed,
+        }
     }
 
     fn run(&self, rounds: u64) {
@@ -214,13 +278,24 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
             2 => Sign::Begun,
             3 => Sign::Staging,
             4 => Sign::Started,
-            _ => [Sign::Intended, Sign::Published, Sign::Settled][draw.below(3) as usize],
+            _ => match draw.below(3) {
+                0 => Sign::Intended,
+                1 => Sign::Published,
+                _ => Sign::Settled,
+            },
         };
         let from = self.signs[&after];
-        let next = self.signs.range(after..).nth(1).map_or(self.end, |(_, next)| *next);
+        let next = self
+            .signs
+            .range(after..)
+            .nth(1)
+            .map_or(self.end, |(_, next)| *next);
         // What comes next comes sooner or later than it did in the undisturbed run.
         let gap = next.saturating_sub(from).mul_f64(1.2) + Duration::from_micros(500);
-        Moment { after, delay: gap.mul_f64(draw.fraction()) }
+        Moment {
+            after,
+            delay: gap.mul_f64(draw.fraction()),
+        }
     }
 
     /// One site, killed at these moments, one run after the other.
@@ -247,16 +322,25 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
     /// What an outside reader finds after the kill: a complete delivery, or none.
     fn look(&self, site: &ExchangeSite) -> Stage {
         let deliveries = site.deliveries();
-        assert!(deliveries.len() <= 1, "two deliveries of one run: {deliveries:?}");
+        assert!(
+            deliveries.len() <= 1,
+            "two deliveries of one run: {deliveries:?}"
+        );
         for delivery in &deliveries {
             assert_eq!(delivery.content, self.undisturbed);
         }
         let (intended, released, abandoned) = site.releases(GRANT);
         assert!(released + abandoned <= intended);
         if deliveries.is_empty() {
-            assert_eq!(released, 0, "the ledger claims a release that nobody can see");
+            assert_eq!(
+                released, 0,
+                "the ledger claims a release that nobody can see"
+            );
         } else {
-            assert!(intended > abandoned, "a delivery is visible that the ledger does not know of");
+            assert!(
+                intended > abandoned,
+                "a delivery is visible that the ledger does not know of"
+            );
         }
         match (deliveries.len(), released, intended - abandoned) {
             (0, _, 0) if site.objects().is_empty() => Stage::NothingWritten,
@@ -280,7 +364,11 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
         let creates = count(server, &[Operation::Create]);
         let ended = site.run();
         assert!(ended.unchanged(), "{ended:?}");
-        assert_eq!(count(server, &[Operation::Create]), creates, "`unchanged` has written");
+        assert_eq!(
+            count(server, &[Operation::Create]),
+            creates,
+            "`unchanged` has written"
+        );
         self.settled(site);
     }
 
@@ -301,7 +389,10 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
                 !object.ends_with("/manifest.json") && !object.contains(&delivery.attempt)
             })
             .collect();
-        assert_eq!(orphans, [""; 0], "attempts that no manifest names were not swept");
+        assert_eq!(
+            orphans, [""; 0],
+            "attempts that no manifest names were not swept"
+        );
     }
 }
 
@@ -342,7 +433,8 @@ impl Draw {
         self.next() % bound
     }
 
+    /// From 0 to 1.
     fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        f64::from(u32::try_from(self.below(1 << 24)).unwrap()) / f64::from(1 << 24)
     }
 }

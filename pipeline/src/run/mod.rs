@@ -97,13 +97,26 @@ async fn attempt_run(
         Opened::Due(due) => due,
         Opened::Published(report) => return Ok(report),
     };
-    let Due { plan, filter, source, destination, key } = *due;
+    let Due {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    } = *due;
     let probe = destination.probe_conditional_create();
     unless_interrupted(cancel, Box::pin(probe)).await?;
 
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
-    let exchange = exchange(installation, &plan, filter, Arc::clone(&source), progress, stop)?;
+    let exchange = exchange(
+        installation,
+        &plan,
+        filter,
+        Arc::clone(&source),
+        progress,
+        stop,
+    )?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
     let release = Release {
         installation,
@@ -191,7 +204,13 @@ async fn open(
     {
         // The run that published did not come to its own sweep.
         let destination = installation.destination(request.output)?;
-        sweep(installation, &destination, &report.grant, &CancellationToken::new()).await;
+        sweep(
+            installation,
+            &destination,
+            &report.grant,
+            &CancellationToken::new(),
+        )
+        .await;
     }
     Ok(opened)
 }
@@ -207,16 +226,29 @@ async fn find(
     let destination = installation.destination(request.output)?;
     let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
     if published {
-        return Ok(Opened::Published(RunReport::unchanged(&plan, &key, &destination)?));
+        return Ok(Opened::Published(RunReport::unchanged(
+            &plan,
+            &key,
+            &destination,
+        )?));
     }
-    Ok(Opened::Due(Box::new(Due { plan, filter, source, destination, key })))
+    Ok(Opened::Due(Box::new(Due {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    })))
 }
 
 /// Whether the quota, and nothing else, refuses. It limits what may be delivered, so a run that has
 /// nothing to deliver is not subject to it.
 fn is_used_up(compiled: &Compiled) -> bool {
     let refusals = compiled.refusals();
-    !refusals.is_empty() && refusals.iter().all(|refusal| refusal.code == RefusalCode::Quota)
+    !refusals.is_empty()
+        && refusals
+            .iter()
+            .all(|refusal| refusal.code == RefusalCode::Quota)
 }
 
 /// Finds the run's key, and whether its delivery was published before.
@@ -392,7 +424,11 @@ impl Release<'_> {
             Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
         // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
         // files stay, and the next start reads the manifest back and settles.
-        let publication = match attempt.publish(manifest.clone()).await.map_err(RunError::from) {
+        let publication = match attempt
+            .publish(manifest.clone())
+            .await
+            .map_err(RunError::from)
+        {
             // Nothing of this attempt was published when its files are gone.
             Err(error) if self.lost(&error).await => None,
             publication => Some(publication?),
