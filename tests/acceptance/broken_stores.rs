@@ -123,6 +123,32 @@ fn a_manifest_that_cannot_be_created_leaves_nothing_visible() {
     site.assert_delivered_once();
 }
 
+#[test]
+fn a_server_that_falls_silent_at_the_release_leaves_it_to_the_next_run() {
+    let server = server();
+    let site = ExchangeSite::new(None, Some(&server));
+    // The manifest's create waits, and so does each read after those of key and part.
+    let holds = [
+        server.faults().hold(Operation::Create, PROBE),
+        server.faults().hold(Operation::Get, 2),
+    ];
+    let ended = site.run();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.after < GIVE_UP, "{ended:?}");
+    drop(holds);
+    let published = !site.deliveries().is_empty();
+    let ended = site.run();
+    assert!(
+        if published {
+            ended.unchanged()
+        } else {
+            ended.delivered()
+        },
+        "{ended:?}"
+    );
+    site.assert_delivered_once();
+}
+
 /// A grant over two pseudonyms, uncompressed, so that its one part is uploaded in pieces.
 fn make_large(site: &ExchangeSite) {
     const ROWS: u64 = 90_000;

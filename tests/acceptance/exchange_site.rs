@@ -221,6 +221,17 @@ impl ExchangeSite {
         self.start(&["run", GRANT])
     }
 
+    /// Starts an exchange that is killed before a thread of it makes its `nth` call of `call`.
+    pub(crate) fn start_run_killed_before(&self, call: &str, nth: u64) -> Running {
+        let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+        let trace = format!("trace={call}");
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+            .arg(program());
+        Running::spawn(&mut strace, &self.root(), &["run", GRANT])
+    }
+
     /// Runs the exchange to its end.
     pub(crate) fn run(&self) -> Ended {
         self.start_run().ended()
@@ -257,27 +268,21 @@ impl ExchangeSite {
 
     /// Counts events of each kind about a grant: intended, released, abandoned.
     pub(crate) fn releases(&self, id: &str) -> (usize, usize, usize) {
-        let history = self.ledger();
-        let count = |of: fn(&Event) -> Option<&String>| {
-            history
-                .iter()
-                .filter(|entry| of(&entry.event).is_some_and(|grant| grant == id))
-                .count()
-        };
-        (
-            count(|event| match event {
-                Event::ReleaseIntended { grant, .. } => Some(grant),
-                _ => None,
-            }),
-            count(|event| match event {
-                Event::Released { grant, .. } => Some(grant),
-                _ => None,
-            }),
-            count(|event| match event {
-                Event::Abandoned { grant, .. } => Some(grant),
-                _ => None,
-            }),
-        )
+        let (mut intended, mut released, mut abandoned) = (0, 0, 0);
+        for entry in self.ledger().iter() {
+            match &entry.event {
+                Event::ReleaseIntended { grant, .. } if grant == id => intended += 1,
+                Event::Released { grant, .. } if grant == id => released += 1,
+                Event::Abandoned { grant, .. } if grant == id => abandoned += 1,
+                Event::GrantSigned { .. }
+                | Event::ReleaseIntended { .. }
+                | Event::Released { .. }
+                | Event::Abandoned { .. }
+                | Event::Previewed { .. }
+                | Event::Refused { .. } => {}
+            }
+        }
+        (intended, released, abandoned)
     }
 
     /// The checkpoint of the ledger as its file stands, to see an append from outside.
@@ -290,13 +295,10 @@ impl ExchangeSite {
         let store = self.destination();
         let objects = wait(async {
             let listed = store.object_store().list(Some(store.prefix()));
-            listed
-                .try_collect::<Vec<_>>()
-                .await
-                .unwrap_or_else(|error| match error {
-                    object_store::Error::NotFound { .. } => Vec::new(),
-                    error => panic!("{error}"),
-                })
+            match listed.try_collect::<Vec<_>>().await {
+                Err(object_store::Error::NotFound { .. }) => Vec::new(),
+                listed => listed.unwrap(),
+            }
         });
         let prefix = format!("{}/", store.prefix());
         let mut names: Vec<String> = objects
@@ -490,7 +492,11 @@ impl Ended {
 
 impl Running {
     fn start(root: &Path, arguments: &[&str]) -> Self {
-        let child = Command::new(program())
+        Self::spawn(&mut Command::new(program()), root, arguments)
+    }
+
+    fn spawn(command: &mut Command, root: &Path, arguments: &[&str]) -> Self {
+        let child = command
             .arg("--json")
             .arg("--site")
             .arg(root)
@@ -564,6 +570,7 @@ impl Running {
             .unwrap()
             .read_to_string(&mut stderr)
             .unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
         Ended {
             code: self.child.wait().unwrap().code(),
             stdout,

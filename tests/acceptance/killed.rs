@@ -17,6 +17,13 @@
 //! LOCKGATE_KILLS=200 LOCKGATE_SEED=1 LOCKGATE_ROWS=3000000 cargo test --release -p lockgate-acceptance --test acceptance killed:: -- --nocapture
 //! ```
 //!
+//! What moments miss, places find: with strace, the ignored test kills the program before each single
+//! change that it makes to the disk.
+//!
+//! ```text
+//! cargo test -p lockgate-acceptance --test acceptance killed:: -- --nocapture --ignored
+//! ```
+//!
 //! A failure names seed, round and moment. `LOCKGATE_ROWS` sets the size of the source (36,000 rows
 //! where it is not given; a release build needs a few million for a run that lasts), and
 //! `LOCKGATE_PROGRAM` another build of the program than the one built with the tests.
@@ -44,6 +51,46 @@ fn killed_at_any_moment_a_run_leaves_nothing_half_done_in_a_directory() {
 fn killed_at_any_moment_a_run_leaves_nothing_half_done_on_s3() {
     let server = server();
     Campaign::new("S3", || Some(Arc::clone(&server))).run(rounds() - rounds() / 2);
+}
+
+/// Where a kill makes a difference on files: not a moment but a place.
+const CHANGES: [&str; 9] = [
+    "fsync",
+    "fdatasync",
+    "rename",
+    "linkat",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+    "ftruncate",
+];
+
+#[test]
+#[ignore = "needs strace and minutes"]
+fn killed_before_any_change_of_the_disk_a_run_leaves_nothing_half_done() {
+    let campaign = Campaign::new("each change", || None);
+    let mut stages: BTreeMap<Stage, u64> = BTreeMap::new();
+    for call in CHANGES {
+        let mut nth = 1;
+        loop {
+            let _told = Told(format!("killed before {call} number {nth} of a thread"));
+            let site = ExchangeSite::on_files();
+            if site
+                .start_run_killed_before(call, nth)
+                .ended()
+                .code
+                .is_some()
+            {
+                break; // no thread makes that many
+            }
+            *stages.entry(campaign.look(&site)).or_default() += 1;
+            campaign.finish(&site, None);
+            nth += 1;
+        }
+        println!("killed before each of {} calls of {call}", nth - 1);
+    }
+    println!("stages hit: {stages:?}");
 }
 
 fn rounds() -> u64 {
@@ -231,7 +278,11 @@ impl<F: Fn() -> Option<Arc<Server>>> Campaign<F> {
             2 => Sign::Begun,
             3 => Sign::Staging,
             4 => Sign::Started,
-            _ => [Sign::Intended, Sign::Published, Sign::Settled][draw.below(3) as usize],
+            _ => match draw.below(3) {
+                0 => Sign::Intended,
+                1 => Sign::Published,
+                _ => Sign::Settled,
+            },
         };
         let from = self.signs[&after];
         let next = self
@@ -382,7 +433,8 @@ impl Draw {
         self.next() % bound
     }
 
+    /// From 0 to 1.
     fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        f64::from(u32::try_from(self.below(1 << 24)).unwrap()) / f64::from(1 << 24)
     }
 }
