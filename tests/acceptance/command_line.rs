@@ -500,7 +500,10 @@ fn an_unsigned_grants_plan_shows_everything_and_refuses() {
 fn preview_shows_treated_rows_and_originals_only_where_the_site_allows_it() {
     let site = people::site(300);
     site.grant(&grant("G-1", &["id", "person_id", "name"]).rows("id >= 5"));
-    // It works before the grant is signed: it is for whoever tunes treatments.
+    // Before the grant is signed it would show what nobody approved.
+    let found = error(&site.json(["preview", "G-1"]), 3, "refused");
+    assert_eq!(found["refusals"][0]["code"], "unsigned", "{found}");
+    assert_eq!(site.sign("G-1").code, 0);
     let preview = site
         .json(["preview", "G-1", "--rows", "3"])
         .expecting(0)

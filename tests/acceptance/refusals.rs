@@ -388,6 +388,7 @@ fn pseudonyms_that_join_other_grants_are_refused() {
     refused_and_not_signed(&site, &grant, &expected);
     // Listing the group does not help: approved join groups come later.
     let listed = grant.more("joins = ['families']");
+    let expected = [of("linkage"), of_field("linkage", "person_id")];
     refused_and_not_signed(&site, &listed, &expected);
 }
 

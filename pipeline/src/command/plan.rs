@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::plan::{ExchangePlan, PlannedField, Refusal, RowScope, Warning, WithheldField};
-use crate::site::dataset::Level;
+use crate::site::dataset::{Level, Mode};
 
 /// The document of a plan.
 #[derive(Debug, Serialize)]
@@ -43,7 +43,7 @@ struct SourceDocument {
 /// Compiles a grant and looks at its source's listing and footers, never at rows.
 pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
-    let compiled = installation.compile(grant, installation.mode_to_show(grant))?;
+    let compiled = installation.compile(grant, Mode::Batch)?;
     let (plan, mut refusals) = (compiled.plan(), compiled.refusals().to_vec());
     let mut warnings = compiled.warnings().to_vec();
     let source = match Box::pin(describe(&installation, plan)).await {

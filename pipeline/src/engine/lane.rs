@@ -295,6 +295,12 @@ impl<'a> SplitWork<'a> {
             .exchange
             .progress
             .read_bytes(bytes.saturating_sub(self.bytes));
+        tracing::debug!(
+            split = self.split,
+            read = self.totals.rows.read,
+            delivered = self.totals.rows.delivered,
+            "Split finished."
+        );
         Ok(self.totals)
     }
 

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lockgate_connectors::ConnectorError;
+use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
 use lockgate_connectors::source::Source;
+use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
@@ -27,7 +29,7 @@ use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
-use crate::manifest::attempt_named;
+use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
@@ -109,6 +111,13 @@ async fn attempt_run(
     let probe = destination.probe_conditional_create();
     unless_interrupted(cancel, Box::pin(probe)).await?;
 
+    tracing::info!(
+        grant = plan.grant,
+        delivery = key.delivery(),
+        files = source.snapshot().files.len(),
+        splits = source.splits().len(),
+        "Run begins."
+    );
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
     let exchange = exchange(
@@ -239,7 +248,8 @@ async fn find(
         "Source opened."
     );
     let destination = installation.destination(request.output)?;
-    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    let (key, published) =
+        run_key(installation, &plan, &destination, source.as_ref(), request).await?;
     if published {
         let report = RunReport::unchanged(&plan, &key, &destination)?;
         return Ok(Opened::Published(RunReport {
@@ -278,28 +288,71 @@ fn is_used_up(compiled: &Compiled) -> bool {
             .all(|refusal| refusal.code == RefusalCode::Quota)
 }
 
+/// Holds an earlier delivery to its manifest, before a run answers that nothing is to be done: the
+/// manifest is this site's own, over this run, and its files are there with their sizes. What they
+/// hold is for `verify` to say.
+async fn still_there(
+    installation: &Installation,
+    destination: &Destination,
+    plan: &ExchangePlan,
+    key: &RunKey,
+    manifest: &[u8],
+) -> Result<(), RunError> {
+    let place = destination.delivery_url(&plan.grant, key.delivery())?;
+    let spoilt = |what: &str| RunError::Unverified {
+        what: format!(
+            "{place} was delivered before, but {what}; find out who changed it, and deliver anew \
+             with --again"
+        ),
+    };
+    let keys = installation.keyring().verifying_keys(Purpose::Manifest)?;
+    let manifest = Manifest::open(manifest, &keys)
+        .map_err(|_| spoilt("its manifest is not one that this site signed"))?;
+    if manifest.run != key.as_str() || manifest.grant.id != plan.grant {
+        return Err(spoilt("its manifest is that of another delivery"));
+    }
+    let Some(store) = installation.store_of_url(destination.url())? else {
+        return Ok(());
+    };
+    for file in &manifest.files {
+        let path = store.resolve(&format!("{}/{}/{}", plan.grant, key.delivery(), file.path))?;
+        match store.object_store().head(&path).await {
+            Ok(meta) if meta.size == file.bytes => {}
+            Ok(_) => return Err(spoilt("a file of it has another size")),
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(spoilt("a file of it is gone"));
+            }
+            Err(error) => return Err(ConnectorError::from_store(&error, &place).into()),
+        }
+    }
+    Ok(())
+}
+
 /// Finds the run's key, and whether its delivery was published before.
 async fn run_key(
+    installation: &Installation,
     plan: &ExchangePlan,
     destination: &Destination,
     source: &dyn Source,
     request: &RunRequest<'_>,
 ) -> Result<(RunKey, bool), RunError> {
-    let mut published = None;
+    let mut published: Option<(RunKey, Bytes)> = None;
     let mut generation = 0;
     loop {
         let key = RunKey::new(plan, destination.url(), source.snapshot(), generation)?;
-        if destination
+        let manifest = destination
             .existing_manifest(&plan.grant, key.delivery())
-            .await?
-            .is_none()
-        {
+            .await?;
+        let Some(manifest) = manifest else {
             return Ok(match published {
-                Some(earlier) if !request.again => (earlier, true),
+                Some((earlier, manifest)) if !request.again => {
+                    still_there(installation, destination, plan, &earlier, &manifest).await?;
+                    (earlier, true)
+                }
                 _ => (key, false),
             });
-        }
-        published = Some(key);
+        };
+        published = Some((key, manifest));
         generation += 1;
     }
 }
@@ -483,6 +536,13 @@ impl Release<'_> {
             ),
         };
         ledger.append(&settlement, clock.now())?;
+        tracing::info!(
+            grant = self.plan.grant,
+            delivery = self.key.delivery(),
+            rows = outcome.rows.delivered,
+            status = report.status.as_str(),
+            "Run settled."
+        );
         Ok(report)
     }
 

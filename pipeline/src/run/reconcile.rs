@@ -3,6 +3,7 @@
 //! A process may die between the intent and the settlement. Whether the manifest stands tells which
 //! of the two it was: released if it names the intended attempt, abandoned otherwise.
 
+use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Destination;
 
 use super::RunRequest;
@@ -10,7 +11,7 @@ use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
-use crate::manifest::attempt_named;
+use crate::manifest::Manifest;
 
 /// Settles what the grant of `request` has left open, and tells how many releases that were.
 ///
@@ -89,8 +90,9 @@ async fn settlement(
     let manifest = destination
         .existing_manifest(intent.grant, intent.delivery)
         .await?;
+    let keys = installation.keyring().verifying_keys(Purpose::Manifest)?;
     if let Some(bytes) = &manifest
-        && attempt_named(bytes).as_deref() == Some(intent.attempt)
+        && Manifest::open(bytes, &keys).is_ok_and(|manifest| manifest.attempt == intent.attempt)
     {
         return Ok(Some(Event::Released {
             run: intent.run.to_owned(),
