@@ -180,7 +180,7 @@ fn root_of(proof: &Value) -> [u8; 32] {
         let sibling: [u8; 32] = sibling.try_into().expect("32 bytes");
         if index % 2 == 1 || index == last {
             hash = node(&sibling, &hash);
-            while index % 2 == 0 && index != 0 {
+            while index.is_multiple_of(2) && index != 0 {
                 index >>= 1;
                 last >>= 1;
             }

@@ -140,7 +140,8 @@ fn a_predicate_lets_through_what_is_true_and_drops_what_is_null() {
 #[test]
 fn divisions_are_prefixes_and_drop_rows_without_one() {
     let site = people::site(500);
-    let cases: [(&[&str], &dyn Fn(&str) -> bool); 3] = [
+    type Within<'a> = &'a dyn Fn(&str) -> bool;
+    let cases: [(&[&str], Within<'_>); 3] = [
         (&["3301"], &|code| code.starts_with("3301")),
         (&["3302", "31"], &|code| {
             code.starts_with("3302") || code.starts_with("31")

@@ -63,7 +63,7 @@ fn random(row: usize, salt: u64) -> u64 {
 
 /// Roughly one value in eleven is null.
 fn is_null(row: usize, salt: u64) -> bool {
-    random(row, salt ^ 0xABCD) % 11 == 0
+    random(row, salt ^ 0xABCD).is_multiple_of(11)
 }
 
 fn text_base() -> Base {
@@ -189,7 +189,7 @@ fn bases() -> Vec<Base> {
             },
         ),
         base("flag", "boolean", DataType::Boolean, |row| {
-            Cell::Bool(random(row, 3) % 2 == 0)
+            Cell::Bool(random(row, 3).is_multiple_of(2))
         }),
         base("bytes", "binary", DataType::Binary, |row| {
             Cell::Bytes(random(row, 4).to_be_bytes()[..(row % 8)].to_vec())

@@ -141,7 +141,8 @@ fn every_kind_of_change_is_found() {
         .strip_prefix(made.folder())
         .expect("a part")
         .to_owned();
-    let changes: [(&str, &str, &dyn Fn(&Path)); 6] = [
+    type Change<'a> = &'a dyn Fn(&Path);
+    let changes: [(&str, &str, Change<'_>); 6] = [
         ("flipped", "hash", &|folder| {
             let path = folder.join(&part);
             let mut bytes = fs::read(&path).expect("a part");
