@@ -423,7 +423,15 @@ impl ObjectStore for PinnedStore {
         if let Some(etag) = &file.etag {
             options.if_match = Some(etag.clone());
         }
-        let found = self.inner.get_opts(location, options).await?;
+        let found = self.inner.get_opts(location, options).await;
+        let found = found.map_err(|error| {
+            if let object_store::Error::NotFound { path, source } = error {
+                // It was listed, so it went since.
+                object_store::Error::Precondition { path, source }
+            } else {
+                error
+            }
+        })?;
         let meta = &found.meta;
         if same(
             file,

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use crate::approval::{SignRequest, Signed, sign};
+use crate::approval::{SignRequest, Signed, sign, signature_path};
+use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::Event;
+use crate::ledger::{Event, Ledger};
+use crate::plan::ExchangePlan;
 
 /// Signs a grant as it resolves now and records it. The random index by which marks name the grant
 /// is drawn at its first signing and stays, so that early deliveries can be traced later.
@@ -39,6 +41,36 @@ pub fn sign_and_record(
     };
     ledger.append(&event, installation.clock.now())?;
     Ok(signed)
+}
+
+/// Records a grant whose signature the ledger does not know (it was made at another site, or the
+/// process ended between signature and entry), so that no delivery goes out without an index.
+///
+/// # Errors
+/// A ledger that cannot be written.
+pub fn ensure_recorded(
+    installation: &Installation,
+    ledger: &Ledger,
+    plan: &ExchangePlan,
+    approver: Option<&str>,
+) -> Result<(), RunError> {
+    let (Some(approver), None) = (approver, ledger.entries()?.grant_index(&plan.grant)) else {
+        return Ok(());
+    };
+    let Some(grant) = installation.site.grants.get(&plan.grant) else {
+        return Ok(());
+    };
+    let envelope = std::fs::read(signature_path(&installation.site, grant))
+        .map_err(|error| RunError::internal("reading the signature", &error))?;
+    let event = Event::GrantSigned {
+        grant: plan.grant.clone(),
+        version: plan.grant_version,
+        grant_index: random_index()?,
+        approver: approver.to_owned(),
+        approval_sha256: sha256_hex(&envelope),
+    };
+    ledger.append(&event, installation.clock.now())?;
+    Ok(())
 }
 
 fn random_index() -> Result<u64, RunError> {

@@ -13,7 +13,7 @@ use clap_complete::Shell;
     about,
     after_help = "Exit codes: 0 done, 1 failed, 2 invalid configuration or usage, 3 refused by \
                   grant or policy, 4 verification failed, 5 delivered with rejected rows, 130 \
-                  interrupted. LOCKGATE_LOG sets the log level (error, warn, info, debug)."
+                  interrupted. LOCKGATE_LOG sets the log level (off, error, warn, info, debug, trace)."
 )]
 pub struct Cli {
     /// Directory of the site.

@@ -53,7 +53,7 @@ pub enum RunError {
         remedy: String,
     },
     /// Grant or policy refuse.
-    #[error("refused")]
+    #[error("refused: {}", codes(.0))]
     Refused(Vec<Refusal>),
     /// A store, a file or a keyring failed.
     #[error(transparent)]
@@ -211,8 +211,8 @@ impl From<CompileError> for RunError {
     fn from(error: CompileError) -> Self {
         match error {
             CompileError::Problems { problems } => Self::Problems(problems),
-            other => Self::Invalid {
-                what: other.to_string(),
+            CompileError::UnknownGrant { .. } => Self::Invalid {
+                what: error.to_string(),
                 at: "the site's files".to_owned(),
                 remedy: "`lockgate grant list` names the grants there are".to_owned(),
             },
@@ -226,11 +226,21 @@ impl From<SignError> for RunError {
             SignError::Compile(error) => error.into(),
             SignError::Refused { refusals } => Self::Refused(refusals),
             SignError::Key(error) => error.into(),
-            other => Self::Internal {
-                what: other.to_string(),
-            },
+            SignError::Canonical(_) | SignError::Envelope(_) | SignError::Write { .. } => {
+                Self::Internal {
+                    what: error.to_string(),
+                }
+            }
         }
     }
+}
+
+fn codes(refusals: &[Refusal]) -> String {
+    let codes: Vec<String> = refusals
+        .iter()
+        .map(|refusal| refusal.code.to_string())
+        .collect();
+    codes.join(", ")
 }
 
 fn at_row(row: Option<u64>) -> String {
@@ -238,10 +248,8 @@ fn at_row(row: Option<u64>) -> String {
 }
 
 fn describe(error: &TreatmentError) -> String {
-    match error {
-        TreatmentError::Refused { case, .. } => {
-            format!("value is {}, and the treatment says fail", case.as_str())
-        }
-        other => other.to_string(),
+    if let TreatmentError::Refused { case, .. } = error {
+        return format!("value is {}, and the treatment says fail", case.as_str());
     }
+    error.to_string()
 }

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_fault_holds_nothing_of_the_message() {
-        let failed = contain(|| std::panic::panic_any("身份证 440106199001011234".to_owned()));
+        let failed = contain(|| panic::panic_any("身份证 440106199001011234".to_owned()));
         let error = failed.err().map(|error| error.to_string());
         assert!(
             error.is_some_and(|error| error.starts_with("internal fault")

@@ -3,6 +3,8 @@
 //! Ids become file and directory names and parts of URLs, so their alphabet is small; names of
 //! fields are the provider's own and only need to be unambiguous text.
 
+use std::ops::RangeInclusive;
+
 use unicode_normalization::is_nfc;
 
 /// Most characters of an id.
@@ -36,9 +38,16 @@ pub fn is_category(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// Whether `text` is a division code, or the beginning of one (GB/T 2260): 2 to 12 digits.
+/// Digits of a division code or of the beginning of one (GB/T 2260 and the longer codes built on
+/// it): province 2, prefecture 4, county 6, township 9, village 12.
+pub const DIVISION_DIGITS: RangeInclusive<usize> = 2..=12;
+
+/// What a division code looks like, for messages.
+pub const DIVISION_RULE: &str = "2 to 12 digits (GB/T 2260)";
+
+/// Whether `text` is a division code, or the beginning of one: [`DIVISION_DIGITS`] ASCII digits.
 pub fn is_division(text: &str) -> bool {
-    (2..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    DIVISION_DIGITS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Checks the name of a field: NFC, 1 to 128 bytes, no control characters.

@@ -16,20 +16,28 @@ use lockgate_connectors::{CsvOptions, Format};
 use lockgate_transforms::{Column, DerivedKey};
 
 use crate::clock::Clock;
-use crate::engine::ColumnTreatment;
+use crate::engine::{Budget, ColumnTreatment};
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
+use crate::site::units::parse_memory;
 use crate::site::{FieldType, Site};
 
 /// Directory of the program's own state, within the site.
 const STATE: &str = "state";
 
-/// Rows of a batch read from a source, where the site does not say.
-const BATCH_ROWS: usize = super::engine::CHUNK_ROWS;
+/// Rows of a batch read from a source, where the site does not say. Larger ones cost memory (each
+/// row group in flight decodes one ahead) and were not faster.
+const BATCH_ROWS: usize = 4096;
+
+/// Memory a run may plan with, where the site does not say.
+const MEMORY: u64 = 512 << 20;
+
+/// What one split in flight takes: a row group as read, another being encoded, batches between.
+const LANE_MEMORY: u64 = 128 << 20;
 
 /// A site and what belongs to it.
 #[derive(Debug)]
@@ -90,6 +98,19 @@ impl Installation {
             remedy: "write an IANA name such as Asia/Shanghai".to_owned(),
         })?;
         Ok(self.clock.today(zone))
+    }
+
+    /// The way of delivery to show a grant in: batch, or the first it allows.
+    pub fn mode_to_show(&self, grant: &str) -> Mode {
+        let modes = self
+            .site
+            .grants
+            .get(grant)
+            .map_or(&[][..], |grant| &grant.modes);
+        match modes.first() {
+            Some(first) if !modes.contains(&Mode::Batch) => *first,
+            _ => Mode::Batch,
+        }
     }
 
     /// Compiles a grant as of today.
@@ -194,7 +215,7 @@ impl Installation {
         };
         let mut projection: Vec<String> =
             plan.fields.iter().map(|field| field.name.clone()).collect();
-        projection.extend(plan.filter_only.iter().map(|field| field.name.clone()));
+        projection.extend(plan.filter_only.iter().cloned());
         let batch_rows = self
             .site
             .file
@@ -308,11 +329,22 @@ impl Installation {
             .collect()
     }
 
-    /// CPU threads of a run.
-    pub fn threads(&self) -> usize {
-        match self.site.file.limits.threads {
+    /// What a run may use of the machine.
+    pub fn budget(&self) -> Budget {
+        let limits = &self.site.file.limits;
+        let threads = match limits.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
+        };
+        let memory = limits
+            .memory
+            .as_deref()
+            .and_then(parse_memory)
+            .unwrap_or(MEMORY);
+        let lanes = usize::try_from(memory / LANE_MEMORY).unwrap_or(usize::MAX);
+        Budget {
+            threads,
+            lanes: lanes.clamp(1, threads.max(1)),
         }
     }
 }

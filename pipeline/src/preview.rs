@@ -1,7 +1,9 @@
 //! A preview: the first rows a grant would deliver, treated as a run would treat them.
 //!
-//! For whoever tunes treatments, so it also works before a grant is signed; every other refusal
-//! holds. Nothing is written but a ledger entry that says who looked at how much.
+//! For whoever tunes treatments. Where the site lets its operators see originals, it also works
+//! before a grant is signed or signed again; elsewhere an edited policy or an exemption that nobody
+//! approved would show what the approval withholds, so there only an approved grant is previewed.
+//! Every other refusal holds. Nothing is written but a ledger entry that says how much was shown.
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -16,7 +18,6 @@ use crate::installation::Installation;
 use crate::ledger::Event;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{ExchangePlan, RefusalCode};
-use crate::site::dataset::Mode;
 
 /// Most rows a preview shows: it is for looking at, not for exporting.
 pub const ROWS_MAX: usize = 1000;
@@ -51,15 +52,17 @@ pub async fn preview(
             remedy: "whoever answers for the site may set before = true in [preview]".to_owned(),
         });
     }
-    let compiled = installation.compile(grant, Mode::Batch)?;
+    let compiled = installation.compile(grant, installation.mode_to_show(grant))?;
+    let sees_originals = installation.site.file.preview.before;
     let refusals: Vec<_> = compiled
         .refusals()
         .iter()
         .filter(|refusal| {
-            !matches!(
+            let approval = matches!(
                 refusal.code,
                 RefusalCode::Unsigned | RefusalCode::ApprovalStale
-            )
+            );
+            !(approval && sees_originals)
         })
         .cloned()
         .collect();
@@ -100,7 +103,13 @@ fn treated(
         });
     };
     let treater = Treater::new(installation.treatments(plan)?);
-    let columns = treater.preview(originals, &mut counts)?;
+    let (columns, kept) = treater.preview(originals, &mut counts)?;
+    let originals = match kept {
+        Some(kept) => filter_record_batch(originals, &kept).map_err(|_| RunError::Internal {
+            what: "selecting rows".to_owned(),
+        })?,
+        None => originals.clone(),
+    };
     Ok(Preview {
         treated: as_text(&columns)?,
         originals: before.then(|| as_text(originals.columns())).transpose()?,
@@ -170,11 +179,9 @@ fn as_text(columns: &[ArrayRef]) -> Result<Vec<Vec<Option<String>>>, RunError> {
                     if column.is_null(row) {
                         return Ok(None);
                     }
-                    formatter
-                        .value(row)
-                        .try_to_string()
-                        .map(Some)
-                        .map_err(shown)
+                    // A date beyond the calendar has no text form, and is delivered all the same.
+                    let text = formatter.value(row).try_to_string();
+                    Ok(Some(text.unwrap_or_else(|_| "(out of range)".to_owned())))
                 })
                 .collect()
         })

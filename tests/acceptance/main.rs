@@ -6,16 +6,34 @@
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
 
 #[cfg(test)]
+mod broken_stores;
+#[cfg(test)]
+mod cell;
+#[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod concurrent;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod exchange_site;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod interrupted;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod no_leak;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod pseudonym;
 #[cfg(test)]
 mod refusals;

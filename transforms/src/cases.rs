@@ -2,17 +2,19 @@
 //! actions taken, rejected rows flagged. Every treatment goes through here, so that none can count
 //! or decide differently.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array,
-    Scalar as ArrowScalar, StringArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array,
+    Decimal128Array, Scalar as ArrowScalar, StringArray, StringBuilder,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Date32Type};
 
+use crate::calendar::Civil;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::{Action, Options, Scalar};
 use crate::spec::Column;
@@ -91,7 +93,7 @@ impl Rules {
         let mut found: Option<BooleanBuffer> = None;
         for value in values {
             let equal = cmp::eq(&array, &ArrowScalar::new(Arc::clone(value)))
-                .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+                .map_err(|_| failed("comparing values with sentinels"))?;
             let rows = match equal.nulls() {
                 Some(nulls) => equal.values() & nulls.inner(),
                 None => equal.values().clone(),
@@ -130,7 +132,7 @@ impl Rules {
                 .iter()
                 .map(|value| {
                     let text = to_text(value).ok()?;
-                    Some(text.value(0).to_owned())
+                    text.is_valid(0).then(|| text.value(0).to_owned())
                 })
                 .collect::<Option<_>>()
                 .ok_or_else(|| Misfit::of_parameter("sentinels", "no text form"))?,
@@ -216,18 +218,22 @@ pub(crate) fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
+/// A step at which an Arrow kernel failed. Its own words stay out: they may hold the value.
+pub(crate) fn failed(step: &str) -> TreatmentError {
+    TreatmentError::Arrow(format!("{step} failed"))
+}
+
 /// The text form of values other than text: decimal digits, fractions at the field's scale, ISO
-/// dates. Null slots stay null.
+/// dates. Null slots stay null, and a value that has no text becomes null.
 ///
 /// # Errors
 /// A type without a text form.
 pub(crate) fn to_text(array: &dyn Array) -> Result<StringArray, TreatmentError> {
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let text = cast_with_options(array, &DataType::Utf8, &options)
-        .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+    if let Some(dates) = array.as_primitive_opt::<Date32Type>() {
+        return dates_to_text(dates);
+    }
+    let text = cast_with_options(array, &DataType::Utf8, &CastOptions::default())
+        .map_err(|_| failed("writing values as text"))?;
     text.as_any()
         .downcast_ref::<StringArray>()
         .cloned()
@@ -235,6 +241,28 @@ pub(crate) fn to_text(array: &dyn Array) -> Result<StringArray, TreatmentError> 
             expected: DataType::Utf8,
             actual: text.data_type().clone(),
         })
+}
+
+/// Bytes of a date as text.
+const DATE_BYTES: usize = "2026-01-31".len();
+
+/// Dates as ISO 8601 has them: `2026-01-31`. Years before 0 and after 9999 have no such text.
+fn dates_to_text(dates: &Date32Array) -> Result<StringArray, TreatmentError> {
+    let bytes = dates.len().saturating_mul(DATE_BYTES);
+    i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;
+    let mut texts = StringBuilder::with_capacity(dates.len(), bytes);
+    for date in dates {
+        let date = date.map(|days| Civil::of_days(i64::from(days)));
+        let Some(Civil { year, month, day }) = date.filter(|date| (0..=9999).contains(&date.year))
+        else {
+            texts.append_null();
+            continue;
+        };
+        write!(texts, "{year:04}-{month:02}-{day:02}")
+            .map_err(|_| failed("writing dates as text"))?;
+        texts.append_value("");
+    }
+    Ok(texts.finish())
 }
 
 /// A configured value as an array of one element of `data_type`.
@@ -356,6 +384,48 @@ mod tests {
             );
             assert_eq!(refused.unwrap_err().parameter, Some("sentinels"), "{text}");
         }
+    }
+
+    #[test]
+    fn dates_are_written_as_iso_8601_writes_them() {
+        let days = [
+            0,
+            -1,
+            11_016,
+            2_932_896,
+            2_932_897,
+            -719_528,
+            -719_529,
+            i32::MIN,
+            i32::MAX,
+        ];
+        let mut dates: Vec<Option<i32>> = days.map(Some).to_vec();
+        dates.push(None);
+        let texts = to_text(&Date32Array::from(dates)).unwrap();
+        let expected = [
+            Some("1970-01-01"),
+            Some("1969-12-31"),
+            Some("2000-02-29"),
+            Some("9999-12-31"),
+            None,
+            Some("0000-01-01"),
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(texts.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_failed_step_is_named_without_the_value() {
+        let rules = Rules::resolve(&options(vec![Scalar::Integer(7)]), column(&DataType::Int32));
+        let other = StringArray::from(vec!["secret"]);
+        let error = rules.unwrap().sentinel_rows(&other).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "arrow: comparing values with sentinels failed"
+        );
     }
 
     #[test]

@@ -93,7 +93,8 @@ pub enum TreatmentError {
     /// The result is too large for one Arrow array (2 GiB of text).
     #[error("result exceeds 2 GiB of text in one batch; use smaller batches")]
     TooLarge,
-    /// An Arrow kernel refused; its text never holds values of treated fields.
+    /// An Arrow kernel failed: the step, in fixed words. Never the kernel's own text, which may hold
+    /// the value.
     #[error("arrow: {0}")]
     Arrow(String),
 }

@@ -11,7 +11,7 @@ use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray, NullBufferBuild
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-use crate::cases::{Cases, Outcome, Rules};
+use crate::cases::{Cases, Outcome, Rules, failed};
 use crate::clusters;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
@@ -92,6 +92,16 @@ impl<K: TextKernel> TextTreatment<K> {
         bytes: usize,
         value_of: impl Fn(usize) -> Option<&'a str>,
     ) -> Result<Treated, TreatmentError> {
+        self.treat_rows_or(rows, bytes, |row| value_of(row).ok_or(Case::Null))
+    }
+
+    /// The same, where a row without text may be in a case other than null.
+    fn treat_rows_or<'a>(
+        &self,
+        rows: usize,
+        bytes: usize,
+        value_of: impl Fn(usize) -> Result<&'a str, Case>,
+    ) -> Result<Treated, TreatmentError> {
         let mut cases = self.rules.cases(rows);
         let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
         let mut scratch = Vec::new();
@@ -107,6 +117,20 @@ impl<K: TextKernel> TextTreatment<K> {
             }
         }
         Ok(cases.finish(out.finish()?))
+    }
+
+    /// Treats the text forms of the values of another type; a value without one is invalid.
+    pub(crate) fn treat_texts_of(
+        &self,
+        values: &dyn Array,
+        texts: &StringArray,
+    ) -> Result<Treated, TreatmentError> {
+        let bytes = text_bytes(texts.value_offsets());
+        self.treat_rows_or(texts.len(), bytes, |row| match texts.is_valid(row) {
+            true => Ok(texts.value(row)),
+            false if values.is_valid(row) => Err(Case::Invalid),
+            false => Err(Case::Null),
+        })
     }
 
     /// Treats each distinct value once, then lays the results out by the keys.
@@ -160,7 +184,7 @@ impl<K: TextKernel> TextTreatment<K> {
         let mut scratch = Vec::new();
         let slots = (0..distinct).map(|index| {
             let start = bytes.len();
-            let class = self.classify(value_of(index), &mut bytes, &mut scratch);
+            let class = self.classify(value_of(index).ok_or(Case::Null), &mut bytes, &mut scratch);
             Slot {
                 class,
                 text: start..bytes.len(),
@@ -170,9 +194,15 @@ impl<K: TextKernel> TextTreatment<K> {
     }
 
     /// Treats one value, or says which decision it needs.
-    fn classify(&self, value: Option<&str>, out: &mut Vec<u8>, scratch: &mut Vec<usize>) -> Class {
-        let Some(value) = value else {
-            return Class::Case(Case::Null);
+    fn classify(
+        &self,
+        value: Result<&str, Case>,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Class {
+        let value = match value {
+            Ok(value) => value,
+            Err(case) => return Class::Case(case),
         };
         if self.rules.is_sentinel(value) {
             return Class::Sentinel;
@@ -356,7 +386,7 @@ impl TextBuilder {
     fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let array = StringArray::try_new(offsets, Buffer::from(self.bytes), self.nulls.finish())
-            .map_err(|error| TreatmentError::Arrow(error.to_string()))?;
+            .map_err(|_| failed("assembling treated text"))?;
         Ok(Arc::new(array))
     }
 }

@@ -10,7 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
-use crate::cases::{Outcome, Rules};
+use crate::cases::{Outcome, Rules, failed};
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
@@ -175,7 +175,7 @@ fn as_plain(column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
         DataType::LargeBinary | DataType::BinaryView
     ) {
         return arrow::compute::cast(column, &DataType::Binary)
-            .map_err(|error| TreatmentError::Arrow(error.to_string()));
+            .map_err(|_| failed("bringing binary values to their plain form"));
     }
     Ok(Arc::clone(column))
 }

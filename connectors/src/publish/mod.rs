@@ -313,6 +313,12 @@ impl Attempt {
         created
     }
 
+    /// Stops the attempt's uploads, so that whoever writes or finishes a part is told at once and
+    /// waits for no store. What was staged stays until [`Self::discard`].
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Removes what the attempt wrote and stops its uploads. What a manifest names, or may name, is
     /// left alone.
     ///

@@ -6,7 +6,7 @@
 //! rule for incomplete uploads removes them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -33,6 +33,10 @@ const IN_FLIGHT: usize = 2;
 const CREATES_MAX: u32 = 4;
 
 const BACKOFF: Duration = Duration::from_millis(200);
+
+/// No further create after this long, so that a store that has gone silent is reported within a
+/// minute. What stays unknown is settled at the next start.
+const CREATE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// An object store and a prefix as a destination.
 #[derive(Clone)]
@@ -143,8 +147,12 @@ impl Remote {
         let object = self.delivery(folder).join(MANIFEST);
         let place = self.place(&object);
         let mut what = String::new();
+        let started = Instant::now();
         for round in 0..CREATES_MAX {
             if round > 0 {
+                if started.elapsed() > CREATE_PATIENCE {
+                    break;
+                }
                 tokio::time::sleep(BACKOFF * (1 << round)).await;
             }
             match self.create(&object, manifest.clone()).await {

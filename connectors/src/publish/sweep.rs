@@ -92,6 +92,21 @@ impl Destination {
         Ok(swept)
     }
 
+    /// Whether files of an attempt are still there: then the destination itself is, too, and a
+    /// manifest that is not there was never made.
+    ///
+    /// # Errors
+    /// If an id isn't one, or the store can't be read.
+    pub async fn holds_attempt(
+        &self,
+        grant: &str,
+        delivery: &str,
+        attempt: &str,
+    ) -> Result<bool, ConnectorError> {
+        let found = self.attempts(&Folder::new(grant, delivery)?).await?;
+        Ok(found.iter().any(|found| found.id == attempt))
+    }
+
     /// Reads the manifest anew for each attempt: one may have been published since the last.
     async fn is_waste(
         &self,

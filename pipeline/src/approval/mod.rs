@@ -95,6 +95,8 @@ pub struct ApprovedField {
     pub category: String,
     /// Level.
     pub level: Level,
+    /// Type in the source: a treatment of a timestamp cuts where its zone says.
+    pub source_type: String,
     /// The resolved treatment.
     pub treatment: TreatmentSpec,
 }
@@ -137,7 +139,7 @@ pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
         sharing: plan.sharing,
         division: plan.rows.division_field.clone(),
         fields: plan.fields.iter().map(ApprovedField::of).collect(),
-        filter_only: plan.filter_only.clone(),
+        filter_only: plan.filter_fields.clone(),
     }
 }
 
@@ -209,6 +211,10 @@ fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Appro
 
 /// The bytes of a signature file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    // Opening a pipe would wait for whoever writes to it.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err("is not a regular file".to_owned());
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -334,11 +340,18 @@ impl ApprovedField {
             name: field.name.clone(),
             category: field.category.clone(),
             level: field.level,
+            source_type: field.source_type.clone(),
             treatment: field.treatment.clone(),
         }
     }
 
     fn compare(&self, approved: &Self, changes: &mut Vec<String>) {
+        if self.source_type != approved.source_type {
+            changes.push(format!(
+                "the type of field `{}` changed from {} to {}",
+                self.name, approved.source_type, self.source_type
+            ));
+        }
         grading_changes(
             &self.name,
             (&self.category, self.level),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lockgate_connectors::ConnectorError;
 use serde_json::json;
 
 use super::output::Answer;
@@ -10,15 +11,19 @@ use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::site::{Problem, Site, SiteError, schema};
 
-/// Validates every file of the site, and that its delivery store keeps a conditional create.
+/// Validates every file of the site, that its keys are there and usable, and that its delivery store
+/// keeps a conditional create.
 pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
             let mut problems = site.problems.clone();
+            problems.extend(site.key_problems());
             let installation = Installation {
                 site,
                 clock: Clock::System,
             };
+            problems.extend(installation.site.key_problems());
+            problems.extend(unusable_keys(&installation));
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }
@@ -38,6 +43,22 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
         exit::INVALID
     };
     Ok(Answer::new(text, &json!({ "problems": problems }))?.with_exit(exit))
+}
+
+/// Keys that are there and would be refused when a run takes them: readable by others, damaged, of
+/// another purpose.
+fn unusable_keys(installation: &Installation) -> Vec<Problem> {
+    let keyring = installation.keyring();
+    let file = &installation.site.file;
+    let problem = |error: &ConnectorError| file.problem(&["keys", "path"], error.to_string(), None);
+    match keyring.list() {
+        Ok(keys) => keys
+            .iter()
+            .filter_map(|key| keyring.get(key.purpose, Some(key.version)).err())
+            .map(|error| problem(&error))
+            .collect(),
+        Err(error) => vec![problem(&error)],
+    }
 }
 
 /// A delivery store that lets two creates of one object both win would publish twice.

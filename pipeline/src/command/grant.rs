@@ -57,8 +57,7 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
     let mut listed = Vec::new();
     for (id, grant) in &installation.site.grants {
         let used = installation.quota_use(id)?;
-        let mode = grant.modes.first().copied().unwrap_or(Mode::Batch);
-        let state = match installation.compile(id, mode) {
+        let state = match installation.compile(id, installation.mode_to_show(id)) {
             Ok(compiled) if compiled.refusals().is_empty() => "ready".to_owned(),
             Ok(compiled) => {
                 let codes: Vec<String> = compiled
@@ -119,8 +118,7 @@ fn show(installation: &Installation, id: &str) -> Result<Answer, RunError> {
             },
         });
     };
-    let mode = grant.modes.first().copied().unwrap_or(Mode::Batch);
-    let compiled = installation.compile(id, mode)?;
+    let compiled = installation.compile(id, installation.mode_to_show(id))?;
     let (plan, used) = (compiled.plan(), installation.quota_use(id)?);
     let limit =
         |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());

@@ -13,6 +13,7 @@ mod progress;
 mod run;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -63,16 +64,39 @@ pub fn main() -> ExitCode {
     output::print(result.flatten(), json)
 }
 
+/// Executes the command. `run` and `demo` stop by themselves when cancelled, since they have
+/// something to clean up; any other command is left where it stands.
 async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunError> {
+    match &cli.command {
+        Command::Demo(args) => Box::pin(demo::demo(args, cancel)).await,
+        Command::Run(args) => Box::pin(run::run(&cli.site, args, cancel)).await,
+        Command::Init { .. }
+        | Command::Check
+        | Command::Schema { .. }
+        | Command::Plan { .. }
+        | Command::Preview(_)
+        | Command::Verify(_)
+        | Command::Keys(_)
+        | Command::Grant(_)
+        | Command::Ledger(_)
+        | Command::Completions { .. } => tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(RunError::Interrupted),
+            answer = Box::pin(answer(cli)) => answer,
+        },
+    }
+}
+
+async fn answer(cli: Cli) -> Result<Answer, RunError> {
     let site = &cli.site;
     match cli.command {
-        Command::Demo(args) => Box::pin(demo::demo(&args, cancel)).await,
+        // Not reached: both are executed where they can be cancelled.
+        Command::Demo(_) | Command::Run(_) => Err(RunError::Interrupted),
         Command::Init { dir } => init::init(&dir),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
         Command::Plan { grant } => Box::pin(plan::plan(site, &grant)).await,
         Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
-        Command::Run(args) => Box::pin(run::run(site, &args, cancel)).await,
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
         Command::Keys(command) => keys::keys(site, &command),
         Command::Grant(command) => grant::grant(site, &command),
@@ -87,15 +111,28 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
 
 /// Prints a usage error, or the help or version that was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
-    let text = error.render().ansi().to_string();
-    if !error.use_stderr() {
+    let asked_for = !error.use_stderr();
+    let plain = error.render().to_string();
+    // Colours only where they are read.
+    let reads_colours = if asked_for {
+        std::io::stdout().is_terminal()
+    } else {
+        std::io::stderr().is_terminal()
+    };
+    let text = if reads_colours {
+        error.render().ansi().to_string()
+    } else {
+        plain.clone()
+    };
+    if asked_for {
         return output::say(&text, exit::DONE);
     }
     output::complain(&text);
     if std::env::args_os().any(|argument| argument == "--json") {
-        let what = error.kind().as_str().unwrap_or("usage");
+        let what = plain.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
         let document = output::error_document("usage", what, "command line", "see lockgate --help");
-        return output::say(&format!("{document}\n"), exit::INVALID);
+        return output::say(&format!("{document:#}\n"), exit::INVALID);
     }
     ExitCode::from(exit::INVALID)
 }
@@ -109,19 +146,23 @@ fn forbid_core_dumps() {
         maximum: Some(0),
     };
     // Both can only fail where the system lacks them; there is nothing to fall back to.
-    let _ = setrlimit(Resource::Core, none);
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    setrlimit(Resource::Core, none).ok();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
 }
 
 fn start_log() {
+    use tracing::level_filters::LevelFilter;
     use tracing_subscriber::EnvFilter;
 
-    let filter = EnvFilter::builder()
-        .with_env_var("LOCKGATE_LOG")
-        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-        .from_env_lossy();
+    let level = std::env::var_os("LOCKGATE_LOG")
+        .and_then(|level| level.to_str()?.parse().ok())
+        .unwrap_or(LevelFilter::WARN);
+    // Only what this program itself says: libraries log values of the source at their finer levels
+    // (DataFusion prints the minima and maxima of row groups), and sometimes credentials.
+    let filter = EnvFilter::new(format!("off,lockgate={level},lockgate_connectors={level}"));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .log_internal_errors(false) // it would panic where standard error cannot be written
         .try_init();
@@ -133,6 +174,10 @@ fn listen(cancel: CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> 
     let task = tokio::runtime::Handle::current().spawn(async move {
         if interrupted().await.is_ok() {
             cancel.cancel();
+            // Whoever asks twice does not want to wait for the cleaning up.
+            if interrupted().await.is_ok() {
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            }
         }
     });
     tokio_util::task::AbortOnDropHandle::new(task)

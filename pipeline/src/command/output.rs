@@ -67,8 +67,8 @@ pub(super) fn print(result: Result<Answer, RunError>, json: bool) -> ExitCode {
         Err(error) => {
             let (place, remedy) = place_and_remedy(&error);
             if json {
-                let what = error.to_string();
-                let document = error_document(error.class(), &what, &place, &remedy);
+                let document = error_document(error.class(), &what(&error), &place, &remedy);
+                let document = with_parts(document, &error);
                 return say(&format!("{document:#}\n"), error.exit_code());
             }
             complain(&tame(&error_text(&error, &place, &remedy)));
@@ -133,6 +133,35 @@ pub(super) fn error_document(class: &str, what: &str, place: &str, remedy: &str)
     json!({ "error": { "class": class, "what": what, "where": place, "remedy": remedy } })
 }
 
+/// What went wrong, in one line: the first of several problems or refusals.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
+fn what(error: &RunError) -> String {
+    match error {
+        RunError::Problems(problems) => problems.first().map(ToString::to_string),
+        RunError::Refused(refusals) => refusals.first().map(|refusal| refusal.reason.clone()),
+        _ => None,
+    }
+    .unwrap_or_else(|| error.to_string())
+}
+
+/// An error that consists of several things tells them all.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are one thing")]
+fn with_parts(mut document: Value, error: &RunError) -> Value {
+    let (name, parts) = match error {
+        RunError::Problems(problems) => ("problems", json!(problems)),
+        RunError::Refused(refusals) => ("refusals", json!(refusals)),
+        _ => return document,
+    };
+    if let Some(error) = document.get_mut("error").and_then(Value::as_object_mut) {
+        error.insert(name.to_owned(), parts);
+    }
+    document
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other error is one line"
+)]
 fn error_text(error: &RunError, place: &str, remedy: &str) -> String {
     let mut text = match error {
         RunError::Problems(problems) => problems
@@ -175,9 +204,9 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
 fn place_and_remedy(error: &RunError) -> (String, String) {
     match error {
         RunError::Problems(problems) => (
-            problems
-                .first()
-                .map_or_else(String::new, |problem| problem.file.clone()),
+            problems.first().map_or_else(String::new, |problem| {
+                format!("{}:{}:{}", problem.file, problem.line, problem.column)
+            }),
             "mend the files; `lockgate check` lists every problem".to_owned(),
         ),
         RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),

@@ -21,7 +21,7 @@ struct PlanDocument<'a> {
     plan_sha256: String,
     refusals: &'a [Refusal],
     fields: &'a [PlannedField],
-    filter_only: Vec<&'a str>,
+    filter_only: &'a [String],
     withheld: &'a [WithheldField],
     warnings: &'a [Warning],
     rows: &'a RowScope,
@@ -75,11 +75,7 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         plan_sha256: plan.sha256(),
         refusals: &refusals,
         fields: &plan.fields,
-        filter_only: plan
-            .filter_only
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect(),
+        filter_only: &plan.filter_only,
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
@@ -160,24 +156,12 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.rows.divisions.join(", ")
         ));
     }
-    if let Some(source) = &document.source {
-        let rows = source
-            .rows
-            .map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
-        let pruned = source.pruned.map_or_else(String::new, |rows| {
-            format!(" ({rows} skipped by statistics)")
-        });
-        text.push_str(&format!(
-            "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
-            source.files, source.bytes, source.splits
-        ));
-        if !source.ignored_columns.is_empty() {
-            text.push_str(&format!(
-                "ignored     {} (in the source, not in the catalogue)\n",
-                source.ignored_columns.join(", ")
-            ));
-        }
-    }
+    text.push_str(
+        &document
+            .source
+            .as_ref()
+            .map_or_else(String::new, source_text),
+    );
     text.push_str("marks       none\n");
     for warning in document.warnings {
         let field = warning
@@ -187,6 +171,28 @@ fn text(document: &PlanDocument<'_>) -> String {
         text.push_str(&format!(
             "warning [{}]{field}: {}\n",
             warning.code, warning.what
+        ));
+    }
+    text
+}
+
+/// What the source holds, in words.
+fn source_text(source: &SourceDocument) -> String {
+    let rows = source
+        .rows
+        .map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
+    let pruned = match source.pruned {
+        Some(0) | None => String::new(),
+        Some(rows) => format!(" ({rows} skipped by statistics)"),
+    };
+    let mut text = format!(
+        "source      {} file(s), {} bytes, {rows} rows{pruned}, {} split(s)\n",
+        source.files, source.bytes, source.splits
+    );
+    if !source.ignored_columns.is_empty() {
+        text.push_str(&format!(
+            "ignored     {} (in the source, not in the catalogue)\n",
+            source.ignored_columns.join(", ")
         ));
     }
     text

@@ -11,15 +11,12 @@ use crate::cli::VerifyArgs;
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::{Installation, directory_store};
-use crate::site::SiteError;
+use crate::site::{Site, SiteError};
 use crate::verify::{VerifyReport, verify_delivery};
 
 /// Checks a delivery.
 pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, RunError> {
-    let site = match Site::find(root)? {
-        Some(installation) => Some(installation),
-        None => None,
-    };
+    let site = find_site(root)?;
     let keys = manifest_keys(site.as_ref(), &args.key)?;
     let ledger_keys = match (&args.ledger_key, &site) {
         (Some(key), _) => read_keys(key)?,
@@ -39,18 +36,14 @@ pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, Run
 }
 
 /// The site, if there is one; a recipient has none.
-struct Site;
-
-impl Site {
-    fn find(root: &Path) -> Result<Option<Installation>, RunError> {
-        match crate::site::Site::load(root) {
-            Ok(site) => Ok(Some(Installation {
-                site,
-                clock: Clock::System,
-            })),
-            Err(SiteError::NotASite { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+fn find_site(root: &Path) -> Result<Option<Installation>, RunError> {
+    match Site::load(root) {
+        Ok(site) => Ok(Some(Installation {
+            site,
+            clock: Clock::System,
+        })),
+        Err(SiteError::NotASite { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

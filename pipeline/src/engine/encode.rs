@@ -54,7 +54,7 @@ impl FromStr for Compression {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refused =
-            || format!("unknown compression; write zstd(1) to zstd(22), snappy, lz4 or none");
+            || "unknown compression; write zstd(1) to zstd(22), snappy, lz4 or none".to_owned();
         let compression = match text {
             "none" => parquet::basic::Compression::UNCOMPRESSED,
             "snappy" => parquet::basic::Compression::SNAPPY,

@@ -144,6 +144,8 @@ struct SplitWork<'a> {
     /// group of its own; `None` once it has.
     held: Option<Vec<Chunk>>,
     totals: SplitTotals,
+    /// Bytes of the split reported to the progress so far.
+    bytes: u64,
 }
 
 impl<'a> SplitWork<'a> {
@@ -161,6 +163,7 @@ impl<'a> SplitWork<'a> {
                 rows: Rows::default(),
                 counts: vec![Counts::default(); fields],
             },
+            bytes: 0,
         }
     }
 
@@ -170,6 +173,7 @@ impl<'a> SplitWork<'a> {
         self.totals.rows.read += rows + source.malformed;
         self.totals.rows.rejected += source.malformed;
         exchange.progress.read_rows(rows + source.malformed);
+        self.progress_bytes();
         let mask = exchange
             .filter
             .evaluate(&source.batch)
@@ -193,6 +197,22 @@ impl<'a> SplitWork<'a> {
                 .map_err(arrow_failed)?;
         }
         self.treat_completed()
+    }
+
+    /// Reports the share of the split's bytes that its rows read so far stand for.
+    fn progress_bytes(&mut self) {
+        if let Some(split) = self.lane.exchange.source.splits().get(self.split)
+            && let Some(rows) = split.rows.filter(|rows| *rows > 0)
+        {
+            let read = self.totals.rows.read.min(rows);
+            let share = u128::from(split.bytes) * u128::from(read) / u128::from(rows);
+            let bytes = u64::try_from(share).unwrap_or(split.bytes);
+            self.lane
+                .exchange
+                .progress
+                .read_bytes(bytes.saturating_sub(self.bytes));
+            self.bytes = bytes;
+        }
     }
 
     fn treat_completed(&mut self) -> Result<(), RunError> {
@@ -264,9 +284,23 @@ impl<'a> SplitWork<'a> {
             Some(_) => {}
             None => self.close_group()?,
         }
-        if let Some(split) = self.lane.exchange.source.splits().get(self.split) {
-            self.lane.exchange.progress.read_bytes(split.bytes);
-        }
+        let bytes = self
+            .lane
+            .exchange
+            .source
+            .splits()
+            .get(self.split)
+            .map_or(0, |s| s.bytes);
+        self.lane
+            .exchange
+            .progress
+            .read_bytes(bytes.saturating_sub(self.bytes));
+        tracing::debug!(
+            split = self.split,
+            read = self.totals.rows.read,
+            delivered = self.totals.rows.delivered,
+            "Split finished."
+        );
         Ok(self.totals)
     }
 
@@ -288,9 +322,10 @@ impl<'a> SplitWork<'a> {
 
     /// Says where in the source a value stands that a treatment refused.
     fn located(&self, untreated: Untreated) -> RunError {
-        let row = match &untreated.error {
-            TreatmentError::Refused { row, .. } => self.origins.locate(*row).map(from_one),
-            _ => None,
+        let row = if let TreatmentError::Refused { row, .. } = &untreated.error {
+            self.origins.locate(*row).map(from_one)
+        } else {
+            None
         };
         RunError::Treatment {
             field: untreated.field,
@@ -302,9 +337,10 @@ impl<'a> SplitWork<'a> {
 
     /// Says where in the source a row stands for which the row scope has no answer.
     fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
-        let row = match error {
-            RowFilterError::NoValue { row } => Some(from_one(first_row + count(*row))),
-            _ => None,
+        let row = if let RowFilterError::NoValue { row } = error {
+            Some(from_one(first_row + count(*row)))
+        } else {
+            None
         };
         RunError::Predicate {
             what: error.to_string(),

@@ -60,6 +60,15 @@ pub struct Exchange {
     pub cancel: CancellationToken,
 }
 
+/// What a run may use of the machine. Never changes what is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Threads that treat and encode.
+    pub threads: usize,
+    /// Splits in flight at a time: what memory follows.
+    pub lanes: usize,
+}
+
 /// What the engine did: the rows by fate, the files, the counts by field.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -106,7 +115,7 @@ impl std::ops::AddAssign for Rows {
 
 impl Exchange {
     /// Runs the exchange into an attempt: blocks until every part is closed, synced, re-read and
-    /// hashed. `threads` is the number of CPU threads.
+    /// hashed.
     ///
     /// # Errors
     /// Whatever the source, a treatment, the encoder or the destination refuses; a row lost or
@@ -115,11 +124,10 @@ impl Exchange {
         &self,
         attempt: &Attempt,
         runtime: &tokio::runtime::Handle,
-        threads: usize,
+        budget: Budget,
     ) -> Result<Outcome, RunError> {
-        let threads = threads.max(1);
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads(budget.threads.max(1))
             .thread_name(|index| format!("treat-{index}"))
             .build()
             .map_err(|error| RunError::internal("starting worker threads", &error))?;
@@ -130,8 +138,7 @@ impl Exchange {
         let queue = lane::Queue::new(senders, &next);
 
         std::thread::scope(|scope| {
-            let lanes = threads.min(splits);
-            for index in 0..lanes {
+            for index in 0..budget.lanes.max(1).min(splits) {
                 let lane = Lane {
                     exchange: self,
                     pool: &pool,

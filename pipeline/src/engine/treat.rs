@@ -54,6 +54,8 @@ pub(super) struct Chunk {
     pub(super) rows: usize,
     /// Rows dropped because a treatment rejected them.
     pub(super) rejected: usize,
+    /// Which rows are left; absent if all are.
+    pub(super) kept: Option<BooleanArray>,
 }
 
 /// A chunk that could not be treated: which field, and why.
@@ -115,7 +117,8 @@ impl Treater {
 }
 
 impl Treater {
-    /// Treats rows for a preview, one column after the other; rejected rows are left out.
+    /// Treats rows for a preview. Rejected rows are left out; where there are any, the mask says
+    /// which rows are left.
     ///
     /// # Errors
     /// A treatment that refuses.
@@ -123,9 +126,9 @@ impl Treater {
         &self,
         rows: &RecordBatch,
         counts: &mut [Counts],
-    ) -> Result<Vec<ArrayRef>, RunError> {
+    ) -> Result<(Vec<ArrayRef>, Option<BooleanArray>), RunError> {
         self.treat(rows, counts)
-            .map(|chunk| chunk.columns)
+            .map(|chunk| (chunk.columns, chunk.kept))
             .map_err(|untreated| RunError::Treatment {
                 field: untreated.field,
                 file: "the previewed rows".to_owned(),
@@ -162,13 +165,15 @@ fn without_rejected(
             columns,
             rows,
             rejected: 0,
+            kept: None,
         });
     };
     let keep = BooleanArray::new(!&rejected, None);
     let columns = columns
         .iter()
         .map(|column| {
-            filter(column, &keep).map_err(|error| TreatmentError::Arrow(error.to_string()))
+            filter(column, &keep)
+                .map_err(|_| TreatmentError::Arrow("dropping rejected rows".to_owned()))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let rejected = rejected.count_set_bits();
@@ -176,5 +181,6 @@ fn without_rejected(
         columns,
         rows: rows - rejected,
         rejected,
+        kept: Some(keep),
     })
 }

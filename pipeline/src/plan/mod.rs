@@ -56,7 +56,9 @@ pub struct ExchangePlan {
     /// Granted fields that are not delivered, and why.
     pub withheld: Vec<WithheldField>,
     /// Fields read only to decide which rows are delivered.
-    pub filter_only: Vec<FilterField>,
+    pub filter_only: Vec<String>,
+    /// The same fields with their grading, which the approver signs.
+    pub filter_fields: Vec<FilterField>,
     /// Which rows are delivered.
     pub rows: RowScope,
     /// Format of the files.

@@ -22,6 +22,7 @@ use thiserror::Error;
 
 use super::RowScope;
 use super::predicate::{BindError, Predicate, PredicateError};
+use crate::id::DIVISION_RULE;
 use division::DivisionFilter;
 
 /// Decides row by row what the grant covers.
@@ -50,7 +51,7 @@ pub enum RowFilterError {
         what: &'static str,
     },
     /// A prefix that no division code begins with.
-    #[error("division {index} of the grant is not a code; write 1 to 12 digits (GB/T 2260)")]
+    #[error("division {index} of the grant is not a code; write {rule}", rule = DIVISION_RULE)]
     Prefix {
         /// Its place in the list, from 1.
         index: usize,

@@ -16,18 +16,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
 use lockgate_connectors::source::Source;
+use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::approval_record::ensure_recorded;
 use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_schema};
 use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
-use crate::manifest::attempt_named;
+use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 
 pub use key::RunKey;
@@ -38,6 +42,9 @@ pub const SOFTWARE: &str = concat!("lockgate ", env!("CARGO_PKG_VERSION"));
 
 /// Attempts older than this that no manifest names are swept.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a run that failed or was interrupted tries to remove what it staged.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -81,13 +88,114 @@ async fn attempt_run(
     progress: Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Result<RunReport, RunError> {
-    // Without a plan there is no grant whose lock and ledger would matter.
-    installation
-        .compile(request.grant, Mode::Batch)?
-        .into_plan()?;
+    // Without a plan there is no grant whose lock and ledger would matter. Whether a quota that is
+    // used up matters is only known once earlier releases are settled.
+    let early = installation.compile(request.grant, Mode::Batch)?;
+    if !is_used_up(&early) {
+        early.into_plan()?;
+    }
     let _lock = lock_grant(installation, request.grant, cancel).await?;
     let ledger = installation.ledger()?;
-    reconcile::reconcile(installation, &ledger, request).await?;
+    let opened = open(installation, &ledger, request);
+    let due = match unless_interrupted(cancel, Box::pin(opened)).await? {
+        Opened::Due(due) => due,
+        Opened::Published(report) => return Ok(report),
+    };
+    let Due {
+        plan,
+        filter,
+        source,
+        destination,
+        key,
+    } = *due;
+    let probe = destination.probe_conditional_create();
+    unless_interrupted(cancel, Box::pin(probe)).await?;
+
+    tracing::info!(
+        grant = plan.grant,
+        delivery = key.delivery(),
+        files = source.snapshot().files.len(),
+        splits = source.splits().len(),
+        "Run begins."
+    );
+    // The engine cancels its own token when it fails, which is no interruption.
+    let stop = cancel.child_token();
+    let exchange = exchange(
+        installation,
+        &plan,
+        filter,
+        Arc::clone(&source),
+        progress,
+        stop,
+    )?;
+    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
+    let release = Release {
+        installation,
+        plan: &plan,
+        key: &key,
+        destination: &destination,
+    };
+    let staged = Box::pin(release.stage(exchange, &attempt, cancel)).await;
+    let report = match staged {
+        Ok(outcome) => {
+            Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
+        }
+        Err(error) => release.lost_or(error).await,
+    };
+    let published = report
+        .as_ref()
+        .is_ok_and(|report| report.status != Status::Unchanged);
+    if !published {
+        discard(attempt).await;
+    }
+    if report.is_ok() {
+        sweep(installation, &destination, &plan.grant, cancel).await;
+    }
+    report.map(|report| RunReport {
+        ignored_columns: source.ignored_columns().to_vec(),
+        ..report
+    })
+}
+
+/// Waits for something that may be given up at any point, unless the run is interrupted.
+async fn unless_interrupted<T, E>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, E>> + Send,
+) -> Result<T, RunError>
+where
+    RunError: From<E>,
+{
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(RunError::Interrupted),
+        done = work => Ok(done?),
+    }
+}
+
+/// What a run has to do.
+enum Opened {
+    /// To deliver.
+    Due(Box<Due>),
+    /// Nothing: it was delivered before.
+    Published(RunReport),
+}
+
+/// A delivery to be made.
+struct Due {
+    plan: ExchangePlan,
+    filter: RowFilter,
+    source: Arc<dyn Source>,
+    destination: Destination,
+    key: RunKey,
+}
+
+/// Settles what earlier runs left, and finds out what this one has to do. Holding the grant's lock.
+async fn open(
+    installation: &Installation,
+    ledger: &Ledger,
+    request: &RunRequest<'_>,
+) -> Result<Opened, RunError> {
+    let settled = reconcile::reconcile(installation, ledger, request).await?;
     let compiled = installation.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
         tracing::warn!(
@@ -97,69 +205,154 @@ async fn attempt_run(
             warning.what
         );
     }
+    if is_used_up(&compiled) {
+        let published = find(installation, compiled.plan().clone(), request).await;
+        // A store that cannot say leaves it at the refusal.
+        if let Ok(Opened::Published(report)) = published {
+            return Ok(Opened::Published(report));
+        }
+    }
+    let approver = compiled.approver().map(str::to_owned);
     let plan = compiled.into_plan()?;
+    ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
+    let opened = find(installation, plan, request).await?;
+    if let Opened::Published(report) = &opened
+        && settled > 0
+    {
+        // The run that published did not come to its own sweep.
+        let destination = installation.destination(request.output)?;
+        sweep(
+            installation,
+            &destination,
+            &report.grant,
+            &CancellationToken::new(),
+        )
+        .await;
+    }
+    Ok(opened)
+}
+
+/// Opens a plan's source, and finds out whether what it holds was delivered before.
+async fn find(
+    installation: &Installation,
+    plan: ExchangePlan,
+    request: &RunRequest<'_>,
+) -> Result<Opened, RunError> {
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
+    warn_of_ignored(&plan, source.as_ref());
+    tracing::debug!(
+        grant = plan.grant,
+        files = source.snapshot().files.len(),
+        splits = source.splits().len(),
+        "Source opened."
+    );
     let destination = installation.destination(request.output)?;
-    let (key, published) = run_key(&plan, &destination, source.as_ref(), request).await?;
+    let (key, published) =
+        run_key(installation, &plan, &destination, source.as_ref(), request).await?;
     if published {
-        return RunReport::unchanged(&plan, &key, &destination);
+        let report = RunReport::unchanged(&plan, &key, &destination)?;
+        return Ok(Opened::Published(RunReport {
+            ignored_columns: source.ignored_columns().to_vec(),
+            ..report
+        }));
     }
-    Box::pin(destination.probe_conditional_create()).await?;
-
-    let exchange = exchange(
-        installation,
-        &plan,
+    Ok(Opened::Due(Box::new(Due {
+        plan,
         filter,
-        Arc::clone(&source),
-        progress,
-        cancel,
-    )?;
-    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
-    let release = Release {
-        installation,
-        plan: &plan,
-        key: &key,
-        destination: &destination,
-    };
-    let report = match Box::pin(release.stage(exchange, &attempt)).await {
-        Ok(outcome) => {
-            Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
-        }
-        Err(error) => Err(error),
-    };
-    let published = report
-        .as_ref()
-        .is_ok_and(|report| report.status != Status::Unchanged);
-    if !published {
-        discard(attempt).await;
+        source,
+        destination,
+        key,
+    })))
+}
+
+/// A new column of the source is no reason to stop, and none to deliver it.
+fn warn_of_ignored(plan: &ExchangePlan, source: &dyn Source) {
+    for column in source.ignored_columns() {
+        tracing::warn!(
+            grant = plan.grant,
+            dataset = plan.dataset,
+            "Column `{}` of the source is not in the catalogue and is ignored.",
+            column.escape_debug()
+        );
     }
-    sweep(installation, &destination, &plan.grant).await;
-    report
+}
+
+/// Whether the quota, and nothing else, refuses. It limits what may be delivered, so a run that has
+/// nothing to deliver is not subject to it.
+fn is_used_up(compiled: &Compiled) -> bool {
+    let refusals = compiled.refusals();
+    !refusals.is_empty()
+        && refusals
+            .iter()
+            .all(|refusal| refusal.code == RefusalCode::Quota)
+}
+
+/// Holds an earlier delivery to its manifest, before a run answers that nothing is to be done: the
+/// manifest is this site's own, over this run, and its files are there with their sizes. What they
+/// hold is for `verify` to say.
+async fn still_there(
+    installation: &Installation,
+    destination: &Destination,
+    plan: &ExchangePlan,
+    key: &RunKey,
+    manifest: &[u8],
+) -> Result<(), RunError> {
+    let place = destination.delivery_url(&plan.grant, key.delivery())?;
+    let spoilt = |what: &str| RunError::Unverified {
+        what: format!(
+            "{place} was delivered before, but {what}; find out who changed it, and deliver anew \
+             with --again"
+        ),
+    };
+    let keys = installation.keyring().verifying_keys(Purpose::Manifest)?;
+    let manifest = Manifest::open(manifest, &keys)
+        .map_err(|_| spoilt("its manifest is not one that this site signed"))?;
+    if manifest.run != key.as_str() || manifest.grant.id != plan.grant {
+        return Err(spoilt("its manifest is that of another delivery"));
+    }
+    let Some(store) = installation.store_of_url(destination.url())? else {
+        return Ok(());
+    };
+    for file in &manifest.files {
+        let path = store.resolve(&format!("{}/{}/{}", plan.grant, key.delivery(), file.path))?;
+        match store.object_store().head(&path).await {
+            Ok(meta) if meta.size == file.bytes => {}
+            Ok(_) => return Err(spoilt("a file of it has another size")),
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(spoilt("a file of it is gone"));
+            }
+            Err(error) => return Err(ConnectorError::from_store(&error, &place).into()),
+        }
+    }
+    Ok(())
 }
 
 /// Finds the run's key, and whether its delivery was published before.
 async fn run_key(
+    installation: &Installation,
     plan: &ExchangePlan,
     destination: &Destination,
     source: &dyn Source,
     request: &RunRequest<'_>,
 ) -> Result<(RunKey, bool), RunError> {
-    let mut published = None;
+    let mut published: Option<(RunKey, Bytes)> = None;
     let mut generation = 0;
     loop {
         let key = RunKey::new(plan, destination.url(), source.snapshot(), generation)?;
-        if destination
+        let manifest = destination
             .existing_manifest(&plan.grant, key.delivery())
-            .await?
-            .is_none()
-        {
+            .await?;
+        let Some(manifest) = manifest else {
             return Ok(match published {
-                Some(earlier) if !request.again => (earlier, true),
+                Some((earlier, manifest)) if !request.again => {
+                    still_there(installation, destination, plan, &earlier, &manifest).await?;
+                    (earlier, true)
+                }
                 _ => (key, false),
             });
-        }
-        published = Some(key);
+        };
+        published = Some((key, manifest));
         generation += 1;
     }
 }
@@ -170,7 +363,7 @@ fn exchange(
     filter: RowFilter,
     source: Arc<dyn Source>,
     progress: Arc<Progress>,
-    cancel: &CancellationToken,
+    stop: CancellationToken,
 ) -> Result<Exchange, RunError> {
     let treatments = installation.treatments(plan)?;
     let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
@@ -194,7 +387,7 @@ fn exchange(
         treater: Treater::new(treatments),
         encoder,
         progress,
-        cancel: cancel.clone(),
+        cancel: stop,
     })
 }
 
@@ -208,22 +401,56 @@ struct Release<'a> {
 
 impl Release<'_> {
     /// Treats and stages, and confirms that source and grant are still what they were.
-    async fn stage(&self, exchange: Exchange, attempt: &Arc<Attempt>) -> Result<Outcome, RunError> {
+    async fn stage(
+        &self,
+        exchange: Exchange,
+        attempt: &Arc<Attempt>,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
-        let cancel = exchange.cancel.clone();
-        let threads = self.installation.threads();
+        let budget = self.installation.budget();
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
-        let outcome =
-            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, threads))
-                .await
-                .map_err(|error| fault::of_task("running the exchange", error))??;
-        source.confirm_unchanged().await?;
+        let mut engine =
+            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget));
+        let ended = tokio::select! {
+            ended = &mut engine => ended,
+            () = cancel.cancelled() => {
+                // The engine may be waiting for a store that does not answer.
+                attempt.stop();
+                engine.await
+            }
+        };
+        let outcome = ended.map_err(|error| fault::of_task("running the exchange", error))?;
+        if cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+        let outcome = outcome?;
+        unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
         Ok(outcome)
+    }
+
+    /// What it means that staging failed. Whoever publishes first sweeps the attempts that lost, and
+    /// another site may be that: then what was to be delivered is delivered.
+    async fn lost_or(&self, error: RunError) -> Result<RunReport, RunError> {
+        if self.lost(&error).await {
+            return RunReport::unchanged(self.plan, self.key, self.destination);
+        }
+        Err(error)
+    }
+
+    /// Whether what an attempt had staged is gone because another one was published.
+    async fn lost(&self, error: &RunError) -> bool {
+        matches!(error, RunError::Connector(ConnectorError::Altered { .. }))
+            && self
+                .destination
+                .existing_manifest(&self.plan.grant, self.key.delivery())
+                .await
+                .is_ok_and(|manifest| manifest.is_some())
     }
 
     /// Compiles the grant again from the files as they are now, and settles its quota.
@@ -276,11 +503,24 @@ impl Release<'_> {
         let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
         let manifest =
             Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
-        // A failure here leaves open whether the manifest stands: the intent stays unsettled, the
-        // files stay, and the next start reads the manifest back and settles.
-        let publication = attempt.publish(manifest.clone()).await?;
+        let publication = match attempt.publish(manifest.clone()).await {
+            Ok(publication) => Some(publication),
+            // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
+            // the next start reads the manifest back and settles.
+            Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
+            Err(error) => {
+                let error = RunError::from(error);
+                // Nothing of this attempt was published when its files are gone.
+                if !self.lost(&error).await {
+                    let reason = "the manifest could not be published";
+                    ledger.append(&self.abandoned(attempt, reason), clock.now())?;
+                    return Err(error);
+                }
+                None
+            }
+        };
         let (settlement, report) = match publication {
-            Publication::Published => (
+            Some(Publication::Published) => (
                 Event::Released {
                     run: self.key.as_str().to_owned(),
                     delivery: self.key.delivery().to_owned(),
@@ -291,19 +531,30 @@ impl Release<'_> {
                 },
                 RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),
-            Publication::AlreadyPublished(_) => (
-                Event::Abandoned {
-                    run: self.key.as_str().to_owned(),
-                    delivery: self.key.delivery().to_owned(),
-                    attempt: attempt.id().to_owned(),
-                    grant: self.plan.grant.clone(),
-                    reason: "another attempt was published first".to_owned(),
-                },
+            Some(Publication::AlreadyPublished(_)) | None => (
+                self.abandoned(attempt, "another attempt was published first"),
                 RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
         };
         ledger.append(&settlement, clock.now())?;
+        tracing::info!(
+            grant = self.plan.grant,
+            delivery = self.key.delivery(),
+            rows = outcome.rows.delivered,
+            status = report.status.as_str(),
+            "Run settled."
+        );
         Ok(report)
+    }
+
+    fn abandoned(&self, attempt: &Attempt, reason: &str) -> Event {
+        Event::Abandoned {
+            run: self.key.as_str().to_owned(),
+            delivery: self.key.delivery().to_owned(),
+            attempt: attempt.id().to_owned(),
+            grant: self.plan.grant.clone(),
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -314,21 +565,28 @@ async fn discard(attempt: Arc<Attempt>) {
         return; // a thread that still holds it is about to end with the run
     };
     let id = attempt.id().to_owned();
-    if let Err(error) = attempt.discard().await {
-        tracing::warn!(attempt = id, "Discarding an attempt failed: {error}.");
+    match tokio::time::timeout(DISCARD_PATIENCE, attempt.discard()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(attempt = id, "Discarding an attempt failed: {error}."),
+        Err(_) => tracing::warn!(attempt = id, "Discarding an attempt took too long."),
     }
 }
 
 /// Removes what earlier attempts of the grant left behind. The grant's lock is held, so none runs
 /// at this site; one at another site that delivers here is young.
-async fn sweep(installation: &Installation, destination: &Destination, grant: &str) {
+async fn sweep(
+    installation: &Installation,
+    destination: &Destination,
+    grant: &str,
+    cancel: &CancellationToken,
+) {
     let rules = Sweep {
         older_than: ORPHAN_AGE,
         now: installation.clock.now(),
         running: &BTreeSet::new(),
         named: &attempt_named,
     };
-    match destination.sweep(grant, &rules).await {
+    match unless_interrupted(cancel, destination.sweep(grant, &rules)).await {
         Ok(swept) => {
             for attempt in swept {
                 tracing::info!(

@@ -3,7 +3,7 @@
 //! A process may die between the intent and the settlement. Whether the manifest stands tells which
 //! of the two it was: released if it names the intended attempt, abandoned otherwise.
 
-use bytes::Bytes;
+use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Destination;
 
 use super::RunRequest;
@@ -11,76 +11,107 @@ use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
-use crate::manifest::attempt_named;
+use crate::manifest::Manifest;
 
-/// Settles what the grant of `request` has left open. The caller holds the grant's lock, so no
-/// other process of this site is between the two steps.
+/// Settles what the grant of `request` has left open, and tells how many releases that were.
+///
+/// The caller holds the grant's lock, so no other process of this site is between the two steps. A
+/// destination that is gone (a disk that is not mounted) settles nothing: the intent stays open.
 pub(super) async fn reconcile(
     installation: &Installation,
     ledger: &Ledger,
     request: &RunRequest<'_>,
-) -> Result<(), RunError> {
+) -> Result<usize, RunError> {
+    let mut settled = 0;
     for entry in ledger.entries()?.unsettled() {
-        let Event::ReleaseIntended {
-            grant,
-            delivery,
-            destination,
-            ..
-        } = &entry.event
-        else {
+        let Some(intent) = Intent::of(&entry.event).filter(|it| it.grant == request.grant) else {
             continue;
         };
-        if grant != request.grant {
-            continue;
-        }
-        let Some(store) = installation.store_of_url(destination)? else {
-            tracing::warn!(
-                delivery,
-                "A release cannot be settled: its store is no longer configured."
-            );
-            continue;
-        };
-        let manifest = Destination::new(store)
-            .existing_manifest(grant, delivery)
-            .await?;
-        if let Some(settlement) = settlement(&entry.event, manifest.as_ref()) {
+        if let Some(settlement) = settlement(installation, &intent).await? {
             ledger.append(&settlement, installation.clock.now())?;
-            tracing::info!(delivery, "Settled an interrupted release.");
+            settled += 1;
+            tracing::info!(
+                delivery = intent.delivery,
+                "Settled an interrupted release."
+            );
+        } else {
+            tracing::warn!(
+                delivery = intent.delivery,
+                "An interrupted release cannot be settled: its destination is not there."
+            );
         }
     }
-    Ok(())
+    Ok(settled)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "only an intent can be settled"
-)]
-fn settlement(intent: &Event, manifest: Option<&Bytes>) -> Option<Event> {
-    match intent {
-        Event::ReleaseIntended {
+/// A release that was intended.
+struct Intent<'a> {
+    run: &'a str,
+    delivery: &'a str,
+    attempt: &'a str,
+    grant: &'a str,
+    destination: &'a str,
+    rows: u64,
+}
+
+impl<'a> Intent<'a> {
+    fn of(event: &'a Event) -> Option<Self> {
+        let Event::ReleaseIntended {
             run,
             delivery,
             attempt,
             grant,
+            destination,
             rows,
             ..
-        } => Some(match manifest {
-            Some(bytes) if attempt_named(bytes).as_deref() == Some(attempt) => Event::Released {
-                run: run.clone(),
-                delivery: delivery.clone(),
-                attempt: attempt.clone(),
-                grant: grant.clone(),
-                rows: *rows,
-                manifest_sha256: sha256_hex(bytes),
-            },
-            _ => Event::Abandoned {
-                run: run.clone(),
-                delivery: delivery.clone(),
-                attempt: attempt.clone(),
-                grant: grant.clone(),
-                reason: "the process ended before the manifest was published".to_owned(),
-            },
-        }),
-        _ => None,
+        } = event
+        else {
+            return None;
+        };
+        Some(Self {
+            run,
+            delivery,
+            attempt,
+            grant,
+            destination,
+            rows: *rows,
+        })
     }
+}
+
+async fn settlement(
+    installation: &Installation,
+    intent: &Intent<'_>,
+) -> Result<Option<Event>, RunError> {
+    let Some(store) = installation.store_of_url(intent.destination)? else {
+        return Ok(None);
+    };
+    let destination = Destination::new(store);
+    let manifest = destination
+        .existing_manifest(intent.grant, intent.delivery)
+        .await?;
+    let keys = installation.keyring().verifying_keys(Purpose::Manifest)?;
+    if let Some(bytes) = &manifest
+        && Manifest::open(bytes, &keys).is_ok_and(|manifest| manifest.attempt == intent.attempt)
+    {
+        return Ok(Some(Event::Released {
+            run: intent.run.to_owned(),
+            delivery: intent.delivery.to_owned(),
+            attempt: intent.attempt.to_owned(),
+            grant: intent.grant.to_owned(),
+            rows: intent.rows,
+            manifest_sha256: sha256_hex(bytes),
+        }));
+    }
+    let lost = manifest.is_some()
+        || destination
+            .holds_attempt(intent.grant, intent.delivery, intent.attempt)
+            .await?;
+    Ok(lost.then(|| Event::Abandoned {
+        run: intent.run.to_owned(),
+        delivery: intent.delivery.to_owned(),
+        attempt: intent.attempt.to_owned(),
+        grant: intent.grant.to_owned(),
+        reason: "the process ended before the manifest was published".to_owned(),
+    }))
 }

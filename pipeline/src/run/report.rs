@@ -80,6 +80,8 @@ pub struct RunReport {
     pub manifest: Option<String>,
     /// Why it was refused; empty otherwise.
     pub refusals: Vec<Refusal>,
+    /// Columns of the source that the catalogue does not have, which are never delivered.
+    pub ignored_columns: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -94,6 +96,7 @@ impl RunReport {
             delivery: None,
             manifest: None,
             refusals,
+            ignored_columns: Vec::new(),
             seconds: 0.0,
         }
     }

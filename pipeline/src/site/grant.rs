@@ -45,7 +45,8 @@ pub struct Grant {
     /// How long the recipient may keep the data, such as `"180d"`; descriptive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<String>,
-    /// Join groups this grant may use, signed by the approver.
+    /// Join groups this grant may use, signed by the approver. Supported in a later version; refused
+    /// until then.
     #[serde(default)]
     pub joins: Vec<String>,
     /// Whether fields of level `important` may be delivered, which the approver thereby allows.
@@ -60,6 +61,37 @@ pub struct Grant {
     /// How the delivery is made.
     #[serde(default)]
     pub delivery: GrantDelivery,
+}
+
+/// What a grant says about the treatment of a field.
+#[derive(Debug, Clone, Copy)]
+pub enum OwnTreatment<'g> {
+    /// An exemption from the floor.
+    Exempted(&'g Exemption),
+    /// A treatment that has to meet the floor.
+    Treated(&'g TreatmentSpec),
+}
+
+impl<'g> OwnTreatment<'g> {
+    /// The treatment.
+    pub fn spec(self) -> &'g TreatmentSpec {
+        match self {
+            Self::Exempted(exemption) => &exemption.treatment,
+            Self::Treated(treatment) => treatment,
+        }
+    }
+}
+
+impl Grant {
+    /// The treatment the grant gives a field: its exemption, else its treatment; `None` leaves the
+    /// field to the floor.
+    pub fn own_treatment(&self, field: &str) -> Option<OwnTreatment<'_>> {
+        let mut exemptions = self.exemptions.iter();
+        exemptions
+            .find(|exemption| exemption.field == field)
+            .map(OwnTreatment::Exempted)
+            .or_else(|| self.treatments.get(field).map(OwnTreatment::Treated))
+    }
 }
 
 /// `valid = { from, until }`: both days inclusive, in the site's zone.

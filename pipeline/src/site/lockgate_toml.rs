@@ -179,7 +179,7 @@ pub struct Limits {
     /// Threads a run may use; 0, the default, means all cores.
     #[serde(default)]
     pub threads: usize,
-    /// Rows per batch read from a source; 16,384 where absent. Never changes what is delivered.
+    /// Rows per batch read from a source; 4,096 where absent. Never changes what is delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_rows: Option<usize>,
 }

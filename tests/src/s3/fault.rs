@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 /// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
@@ -61,7 +63,36 @@ struct Planned {
     operation: Operation,
     skip: u64,
     times: u64,
-    fault: Fault,
+    what: PlannedWhat,
+}
+
+/// What is to happen to a request.
+#[derive(Debug, Clone)]
+pub(super) enum PlannedWhat {
+    /// It goes wrong.
+    Fault(Fault),
+    /// It waits until the channel says so or closes, and is then carried out.
+    Hold(watch::Receiver<()>),
+}
+
+impl PlannedWhat {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Hold(holding) if holding.has_changed().is_err())
+    }
+}
+
+/// Requests that are held up, until this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    held: watch::Sender<()>,
+}
+
+impl Hold {
+    /// Whether a request has arrived and waits. One whose client goes away waits no longer.
+    pub fn holds_one(&self) -> bool {
+        // The plan keeps one receiver.
+        self.held.receiver_count() > 1
+    }
 }
 
 impl Faults {
@@ -71,8 +102,21 @@ impl Faults {
             operation,
             skip,
             times,
-            fault,
+            what: PlannedWhat::Fault(fault),
         });
+    }
+
+    /// Lets `skip` more requests of that kind pass, then holds up all that follow, so that a test
+    /// can do something in the middle of a run.
+    pub fn hold(&self, operation: Operation, skip: u64) -> Hold {
+        let (held, holding) = watch::channel(());
+        self.lock().planned.push(Planned {
+            operation,
+            skip,
+            times: u64::MAX,
+            what: PlannedWhat::Hold(holding),
+        });
+        Hold { held }
     }
 
     /// Forgets the faults that have not happened.
@@ -85,8 +129,8 @@ impl Faults {
         self.lock().counts.get(&operation).copied().unwrap_or(0)
     }
 
-    /// Counts a request and tells what is to go wrong with it.
-    pub(super) fn arrive(&self, operation: Operation) -> Option<Fault> {
+    /// Counts a request and tells what is to happen to it.
+    pub(super) fn arrive(&self, operation: Operation) -> Option<PlannedWhat> {
         let mut state = self.lock();
         let count = state.counts.entry(operation).or_insert(0);
         *count = count.saturating_add(1);
@@ -95,11 +139,14 @@ impl Faults {
             .iter_mut()
             .filter(|planned| planned.operation == operation)
         {
+            if planned.what.is_over() {
+                continue;
+            }
             if planned.skip > 0 {
                 planned.skip -= 1;
             } else if planned.times > 0 {
                 planned.times -= 1;
-                return Some(planned.fault);
+                return Some(planned.what.clone());
             }
         }
         None

@@ -16,7 +16,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::sync::RwLock;
 
 use super::Shared;
-use super::fault::{Fault, Operation};
+use super::fault::{Fault, Operation, PlannedWhat};
 use super::line::Line;
 
 /// One lock per key: reads share it, whatever changes the object holds it alone.
@@ -40,16 +40,24 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Lets a request happen, unless a fault keeps it from it.
-    fn arrive(&self, operation: Operation) -> S3Result<()> {
-        match self.shared.faults.arrive(operation) {
-            None => Ok(()),
-            Some(Fault::Refuse) => Err(s3_error!(SlowDown, "refused by the test")),
+    async fn arrive(&self, operation: Operation) -> S3Result<()> {
+        let fault = match self.shared.faults.arrive(operation) {
+            None => return Ok(()),
+            Some(PlannedWhat::Fault(fault)) => fault,
+            Some(PlannedWhat::Hold(mut held)) => {
+                // The sender sends nothing: its end is the sign.
+                while held.changed().await.is_ok() {}
+                return Ok(());
+            }
+        };
+        match fault {
+            Fault::Refuse => Err(s3_error!(SlowDown, "refused by the test")),
             // Whatever is answered now doesn't arrive.
-            Some(Fault::Drop) => {
+            Fault::Drop => {
                 self.line.cut_after(0);
                 Err(s3_error!(SlowDown, "dropped by the test"))
             }
-            Some(Fault::CutAnswer { after }) => {
+            Fault::CutAnswer { after } => {
                 self.line.cut_after(after);
                 Ok(())
             }
@@ -89,7 +97,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        self.arrive(Operation::Get)?;
+        self.arrive(Operation::Get).await?;
         let input = &request.input;
         let lock = self.shared.locks.of(&input.bucket, &input.key);
         let _held = lock.read().await;
@@ -104,7 +112,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.arrive(Operation::Head)?;
+        self.arrive(Operation::Head).await?;
         let input = &request.input;
         let lock = self.shared.locks.of(&input.bucket, &input.key);
         let _held = lock.read().await;
@@ -119,7 +127,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.arrive(Operation::List)?;
+        self.arrive(Operation::List).await?;
         let bucket = request.input.bucket.clone();
         let template = request.clone().map_input(|_| ());
         let mut listed = self.shared.files.list_objects_v2(request).await?;
@@ -151,7 +159,8 @@ impl S3 for Gate {
             Operation::Create
         } else {
             Operation::Put
-        })?;
+        })
+        .await?;
         let lock = self
             .shared
             .locks
@@ -164,7 +173,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.arrive(Operation::Put)?;
+        self.arrive(Operation::Put).await?;
         let lock = self
             .shared
             .locks
@@ -177,7 +186,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.arrive(Operation::Delete)?;
+        self.arrive(Operation::Delete).await?;
         let lock = self
             .shared
             .locks
@@ -190,7 +199,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.arrive(Operation::Delete)?;
+        self.arrive(Operation::Delete).await?;
         self.shared.files.delete_objects(request).await
     }
 
@@ -198,7 +207,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.arrive(Operation::BeginUpload)?;
+        self.arrive(Operation::BeginUpload).await?;
         self.shared.files.create_multipart_upload(request).await
     }
 
@@ -206,7 +215,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
-        self.arrive(Operation::UploadPart)?;
+        self.arrive(Operation::UploadPart).await?;
         self.shared.files.upload_part(request).await
     }
 
@@ -214,7 +223,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        self.arrive(Operation::CompleteUpload)?;
+        self.arrive(Operation::CompleteUpload).await?;
         let lock = self
             .shared
             .locks
@@ -227,7 +236,7 @@ impl S3 for Gate {
         &self,
         request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        self.arrive(Operation::AbortUpload)?;
+        self.arrive(Operation::AbortUpload).await?;
         self.shared.files.abort_multipart_upload(request).await
     }
 }

@@ -5,7 +5,7 @@
 //! - a lock per key. s3s-fs answers `If-None-Match` with an exists() before the write, so without
 //!   the lock two concurrent creates of one key can both succeed;
 //! - `If-Match` and `If-None-Match` of reads, and ETags in listings;
-//! - [`Faults`]: the n-th request of a kind is refused, or its answer is cut off.
+//! - [`Faults`]: the n-th request of a kind is refused or held up, or its answer is cut off.
 
 mod fault;
 mod gate;
@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-pub use self::fault::{Fault, Faults, Operation};
+pub use self::fault::{Fault, Faults, Hold, Operation};
 use self::gate::{Gate, Locks};
 use self::line::{CutStream, Line};
 

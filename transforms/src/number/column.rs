@@ -230,8 +230,14 @@ impl<T: ArrowPrimitiveType, C: Classes<T::Native>> Treatment for Labelled<T, C> 
             let case = match value {
                 None => Case::Null,
                 Some(_) if is_sentinel(row) => {
-                    cases.sentinel();
-                    append(&mut labels, to_text(&array.slice(row, 1))?.value(0))?;
+                    let text = to_text(&array.slice(row, 1))?;
+                    if text.is_null(0) {
+                        cases.decide(row, Case::Invalid)?;
+                        labels.append_null();
+                    } else {
+                        cases.sentinel();
+                        append(&mut labels, text.value(0))?;
+                    }
                     continue;
                 }
                 Some(value) => match self.classes.label(value, &mut memory) {

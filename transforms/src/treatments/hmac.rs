@@ -27,7 +27,7 @@ use crate::treatment::{Treated, Treatment};
 /// Puts a keyed pseudonym in the place of a value: equal values, equal pseudonyms.
 ///
 /// Whole numbers, decimals and dates are keyed as their text: `42`, `12.30` at the field's scale,
-/// `2026-01-31`. A value that is empty once normalised counts as empty.
+/// `2026-01-31` (years 0 to 9999; others are invalid). A value that is empty once normalised counts as empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hmac256 {
@@ -231,8 +231,7 @@ impl Treatment for OfValues {
                 actual: column.data_type().clone(),
             });
         }
-        let text: ArrayRef = std::sync::Arc::new(to_text(column)?);
-        self.text.apply(&text)
+        self.text.treat_texts_of(column, &to_text(column)?)
     }
 }
 

@@ -139,13 +139,19 @@ async fn each_way_to_be_malformed_is_rejected_alone() {
 
 #[tokio::test]
 async fn a_quote_that_swallows_lines_fails_even_when_rejecting() {
-    let error = read(b"id,name,born\n1,a,\n2,\"b,\n3,c,\n", rejecting())
-        .await
-        .unwrap_err();
-    assert!(
-        error.contains("data row 2") && error.contains("not closed"),
-        "{error}"
-    );
+    for options in [rejecting(), CsvOptions::default()] {
+        let error = read(b"id,name,born\n1,a,\n2,\"b,\n3,c,\n", options)
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains("data row 2") && error.contains("not closed"),
+            "{error}"
+        );
+        assert!(
+            error.contains("quoting") && !error.contains("on_malformed"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -54,11 +54,7 @@ pub(super) fn credit_code(kind: [u8; 2], region: u32, organisation: [u8; 8]) -> 
         sum += credit_value(character) * weight;
     }
     let check = (31 - sum % 31) % 31;
-    code[17] = *CREDIT_ALPHABET
-        .iter()
-        .skip(index(check))
-        .next()
-        .unwrap_or(&b'0');
+    code[17] = CREDIT_ALPHABET.get(index(check)).copied().unwrap_or(b'0');
     code
 }
 

@@ -22,6 +22,9 @@ use super::vocabulary::{
 /// Days from 1970-01-01 to the date that stands for an unknown date of birth, 1900-01-01.
 const UNKNOWN_BIRTH: i32 = -25_567;
 
+/// Days from 1970-01-01 to 2010-01-01; who was born later is a child, without employer and income.
+const CHILDREN_FROM: i32 = 14_610;
+
 /// Seconds from 1970-01-01 to 2022-01-01, the earliest update.
 const UPDATES_FROM: i64 = 1_640_995_200;
 
@@ -58,7 +61,8 @@ pub fn residents_schema() -> SchemaRef {
 
 /// Rows of the register of residents. A row depends on seed and row number only.
 ///
-/// About one row in 200 has a [`Defect`]; one mail address in 25 and two remarks in three are null.
+/// About one row in 200 has a [`Defect`]; one mail address in 25 and two remarks in three are null,
+/// and so are employer and income of children.
 ///
 /// # Errors
 /// More rows than one Arrow array can hold (2 GiB of text, some fifteen million rows).
@@ -226,10 +230,15 @@ impl Columns {
         self.bank_card.push_ascii(body);
         self.bank_card.push_ascii(&[identifier::luhn(body)]);
         self.bank_card.end();
-        self.employer_code.push_ascii(&employer(seed, random));
-        self.employer_code.end();
-        self.income
-            .append_value(i128::from(random.log_normal_cents(11.2, 0.7)));
+        if person.born < CHILDREN_FROM {
+            self.employer_code.push_ascii(&employer(seed, random));
+            self.employer_code.end();
+            self.income
+                .append_value(i128::from(random.log_normal_cents(11.2, 0.7)));
+        } else {
+            self.employer_code.null();
+            self.income.append_null();
+        }
         let score = 600.0 + random.normal() * 80.0;
         let unknown = person.defect == Some(Defect::NanScore);
         self.score

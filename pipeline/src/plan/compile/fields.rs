@@ -6,11 +6,14 @@ use lockgate_transforms::{Column, TreatmentSpec, category};
 use super::{CompileError, Subject, TINY_DOMAIN_REFUSED_FROM};
 use crate::plan::{Origin, PlannedField, Refusal, RefusalCode, Warning, WithheldField};
 use crate::site::dataset::Level;
-use crate::site::policy::{Policy, Rule};
+use crate::site::grant::OwnTreatment;
 use crate::site::{Field, FieldType};
 
 /// Fewest values of a domain that cannot be enumerated in passing.
 const DOMAIN_MIN: u64 = 1_000_000;
+
+/// Why a join group is refused, and what to do.
+const JOINS_LATER: &str = "join groups come with a later version; take it out";
 
 /// Granted fields, resolved.
 #[derive(Default)]
@@ -33,6 +36,10 @@ pub(super) fn resolve(
     warnings: &mut Vec<Warning>,
 ) -> Result<Resolved, CompileError> {
     let mut resolved = Resolved::default();
+    if !subject.grant.joins.is_empty() {
+        let reason = format!("the grant lists `joins`; {JOINS_LATER}");
+        refusals.push(Refusal::new(RefusalCode::Linkage, reason));
+    }
     let known = refusals.len();
     for name in &subject.grant.fields {
         let Some(field) = subject.dataset.field(name) else {
@@ -70,22 +77,11 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
     }
 }
 
-/// The first rule that matches a field.
-fn rule_of<'a>(policy: &'a Policy, field: &Field) -> Option<&'a Rule> {
-    policy.rules.iter().find(|rule| {
-        rule.category
-            .as_ref()
-            .is_none_or(|category| *category == field.category)
-            && rule.min_level.is_none_or(|level| field.level >= level)
-            && rule.max_level.is_none_or(|level| field.level <= level)
-            && rule
-                .fields
-                .as_ref()
-                .is_none_or(|fields| fields.contains(&field.name))
-    })
-}
-
 /// How many values a field can have, by category, declaration or type; never by its data.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only these types are small enough to matter"
+)]
 fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
     let by_type = match data_type {
@@ -122,7 +118,7 @@ impl Resolver<'_, '_> {
             self.refusals
                 .extend(gate(field, self.subject.grant.important));
         }
-        let Some(rule) = rule_of(&self.subject.site.policy, field) else {
+        let Some((_, rule)) = self.subject.site.policy.rule_for(field) else {
             let (category, level) = (&field.category, field.level);
             let reason = format!("no policy rule matches category `{category}` at level {level}");
             resolved.withheld.push(WithheldField {
@@ -171,15 +167,16 @@ impl Resolver<'_, '_> {
         resolved: &mut Resolved,
     ) -> (TreatmentSpec, Origin) {
         let (grant, name) = (self.subject.grant, &self.field.name);
-        if let Some(exemption) = grant.exemptions.iter().find(|found| found.field == *name) {
-            self.check_exemption(&exemption.approver);
-            resolved
-                .exempted
-                .push((name.clone(), exemption.approver.clone()));
-            return (exemption.treatment.clone(), Origin::Exemption);
-        }
-        let Some(treatment) = grant.treatments.get(name) else {
-            return (floor.clone(), Origin::Floor);
+        let treatment = match grant.own_treatment(name) {
+            Some(OwnTreatment::Exempted(exemption)) => {
+                self.check_exemption(&exemption.approver);
+                resolved
+                    .exempted
+                    .push((name.clone(), exemption.approver.clone()));
+                return (exemption.treatment.clone(), Origin::Exemption);
+            }
+            Some(OwnTreatment::Treated(treatment)) => treatment,
+            None => return (floor.clone(), Origin::Floor),
         };
         if !treatment.meets(floor) {
             let reason = format!(
@@ -260,14 +257,12 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// A join group makes deliveries of different grants linkable, so the grant has to list it.
+    /// A join group makes deliveries of different grants linkable. No version approves that yet.
     fn check_join(&mut self, treatment: &TreatmentSpec) {
         let Some(join) = treatment.key_use().and_then(|key| key.join) else {
             return;
         };
-        if !self.subject.grant.joins.contains(&join) {
-            let reason = format!("join group `{join}` is not among the `joins` of the grant");
-            self.refuse(RefusalCode::Linkage, reason);
-        }
+        let reason = format!("its treatment uses join group `{join}`; {JOINS_LATER}");
+        self.refuse(RefusalCode::Linkage, reason);
     }
 }

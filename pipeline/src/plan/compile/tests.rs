@@ -10,15 +10,6 @@ fn whole(code: RefusalCode) -> (RefusalCode, Option<String>) {
     (code, None)
 }
 
-fn filter_only(compiled: &Compiled) -> Vec<&str> {
-    compiled
-        .plan()
-        .filter_only
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect()
-}
-
 #[test]
 fn a_signed_grant_compiles_to_a_plan() {
     let site = TestSite::signed();
@@ -305,7 +296,7 @@ fn rows_chosen_by_core_or_important_fields_are_gated_too() {
         ]
     );
     assert_eq!(
-        filter_only(&site.compile()),
+        site.compile().plan().filter_only,
         ["secret", "status", "weighty"]
     );
 }
@@ -364,7 +355,7 @@ fn fields_read_for_rows_only_are_named() {
     let compiled = site.compile();
     assert_eq!(compiled.refusals(), []);
     let plan = compiled.plan();
-    assert_eq!(filter_only(&compiled), ["region", "status"]);
+    assert_eq!(plan.filter_only, ["region", "status"]);
     assert_eq!(plan.rows.division_field.as_deref(), Some("region"));
     assert_eq!(plan.rows.divisions, ["33"]);
 }
@@ -392,14 +383,30 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
 }
 
 #[test]
-fn a_join_group_has_to_be_listed_in_the_grant() {
+fn join_groups_are_refused_even_if_the_grant_lists_them() {
     let site = TestSite::new();
     site.grant_table(
         "[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }",
     );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
     site.grant("modes =", "joins = [\"families\"]\nmodes =");
-    assert_eq!(site.codes_but_unsigned(), []);
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [whole(RefusalCode::Linkage), of(RefusalCode::Linkage, "id")]
+    );
+    let refused = site.compile();
+    for refusal in refused.refusals() {
+        if refusal.code == RefusalCode::Linkage {
+            assert!(
+                refusal.reason.contains("later version"),
+                "{}",
+                refusal.reason
+            );
+        }
+    }
+    let site = TestSite::new();
+    site.grant("modes =", "joins = [\"families\"]\nmodes =");
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Linkage)]);
 }
 
 #[test]

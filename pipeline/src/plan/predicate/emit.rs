@@ -149,15 +149,14 @@ fn compare(
 ) -> Result<Physical, BindError> {
     let left = emit(left, schema)?;
     let left_type = type_of(&left, schema)?;
-    let right: Physical = match right {
-        Node::Constant(value) => Arc::new(Literal::new(as_text(value.clone(), &left_type)?)),
-        other => {
-            let right = emit(other, schema)?;
-            if type_of(&right, schema)? == left_type {
-                right
-            } else {
-                Arc::new(CastExpr::new(right, left_type, Some(STRICT)))
-            }
+    let right: Physical = if let Node::Constant(value) = right {
+        Arc::new(Literal::new(as_text(value.clone(), &left_type)?))
+    } else {
+        let right = emit(right, schema)?;
+        if type_of(&right, schema)? == left_type {
+            right
+        } else {
+            Arc::new(CastExpr::new(right, left_type, Some(STRICT)))
         }
     };
     Ok(Arc::new(BinaryExpr::new(left, op, right)))

@@ -247,16 +247,16 @@ impl Node {
 
     /// The conjuncts of a chain of `AND`, in order.
     fn conjuncts<'a>(&'a self, found: &mut Vec<&'a Self>) {
-        match self {
-            Self::Logic {
-                op: Operator::And,
-                left,
-                right,
-            } => {
-                left.conjuncts(found);
-                right.conjuncts(found);
-            }
-            other => found.push(other),
+        if let Self::Logic {
+            op: Operator::And,
+            left,
+            right,
+        } = self
+        {
+            left.conjuncts(found);
+            right.conjuncts(found);
+        } else {
+            found.push(self);
         }
     }
 }
@@ -326,9 +326,10 @@ impl Predicate {
         let result = emit(&self.root, &schema)?
             .evaluate(&batch)
             .map_err(|_| BindError::Kernel)?;
-        match result.data_type() {
-            DataType::Boolean => Ok(()),
-            _ => Err(BindError::Kernel),
+        if result.data_type() == DataType::Boolean {
+            Ok(())
+        } else {
+            Err(BindError::Kernel)
         }
     }
 }

@@ -61,7 +61,7 @@ impl<'a> Parser<'a> {
     }
 
     fn at(&self) -> Position {
-        let located = self.tokens.get(self.next).or(self.tokens.last());
+        let located = self.tokens.get(self.next).or_else(|| self.tokens.last());
         located.map_or(Position { line: 1, column: 1 }, |located| located.at)
     }
 

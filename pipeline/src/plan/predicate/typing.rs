@@ -255,10 +255,12 @@ pub(super) fn fold(node: &Node, at: Position) -> Result<Operand, PredicateError>
     let result = expression.evaluate(&batch).map_err(|_| fail())?;
     let array = result.into_array(1).map_err(|_| fail())?;
     let value = ScalarValue::try_from_array(&array, 0).map_err(|_| fail())?;
-    Ok(Operand::Constant(match value {
-        ScalarValue::Boolean(Some(value)) => Constant::Bool(value),
-        value if value.is_null() => Constant::Null,
-        value => Constant::Typed(value),
+    Ok(Operand::Constant(if value.is_null() {
+        Constant::Null
+    } else if let ScalarValue::Boolean(Some(value)) = value {
+        Constant::Bool(value)
+    } else {
+        Constant::Typed(value)
     }))
 }
 

@@ -269,7 +269,7 @@ fn timestamp_as(
         TimeUnit::Microsecond => (Some(instant.timestamp_micros()), 1_000),
         TimeUnit::Nanosecond => (instant.timestamp_nanos_opt(), 1),
     };
-    if nanos % coarsest != 0 {
+    if !nanos.is_multiple_of(coarsest) {
         return Err(UNFIT_FINER);
     }
     let count = Some(count.ok_or(UNFIT_TIMESTAMP)?);

@@ -22,12 +22,11 @@ use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 use datafusion::scalar::ScalarValue;
 
 use super::RowFilterError;
+use crate::id::{DIVISION_DIGITS, is_division};
 use crate::plan::predicate::BindError;
 
-/// Most digits of a code: province 2, prefecture 4, county 6, township 9, village 12.
-const DIGITS_MAX: usize = 12;
-/// Fewest digits of a code.
-const DIGITS_MIN: usize = 2;
+/// Most digits of a code.
+const DIGITS_MAX: usize = *DIVISION_DIGITS.end();
 /// Most prefixes that are worth a hint to the source.
 const PRUNING_PREFIXES_MAX: usize = 64;
 /// The digit `0` in each of the 12 places.
@@ -54,7 +53,7 @@ struct Prefix {
 
 impl DivisionFilter {
     /// # Errors
-    /// The field is not a text field of `fields`, or a prefix is not 1 to 12 digits.
+    /// The field is not a text field of `fields`, or a prefix is not 2 to 12 digits.
     pub(super) fn new(
         field: &str,
         divisions: &[String],
@@ -71,8 +70,7 @@ impl DivisionFilter {
         }
         let mut sorted = Vec::with_capacity(divisions.len());
         for (index, digits) in divisions.iter().enumerate() {
-            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-            if digits.is_empty() || digits.len() > DIGITS_MAX || !plain {
+            if !is_division(digits) {
                 return Err(RowFilterError::Prefix { index: index + 1 });
             }
             sorted.push(digits.as_str());
@@ -266,7 +264,7 @@ fn load(bytes: &[u8], from: usize, to: usize) -> u128 {
 /// Whether it is 2 to 12 ASCII digits, padded with zero bytes.
 #[inline]
 fn well_formed(length: usize, bytes: u128) -> bool {
-    if !(DIGITS_MIN..=DIGITS_MAX).contains(&length) {
+    if !DIVISION_DIGITS.contains(&length) {
         return false;
     }
     let places = (1_u128 << (8 * length)) - 1;

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::engine::Compression;
-use crate::id::{ID_RULE, is_division, is_id};
+use crate::id::{DIVISION_RULE, ID_RULE, is_division, is_id};
 use crate::site::grant::DeliveryFormat;
 use crate::site::suggest::did_you_mean;
 use crate::site::units::{check_schedule, parse_days};
@@ -52,7 +52,7 @@ fn check_scope(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
             .enumerate()
             .filter(|(_, code)| !is_division(code))
         {
-            let hint = Some("write the first 2 to 12 digits (GB/T 2260)".to_owned());
+            let hint = Some(format!("write the first {DIVISION_RULE}"));
             let path = ["divisions", &index.to_string()];
             checker.at(grant, &path, "not a division code", hint);
         }

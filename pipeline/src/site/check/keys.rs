@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::site::grant::OwnTreatment;
 use crate::site::lockgate_toml::KeyProvider;
 use crate::site::{Grant, Loaded, Problem, Site};
 
@@ -73,16 +74,13 @@ impl Site {
             let Some(field) = dataset.field(name) else {
                 continue;
             };
-            let exempted = grant
-                .exemptions
-                .iter()
-                .find(|exemption| exemption.field == *name);
-            let treatment = grant
-                .treatments
-                .get(name)
-                .or_else(|| exempted.map(|exemption| &exemption.treatment))
-                .or_else(|| self.policy.rule_for(field).map(|(_, rule)| &rule.treatment));
-            if let Some(key) = treatment.and_then(|treatment| treatment.key_use())
+            // What no rule matches is withheld, whatever the grant says.
+            let Some((_, rule)) = self.policy.rule_for(field) else {
+                continue;
+            };
+            let own = grant.own_treatment(name);
+            let treatment = own.map_or(&rule.treatment, OwnTreatment::spec);
+            if let Some(key) = treatment.key_use()
                 && needed.iter().all(|(purpose, ..)| *purpose != key.purpose)
             {
                 needed.push((key.purpose, name, index));

@@ -6,7 +6,7 @@ use lockgate_connectors::keyring::{KeyAlgorithm, PublicKey};
 use url::Url;
 
 use super::Checker;
-use crate::id::{ID_RULE, is_division, is_id};
+use crate::id::{DIVISION_RULE, ID_RULE, is_division, is_id};
 use crate::site::lockgate_toml::{KeyProvider, StoreSection};
 use crate::site::suggest::nearest;
 use crate::site::units::parse_memory;
@@ -106,48 +106,48 @@ fn check_store(
             let hint = Some(format!("supported: {}", SCHEMES.join(", ")));
             checker.at(file, &at("url"), what, hint);
         }
-        (Some(_), Ok(url)) => {
-            if !url.username().is_empty() || url.password().is_some() {
-                let hint = Some("use access_key_id and secret_access_key".to_owned());
-                checker.at(
-                    file,
-                    &at("url"),
-                    "the URL of a store holds a credential",
-                    hint,
-                );
-            }
-            if url.query().is_some() || url.fragment().is_some() {
-                let what = "the URL of a store has neither a query nor a fragment";
-                checker.at(file, &at("url"), what, None);
-            }
-            if url.scheme() == "s3" && url.host_str().is_none_or(str::is_empty) {
-                let hint = Some("write s3://bucket or s3://bucket/prefix".to_owned());
-                checker.at(file, &at("url"), "the URL names no bucket", hint);
-            }
-        }
+        (Some(_), Ok(url)) => check_store_url(checker, file, &at("url"), url),
         _ => {
             let hint = Some("write file:///srv/lake, file:lake or s3://bucket/prefix".to_owned());
             checker.at(file, &at("url"), "not a URL", hint);
         }
     }
-    if scheme != Some("s3") {
-        let given = [
-            ("endpoint", store.endpoint.is_some()),
-            ("region", store.region.is_some()),
-            ("access_key_id", store.access_key_id.is_some()),
-            ("secret_access_key", store.secret_access_key.is_some()),
-            ("allow_http", store.allow_http),
-        ];
-        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-            checker.at_key(
-                file,
-                &at(key),
-                format!("`{key}` is for s3 stores only"),
-                None,
-            );
-        }
+    if scheme == Some("s3") {
+        check_s3(checker, file, name, store);
         return;
     }
+    let given = [
+        ("endpoint", store.endpoint.is_some()),
+        ("region", store.region.is_some()),
+        ("access_key_id", store.access_key_id.is_some()),
+        ("secret_access_key", store.secret_access_key.is_some()),
+        ("allow_http", store.allow_http),
+    ];
+    for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+        let what = format!("`{key}` is for s3 stores only");
+        checker.at_key(file, &at(key), what, None);
+    }
+}
+
+/// What the URL of a store of a known scheme may hold.
+fn check_store_url(checker: &mut Checker<'_>, file: &Loaded<SiteFile>, path: &[&str], url: &Url) {
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = Some("use access_key_id and secret_access_key".to_owned());
+        checker.at(file, path, "the URL of a store holds a credential", hint);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let what = "the URL of a store has neither a query nor a fragment";
+        checker.at(file, path, what, None);
+    }
+    if url.scheme() == "s3" && url.host_str().is_none_or(str::is_empty) {
+        let hint = Some("write s3://bucket or s3://bucket/prefix".to_owned());
+        checker.at(file, path, "the URL names no bucket", hint);
+    }
+}
+
+/// The keys that s3 stores alone have.
+fn check_s3(checker: &mut Checker<'_>, file: &Loaded<SiteFile>, name: &str, store: &StoreSection) {
+    let endpoint_path = ["stores", name, "endpoint"];
     if store.access_key_id.is_some() != store.secret_access_key.is_some() {
         let what = "`access_key_id` and `secret_access_key` go together";
         checker.at_key(file, &["stores", name], what, None);
@@ -158,11 +158,11 @@ fn check_store(
             Ok("http") if store.allow_http => {}
             Ok("http") => {
                 let hint = Some("use https, or write allow_http = true".to_owned());
-                checker.at(file, &at("endpoint"), "the endpoint is plain HTTP", hint);
+                checker.at(file, &endpoint_path, "the endpoint is plain HTTP", hint);
             }
             _ => {
                 let hint = Some("write https://host:port".to_owned());
-                checker.at(file, &at("endpoint"), "the endpoint is not a URL", hint);
+                checker.at(file, &endpoint_path, "the endpoint is not a URL", hint);
             }
         }
     }
@@ -222,7 +222,7 @@ pub(super) fn check_recipient(checker: &mut Checker<'_>, recipient: &Loaded<Reci
     if let Some(division) = &recipient.division
         && !is_division(division)
     {
-        let hint = Some("write 2 to 12 digits (GB/T 2260)".to_owned());
+        let hint = Some(format!("write {DIVISION_RULE}"));
         checker.at(recipient, &["division"], "not a division code", hint);
     }
     if recipient.public_keys.is_empty() {

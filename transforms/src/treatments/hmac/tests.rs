@@ -116,6 +116,28 @@ fn numbers_and_dates_are_keyed_as_their_text() {
 }
 
 #[test]
+fn dates_beyond_any_calendar_follow_on_invalid() {
+    let dates = vec![Some(i32::MAX), Some(20484), None, Some(i32::MIN)];
+    let array: ArrayRef = Arc::new(Date32Array::from(dates));
+    let with = |action: &str| {
+        let spec = format!("{{ kind = 'hmac', domain = 'd', on_invalid = '{action}' }}");
+        treat_array(&spec, &array)
+    };
+    for action in ["null", "mask-all", "reject"] {
+        let treated = with(action).unwrap();
+        let written: Vec<_> = treated.array.as_string::<i32>().iter().collect();
+        let pseudonym = expected("2026-01-31");
+        assert_eq!(written, [None, Some(pseudonym.as_str()), None, None], "{action}");
+        assert_eq!(cases_of(&treated), (1, 0, 0, 2), "{action}");
+        let rejected = treated.rejected.map(|rows| rows.set_indices().collect::<Vec<_>>());
+        assert_eq!(rejected, (action == "reject").then(|| vec![0, 3]), "{action}");
+    }
+    let refused = with("fail").unwrap_err();
+    assert_eq!(refused, TreatmentError::Refused { row: 0, case: Case::Invalid });
+    assert!(!refused.to_string().contains("2147483647"));
+}
+
+#[test]
 fn sentinels_of_numbers_stay_as_text() {
     let array: ArrayRef = Arc::new(Int64Array::from(vec![-1, 5]));
     let spec = "{ kind = 'hmac', domain = 'd', sentinels = [-1] }";

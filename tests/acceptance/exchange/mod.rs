@@ -1,0 +1,9 @@
+//! The whole way of the data, through the command line: what is read, what is done to it, what is
+//! delivered, and what a recipient can check of it.
+
+mod ledger;
+mod rows;
+mod runs;
+mod sources;
+mod treatments;
+mod verifying;

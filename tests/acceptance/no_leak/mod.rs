@@ -1,0 +1,7 @@
+//! No plaintext residue: canaries in every place that must not leak, and a search of every byte
+//! that the program writes. The same search finds them where they belong, or it would prove
+//! nothing.
+
+mod errors;
+mod residue;
+mod scanner;
