@@ -241,12 +241,6 @@ async fn find(
     let filter = installation.row_filter(&plan)?;
     let source = installation.open_source(&plan, &filter).await?;
     warn_of_ignored(&plan, source.as_ref());
-    tracing::debug!(
-        grant = plan.grant,
-        files = source.snapshot().files.len(),
-        splits = source.splits().len(),
-        "Source opened."
-    );
     let destination = installation.destination(request.output)?;
     let (key, published) =
         run_key(installation, &plan, &destination, source.as_ref(), request).await?;
