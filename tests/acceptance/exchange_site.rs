@@ -460,7 +460,7 @@ impl Ended {
     /// The JSON document on standard output.
     pub(crate) fn document(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("no document ({error}): {self:?}"))
+            .unwrap_or_else(|error| panic!("no document ({error}): {self:?}; {}", self.stderr))
     }
 
     /// `status` of a run's document.

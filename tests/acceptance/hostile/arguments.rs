@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 
 use lockgate_acceptance::site::{Site, finish};
 
-use super::survives;
 use crate::PROGRAM;
 
 /// A fault says where it is and nothing of what it met. The harness catches panics itself, so the

@@ -83,7 +83,7 @@ fn meets(exchange: &Exchange, rejecting: bool, name: &str, bytes: &[u8], fate: F
             assert_eq!(report.exit_code(), 5, "{told}");
         }
         (Rejects(row, what, ..), Err(error)) if !rejecting => {
-            malformed(&error.to_string(), row, what)
+            malformed(&error.to_string(), row, what);
         }
         (Lost(row, what), Err(error)) => {
             let text = error.to_string();
