@@ -2,7 +2,7 @@
 //!
 //! Pure data: hashable, serialisable, explainable. It holds no splits, no keys and no connection,
 //! and making one does no I/O. `plan` prints it, `run` executes it, an approver signs what of it
-//! they must be able to trust; all three come from [`compile`], so they cannot disagree.
+//! they must be able to trust; all three come from [`compile()`], so they cannot disagree.
 
 pub mod compile;
 pub mod predicate;
