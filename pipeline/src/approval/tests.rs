@@ -375,7 +375,7 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     assert_unsigned(&site, "does not count");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_unsigned(&site, "cannot be read");
+    assert_unsigned(&site, "not a regular file");
     fs::remove_dir(&path).unwrap();
     fs::write(&path, &good).unwrap();
     assert_eq!(states(&site), []);
