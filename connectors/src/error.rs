@@ -148,19 +148,6 @@ pub enum ConnectorError {
         /// Whether other rows may be lost in it, so that it cannot be rejected alone.
         rows_lost: bool,
     },
-    /// A quoted text of a text file runs over lines without an end, so that it is not known how
-    /// many rows are lost in it. Fails whatever the dataset says about malformed rows.
-    #[error(
-        "{place}, data row {row}: {what}, so rows after it cannot be told apart; correct the quoting of the file, or set the quote in the dataset's csv options"
-    )]
-    Unquoted {
-        /// The file.
-        place: String,
-        /// Data row within the file, from 1; the header is not counted.
-        row: u64,
-        /// What is wrong, without the value.
-        what: String,
-    },
     /// A key or its file is missing or unusable.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -212,8 +199,7 @@ impl ConnectorError {
             | Self::NoFiles { .. }
             | Self::Schema { .. }
             | Self::Damaged { .. }
-            | Self::Malformed { .. }
-            | Self::Unquoted { .. } => ErrorClass::Data,
+            | Self::Malformed { .. } => ErrorClass::Data,
             Self::Unavailable { .. } | Self::Io { .. } | Self::Unsettled { .. } => {
                 ErrorClass::Unavailable
             }

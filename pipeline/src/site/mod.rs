@@ -20,6 +20,7 @@ pub mod recipient;
 pub mod schema;
 mod secret;
 mod suggest;
+mod table;
 pub mod units;
 
 use std::collections::{BTreeMap, BTreeSet};

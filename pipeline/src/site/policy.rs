@@ -11,7 +11,7 @@ use super::dataset::{Field, Level};
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// When a delivery must be sealed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::table::table")]
     pub sealing: Sealing,
     /// Demands on marks; without effect until marks exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -329,14 +329,7 @@ impl CsvScan {
                 Ok(None)
             };
         };
-        if problem.swallowed_rows {
-            return Err(ConnectorError::Unquoted {
-                place: self.place.clone(),
-                row: self.next_row.saturating_add(1),
-                what: problem.what,
-            });
-        }
-        if self.on_malformed == OnMalformed::Fail {
+        if problem.swallowed_rows || self.on_malformed == OnMalformed::Fail {
             let name = |index: usize| {
                 self.output
                     .fields()
