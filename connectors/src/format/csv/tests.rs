@@ -148,7 +148,7 @@ async fn a_quote_that_swallows_lines_fails_even_when_rejecting() {
             "{error}"
         );
         assert!(
-            error.contains("quoting") && !error.contains("on_malformed"),
+            error.contains("nobody can tell") && !error.contains("on_malformed"),
             "{error}"
         );
     }
