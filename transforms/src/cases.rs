@@ -209,6 +209,7 @@ impl Cases<'_> {
             array,
             counts: self.counts,
             rejected,
+            dropped: None,
         }
     }
 }
@@ -330,11 +331,7 @@ mod tests {
     use super::*;
 
     fn column(data_type: &DataType) -> Column<'_> {
-        Column {
-            name: "x",
-            data_type,
-            category: "x",
-        }
+        Column::alone("x", data_type, "x")
     }
 
     fn options(sentinels: Vec<Scalar>) -> Options {

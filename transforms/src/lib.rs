@@ -35,5 +35,5 @@ pub use date::Date;
 pub use error::{Misfit, TreatmentError};
 pub use key::{DerivedKey, KeyUse};
 pub use options::{Action, Options, Scalar};
-pub use spec::{Column, Definition, Strength, TreatmentSpec};
-pub use treatment::{Counts, Treated, Treatment};
+pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};
+pub use treatment::{ChunkId, Context, Counts, Treated, Treatment};

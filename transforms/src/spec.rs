@@ -41,6 +41,35 @@ impl Strength {
     pub const NOTHING_LEFT: Self = Self(5);
 }
 
+/// What is left of the difference between values: what joins, keys and counts of distinct values
+/// over the treated field can rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uniqueness {
+    /// Different values stay different, equal ones equal.
+    Bijective,
+    /// Equal values stay equal; two different ones meet with a probability of 2 to the minus
+    /// `bits`.
+    Probabilistic {
+        /// Bits of the result: among n values, about n² / 2^(bits+1) pairs are expected to meet.
+        bits: u32,
+    },
+    /// Different values may become equal; nothing follows from the number of different results.
+    Lossy,
+    /// Equal values become different ones (random encryption): no join, no grouping.
+    Randomised,
+}
+
+/// What a treatment reads of the original row beside its own field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// A field, by name.
+    Field(String),
+    /// A condition in the predicate language, evaluated over the original row; null counts as
+    /// false.
+    Condition(String),
+}
+
 /// The field a treatment is checked against and built for.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<'a> {
@@ -50,6 +79,53 @@ pub struct Column<'a> {
     pub data_type: &'a DataType,
     /// The field's category, which decides normalisation.
     pub category: &'a str,
+    /// Every field of the dataset, for treatments that read others.
+    pub row: Row<'a>,
+}
+
+impl<'a> Column<'a> {
+    /// A field that stands alone: nothing else of its row can be read.
+    pub fn alone(name: &'a str, data_type: &'a DataType, category: &'a str) -> Self {
+        Self {
+            name,
+            data_type,
+            category,
+            row: Row(&[]),
+        }
+    }
+}
+
+/// The fields of a dataset, as catalogued.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Row<'a>(pub &'a [RowField<'a>]);
+
+/// One field of a dataset.
+#[derive(Debug, Clone, Copy)]
+pub struct RowField<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its type, as the catalogue declares it.
+    pub data_type: &'a DataType,
+    /// Its category.
+    pub category: &'a str,
+}
+
+impl<'a> Row<'a> {
+    /// The field of that name.
+    ///
+    /// # Errors
+    /// There is none; `parameter` names what refers to it.
+    pub fn find(&self, parameter: &'static str, name: &str) -> Result<&'a RowField<'a>, Misfit> {
+        self.0
+            .iter()
+            .find(|field| field.name == name)
+            .ok_or_else(|| {
+                Misfit::of_parameter(
+                    parameter,
+                    format!("`{parameter}` names a field `{name}`, which the dataset doesn't have"),
+                )
+            })
+    }
 }
 
 /// One kind of treatment: its parameters, what they mean, and how to build it.
@@ -69,10 +145,30 @@ pub trait Definition:
     const EXAMPLE: &'static str;
     /// The strength of the kind.
     const STRENGTH: Strength;
+    /// What is left of the difference between values.
+    const UNIQUENESS: Uniqueness;
+    /// Who can restore the value, in words; absent where nobody can.
+    const REVERSIBLE: Option<&'static str> = None;
 
     /// The strength with these parameters.
     fn strength(&self) -> Strength {
         Self::STRENGTH
+    }
+
+    /// What is left of the difference between values, with these parameters.
+    fn uniqueness(&self) -> Uniqueness {
+        Self::UNIQUENESS
+    }
+
+    /// The most bytes a result can have, whatever the value; absent where it follows the value, or
+    /// the type isn't text or binary.
+    fn width(&self) -> Option<usize> {
+        None
+    }
+
+    /// What it reads of the original row beside its own field.
+    fn reads(&self) -> Vec<Read> {
+        Vec::new()
     }
 
     /// Whether every parameter reveals no more than `floor`'s.
@@ -174,6 +270,21 @@ impl TreatmentSpec {
             crate::cases::Rules::resolve(&self.options, column)?;
         }
         Ok(output)
+    }
+
+    /// What is left of the difference between values.
+    pub fn uniqueness(&self) -> Uniqueness {
+        self.treatment.uniqueness()
+    }
+
+    /// The most bytes a result can have, whatever the value; absent where it follows the value.
+    pub fn width(&self) -> Option<usize> {
+        self.treatment.width()
+    }
+
+    /// What it reads of the original row beside its own field.
+    pub fn reads(&self) -> Vec<Read> {
+        self.treatment.reads()
     }
 
     /// Whether equality of values survives under a key, and with it their frequencies.

@@ -51,11 +51,7 @@ pub(crate) fn treat_with(
     } else {
         array.data_type().clone()
     };
-    let column = Column {
-        name: "field",
-        data_type: &data_type,
-        category,
-    };
+    let column = Column::alone("field", &data_type, category);
     let spec = spec(text);
     let built = spec.build(column, Some(key)).unwrap();
     let treated = built.apply(array)?;
@@ -99,11 +95,7 @@ pub(crate) fn misfit(text: &str) -> Misfit {
 
 /// Why a spec doesn't fit a field of that type.
 pub(crate) fn misfit_of(text: &str, data_type: &DataType) -> Misfit {
-    let column = Column {
-        name: "field",
-        data_type,
-        category: CATEGORY,
-    };
+    let column = Column::alone("field", data_type, CATEGORY);
     let spec = spec(text);
     let misfit = spec.output_type(column).unwrap_err();
     assert_eq!(spec.build(column, Some(&key())).unwrap_err(), misfit);

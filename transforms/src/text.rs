@@ -16,7 +16,7 @@ use crate::clusters;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
-use crate::treatment::{Treated, Treatment};
+use crate::treatment::{Context, Treated, Treatment};
 
 /// What a kernel made of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl<K: TextKernel> Treatment for TextTreatment<K> {
         &DataType::Utf8
     }
 
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         if let Some(dictionary) = column.as_any_dictionary_opt() {
             return self.treat_dictionary(dictionary);
         }

@@ -5,7 +5,9 @@
 //!   in an unused dictionary entry, or beyond a slice.
 //! - **Fail closed**: a value that does not fit (short, malformed, out of range) is masked whole,
 //!   nulled, rejected or refused, as the options say; it never passes.
-//! - **Order-free**: the result for a row depends on the treatment, its key and that row's value.
+//! - **Order-free**: the result for a row depends on the treatment, its key and that row's original
+//!   values, never on its place in a batch. Random encryption alone takes its nonces from the
+//!   [`ChunkId`], and opens to the same values whatever they were.
 //! - **Types**: text arrives as `Utf8`, `LargeUtf8`, `Utf8View` or a dictionary of one of them, and
 //!   leaves as plain `Utf8`; other types keep or change type as [`Treatment::output_type`] says.
 
@@ -23,12 +25,43 @@ pub trait Treatment: fmt::Debug + Send + Sync {
     /// Type of every array that [`apply`](Self::apply) returns.
     fn output_type(&self) -> &DataType;
 
-    /// Treats one column of a batch.
+    /// Treats one column of a chunk.
     ///
     /// # Errors
     /// [`TreatmentError::Refused`] where the options say `fail`; a type other than the one it was
-    /// built for; a result that exceeds what one array can hold.
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError>;
+    /// built for; a result that exceeds what one array can hold; a context that lacks what the
+    /// treatment [reads](crate::spec::Definition::reads).
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError>;
+
+    /// Treats a column that stands alone: for treatments that read nothing else.
+    ///
+    /// # Errors
+    /// As [`treat`](Self::treat).
+    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+        self.treat(column, &Context::default())
+    }
+}
+
+/// What a treatment may see beside the column it treats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// What it reads of the original rows, in the order of
+    /// [`Definition::reads`](crate::spec::Definition::reads): a column for a field, a boolean
+    /// array for a condition; each as long as the column.
+    pub inputs: &'a [ArrayRef],
+    /// Which chunk this is; absent outside a run, where random encryption refuses.
+    pub chunk: Option<ChunkId>,
+}
+
+/// Names one chunk of one attempt, and no other chunk of any attempt: what nonces are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkId {
+    /// Random, drawn anew for every attempt.
+    pub attempt: [u8; 16],
+    /// The split of the source, in its order.
+    pub split: u64,
+    /// The chunk within the split, in its order.
+    pub chunk: u64,
 }
 
 /// A treated column, and what happened on the way.
@@ -40,6 +73,9 @@ pub struct Treated {
     pub counts: Counts,
     /// Rows (set bits) that must be dropped because an option says `reject`; absent if none.
     pub rejected: Option<BooleanBuffer>,
+    /// Rows (set bits) that the treatment leaves out on purpose (`drop-row`, `sample`); absent if
+    /// none.
+    pub dropped: Option<BooleanBuffer>,
 }
 
 /// How many values of a field fell into each case. A value is counted in one case at most.

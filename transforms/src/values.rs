@@ -14,7 +14,7 @@ use crate::cases::{Outcome, Rules, failed};
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
-use crate::treatment::{Treated, Treatment};
+use crate::treatment::{Context, Treated, Treatment};
 
 /// The type of a field, where it is one that fields have.
 ///
@@ -136,7 +136,7 @@ impl Treatment for ValueTreatment {
         &self.data_type
     }
 
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         let array = as_plain(column)?;
         if *array.data_type() != self.data_type {
             return Err(self.unexpected(&array));

@@ -16,7 +16,7 @@ use crate::cases::{Cases, Rules, to_text};
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
-use crate::treatment::{Treated, Treatment};
+use crate::treatment::{Context, Treated, Treatment};
 
 /// A treatment that makes one value of another of the same type.
 struct Mapped<T, F> {
@@ -67,7 +67,7 @@ where
         &self.data_type
     }
 
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         let array = expect_type::<T>(column, &self.data_type)?;
         let values: &[T::Native] = array.values();
         let (mut treated, mut settled) = map_all(values, &self.map);
@@ -219,7 +219,7 @@ impl<T: ArrowPrimitiveType, C: Classes<T::Native>> Treatment for Labelled<T, C> 
         &DataType::Utf8
     }
 
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         let array = expect_type::<T>(column, &self.data_type)?;
         let sentinels = self.rules.sentinel_rows(array)?;
         let is_sentinel = |row| sentinels.as_ref().is_some_and(|rows| rows.value(row));
@@ -278,11 +278,7 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn column(data_type: &DataType) -> Column<'_> {
-        Column {
-            name: "x",
-            data_type,
-            category: "x",
-        }
+        Column::alone("x", data_type, "x")
     }
 
     pub(crate) fn apply<D: Definition>(

@@ -188,11 +188,7 @@ fn the_summary_leaves_out_defaults() {
 #[test]
 fn sentinels_that_are_no_values_of_the_field_are_a_misfit() {
     let data_type = DataType::Int32;
-    let column = Column {
-        name: "n",
-        data_type: &data_type,
-        category: "other",
-    };
+    let column = Column::alone("n", &data_type, "other");
     let misfit = spec("{ kind = 'clear', sentinels = ['x'] }")
         .output_type(column)
         .unwrap_err();

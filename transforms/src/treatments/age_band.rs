@@ -19,7 +19,7 @@ use crate::error::Misfit;
 use crate::key::DerivedKey;
 use crate::number::column::{Classes, labelled};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
 /// Replaces a birth date by a band of completed years of age, as text: `30-39`, `90+`.
@@ -159,6 +159,7 @@ impl Definition for AgeBand {
     const EXAMPLE: &'static str =
         r#"{ kind = "age-band", as_of = 2026-01-01, width = 10, cap = 90 }"#;
     const STRENGTH: Strength = Strength::COARSER;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     /// True if ages are taken on the same day, and every band is a union of some of the floor's.
     fn at_least(&self, floor: &Self) -> bool {

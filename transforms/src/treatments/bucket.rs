@@ -17,7 +17,7 @@ use crate::number::{
     Unscalable, check_places, scale_of, with_exact,
 };
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
 /// Puts a number into a half-open interval and delivers the interval's label or its lower bound.
@@ -174,6 +174,7 @@ impl Definition for Bucket {
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "bucket", width = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     /// True if every bound of these intervals is one of the floor's: each interval then is a union
     /// of some of the floor's.

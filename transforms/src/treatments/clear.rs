@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 use crate::values::{self, Replacement, ValueTreatment};
@@ -23,6 +23,7 @@ impl Definition for Clear {
     const FITS: &'static str = "every type";
     const EXAMPLE: &'static str = "{ kind = \"clear\" }";
     const STRENGTH: Strength = Strength::CLEAR;
+    const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
 
     fn at_least(&self, _: &Self) -> bool {
         true

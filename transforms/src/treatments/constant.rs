@@ -8,7 +8,7 @@ use crate::cases::scalar_array;
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::options::{Options, Scalar};
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 use crate::values::{self, Replacement, ValueTreatment};
@@ -43,6 +43,7 @@ impl Definition for Constant {
     const FITS: &'static str = "every type";
     const EXAMPLE: &'static str = "{ kind = \"constant\", value = \"0\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         self.value.same_as(&floor.value)

@@ -17,7 +17,7 @@ use crate::error::Misfit;
 use crate::key::DerivedKey;
 use crate::number::column::mapped;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
 /// Sets a date or timestamp back to the beginning of its year, month, hour, … The type stays.
@@ -122,6 +122,7 @@ impl Definition for DateTrunc {
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str = r#"{ kind = "date-trunc", unit = "month" }"#;
     const STRENGTH: Strength = Strength::COARSER;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         self.unit.is_made_of(floor.unit)

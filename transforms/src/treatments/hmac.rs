@@ -20,9 +20,9 @@ use crate::category;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
-use crate::treatment::{Treated, Treatment};
+use crate::treatment::{Context, Treated, Treatment};
 
 /// Puts a keyed pseudonym in the place of a value: equal values, equal pseudonyms.
 ///
@@ -113,6 +113,7 @@ impl Definition for Hmac256 {
     const FITS: &'static str = "utf8, whole numbers, decimals, dates";
     const EXAMPLE: &'static str = "{ kind = \"hmac\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 256 };
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
@@ -224,7 +225,11 @@ impl Treatment for OfValues {
         &DataType::Utf8
     }
 
-    fn apply(&self, column: &ArrayRef) -> Result<Treated, TreatmentError> {
+    fn treat(
+        &self,
+        column: &ArrayRef,
+        _: &Context<'_>,
+    ) -> Result<Treated, TreatmentError> {
         if *column.data_type() != self.data_type {
             return Err(TreatmentError::UnexpectedType {
                 expected: self.data_type.clone(),

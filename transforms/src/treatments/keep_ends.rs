@@ -9,7 +9,7 @@ use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
@@ -37,6 +37,7 @@ impl Definition for KeepEnds {
     const FITS: &'static str = "utf8";
     const EXAMPLE: &'static str = "{ kind = \"keep-ends\", first = 3, last = 4 }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         self.first <= floor.first && self.last <= floor.last && self.length.at_least(floor.length)

@@ -11,7 +11,7 @@ use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
@@ -89,6 +89,7 @@ impl Definition for MaskAround {
     const FITS: &'static str = "utf8";
     const EXAMPLE: &'static str = "{ kind = \"mask-around\", delimiter = \"@\", keep = 1 }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         self.delimiter == floor.delimiter

@@ -9,7 +9,7 @@ use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill};
 use crate::key::DerivedKey;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
@@ -44,6 +44,7 @@ impl Definition for MaskRange {
     const FITS: &'static str = "utf8";
     const EXAMPLE: &'static str = "{ kind = \"mask-range\", from = 6, to = 13 }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         let same_side = |own: i64, floor: i64| (own < 0) == (floor < 0);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::error::Misfit;
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, field_names};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness, field_names};
 use crate::treatment::Treatment;
 
 pub(crate) use page::schema;
@@ -66,6 +66,27 @@ macro_rules! treatments {
             pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
                 match self {
                     $(Self::$Name(treatment) => treatment.output_type(column),)+
+                }
+            }
+
+            /// See [`Definition::uniqueness`].
+            pub fn uniqueness(&self) -> Uniqueness {
+                match self {
+                    $(Self::$Name(treatment) => treatment.uniqueness(),)+
+                }
+            }
+
+            /// See [`Definition::width`].
+            pub fn width(&self) -> Option<usize> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.width(),)+
+                }
+            }
+
+            /// See [`Definition::reads`].
+            pub fn reads(&self) -> Vec<Read> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.reads(),)+
                 }
             }
 

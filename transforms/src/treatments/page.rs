@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{entries, schemas};
 use crate::options::{Action, Options, Scalar, StrictAction};
-use crate::spec::{Definition, Strength, field_names};
+use crate::spec::{Definition, Strength, Uniqueness, field_names};
 
 /// What there is to say about one kind of treatment.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub struct Entry {
     pub example: &'static str,
     /// How much it hides.
     pub strength: Strength,
+    /// What is left of the difference between values, at the defaults.
+    pub uniqueness: Uniqueness,
+    /// Who can restore the value, in words; absent where nobody can.
+    pub reversible: Option<&'static str>,
     /// Its parameters, in the order of their definition.
     pub parameters: Vec<Parameter>,
 }
@@ -74,12 +78,22 @@ pub fn render_markdown() -> String {
             fits,
             example,
             strength,
+            uniqueness,
+            reversible,
             parameters,
         } = entry;
         line(&mut page, format_args!("\n## {kind}\n\nThis {summary}."));
         line(
             &mut page,
-            format_args!("\nFits {fits}. Strength {}.", strength.0),
+            format_args!(
+                "\nFits {fits}. Strength {}. {} {}",
+                strength.0,
+                distinct_words(uniqueness),
+                reversible.map_or_else(
+                    || "Nobody can restore the value.".to_owned(),
+                    |who| format!("Reversible: {who}.")
+                ),
+            ),
         );
         line(
             &mut page,
@@ -105,6 +119,19 @@ pub fn render_markdown() -> String {
          counts it.\n",
     );
     page
+}
+
+/// What a uniqueness class means for the reader of a delivery.
+fn distinct_words(uniqueness: Uniqueness) -> String {
+    match uniqueness {
+        Uniqueness::Bijective => "Bijective: different values stay different.".to_owned(),
+        Uniqueness::Probabilistic { bits } => format!(
+            "Probabilistic: equal values stay equal, different ones meet with a probability of \
+             2^-{bits} a pair."
+        ),
+        Uniqueness::Lossy => "Lossy: different values may become equal.".to_owned(),
+        Uniqueness::Randomised => "Randomised: equal values become different.".to_owned(),
+    }
 }
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -140,6 +167,8 @@ pub(super) fn entry<T: Definition>() -> Entry {
         fits: T::FITS,
         example: T::EXAMPLE,
         strength: T::STRENGTH,
+        uniqueness: T::UNIQUENESS,
+        reversible: T::REVERSIBLE,
         parameters: parameters(&object_schema::<T>(), field_names::<T>()),
     }
 }

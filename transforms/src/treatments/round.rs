@@ -16,7 +16,7 @@ use crate::number::{
     Decimal, Exact, FloatStep, ForExact, Step, Unscalable, check_places, scale_of, with_exact,
 };
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
 /// Rounds a number to the nearest multiple of `to`, half away from zero. The type stays.
@@ -65,6 +65,7 @@ impl Definition for Round {
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "round", to = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
         self.to.is_multiple_of(floor.to)

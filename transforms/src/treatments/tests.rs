@@ -104,11 +104,7 @@ fn columns() -> Vec<ArrayRef> {
 
 /// The treatment of an example for a column's type, where it fits.
 fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
-    let column = Column {
-        name: "field",
-        data_type: array.data_type(),
-        category: "resident-id",
-    };
+    let column = Column::alone("field", array.data_type(), "resident-id");
     let output = spec.output_type(column);
     let built = spec.build(column, Some(&key()));
     match output {
@@ -378,11 +374,7 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 /// Every treatment of text in the list, as its example writes it.
 fn text_treatments() -> Vec<(&'static str, Box<dyn Treatment>)> {
     let data_type = DataType::Utf8;
-    let column = Column {
-        name: "field",
-        data_type: &data_type,
-        category: "mobile",
-    };
+    let column = Column::alone("field", &data_type, "mobile");
     let entries = catalogue().into_iter();
     entries
         .filter_map(|entry| {
@@ -445,7 +437,7 @@ proptest! {
         let array: ArrayRef = Arc::new(StringArray::from(vec![one.clone(), two.clone(), one.clone()]));
         let spec = spec("{ kind = 'hmac', domain = 'd', normalise = 'none', on_empty = 'null' }");
         let data_type = DataType::Utf8;
-        let column = Column { name: "field", data_type: &data_type, category: "other" };
+        let column = Column::alone("field", &data_type, "other");
         let other = DerivedKey::derive(&[8; 32], "pseudonym", "d", "grant:G-1", 1);
         let mine = spec.build(column, Some(&key())).unwrap().apply(&array).unwrap().array;
         let theirs = spec.build(column, Some(&other)).unwrap().apply(&array).unwrap().array;
@@ -464,11 +456,7 @@ fn a_dictionary_fails_only_for_values_that_rows_use() {
     let values = StringArray::from(vec!["12345678", "1234567"]);
     let spec = spec("{ kind = 'keep-ends', first = 3, last = 4, on_short = 'fail' }");
     let data_type = DataType::Utf8;
-    let column = Column {
-        name: "field",
-        data_type: &data_type,
-        category: "other",
-    };
+    let column = Column::alone("field", &data_type, "other");
     let built = spec.build(column, None).unwrap();
     let dictionary = |keys: Vec<Option<i32>>| -> ArrayRef {
         Arc::new(DictionaryArray::<Int32Type>::new(

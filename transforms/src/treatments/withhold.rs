@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misfit;
 use crate::key::DerivedKey;
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
 /// Removes the field from the delivery.
@@ -21,6 +21,7 @@ impl Definition for Withhold {
     const FITS: &'static str = "every type";
     const EXAMPLE: &'static str = "{ kind = \"withhold\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, _: &Self) -> bool {
         true

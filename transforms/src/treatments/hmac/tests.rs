@@ -159,7 +159,7 @@ fn another_key_gives_other_pseudonyms() {
 #[test]
 fn a_pseudonym_without_key_or_domain_is_refused() {
     let data_type = DataType::Utf8;
-    let column = Column { name: "id", data_type: &data_type, category: CATEGORY };
+    let column = Column::alone("id", &data_type, CATEGORY);
     assert!(spec(SPEC).build(column, None).unwrap_err().what.contains("no key"));
     assert_eq!(misfit("{ kind = 'hmac', domain = ' ' }").parameter, Some("domain"));
     let empty_join = "{ kind = 'hmac', domain = 'd', join = '' }";
@@ -172,7 +172,7 @@ fn a_pseudonym_without_key_or_domain_is_refused() {
 #[test]
 fn the_key_is_never_shown() {
     let data_type = DataType::Utf8;
-    let column = Column { name: "id", data_type: &data_type, category: CATEGORY };
+    let column = Column::alone("id", &data_type, CATEGORY);
     let built = spec(SPEC).build(column, Some(&key())).unwrap();
     let shown = format!("{built:?}");
     assert!(shown.contains("Hmac(..)"), "{shown}");
