@@ -47,8 +47,12 @@ pub enum Command {
     },
     /// Show what a grant would do: refusals, fields, treatments, filter, splits.
     Plan {
-        /// Id of the grant.
-        grant: String,
+        /// Id of the grant; with --diff, every live grant where absent.
+        #[arg(required_unless_present = "diff")]
+        grant: Option<String>,
+        /// Say what changed for the grants since the site looked like this copy of it.
+        #[arg(long, value_name = "OLDSITE")]
+        diff: Option<PathBuf>,
     },
     /// Show treated rows of a grant; logged in the ledger.
     Preview(PreviewArgs),

@@ -23,6 +23,7 @@ pub mod fill;
 pub mod key;
 pub mod number;
 pub mod options;
+pub mod residual;
 pub mod spec;
 #[cfg(test)]
 mod testing;

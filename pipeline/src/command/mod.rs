@@ -8,6 +8,7 @@ mod keys;
 mod ledger;
 mod output;
 mod plan;
+mod plan_diff;
 mod preview;
 mod progress;
 mod run;
@@ -95,7 +96,13 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         Command::Init { dir } => init::init(&dir),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
-        Command::Plan { grant } => Box::pin(plan::plan(site, &grant)).await,
+        Command::Plan {
+            grant,
+            diff: Some(old),
+        } => plan_diff::plan_diff(site, &old, grant.as_deref()),
+        Command::Plan { grant, diff: None } => {
+            Box::pin(plan::plan(site, &grant.unwrap_or_default())).await
+        }
         Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
         Command::Keys(command) => keys::keys(site, &command),

@@ -1,5 +1,6 @@
 //! `plan`: what a grant would do, and everything that refuses it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use lockgate_connectors::source::Source;
@@ -27,6 +28,7 @@ struct PlanDocument<'a> {
     rows: &'a RowScope,
     source: Option<SourceDocument>,
     carriers: u64,
+    residual_candidates: &'a BTreeMap<String, u64>,
 }
 
 /// What the source holds, from its listing and footers.
@@ -81,6 +83,7 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         rows: &plan.rows,
         source,
         carriers: 0,
+        residual_candidates: compiled.residuals(),
     };
     let exit = if refusals.is_empty() {
         exit::DONE
@@ -125,6 +128,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             "strength",
             "from",
             "delivered as",
+            "candidates",
         ],
         document.fields.iter().map(|field| {
             [
@@ -135,6 +139,10 @@ fn text(document: &PlanDocument<'_>) -> String {
                 field.strength.to_string(),
                 field.origin.to_string(),
                 field.data_type.clone(),
+                document
+                    .residual_candidates
+                    .get(&field.name)
+                    .map_or_else(String::new, u64::to_string),
             ]
         }),
     ));

@@ -9,7 +9,10 @@ use crate::cli::PreviewArgs;
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::preview::{Preview, preview as preview_rows};
+use crate::preview::{Bar, Preview, Profile, preview as preview_rows};
+
+/// Widest bar of a histogram, in characters.
+const BAR_CHARACTERS: u64 = 24;
 
 /// Shows the first rows a grant would deliver.
 pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, RunError> {
@@ -26,7 +29,18 @@ pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, R
         "fields": preview.fields,
         "rows": preview.treated,
         "before": preview.originals,
+        "profiled": preview.profiled,
         "counts": preview.counts,
+        "distinct": preview
+            .distinct_before
+            .iter()
+            .zip(&preview.after)
+            .map(|(before, after)| json!({ "before": before, "after": after.distinct }))
+            .collect::<Vec<_>>(),
+        "histograms": {
+            "before": preview.before.as_ref().map(|profiles| histograms(profiles)),
+            "after": histograms(&preview.after),
+        },
     });
     Answer::new(text(&preview), &document)
 }
@@ -45,27 +59,78 @@ fn text(preview: &Preview) -> String {
         text.push_str("originals of the same rows\n");
         text.push_str(&shown(originals));
     }
+    text.push_str(&format!("the first {} rows in scope\n", preview.profiled));
+    let profiles = preview.distinct_before.iter().zip(&preview.after);
     let cases = preview
         .fields
         .iter()
         .zip(&preview.counts)
-        .map(|(field, counts)| {
+        .zip(profiles)
+        .map(|((field, counts), (before, after))| {
+            let fallback = counts.empty + counts.short + counts.invalid;
             [
                 field.clone(),
                 counts.nulls.to_string(),
                 counts.empty.to_string(),
                 counts.short.to_string(),
                 counts.invalid.to_string(),
+                fallback.to_string(),
                 counts.sentinels.to_string(),
+                format!("{before} → {}", after.distinct),
             ]
         });
     text.push_str(&table(
-        &["field", "null", "empty", "short", "invalid", "sentinel"],
+        &[
+            "field", "null", "empty", "short", "invalid", "fallback", "sentinel", "distinct",
+        ],
         cases,
     ));
+    for (index, field) in preview.fields.iter().enumerate() {
+        let of =
+            |profiles: &[Profile]| profiles.get(index).map(|profile| profile.histogram.clone());
+        if let Some(before) = preview.before.as_deref().and_then(of) {
+            text.push_str(&histogram(&format!("{field}, original"), &before));
+        }
+        if let Some(after) = of(&preview.after) {
+            text.push_str(&histogram(field, &after));
+        }
+    }
     text
 }
 
+fn histograms(profiles: &[Profile]) -> Vec<&[Bar]> {
+    profiles
+        .iter()
+        .map(|profile| profile.histogram.as_slice())
+        .collect()
+}
+
+/// A histogram as bars of text; nothing where there is no value.
+fn histogram(title: &str, bars: &[Bar]) -> String {
+    let most = bars.iter().map(|bar| bar.rows).max().unwrap_or(0);
+    if most == 0 {
+        return String::new();
+    }
+    let rows = bars.iter().map(|bar| {
+        let length = (bar.rows * BAR_CHARACTERS).div_ceil(most);
+        let drawn = "▇".repeat(usize::try_from(length).unwrap_or(0));
+        [printable(&bar.label), bar.rows.to_string(), drawn]
+    });
+    table(&[title, "rows", ""], rows)
+}
+
+/// Without the control characters by which a value could steer the terminal.
+fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            '\u{FFFD}'
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 fn cell(value: &Option<String>) -> String {
-    value.clone().unwrap_or_else(|| "∅".to_owned())
+    value.as_deref().map_or_else(|| "∅".to_owned(), printable)
 }

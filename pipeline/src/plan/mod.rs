@@ -5,6 +5,7 @@
 //! they must be able to trust; all three come from [`compile()`], so they cannot disagree.
 
 pub mod compile;
+pub mod diff;
 pub mod predicate;
 pub mod refusal;
 pub mod row_filter;
@@ -187,6 +188,7 @@ pub struct Compiled {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) approver: Option<String>,
     pub(crate) rows_left: Option<u64>,
+    pub(crate) residuals: BTreeMap<String, u64>,
 }
 
 impl ExchangePlan {
@@ -220,6 +222,11 @@ impl Compiled {
     /// The approver whose signature covers the plan, if one does.
     pub fn approver(&self) -> Option<&str> {
         self.approver.as_deref()
+    }
+
+    /// How many originals fit a treated value, by field: those for which that can be counted.
+    pub fn residuals(&self) -> &BTreeMap<String, u64> {
+        &self.residuals
     }
 
     /// How many rows the quota still allows; `None` if it sets no limit.

@@ -16,6 +16,9 @@ pub struct Policy {
     /// Demands on marks; without effect until marks exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marking: Option<Marking>,
+    /// How many originals a partly masked value must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual: Option<ResidualFloor>,
     /// The rules, in order.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -40,7 +43,7 @@ pub struct Marking {
     pub below: Below,
 }
 
-/// What too few carriers mean.
+/// What too few carriers or candidates mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Below {
@@ -48,6 +51,20 @@ pub enum Below {
     Warn,
     /// A refusal.
     Refuse,
+}
+
+/// `[residual]`: how many originals a partly masked or coarsened value must fit, where the plan can
+/// count them.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResidualFloor {
+    /// Fewest originals.
+    pub min_candidates: u64,
+    /// Applies to fields at or above this level; absent means to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_level: Option<Level>,
+    /// What fewer originals mean.
+    pub below: Below,
 }
 
 /// One rule. Conditions that are absent match everything.

@@ -12,9 +12,6 @@ use crate::site::{Field, FieldType};
 /// Fewest values of a domain that cannot be enumerated in passing.
 const DOMAIN_MIN: u64 = 1_000_000;
 
-/// Why a join group is refused, and what to do.
-const JOINS_LATER: &str = "join groups come with a later version; take it out";
-
 /// Granted fields, resolved.
 #[derive(Default)]
 pub(super) struct Resolved {
@@ -36,10 +33,6 @@ pub(super) fn resolve(
     warnings: &mut Vec<Warning>,
 ) -> Result<Resolved, CompileError> {
     let mut resolved = Resolved::default();
-    if !subject.grant.joins.is_empty() {
-        let reason = format!("the grant lists `joins`; {JOINS_LATER}");
-        refusals.push(Refusal::new(RefusalCode::Linkage, reason));
-    }
     let known = refusals.len();
     for name in &subject.grant.fields {
         let Some(field) = subject.dataset.field(name) else {
@@ -55,11 +48,42 @@ pub(super) fn resolve(
         }
         .resolve(&mut resolved)?;
     }
+    warn_of_unused_joins(subject, &resolved, warnings);
     if resolved.fields.is_empty() && refusals.len() == known {
         let reason = "every granted field is withheld, so there is nothing to deliver";
         refusals.push(Refusal::new(RefusalCode::BelowFloor, reason));
     }
     Ok(resolved)
+}
+
+/// Join groups that a treatment's keys belong to.
+fn joins_of(treatment: &TreatmentSpec) -> Vec<String> {
+    treatment
+        .key_use()
+        .and_then(|key| key.join)
+        .into_iter()
+        .collect()
+}
+
+/// A listed group that no treatment uses is a slip of the pen, or left over.
+fn warn_of_unused_joins(subject: &Subject<'_>, resolved: &Resolved, warnings: &mut Vec<Warning>) {
+    let used: Vec<String> = resolved
+        .fields
+        .iter()
+        .flat_map(|field| joins_of(&field.treatment))
+        .collect();
+    for join in subject
+        .grant
+        .joins
+        .iter()
+        .filter(|join| !used.contains(join))
+    {
+        warnings.push(Warning {
+            code: "unused-join",
+            field: None,
+            what: format!("the grant lists join group `{join}`, which no treatment of it uses"),
+        });
+    }
 }
 
 /// The refusal of a field for its level alone.
@@ -257,12 +281,17 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// A join group makes deliveries of different grants linkable. No version approves that yet.
+    /// A join group makes deliveries of different grants linkable, so the grant has to list it, and
+    /// with it the approver agrees.
     fn check_join(&mut self, treatment: &TreatmentSpec) {
-        let Some(join) = treatment.key_use().and_then(|key| key.join) else {
-            return;
-        };
-        let reason = format!("its treatment uses join group `{join}`; {JOINS_LATER}");
-        self.refuse(RefusalCode::Linkage, reason);
+        for join in joins_of(treatment) {
+            if !self.subject.grant.joins.contains(&join) {
+                let reason = format!(
+                    "its treatment uses join group `{join}`, which the grant does not list; have \
+                     joins = [\"{join}\"] approved, or take it out of the treatment"
+                );
+                self.refuse(RefusalCode::Linkage, reason);
+            }
+        }
     }
 }

@@ -5,11 +5,12 @@
 //! leaves a rule out: a plan comes out of [`Compiled::into_plan`] or not at all.
 
 mod fields;
+mod residual;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
@@ -103,6 +104,7 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
         warnings: draft.warnings,
         approver,
         rows_left,
+        residuals: draft.residuals,
     })
 }
 
@@ -192,6 +194,7 @@ pub(crate) struct Draft {
     pub(crate) plan: ExchangePlan,
     pub(crate) refusals: Vec<Refusal>,
     warnings: Vec<Warning>,
+    residuals: BTreeMap<String, u64>,
     /// Fields delivered by exemption, and the approver each names.
     exempted: Vec<(String, String)>,
 }
@@ -225,12 +228,14 @@ pub(crate) fn draft(
     let rows = row_scope(subject, &mut refusals)?;
     let filter_fields = filter_fields(subject, &rows, &resolved, &mut refusals);
     check_seal(subject, &resolved, &mut refusals);
+    let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
     let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
     Ok(Draft {
         plan,
         refusals,
         warnings,
+        residuals,
         exempted: resolved.exempted,
     })
 }

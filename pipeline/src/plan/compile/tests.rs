@@ -383,30 +383,80 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
 }
 
 #[test]
-fn join_groups_are_refused_even_if_the_grant_lists_them() {
+fn a_join_group_is_refused_unless_the_grant_lists_it() {
     let site = TestSite::new();
     site.grant_table(
         "[treatments]\nid = { kind = \"hmac\", domain = \"person\", join = \"families\" }",
     );
     assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
-    site.grant("modes =", "joins = [\"families\"]\nmodes =");
-    assert_eq!(
-        site.codes_but_unsigned(),
-        [whole(RefusalCode::Linkage), of(RefusalCode::Linkage, "id")]
-    );
-    let refused = site.compile();
-    for refusal in refused.refusals() {
-        if refusal.code == RefusalCode::Linkage {
-            assert!(
-                refusal.reason.contains("later version"),
-                "{}",
-                refusal.reason
-            );
-        }
-    }
+    site.grant("modes =", "joins = [\"neighbours\"]\nmodes =");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Linkage, "id")]);
+    site.grant("[\"neighbours\"]", "[\"families\"]");
+    assert_eq!(site.codes_but_unsigned(), []);
+    let compiled = site.compile();
+    assert!(compiled.warnings().is_empty(), "{:?}", compiled.warnings());
+}
+
+#[test]
+fn a_join_group_that_no_treatment_uses_is_warned_about() {
     let site = TestSite::new();
     site.grant("modes =", "joins = [\"families\"]\nmodes =");
-    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Linkage)]);
+    assert_eq!(site.codes_but_unsigned(), []);
+    let codes: Vec<_> = site
+        .compile()
+        .warnings()
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
+    assert_eq!(codes, ["unused-join"]);
+}
+
+#[test]
+fn a_policy_that_adds_a_join_group_needs_a_new_approval() {
+    let site = TestSite::new();
+    let hmac = "{ kind = \"hmac\", domain = \"person\" }";
+    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", hmac);
+    site.sign("office").unwrap();
+    assert_eq!(site.codes(), []);
+    site.policy(
+        "domain = \"person\"",
+        "domain = \"person\", join = \"families\"",
+    );
+    let codes = site.codes();
+    assert!(
+        codes.contains(&whole(RefusalCode::ApprovalStale)),
+        "{codes:?}"
+    );
+    assert!(codes.contains(&of(RefusalCode::Linkage, "id")), "{codes:?}");
+}
+
+#[test]
+fn residual_candidates_are_counted_and_a_floor_refuses_too_few() {
+    let site = TestSite::new();
+    let found = site.compile();
+    // keep-ends 3 and 2 of an identity number, the division delivered clear: dates and sequence.
+    assert_eq!(found.residuals().get("id"), Some(&3_320_454));
+    assert_eq!(found.residuals().get("name"), None);
+    let policy = site.read("policy.toml");
+    let with = |floor: &str| site.write("policy.toml", &format!("{floor}\n{policy}"));
+    with("[residual]\nmin_candidates = 3000000\nbelow = \"refuse\"");
+    assert_eq!(site.codes_but_unsigned(), []);
+    with("[residual]\nmin_candidates = 4000000\nbelow = \"refuse\"");
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::BelowFloor, "id")]
+    );
+    with("[residual]\nmin_candidates = 4000000\nfrom_level = \"important\"\nbelow = \"refuse\"");
+    assert_eq!(site.codes_but_unsigned(), []);
+    with("[residual]\nmin_candidates = 4000000\nbelow = \"warn\"");
+    assert_eq!(site.codes_but_unsigned(), []);
+    let compiled = site.compile();
+    let codes: Vec<_> = compiled
+        .warnings()
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
+    assert_eq!(codes, ["few-candidates"]);
 }
 
 #[test]

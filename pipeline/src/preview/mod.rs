@@ -5,6 +5,8 @@
 //! approved would show what the approval withholds, so there only an approved grant is previewed.
 //! Every other refusal holds. Nothing is written but a ledger entry that says how much was shown.
 
+mod profile;
+
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -19,6 +21,11 @@ use crate::ledger::Event;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{ExchangePlan, RefusalCode};
 
+pub use profile::{Bar, Profile};
+
+/// Rows that counts and histograms are made of, where fewer are shown.
+const PROFILED_ROWS: usize = 10_000;
+
 /// Most rows a preview shows: it is for looking at, not for exporting.
 pub const ROWS_MAX: usize = 1000;
 
@@ -31,8 +38,16 @@ pub struct Preview {
     pub treated: Vec<Vec<Option<String>>>,
     /// Originals of the same rows, where they were asked for and the site allows it.
     pub originals: Option<Vec<Vec<Option<String>>>>,
+    /// Rows that counts and profiles are made of: the first in scope, shown or not.
+    pub profiled: usize,
     /// Counts by field.
     pub counts: Vec<Counts>,
+    /// The treated values of each field as a whole.
+    pub after: Vec<Profile>,
+    /// The originals' values as a whole, where originals were asked for and the site allows it.
+    pub before: Option<Vec<Profile>>,
+    /// How many different originals there are, by field.
+    pub distinct_before: Vec<u64>,
 }
 
 /// Previews up to `rows` rows of a grant; with `before`, their originals too.
@@ -72,8 +87,12 @@ pub async fn preview(
     let plan = compiled.plan();
     let filter = installation.row_filter(plan)?;
     let source = installation.open_source(plan, &filter).await?;
-    let originals = first_rows(source.as_ref(), &filter, plan, rows.min(ROWS_MAX)).await?;
-    let shown = originals.as_ref().map_or(0, RecordBatch::num_rows);
+    let rows = rows.min(ROWS_MAX);
+    let originals = first_rows(source.as_ref(), &filter, plan, rows.max(PROFILED_ROWS)).await?;
+    let shown = originals
+        .as_ref()
+        .map_or(0, RecordBatch::num_rows)
+        .min(rows);
     let event = Event::Previewed {
         grant: grant.to_owned(),
         rows: u64::try_from(shown).unwrap_or(u64::MAX),
@@ -82,23 +101,29 @@ pub async fn preview(
     installation
         .ledger()?
         .append(&event, installation.clock.now())?;
-    treated(installation, plan, originals.as_ref(), before)
+    treated(installation, plan, originals.as_ref(), rows, before)
 }
 
 fn treated(
     installation: &Installation,
     plan: &ExchangePlan,
     originals: Option<&RecordBatch>,
+    rows: usize,
     before: bool,
 ) -> Result<Preview, RunError> {
     let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
     let mut counts = vec![Counts::default(); fields.len()];
     let Some(originals) = originals else {
         let none = before.then(Vec::new);
+        let nothing = vec![Profile::default(); fields.len()];
         return Ok(Preview {
-            fields,
             treated: Vec::new(),
             originals: none,
+            profiled: 0,
+            before: before.then(|| nothing.clone()),
+            after: nothing,
+            distinct_before: vec![0; fields.len()],
+            fields,
             counts,
         });
     };
@@ -110,9 +135,16 @@ fn treated(
         })?,
         None => originals.clone(),
     };
+    let (treated, texts) = (as_text(&columns)?, as_text(originals.columns())?);
+    let profiles_before = profiles(originals.columns(), &texts);
+    let top = |rows_of: &[Vec<Option<String>>]| rows_of.iter().take(rows).cloned().collect();
     Ok(Preview {
-        treated: as_text(&columns)?,
-        originals: before.then(|| as_text(originals.columns())).transpose()?,
+        profiled: treated.len(),
+        after: profiles(&columns, &treated),
+        distinct_before: profiles_before.iter().map(|found| found.distinct).collect(),
+        before: before.then_some(profiles_before),
+        treated: top(&treated),
+        originals: before.then(|| top(&texts)),
         fields,
         counts,
     })
@@ -159,6 +191,19 @@ async fn first_rows(
     concat_batches(&first.schema(), &found)
         .map(Some)
         .map_err(|error| RunError::internal("joining rows", &error))
+}
+
+fn profiles(columns: &[ArrayRef], rows: &[Vec<Option<String>>]) -> Vec<Profile> {
+    let texts = |field: usize| -> Vec<Option<&str>> {
+        rows.iter()
+            .map(|row| row.get(field).and_then(Option::as_deref))
+            .collect()
+    };
+    columns
+        .iter()
+        .enumerate()
+        .map(|(field, column)| Profile::of(column, &texts(field)))
+        .collect()
 }
 
 fn as_text(columns: &[ArrayRef]) -> Result<Vec<Vec<Option<String>>>, RunError> {

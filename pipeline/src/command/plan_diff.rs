@@ -1,0 +1,48 @@
+//! `plan --diff`: what a change of the site does to its grants.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::output::Answer;
+use crate::clock::Clock;
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::plan::diff::{GrantDiff, diff};
+use crate::site::Site;
+
+/// Compares the grants of the site with those of `old`, a copy of it from before a change.
+pub(super) fn plan_diff(root: &Path, old: &Path, grant: Option<&str>) -> Result<Answer, RunError> {
+    let installation = Installation::open(root, Clock::System)?;
+    let old = Site::load(old)?;
+    if let Some(id) = grant
+        && !installation.site.grants.contains_key(id)
+        && !old.grants.contains_key(id)
+    {
+        return Err(RunError::Invalid {
+            what: format!("there is no grant `{id}` in either site"),
+            at: "command line".to_owned(),
+            remedy: "`lockgate grant list` lists the grants".to_owned(),
+        });
+    }
+    let grants = diff(&old, &installation.site, grant, installation.today()?);
+    Answer::new(text(&grants), &json!({ "grants": grants }))
+}
+
+fn text(grants: &[GrantDiff]) -> String {
+    if grants.is_empty() {
+        return "no live grant changes\n".to_owned();
+    }
+    let mut text = String::new();
+    for grant in grants {
+        text.push_str(&format!("grant {}\n", grant.grant));
+        for change in &grant.changes {
+            let field = change
+                .field
+                .as_ref()
+                .map_or_else(String::new, |field| format!("`{field}` "));
+            text.push_str(&format!("  {field}{}\n", change.what));
+        }
+    }
+    text
+}

@@ -1,0 +1,372 @@
+//! What a change of policy, catalogue, grants or recipients does to every live grant.
+//!
+//! Whoever tunes treatments changes one rule and concerns many grants. Both states of the site are
+//! compiled, grant by grant, and what the plans deliver is compared: which fields become weaker or
+//! stronger, are withheld or come in, which refusals appear (an approval that is stale now) or go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::{
+    CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode, compile,
+};
+use crate::site::Site;
+use crate::site::dataset::Mode;
+
+/// What becomes of one grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GrantDiff {
+    /// Id of the grant.
+    pub grant: String,
+    /// What changed, in the order of the plan; never empty.
+    pub changes: Vec<Change>,
+}
+
+/// One thing that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What kind of change it is.
+    pub kind: ChangeKind,
+    /// The field concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What changed, in a sentence without a full stop; never a literal of a predicate.
+    pub what: String,
+}
+
+/// Kinds of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// The grant is new.
+    Added,
+    /// The grant is gone.
+    Removed,
+    /// Its files cannot be used any more.
+    Unusable,
+    /// A refusal that was not there: `approval-stale` above all.
+    Refused,
+    /// A refusal that is gone.
+    Allowed,
+    /// A field reveals more.
+    Weaker,
+    /// A field reveals less.
+    Stronger,
+    /// A field reveals other things: neither treatment contains the other.
+    Different,
+    /// A field that was delivered is withheld.
+    Withheld,
+    /// A field that was not delivered is.
+    Delivered,
+    /// Category, level or type of a field, the rows in scope, the source, the recipient's keys.
+    Terms,
+}
+
+/// Compares what the grants of two states of a site compile to as of `today`, quotas unused; grants
+/// that expired in both are left out, and so are those that nothing happens to.
+pub fn diff(old: &Site, new: &Site, only: Option<&str>, today: NaiveDate) -> Vec<GrantDiff> {
+    let ids: BTreeSet<&String> = old.grants.keys().chain(new.grants.keys()).collect();
+    ids.into_iter()
+        .filter(|id| only.is_none_or(|only| only == id.as_str()))
+        .filter_map(|id| {
+            let changes = of_grant(&State::of(old, id, today), &State::of(new, id, today));
+            (!changes.is_empty()).then(|| GrantDiff {
+                grant: id.clone(),
+                changes,
+            })
+        })
+        .collect()
+}
+
+/// One grant in one state of the site.
+enum State {
+    Absent,
+    Unusable,
+    Compiled(Box<Compiled>),
+}
+
+impl State {
+    fn of(site: &Site, id: &str, today: NaiveDate) -> Self {
+        let Some(grant) = site.grants.get(id) else {
+            return Self::Absent;
+        };
+        let mode = match grant.modes.first() {
+            Some(first) if !grant.modes.contains(&Mode::Batch) => *first,
+            _ => Mode::Batch,
+        };
+        let request = CompileRequest {
+            grant: id,
+            mode,
+            today,
+            quota: QuotaUse::default(),
+        };
+        match compile(site, &request) {
+            Ok(compiled) => Self::Compiled(Box::new(compiled)),
+            Err(_) => Self::Unusable,
+        }
+    }
+
+    fn has_expired(&self) -> bool {
+        match self {
+            Self::Compiled(compiled) => compiled
+                .refusals()
+                .iter()
+                .any(|refusal| refusal.code == RefusalCode::Expired),
+            Self::Absent | Self::Unusable => true,
+        }
+    }
+}
+
+fn of_grant(old: &State, new: &State) -> Vec<Change> {
+    let change = |kind, what: &str| {
+        vec![Change {
+            kind,
+            field: None,
+            what: what.to_owned(),
+        }]
+    };
+    match (old, new) {
+        (State::Absent | State::Unusable, State::Absent | State::Unusable) => Vec::new(),
+        _ if old.has_expired() && new.has_expired() => Vec::new(),
+        (State::Absent, State::Compiled(_)) => change(ChangeKind::Added, "the grant is new"),
+        (_, State::Absent) => change(ChangeKind::Removed, "the grant is gone"),
+        (_, State::Unusable) => change(
+            ChangeKind::Unusable,
+            "files it uses have problems; `lockgate check` lists them",
+        ),
+        (State::Unusable, State::Compiled(_)) => {
+            change(ChangeKind::Allowed, "the files it uses can be used again")
+        }
+        (State::Compiled(old), State::Compiled(new)) => {
+            let mut changes = refusals(old.refusals(), new.refusals());
+            changes.extend(fields(old.plan(), new.plan()));
+            changes.extend(terms(old.plan(), new.plan()));
+            changes
+        }
+    }
+}
+
+fn refusals(old: &[Refusal], new: &[Refusal]) -> Vec<Change> {
+    let among = |refusal: &Refusal, list: &[Refusal]| {
+        list.iter()
+            .any(|other| (other.code, &other.field) == (refusal.code, &refusal.field))
+    };
+    let appeared = new.iter().filter(|refusal| !among(refusal, old));
+    let gone = old.iter().filter(|refusal| !among(refusal, new));
+    let change = |kind, refusal: &Refusal, what: String| Change {
+        kind,
+        field: refusal.field.clone(),
+        what,
+    };
+    appeared
+        .map(|refusal| {
+            let what = format!("refused now [{}]: {}", refusal.code, refusal.reason);
+            change(ChangeKind::Refused, refusal, what)
+        })
+        .chain(gone.map(|refusal| {
+            let what = format!("no longer refused [{}]", refusal.code);
+            change(ChangeKind::Allowed, refusal, what)
+        }))
+        .collect()
+}
+
+fn fields(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
+    let by_name = |plan: &'_ ExchangePlan| -> BTreeMap<String, PlannedField> {
+        let fields = plan.fields.iter();
+        fields
+            .map(|field| (field.name.clone(), field.clone()))
+            .collect()
+    };
+    let (before, after) = (by_name(old), by_name(new));
+    let mut changes = Vec::new();
+    let mut change = |kind, field: &PlannedField, what: String| {
+        changes.push(Change {
+            kind,
+            field: Some(field.name.clone()),
+            what,
+        });
+    };
+    for field in &new.fields {
+        let now = field.treatment.summary();
+        let Some(earlier) = before.get(&field.name) else {
+            change(
+                ChangeKind::Delivered,
+                field,
+                format!("delivered now, by {now}"),
+            );
+            continue;
+        };
+        let was = earlier.treatment.summary();
+        let kind = match (
+            field.treatment.meets(&earlier.treatment),
+            earlier.treatment.meets(&field.treatment),
+        ) {
+            (true, true) => None,
+            (true, false) => Some((ChangeKind::Stronger, "stronger")),
+            (false, true) => Some((ChangeKind::Weaker, "weaker")),
+            (false, false) => Some((ChangeKind::Different, "not comparable")),
+        };
+        if let Some((kind, word)) = kind {
+            change(kind, field, format!("{word}: {was} becomes {now}"));
+        }
+        for (what, was, is) in [
+            ("category", &earlier.category, &field.category),
+            (
+                "level",
+                &earlier.level.to_string(),
+                &field.level.to_string(),
+            ),
+            ("type", &earlier.source_type, &field.source_type),
+            ("delivered type", &earlier.data_type, &field.data_type),
+        ] {
+            if was != is {
+                change(
+                    ChangeKind::Terms,
+                    field,
+                    format!("its {what} changes from {was} to {is}"),
+                );
+            }
+        }
+    }
+    for field in old
+        .fields
+        .iter()
+        .filter(|field| !after.contains_key(&field.name))
+    {
+        let withheld = new
+            .withheld
+            .iter()
+            .find(|withheld| withheld.name == field.name);
+        let reason = withheld.map_or("the grant no longer asks for it", |withheld| {
+            &withheld.reason
+        });
+        change(
+            ChangeKind::Withheld,
+            field,
+            format!("no longer delivered: {reason}"),
+        );
+    }
+    changes
+}
+
+fn terms(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
+    let source = |plan: &ExchangePlan| {
+        let entry = serde_json::to_value(&plan.source).unwrap_or_default();
+        (entry, plan.source_url.clone(), plan.source_endpoint.clone())
+    };
+    [
+        (old.rows != new.rows, "other rows are in scope"),
+        (source(old) != source(new), "the source changes"),
+        (old.recipient != new.recipient, "the recipient changes"),
+        (
+            old.recipient_keys != new.recipient_keys,
+            "the recipient's keys change",
+        ),
+        (old.sharing != new.sharing, "the sharing attribute changes"),
+        (old.seal != new.seal, "the sealing changes"),
+        (old.format != new.format, "the format changes"),
+    ]
+    .into_iter()
+    .filter(|(changed, _)| *changed)
+    .map(|(_, what)| Change {
+        kind: ChangeKind::Terms,
+        field: None,
+        what: what.to_owned(),
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::test_site::{GRANT, TestSite, day};
+
+    fn after(change: impl FnOnce(&TestSite)) -> Vec<Change> {
+        let site = TestSite::signed();
+        let old = site.site();
+        change(&site);
+        let mut found = diff(&old, &site.site(), None, day("2026-06-01"));
+        assert!(found.len() <= 1, "{found:?}");
+        found.pop().map_or_else(Vec::new, |found| {
+            assert_eq!(found.grant, GRANT);
+            found.changes
+        })
+    }
+
+    fn kinds(changes: &[Change]) -> Vec<(ChangeKind, Option<&str>)> {
+        changes
+            .iter()
+            .map(|change| (change.kind, change.field.as_deref()))
+            .collect()
+    }
+
+    #[test]
+    fn a_site_that_stays_the_same_changes_no_grant() {
+        assert!(after(|_| {}).is_empty());
+        assert!(
+            after(|site| {
+                site.policy("kind = \"null\"", "kind = \"null\" ");
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_weaker_rule_weakens_the_field_and_makes_the_approval_stale() {
+        let changes = after(|site| {
+            site.policy("first = 3, last = 2", "first = 3, last = 4");
+        });
+        let expected = [
+            (ChangeKind::Refused, None),
+            (ChangeKind::Weaker, Some("id")),
+        ];
+        assert_eq!(kinds(&changes), expected);
+        assert!(changes[0].what.contains("approval-stale"), "{changes:?}");
+        assert!(changes[1].what.contains("last=2"), "{changes:?}");
+    }
+
+    #[test]
+    fn a_stronger_rule_passes_and_is_told() {
+        let changes = after(|site| {
+            site.policy("first = 3, last = 2", "first = 1, last = 2");
+        });
+        assert_eq!(kinds(&changes), [(ChangeKind::Stronger, Some("id"))]);
+    }
+
+    #[test]
+    fn a_rule_that_goes_withholds_what_it_treated() {
+        let changes = after(|site| {
+            site.policy("category = \"person-name\"", "category = \"other-name\"");
+        });
+        assert_eq!(kinds(&changes), [(ChangeKind::Withheld, Some("name"))]);
+    }
+
+    #[test]
+    fn other_treatments_of_one_strength_are_not_comparable() {
+        let changes = after(|site| {
+            let other = "{ kind = \"mask-range\", from = 0, to = 3 }";
+            site.policy("{ kind = \"keep-ends\", first = 1, last = 0 }", other);
+        });
+        assert!(
+            kinds(&changes).contains(&(ChangeKind::Different, Some("name"))),
+            "{changes:?}"
+        );
+    }
+
+    #[test]
+    fn a_grant_that_expired_long_ago_is_left_out() {
+        let site = TestSite::signed();
+        let old = site.site();
+        site.policy("first = 3, last = 2", "first = 3, last = 4");
+        assert!(diff(&old, &site.site(), None, day("2028-01-01")).is_empty());
+        assert!(diff(&old, &site.site(), Some("G-2"), day("2026-06-01")).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_breaks_makes_the_grant_unusable() {
+        let changes = after(|site| site.write("policy.toml", "rules = 3"));
+        assert_eq!(kinds(&changes), [(ChangeKind::Unusable, None)]);
+    }
+}

@@ -1,0 +1,234 @@
+//! What the values of a previewed field look like as a whole: how many different ones there are and
+//! how they are distributed, before and after treatment.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use serde::Serialize;
+
+/// Bars of a histogram.
+const BARS: usize = 8;
+
+/// Longest label of a bar, in characters.
+const LABEL_CHARACTERS: usize = 24;
+
+/// One bar: some values, and in how many rows they stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bar {
+    /// The value, or the range of values.
+    pub label: String,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// The values of a field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Profile {
+    /// Different values, null aside.
+    pub distinct: u64,
+    /// At most eight bars: ranges of equal width for numbers and dates, the most frequent values
+    /// and all others for the rest. Nulls are left out.
+    pub histogram: Vec<Bar>,
+}
+
+impl Profile {
+    /// The profile of a column whose values are shown as `texts`.
+    pub(super) fn of(column: &ArrayRef, texts: &[Option<&str>]) -> Self {
+        let mut frequencies: HashMap<&str, u64> = HashMap::new();
+        for text in texts.iter().flatten() {
+            *frequencies.entry(text).or_default() += 1;
+        }
+        let distinct = u64::try_from(frequencies.len()).unwrap_or(u64::MAX);
+        let ranges = if frequencies.len() > BARS {
+            ranges(column)
+        } else {
+            None
+        };
+        Self {
+            distinct,
+            histogram: ranges.unwrap_or_else(|| most_frequent(frequencies)),
+        }
+    }
+}
+
+fn most_frequent(frequencies: HashMap<&str, u64>) -> Vec<Bar> {
+    let mut sorted: Vec<(&str, u64)> = frequencies.into_iter().collect();
+    sorted.sort_by(|(text, rows), (other, others)| others.cmp(rows).then(text.cmp(other)));
+    let shown = if sorted.len() > BARS { BARS - 1 } else { BARS };
+    let rest = sorted.split_off(sorted.len().min(shown));
+    let mut bars: Vec<Bar> = sorted
+        .into_iter()
+        .map(|(text, rows)| Bar {
+            label: text.chars().take(LABEL_CHARACTERS).collect(),
+            rows,
+        })
+        .collect();
+    if !rest.is_empty() {
+        bars.push(Bar {
+            label: format!("{} others", rest.len()),
+            rows: rest.iter().map(|(_, rows)| rows).sum(),
+        });
+    }
+    bars
+}
+
+/// Ranges of equal width over numbers and dates; `None` for other types.
+fn ranges(column: &ArrayRef) -> Option<Vec<Bar>> {
+    let numbers = numbers(column)?;
+    let values: Vec<f64> = numbers
+        .into_iter()
+        .filter(|value| value.is_finite())
+        .collect();
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    let bars = f64::from(u32::try_from(BARS).ok()?);
+    let width = (high - low) / bars;
+    if !width.is_finite() || width <= 0.0 {
+        return None;
+    }
+    let mut rows = [0_u64; BARS];
+    for value in values {
+        // Saturates, and the highest value belongs to the last bar.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates within the bars"
+        )]
+        let bar = (((value - low) / width) as usize).min(BARS - 1);
+        if let Some(rows) = rows.get_mut(bar) {
+            *rows += 1;
+        }
+    }
+    let edge = |bar: usize| -> Option<String> {
+        let value = low + width * f64::from(u32::try_from(bar).ok()?);
+        Some(label(column.data_type(), value))
+    };
+    rows.iter()
+        .enumerate()
+        .map(|(bar, rows)| {
+            Some(Bar {
+                label: format!("{} to {}", edge(bar)?, edge(bar + 1)?),
+                rows: *rows,
+            })
+        })
+        .collect()
+}
+
+/// The values as numbers, nulls left out; days for dates, the unit for timestamps.
+fn numbers(column: &ArrayRef) -> Option<Vec<f64>> {
+    let data_type = column.data_type();
+    if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
+        let whole = cast(column, &DataType::Int64).ok()?;
+        let whole = whole.as_primitive_opt::<Int64Type>()?;
+        #[expect(clippy::cast_precision_loss, reason = "a bar's edge need not be exact")]
+        let numbers = whole.iter().flatten().map(|value| value as f64);
+        return Some(numbers.collect());
+    }
+    if !data_type.is_numeric() {
+        return None;
+    }
+    let floats = cast(column, &DataType::Float64).ok()?;
+    Some(
+        floats
+            .as_primitive_opt::<Float64Type>()?
+            .iter()
+            .flatten()
+            .collect(),
+    )
+}
+
+fn label(data_type: &DataType, value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    let whole = value.round() as i64;
+    let shown = match data_type {
+        DataType::Date32 | DataType::Timestamp(_, _) => {
+            let exact = arrow::array::Int64Array::from(vec![whole]);
+            let narrow = match data_type {
+                DataType::Date32 => cast(&exact, &DataType::Int32),
+                _ => Ok(std::sync::Arc::new(exact) as ArrayRef),
+            };
+            narrow
+                .and_then(|array| cast(&array, data_type))
+                .and_then(|array| arrow::util::display::array_value_to_string(&array, 0))
+                .ok()
+        }
+        DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
+            Some(format!("{value:.2}"))
+        }
+        _ => None,
+    };
+    shown.unwrap_or_else(|| whole.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Date32Array, Int64Array, StringArray};
+
+    use super::*;
+
+    fn profile(column: ArrayRef) -> Profile {
+        let texts: Vec<Option<String>> = (0..column.len())
+            .map(|row| {
+                let shown = arrow::util::display::array_value_to_string(&column, row);
+                column.is_valid(row).then(|| shown.unwrap())
+            })
+            .collect();
+        let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+        Profile::of(&column, &texts)
+    }
+
+    #[test]
+    fn few_values_have_a_bar_each_the_most_frequent_first() {
+        let found = profile(Arc::new(StringArray::from(vec![
+            Some("b"),
+            Some("a"),
+            None,
+            Some("b"),
+        ])));
+        assert_eq!(found.distinct, 2);
+        let bars: Vec<_> = found
+            .histogram
+            .iter()
+            .map(|bar| (&*bar.label, bar.rows))
+            .collect();
+        assert_eq!(bars, [("b", 2), ("a", 1)]);
+    }
+
+    #[test]
+    fn many_texts_end_in_a_bar_of_all_others() {
+        let texts: Vec<String> = (0..20).map(|index| format!("{index:02}")).collect();
+        let found = profile(Arc::new(StringArray::from(texts)));
+        assert_eq!(found.distinct, 20);
+        assert_eq!(found.histogram.len(), BARS);
+        let last = found.histogram.last().unwrap();
+        assert_eq!((&*last.label, last.rows), ("13 others", 13));
+    }
+
+    #[test]
+    fn numbers_and_dates_are_counted_in_ranges_that_cover_every_row() {
+        let numbers = profile(Arc::new(Int64Array::from_iter_values(0..100)));
+        assert_eq!(numbers.histogram.len(), BARS);
+        assert_eq!(
+            numbers.histogram.iter().map(|bar| bar.rows).sum::<u64>(),
+            100
+        );
+        let dates = profile(Arc::new(Date32Array::from_iter_values(0..100)));
+        assert!(
+            dates.histogram[0].label.starts_with("1970-01-01 to "),
+            "{dates:?}"
+        );
+    }
+
+    #[test]
+    fn extreme_and_equal_numbers_make_no_fault() {
+        let extremes = [i64::MIN, i64::MAX, 0, 1, 2, 3, 4, 5, 6, 7];
+        let found = profile(Arc::new(Int64Array::from_iter_values(extremes)));
+        assert_eq!(found.histogram.iter().map(|bar| bar.rows).sum::<u64>(), 10);
+        let nothing = profile(Arc::new(Int64Array::from(vec![None, None])));
+        assert_eq!((nothing.distinct, nothing.histogram.len()), (0, 0));
+    }
+}
