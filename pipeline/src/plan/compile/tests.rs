@@ -434,21 +434,21 @@ fn a_policy_that_adds_a_join_group_needs_a_new_approval() {
 fn residual_candidates_are_counted_and_a_floor_refuses_too_few() {
     let site = TestSite::new();
     let found = site.compile();
-    // keep-ends 3 and 2 of an identity number, the division delivered clear: dates and sequence.
-    assert_eq!(found.residuals().get("id"), Some(&3_320_454));
+    // keep-ends 3 and 2 of an identity number: half the division, dates, two digits of the sequence.
+    assert_eq!(found.residuals().get("id"), Some(&33_204_545));
     assert_eq!(found.residuals().get("name"), None);
     let policy = site.read("policy.toml");
     let with = |floor: &str| site.write("policy.toml", &format!("{floor}\n{policy}"));
-    with("[residual]\nmin_candidates = 3000000\nbelow = \"refuse\"");
+    with("[residual]\nmin_candidates = 30000000\nbelow = \"refuse\"");
     assert_eq!(site.codes_but_unsigned(), []);
-    with("[residual]\nmin_candidates = 4000000\nbelow = \"refuse\"");
+    with("[residual]\nmin_candidates = 40000000\nbelow = \"refuse\"");
     assert_eq!(
         site.codes_but_unsigned(),
         [of(RefusalCode::BelowFloor, "id")]
     );
-    with("[residual]\nmin_candidates = 4000000\nfrom_level = \"important\"\nbelow = \"refuse\"");
+    with("[residual]\nmin_candidates = 40000000\nfrom_level = \"important\"\nbelow = \"refuse\"");
     assert_eq!(site.codes_but_unsigned(), []);
-    with("[residual]\nmin_candidates = 4000000\nbelow = \"warn\"");
+    with("[residual]\nmin_candidates = 40000000\nbelow = \"warn\"");
     assert_eq!(site.codes_but_unsigned(), []);
     let compiled = site.compile();
     let codes: Vec<_> = compiled
