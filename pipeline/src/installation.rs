@@ -296,7 +296,7 @@ impl Installation {
                     .key_use()
                     .map(|key| -> Result<DerivedKey, RunError> {
                         let purpose: Purpose = key.purpose.parse().map_err(ConnectorError::from)?;
-                        let master = keyring.get(purpose, None)?;
+                        let master = keyring.get(purpose, self.held_version(key.purpose)?)?;
                         let scope = match &key.join {
                             Some(group) => format!("join:{group}"),
                             None => format!("grant:{}", plan.grant),
@@ -327,6 +327,16 @@ impl Installation {
                 Ok(ColumnTreatment::new(field.name.clone(), treatment))
             })
             .collect()
+    }
+
+    /// The older version of a purpose's key that the site holds on to today.
+    fn held_version(&self, purpose: &str) -> Result<Option<u32>, RunError> {
+        let today = self.today()?;
+        let mut holds = self.site.file.keys.hold.iter();
+        let held = holds.find(|(held, _)| held.as_str() == purpose);
+        Ok(held
+            .filter(|(_, hold)| today <= hold.until.0)
+            .map(|(_, hold)| hold.version))
     }
 
     /// What a run may use of the machine.

@@ -135,6 +135,9 @@ pub struct FieldStatement {
     pub treatment: Value,
     /// Strength of the treatment, 0 to 5.
     pub strength: u8,
+    /// Version of the key that it was treated with; absent where no key was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_version: Option<u32>,
 }
 
 /// A granted field that is not delivered.

@@ -15,7 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::ThreadPool;
 
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
-use super::treat::Chunk;
+use super::treat::{Chunk, ColumnTreatment};
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 use crate::fault;
@@ -96,6 +96,12 @@ pub(super) fn assemble(
         rows,
         files,
         counts,
+        key_versions: exchange
+            .treater
+            .columns()
+            .iter()
+            .map(ColumnTreatment::key_version)
+            .collect(),
     })
 }
 

@@ -78,6 +78,8 @@ pub struct Outcome {
     pub files: Vec<(StagedFile, u64)>,
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
+    /// Version of the key that each delivered field was treated with, in the order of delivery.
+    pub key_versions: Vec<Option<u32>>,
 }
 
 /// Rows by fate: `read = filtered + rejected + delivered`.

@@ -16,12 +16,31 @@ use crate::error::RunError;
 pub struct ColumnTreatment {
     name: String,
     treatment: Box<dyn Treatment>,
+    key_version: Option<u32>,
 }
 
 impl ColumnTreatment {
     /// A column called `name`, treated by `treatment`.
     pub fn new(name: String, treatment: Box<dyn Treatment>) -> Self {
-        Self { name, treatment }
+        Self {
+            name,
+            treatment,
+            key_version: None,
+        }
+    }
+
+    /// The same, keyed by that version of its purpose's key.
+    #[must_use]
+    pub fn keyed(self, key_version: Option<u32>) -> Self {
+        Self {
+            key_version,
+            ..self
+        }
+    }
+
+    /// Version of the key it uses; absent where it needs none.
+    pub fn key_version(&self) -> Option<u32> {
+        self.key_version
     }
 
     /// Name of the field.

@@ -95,7 +95,8 @@ impl Release<'_> {
             fields: plan
                 .fields
                 .iter()
-                .map(statement)
+                .zip(&outcome.key_versions)
+                .map(|(field, version)| statement(field, *version))
                 .collect::<Result<_, _>>()?,
             withheld: plan
                 .withheld
@@ -140,7 +141,7 @@ impl Release<'_> {
     }
 }
 
-fn statement(field: &PlannedField) -> Result<FieldStatement, RunError> {
+fn statement(field: &PlannedField, key_version: Option<u32>) -> Result<FieldStatement, RunError> {
     let described = |error| RunError::internal("describing a field", &error);
     Ok(FieldStatement {
         name: field.name.clone(),
@@ -150,5 +151,6 @@ fn statement(field: &PlannedField) -> Result<FieldStatement, RunError> {
         level: serde_json::to_value(field.level).map_err(described)?,
         treatment: serde_json::to_value(&field.treatment).map_err(described)?,
         strength: field.strength,
+        key_version,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use lockgate_transforms::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +125,45 @@ pub struct KeysSection {
     /// The keyring's directory, relative to the site; `keys` where absent.
     #[serde(default = "keys_path")]
     pub path: PathBuf,
+    /// Older versions that stay in use for a while after a new one was made, by purpose; the newest
+    /// is used where absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hold: BTreeMap<HeldPurpose, HeldVersion>,
+}
+
+/// Purposes whose older versions can be held: those of treatments.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldPurpose {
+    /// Keyed pseudonyms.
+    Pseudonym,
+    /// Encryption of cells.
+    Encryption,
+    /// Format-preserving encryption.
+    Fpe,
+}
+
+impl HeldPurpose {
+    /// The purpose as key files name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pseudonym => "pseudonym",
+            Self::Encryption => "encryption",
+            Self::Fpe => "fpe",
+        }
+    }
+}
+
+/// A version that stays in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldVersion {
+    /// The version.
+    pub version: u32,
+    /// The last day on which it is used, in the site's zone; from the next day it is the newest.
+    pub until: Date,
 }
 
 impl Default for KeysSection {
@@ -131,6 +171,7 @@ impl Default for KeysSection {
         Self {
             provider: KeyProvider::Local,
             path: keys_path(),
+            hold: BTreeMap::new(),
         }
     }
 }
