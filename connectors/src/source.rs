@@ -65,7 +65,13 @@ pub struct Split {
     pub rows: Option<u64>,
     /// How many bytes it will read, about: compressed, of the projected columns.
     pub bytes: u64,
+    /// How many bytes of the file reading it holds at a time, at most: of its largest row group.
+    pub held: u64,
 }
+
+/// Most bytes of one value. Longer ones are documents, not fields, and some encodings hide
+/// gigabytes of them in kilobytes.
+pub const VALUE_BYTES_MAX: u64 = 16 << 20;
 
 /// Some consecutive rows of one file.
 #[derive(Debug, Clone)]

@@ -70,6 +70,21 @@ pub enum RunError {
         /// What the treatment said.
         source: TreatmentError,
     },
+    /// A value longer than a field's may be.
+    #[error(
+        "field `{field}` of {file}, row {row}: a value of more than {} MiB",
+        limit >> 20
+    )]
+    TooLong {
+        /// The field.
+        field: String,
+        /// The source's file.
+        file: String,
+        /// Data row within the file, from 1.
+        row: u64,
+        /// Most bytes of a value.
+        limit: u64,
+    },
     /// The row scope could not be evaluated on some row.
     #[error("{file}{}: {what}", at_row(*.row))]
     Predicate {
@@ -144,6 +159,7 @@ impl RunError {
             Self::Connector(error) if error.class() == ErrorClass::Config => exit::INVALID,
             Self::Connector(_)
             | Self::Treatment { .. }
+            | Self::TooLong { .. }
             | Self::Predicate { .. }
             | Self::RowsNotConserved { .. }
             | Self::Ledger(_)
@@ -159,7 +175,7 @@ impl RunError {
             Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => "config",
             Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
-            Self::Treatment { .. } | Self::Predicate { .. } => "data",
+            Self::Treatment { .. } | Self::TooLong { .. } | Self::Predicate { .. } => "data",
             Self::RowsNotConserved { .. } | Self::Ledger(_) | Self::Unverified { .. } => {
                 "integrity"
             }

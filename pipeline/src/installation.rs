@@ -36,7 +36,7 @@ const BATCH_ROWS: usize = 4096;
 /// Memory a run may plan with, where the site does not say.
 const MEMORY: u64 = 512 << 20;
 
-/// What one split in flight takes: a row group as read, another being encoded, batches between.
+/// What one split in flight takes beside the row group as read: one being encoded, batches between.
 const LANE_MEMORY: u64 = 128 << 20;
 
 /// A site and what belongs to it.
@@ -339,8 +339,8 @@ impl Installation {
             .map(|(_, hold)| hold.version))
     }
 
-    /// What a run may use of the machine.
-    pub fn budget(&self) -> Budget {
+    /// What a run over `source` may use of the machine.
+    pub fn budget(&self, source: &dyn Source) -> Budget {
         let limits = &self.site.file.limits;
         let threads = match limits.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -351,7 +351,10 @@ impl Installation {
             .as_deref()
             .and_then(parse_memory)
             .unwrap_or(MEMORY);
-        let lanes = usize::try_from(memory / LANE_MEMORY).unwrap_or(usize::MAX);
+        // A row group's columns are read whole, compressed, before the first batch.
+        let largest = source.splits().iter().map(|split| split.held).max();
+        let lane = LANE_MEMORY.saturating_add(largest.unwrap_or(0).saturating_mul(2));
+        let lanes = usize::try_from(memory / lane).unwrap_or(usize::MAX);
         Budget {
             threads,
             lanes: lanes.clamp(1, threads.max(1)),

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use ed25519_dalek::VerifyingKey;
 use futures::StreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{GetResult, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 use serde::Serialize;
@@ -30,6 +30,9 @@ const TAIL_BYTES: u64 = 8;
 
 /// Largest Parquet footer that is read.
 const FOOTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most files of a folder that are looked at.
+const LISTED_MAX: usize = 1_000_000;
 
 /// Most foreign files that a note names.
 const NAMED_MAX: usize = 5;
@@ -115,6 +118,7 @@ pub async fn verify_delivery(
     let mut check = Check {
         store,
         folder,
+        listed: listing(store, folder).await,
         problems: Vec::new(),
         notes: Vec::new(),
     };
@@ -127,13 +131,15 @@ pub async fn verify_delivery(
             check.form(&manifest, file).await?;
         }
     }
-    check.bystanders(&manifest).await;
+    check.bystanders(&manifest);
     Ok(check.report(Some(&manifest)))
 }
 
 struct Check<'a> {
     store: &'a Arc<dyn ObjectStore>,
     folder: &'a Path,
+    /// What stands in the folder; absent where the store does not let it be listed.
+    listed: Option<BTreeSet<Path>>,
     problems: Vec<VerifyProblem>,
     notes: Vec<String>,
 }
@@ -162,15 +168,29 @@ impl Check<'_> {
             .collect()
     }
 
+    /// Opens a file of the delivery; `None` if it is not there. A local pipe or device is not listed
+    /// and is never opened: it would keep its reader waiting.
+    async fn open(&self, relative: &str) -> Result<Option<GetResult>, VerifyError> {
+        let location = self.location(relative);
+        if self
+            .listed
+            .as_ref()
+            .is_some_and(|listed| !listed.contains(&location))
+        {
+            return Ok(None);
+        }
+        match self.store.get(&location).await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(failed(relative, source)),
+        }
+    }
+
     async fn manifest(&mut self, keys: &[VerifyingKey]) -> Result<Option<Manifest>, VerifyError> {
-        let found = match self.store.get(&self.location(FILE_NAME)).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => {
-                let what = "there is no manifest here, hence no delivery";
-                self.problem(VerifyProblemKind::NoDelivery, FILE_NAME, what);
-                return Ok(None);
-            }
-            Err(source) => return Err(failed(FILE_NAME, source)),
+        let Some(found) = self.open(FILE_NAME).await? else {
+            let what = "there is no manifest here, hence no delivery";
+            self.problem(VerifyProblemKind::NoDelivery, FILE_NAME, what);
+            return Ok(None);
         };
         if usize::try_from(found.meta.size).map_or(true, |size| size > canonical_json::BYTES_MAX) {
             self.problem(
@@ -214,14 +234,10 @@ impl Check<'_> {
     /// Checks size and hash of a file; tells whether both are right.
     async fn content(&mut self, file: &FileStatement) -> Result<bool, VerifyError> {
         let path = &file.path;
-        let found = match self.store.get(&self.location(path)).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => {
-                let what = "the manifest names it, and it is not there";
-                self.problem(VerifyProblemKind::Missing, path, what);
-                return Ok(false);
-            }
-            Err(source) => return Err(failed(path, source)),
+        let Some(found) = self.open(path).await? else {
+            let what = "the manifest names it, and it is not there, or is no regular file";
+            self.problem(VerifyProblemKind::Missing, path, what);
+            return Ok(false);
         };
         if found.meta.size != file.bytes {
             let what = format!(
@@ -313,39 +329,32 @@ impl Check<'_> {
     }
 
     /// Notes what stands beside the delivery without belonging to it.
-    async fn bystanders(&mut self, manifest: &Manifest) {
+    fn bystanders(&mut self, manifest: &Manifest) {
         let mut named: BTreeSet<Path> = manifest
             .files
             .iter()
             .map(|file| self.location(&file.path))
             .collect();
         named.insert(self.location(FILE_NAME));
-        let mut foreign = Vec::new();
-        let mut count = 0u64;
-        let mut listing = self.store.list(Some(self.folder));
-        while let Some(item) = listing.next().await {
-            let Ok(item) = item else {
-                self.note(
-                    "the folder could not be listed: files beside the delivery were not looked for",
-                );
-                return;
-            };
-            if !named.contains(&item.location) {
-                count = count.saturating_add(1);
-                if foreign.len() < NAMED_MAX {
-                    let parts = item.location.prefix_match(self.folder);
-                    let parts: Option<Path> = parts.map(Iterator::collect);
-                    foreign.push(format!("`{}`", parts.unwrap_or(item.location)));
-                }
-            }
+        let Some(listed) = &self.listed else {
+            self.note(
+                "the folder could not be listed: files beside the delivery were not looked for",
+            );
+            return;
+        };
+        let foreign: Vec<&Path> = listed.difference(&named).collect();
+        if foreign.is_empty() {
+            return;
         }
-        if count > 0 {
-            foreign.sort();
-            self.note(format!(
-                "{count} files that the manifest does not name do not belong to the delivery: {}",
-                foreign.join(", ")
-            ));
-        }
+        let shown = foreign.iter().take(NAMED_MAX).map(|location| {
+            let parts: Option<Path> = location.prefix_match(self.folder).map(Iterator::collect);
+            format!("`{}`", parts.as_ref().unwrap_or(location))
+        });
+        self.note(format!(
+            "{} files that the manifest does not name do not belong to the delivery: {}",
+            foreign.len(),
+            shown.collect::<Vec<_>>().join(", ")
+        ));
     }
 
     fn report(self, manifest: Option<&Manifest>) -> VerifyReport {
@@ -361,6 +370,19 @@ impl Check<'_> {
             notes: self.notes,
         }
     }
+}
+
+/// What stands in a folder, links followed; `None` if the store does not say, or of too much.
+async fn listing(store: &Arc<dyn ObjectStore>, folder: &Path) -> Option<BTreeSet<Path>> {
+    let mut listed = BTreeSet::new();
+    let mut listing = store.list(Some(folder));
+    while let Some(item) = listing.next().await {
+        listed.insert(item.ok()?.location);
+        if listed.len() > LISTED_MAX {
+            return None;
+        }
+    }
+    Some(listed)
 }
 
 fn failed(path: &str, source: object_store::Error) -> VerifyError {

@@ -370,7 +370,11 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        Command::new("umount").arg(&self.0).status().unwrap();
+        Command::new("umount")
+            .arg("--lazy")
+            .arg(&self.0)
+            .status()
+            .unwrap();
     }
 }
 

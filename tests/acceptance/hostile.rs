@@ -4,6 +4,8 @@
 mod arguments;
 mod csv;
 mod exchange;
+mod keys;
+mod ledger;
 mod parquet;
 mod toml;
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array,
-    Decimal128Array, Scalar as ArrowScalar, StringArray, StringBuilder,
+    Decimal128Array, Decimal256Array, Scalar as ArrowScalar, StringArray, StringBuilder,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Date32Type};
+use arrow::datatypes::{DataType, Date32Type, i256};
 
 use crate::calendar::Civil;
 use crate::error::{Case, Misfit, TreatmentError};
@@ -284,13 +284,23 @@ pub(crate) fn scalar_array(scalar: &Scalar, data_type: &DataType) -> Result<Arra
             .parse::<bool>()
             .map(|value| -> ArrayRef { Arc::new(BooleanArray::from(vec![value])) })
             .map_err(|_| refused()),
-        DataType::Decimal128(precision, scale) => decimal(&text, *precision, *scale)
-            .and_then(|value| {
-                let array = Decimal128Array::from(vec![value]);
-                array.with_precision_and_scale(*precision, *scale).ok()
-            })
-            .map(|array| -> ArrayRef { Arc::new(array) })
-            .ok_or_else(refused),
+        DataType::Decimal128(precision, scale) => {
+            let array = decimal(&text, *precision, *scale)
+                .and_then(i256::to_i128)
+                .map(|value| Decimal128Array::from(vec![value]))
+                .and_then(|array| array.with_precision_and_scale(*precision, *scale).ok());
+            array
+                .map(|array| -> ArrayRef { Arc::new(array) })
+                .ok_or_else(refused)
+        }
+        DataType::Decimal256(precision, scale) => {
+            let array = decimal(&text, *precision, *scale)
+                .map(|value| Decimal256Array::from(vec![value]))
+                .and_then(|array| array.with_precision_and_scale(*precision, *scale).ok());
+            array
+                .map(|array| -> ArrayRef { Arc::new(array) })
+                .ok_or_else(refused)
+        }
         other => {
             let written = StringArray::from(vec![text.as_ref()]);
             let options = CastOptions {
@@ -303,7 +313,7 @@ pub(crate) fn scalar_array(scalar: &Scalar, data_type: &DataType) -> Result<Arra
 }
 
 /// Decimal text at a scale, without rounding: `None` where digits would be lost.
-fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i256> {
     let scale = usize::try_from(scale).ok()?;
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -319,9 +329,16 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     if !is_number || fraction.len() > scale {
         return None;
     }
-    let value: i128 = format!("{whole}{fraction:0<scale$}").parse().ok()?;
-    let within = value < 10_i128.checked_pow(u32::from(precision))?;
-    within.then_some(if negative { -value } else { value })
+    let digits = format!("{whole}{fraction:0<scale$}");
+    if digits.trim_start_matches('0').len() > usize::from(precision) {
+        return None;
+    }
+    let value = i256::from_string(&digits)?;
+    if negative {
+        value.checked_neg()
+    } else {
+        Some(value)
+    }
 }
 
 #[cfg(test)]
@@ -427,8 +444,8 @@ mod tests {
 
     #[test]
     fn decimals_are_read_without_loss() {
-        assert_eq!(decimal("-12.50", 12, 2), Some(-1250));
-        assert_eq!(decimal("7", 12, 2), Some(700));
+        assert_eq!(decimal("-12.50", 12, 2), Some(i256::from_i128(-1250)));
+        assert_eq!(decimal("7", 12, 2), Some(i256::from_i128(700)));
         assert_eq!(decimal("", 12, 2), None);
         assert_eq!(decimal("1.2.3", 12, 2), None);
     }

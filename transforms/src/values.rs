@@ -29,6 +29,7 @@ pub(crate) fn plain_type(kind: &str, column: Column<'_>) -> Result<DataType, Mis
             | DataType::Float32
             | DataType::Float64
             | DataType::Decimal128(_, _)
+            | DataType::Decimal256(_, _)
             | DataType::Date32
             | DataType::Timestamp(_, _)
             | DataType::Binary

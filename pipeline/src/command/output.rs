@@ -214,6 +214,11 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
             format!("{file}, field {field}"),
             "correct the source, or let the treatment mask or reject such values".to_owned(),
         ),
+        RunError::TooLong { file, field, .. } => (
+            format!("{file}, field {field}"),
+            "leave the field out of the grant, or have the provider keep such documents apart"
+                .to_owned(),
+        ),
         RunError::Predicate { .. } => (
             "the grant's `rows`".to_owned(),
             "exclude such rows in the predicate".to_owned(),

@@ -14,6 +14,7 @@ use lockgate_transforms::Counts;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::ThreadPool;
 
+use super::chunk::CHUNK_BYTES;
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
 use super::treat::{Chunk, ColumnTreatment};
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
@@ -21,7 +22,12 @@ use crate::error::RunError;
 use crate::fault;
 
 /// Rows from which a split has a row group of its own: 2 chunks.
-pub(super) const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
+const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
+
+/// Whether so many rows, of so many bytes before treatment, have a row group of their own.
+pub(super) fn is_worth_a_group(rows: usize, bytes: u64) -> bool {
+    rows >= MIN_GROUP_ROWS || bytes >= CHUNK_BYTES
+}
 
 /// A part ends before it would exceed this many rows.
 const PART_ROWS: u64 = 10_000_000;
@@ -113,6 +119,7 @@ struct Parts<'a> {
     /// Treated chunks that wait for a row group.
     pending: Vec<Chunk>,
     pending_rows: usize,
+    pending_bytes: u64,
     open: Option<OpenPart>,
     /// Parts being synced, re-read and hashed, in order, with their rows.
     closing: Vec<(JoinHandle<Result<StagedFile, ConnectorError>>, u64)>,
@@ -131,6 +138,7 @@ impl<'a> Parts<'a> {
             pool,
             pending: Vec::new(),
             pending_rows: 0,
+            pending_bytes: 0,
             open: None,
             closing: Vec::new(),
         }
@@ -144,8 +152,9 @@ impl<'a> Parts<'a> {
     fn hold(&mut self, chunks: Vec<Chunk>) -> Result<(), RunError> {
         for chunk in chunks {
             self.pending_rows += chunk.rows;
+            self.pending_bytes = self.pending_bytes.saturating_add(chunk.bytes);
             self.pending.push(chunk);
-            if self.pending_rows >= MIN_GROUP_ROWS {
+            if is_worth_a_group(self.pending_rows, self.pending_bytes) {
                 self.flush()?;
             }
         }
@@ -156,6 +165,7 @@ impl<'a> Parts<'a> {
     fn flush(&mut self) -> Result<(), RunError> {
         let pending = std::mem::take(&mut self.pending);
         self.pending_rows = 0;
+        self.pending_bytes = 0;
         let Some(first) = pending.first() else {
             return Ok(());
         };

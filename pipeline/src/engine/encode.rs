@@ -203,6 +203,7 @@ fn distinct(sample: &ArrayRef) -> Option<usize> {
 pub(super) struct GroupWriter {
     columns: Vec<ArrowColumnWriter>,
     rows: usize,
+    bytes: u64,
 }
 
 impl GroupWriter {
@@ -211,12 +212,21 @@ impl GroupWriter {
         let columns = encoder
             .column_writers(first)
             .map_err(|error| RunError::writing(&error))?;
-        Ok(Self { columns, rows: 0 })
+        Ok(Self {
+            columns,
+            rows: 0,
+            bytes: 0,
+        })
     }
 
     /// Rows written.
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// What the rows written held before treatment, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Encodes a chunk, columns in parallel.
@@ -233,6 +243,7 @@ impl GroupWriter {
             })
             .map_err(|error: ParquetError| RunError::writing(&error))?;
         self.rows += chunk.rows;
+        self.bytes = self.bytes.saturating_add(chunk.bytes);
         Ok(self)
     }
 

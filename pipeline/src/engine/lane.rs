@@ -4,18 +4,17 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
 use futures::StreamExt;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::source::{Source, SourceBatch};
+use lockgate_connectors::source::{Source, SourceBatch, VALUE_BYTES_MAX};
 use lockgate_transforms::{Counts, TreatmentError};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::assemble::{MIN_GROUP_ROWS, Message, Piece, SplitTotals};
+use super::assemble::{Message, Piece, SplitTotals, is_worth_a_group};
+use super::chunk::{self, CHUNK_BYTES, CutError, Cutter};
 use super::encode::GroupWriter;
 use super::origin::Origins;
 use super::treat::{Chunk, Untreated};
@@ -29,6 +28,9 @@ const READ_AHEAD: usize = 2;
 
 /// Rows after which a row group is closed within a split: 16 chunks.
 const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
+
+/// Bytes of rows, before treatment, after which a row group is closed within a split.
+const GROUP_BYTES: u64 = 8 * CHUNK_BYTES;
 
 /// The splits still to be taken, each with the channel its result goes to.
 #[derive(Debug)]
@@ -137,7 +139,7 @@ struct SplitWork<'a> {
     lane: &'a Lane<'a>,
     split: usize,
     sender: &'a SyncSender<Message>,
-    coalescer: Option<BatchCoalescer>,
+    cutter: Cutter,
     origins: Origins,
     group: Option<GroupWriter>,
     /// Chunks of the first row group, kept until the split has proven large enough for a row
@@ -155,7 +157,7 @@ impl<'a> SplitWork<'a> {
             lane,
             split,
             sender,
-            coalescer: None,
+            cutter: Cutter::default(),
             origins: Origins::default(),
             group: None,
             held: Some(Vec::new()),
@@ -186,16 +188,9 @@ impl<'a> SplitWork<'a> {
         self.origins.push(source.first_row, &mask);
         let delivered: Vec<usize> = (0..exchange.treater.columns().len()).collect();
         let batch = source.batch.project(&delivered).map_err(arrow_failed)?;
-        let coalescer = self
-            .coalescer
-            .get_or_insert_with(|| BatchCoalescer::new(batch.schema(), CHUNK_ROWS));
-        if kept == batch.num_rows() {
-            coalescer.push_batch(batch).map_err(arrow_failed)?;
-        } else {
-            coalescer
-                .push_batch_with_filter(batch, &mask)
-                .map_err(arrow_failed)?;
-        }
+        self.cutter
+            .push(&batch, &mask)
+            .map_err(|error| self.uncut(error, source.first_row))?;
         self.treat_completed()
     }
 
@@ -216,24 +211,21 @@ impl<'a> SplitWork<'a> {
     }
 
     fn treat_completed(&mut self) -> Result<(), RunError> {
-        while let Some(batch) = self
-            .coalescer
-            .as_mut()
-            .and_then(BatchCoalescer::next_completed_batch)
-        {
-            self.treat(&batch)?;
+        while let Some(rows) = self.cutter.next() {
+            self.treat(&rows)?;
         }
         Ok(())
     }
 
     /// Treats one chunk and encodes it.
-    fn treat(&mut self, batch: &RecordBatch) -> Result<(), RunError> {
+    fn treat(&mut self, rows: &chunk::Rows) -> Result<(), RunError> {
+        let batch = &rows.batch;
         let exchange = self.lane.exchange;
         let counts = &mut self.totals.counts;
         let chunk = self
             .lane
             .pool
-            .install(|| exchange.treater.treat(batch, counts))
+            .install(|| exchange.treater.treat(rows, counts))
             .map_err(|untreated| self.located(untreated))?;
         self.origins.consume(batch.num_rows());
         self.totals.rows.rejected += count(chunk.rejected);
@@ -249,15 +241,15 @@ impl<'a> SplitWork<'a> {
             .lane
             .pool
             .install(|| group.write(&exchange.encoder, &chunk))?;
-        let rows = group.rows();
+        let (rows, bytes) = (group.rows(), group.bytes());
         self.group = Some(group);
         if let Some(held) = &mut self.held {
             held.push(chunk);
-            if rows >= MIN_GROUP_ROWS {
+            if is_worth_a_group(rows, bytes) {
                 self.held = None;
             }
         }
-        if rows >= GROUP_ROWS {
+        if rows >= GROUP_ROWS || bytes >= GROUP_BYTES {
             self.close_group()
         } else {
             Ok(())
@@ -275,9 +267,7 @@ impl<'a> SplitWork<'a> {
     }
 
     fn finish(mut self) -> Result<SplitTotals, RunError> {
-        if let Some(coalescer) = &mut self.coalescer {
-            coalescer.finish_buffered_batch().map_err(arrow_failed)?;
-        }
+        self.cutter.finish().map_err(|error| self.uncut(error, 0))?;
         self.treat_completed()?;
         match self.held.take() {
             Some(held) if !held.is_empty() => self.send(Piece::Chunks(held))?,
@@ -332,6 +322,23 @@ impl<'a> SplitWork<'a> {
             file: self.file(),
             row,
             source: untreated.error,
+        }
+    }
+
+    /// Says where in the source a value stands that is too long.
+    fn uncut(&self, error: CutError, first_row: u64) -> RunError {
+        match error {
+            CutError::TooLong { column, row } => {
+                let columns = self.lane.exchange.treater.columns();
+                let field = columns.get(column).map(|column| column.name().to_owned());
+                RunError::TooLong {
+                    field: field.unwrap_or_default(),
+                    file: self.file(),
+                    row: from_one(first_row + count(row)),
+                    limit: VALUE_BYTES_MAX,
+                }
+            }
+            CutError::Arrow(error) => arrow_failed(error),
         }
     }
 

@@ -8,10 +8,11 @@
 //! waiting rayon thread could have stolen the very work it waits for.
 //!
 //! Content depends on the plan, the keys and the source only. Splits follow from the files; chunks
-//! are cut by counting rows of a split; row groups and parts are assembled in source order. Threads
+//! are cut by counting the rows of a split and the bytes they hold; row groups and parts are assembled in source order. Threads
 //! and batch sizes decide when something happens, never what.
 
 mod assemble;
+mod chunk;
 mod encode;
 mod lane;
 mod origin;

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use lockgate_transforms::{Counts, Treated, Treatment, TreatmentError};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use super::chunk;
 use crate::error::RunError;
 
 /// A delivered column and what is done to it.
@@ -71,6 +72,8 @@ pub(super) struct Chunk {
     pub(super) columns: Vec<ArrayRef>,
     /// Rows left.
     pub(super) rows: usize,
+    /// What the rows held before treatment, in bytes.
+    pub(super) bytes: u64,
     /// Rows dropped because a treatment rejected them.
     pub(super) rejected: usize,
     /// Which rows are left; absent if all are.
@@ -101,9 +104,10 @@ impl Treater {
     /// The first field, in the order of delivery, whose treatment refused.
     pub(super) fn treat(
         &self,
-        chunk: &RecordBatch,
+        rows: &chunk::Rows,
         counts: &mut [Counts],
     ) -> Result<Chunk, Untreated> {
+        let chunk = &rows.batch;
         let treated: Vec<Result<Treated, TreatmentError>> = self
             .columns
             .par_iter()
@@ -128,7 +132,7 @@ impl Treater {
             };
             columns.push(treated.array);
         }
-        without_rejected(columns, rejected, chunk.num_rows()).map_err(|error| Untreated {
+        without_rejected(columns, rejected, rows).map_err(|error| Untreated {
             field: String::new(),
             error,
         })
@@ -146,7 +150,11 @@ impl Treater {
         rows: &RecordBatch,
         counts: &mut [Counts],
     ) -> Result<(Vec<ArrayRef>, Option<BooleanArray>), RunError> {
-        self.treat(rows, counts)
+        let rows = chunk::Rows {
+            batch: rows.clone(),
+            bytes: 0,
+        };
+        self.treat(&rows, counts)
             .map(|chunk| (chunk.columns, chunk.kept))
             .map_err(|untreated| RunError::Treatment {
                 field: untreated.field,
@@ -177,12 +185,14 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
 fn without_rejected(
     columns: Vec<ArrayRef>,
     rejected: Option<BooleanBuffer>,
-    rows: usize,
+    source: &chunk::Rows,
 ) -> Result<Chunk, TreatmentError> {
+    let (rows, bytes) = (source.batch.num_rows(), source.bytes);
     let Some(rejected) = rejected.filter(|flags| flags.count_set_bits() > 0) else {
         return Ok(Chunk {
             columns,
             rows,
+            bytes,
             rejected: 0,
             kept: None,
         });
@@ -199,6 +209,7 @@ fn without_rejected(
     Ok(Chunk {
         columns,
         rows: rows - rejected,
+        bytes,
         rejected,
         kept: Some(keep),
     })

@@ -402,7 +402,7 @@ impl Release<'_> {
         cancel: &CancellationToken,
     ) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
-        let budget = self.installation.budget();
+        let budget = self.installation.budget(source.as_ref());
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
         let mut engine =

@@ -90,7 +90,10 @@ impl Hmac256 {
         let data_type = column.data_type;
         let fits = matches!(
             data_type,
-            DataType::Utf8 | DataType::Decimal128(_, _) | DataType::Date32
+            DataType::Utf8
+                | DataType::Decimal128(_, _)
+                | DataType::Decimal256(_, _)
+                | DataType::Date32
         ) || data_type.is_integer();
         if !fits {
             return Err(Misfit::of_type(Self::KIND, data_type, Self::FITS));

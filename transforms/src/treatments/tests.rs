@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
-    DictionaryArray, Float32Array, Float64Array, Int8Array, Int64Array, LargeStringArray,
-    StringArray, StringViewArray, TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
+    Decimal256Array, DictionaryArray, Float32Array, Float64Array, Int8Array, Int64Array,
+    LargeStringArray, StringArray, StringViewArray, TimestampMicrosecondArray,
+    TimestampSecondArray, UInt64Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt32Type, i256,
 };
 use proptest::prelude::*;
 
@@ -77,6 +78,16 @@ fn columns() -> Vec<ArrayRef> {
                 Some(10_i128.pow(12) - 1),
             ])
             .with_precision_and_scale(12, 2)
+            .unwrap(),
+        ),
+        Arc::new(
+            Decimal256Array::from(vec![
+                Some(i256::from_i128(i128::MAX)),
+                None,
+                Some(i256::from_i128(-1)),
+                i256::from_string(&"9".repeat(60)),
+            ])
+            .with_precision_and_scale(60, 20)
             .unwrap(),
         ),
         Arc::new(Date32Array::from(vec![

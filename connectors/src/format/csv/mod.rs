@@ -185,6 +185,7 @@ impl CsvSource {
             first_row: 0,
             rows: None,
             bytes: size,
+            held: 0,
         };
         let sizes = snapshot.files.iter().map(|file| file.size);
         let fields = projected

@@ -15,6 +15,7 @@ use parquet::file::metadata::{
 
 use super::reader::{Fetch, parquet_error};
 use crate::error::ConnectorError;
+use crate::source::VALUE_BYTES_MAX;
 
 /// Most footers fit into this, and are then read with one request.
 const FOOTER_HINT_BYTES: usize = 256 * 1024;
@@ -41,6 +42,47 @@ impl Footer {
                 .any(|name| name == parquet.get_column_root(*leaf).name())
         };
         (0..parquet.num_columns()).filter(named).collect()
+    }
+}
+
+impl Footer {
+    /// Refuses row groups that are read and whose values are so long on average that decoding one
+    /// page of them could exhaust memory.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Damaged`], naming the row group and the column.
+    pub(super) fn check_widths(
+        &self,
+        kept: &[bool],
+        projection: &[String],
+    ) -> Result<(), ConnectorError> {
+        let leaves = self.leaves(projection);
+        let groups = self.metadata.row_groups().iter().zip(&self.group_rows);
+        for (index, ((group, rows), _)) in
+            groups.zip(kept).enumerate().filter(|(_, (_, kept))| **kept)
+        {
+            let limit = rows.saturating_add(1).saturating_mul(VALUE_BYTES_MAX);
+            let wide = leaves
+                .iter()
+                .filter_map(|&leaf| group.columns().get(leaf))
+                .find(|column| {
+                    u64::try_from(column.uncompressed_size()).unwrap_or(u64::MAX) > limit
+                });
+            if let Some(column) = wide {
+                return Err(ConnectorError::Damaged {
+                    place: self.fetch.place.to_string(),
+                    part: Some(format!(
+                        "row group {index}, column {}",
+                        column.column_path()
+                    )),
+                    what: format!(
+                        "its values have more than {} MiB on average, as its footer says",
+                        VALUE_BYTES_MAX >> 20
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

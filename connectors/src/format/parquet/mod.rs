@@ -97,6 +97,7 @@ impl ParquetSource {
                 || vec![true; footer.metadata.num_row_groups()],
                 |predicate| pruning::row_groups(predicate, footer),
             );
+            footer.check_widths(&kept, &request.projection)?;
             plan.add_file(index, footer, &kept, &request.projection);
         }
         Ok(Self {
@@ -301,6 +302,7 @@ impl SplitPlan {
                     (Some(split), Some(groups)) if open => {
                         split.rows = split.rows.map(|sum| sum.saturating_add(rows));
                         split.bytes = split.bytes.saturating_add(bytes);
+                        split.held = split.held.max(bytes);
                         groups.end = next;
                     }
                     _ => {
@@ -309,6 +311,7 @@ impl SplitPlan {
                             first_row,
                             rows: Some(rows),
                             bytes,
+                            held: bytes,
                         });
                         self.row_groups.push(index..next);
                     }

@@ -18,6 +18,36 @@ const KEYWORDS: [&str; 12] = [
     "AND", "AS", "BETWEEN", "CAST", "FALSE", "IN", "IS", "LIKE", "NOT", "NULL", "OR", "TRUE",
 ];
 
+/// Words of SQL that this language leaves out, where no field has the name.
+const LEFT_OUT: [&str; 26] = [
+    "ALL",
+    "ANY",
+    "ARRAY",
+    "CASE",
+    "COLLATE",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_USER",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "ESCAPE",
+    "EXISTS",
+    "FROM",
+    "ILIKE",
+    "INTERVAL",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "ROW",
+    "SELECT",
+    "SESSION_USER",
+    "SOME",
+    "THEN",
+    "WHEN",
+    "WITH",
+];
+
 /// Least likeness of a name to be suggested.
 const LIKENESS_MIN: f64 = 0.75;
 
@@ -468,6 +498,14 @@ impl<'a> Parser<'a> {
                 return Err(at.refuse(
                     format!("{keyword} where a field or constant should be"),
                     "complete the condition; a field of that name is written in double quotes",
+                ));
+            }
+            (keyword, _)
+                if LEFT_OUT.contains(&keyword) && self.fields.field_with_name(word).is_err() =>
+            {
+                return Err(at.refuse(
+                    format!("{keyword}, which is not in the language of conditions"),
+                    "compare fields and constants with AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL",
                 ));
             }
             _ => return self.field(word, at),

@@ -1,0 +1,328 @@
+//! Cutting a split's rows into chunks: so many rows or so many bytes, whichever comes first.
+//!
+//! Memory follows the chunks in flight, and a chunk of long values would be as large as its values
+//! are. What is counted is what the rows hold, not how the source laid them out (one long value may
+//! stand behind every row of a dictionary), so that chunks are the same whatever the batches were.
+
+use std::collections::VecDeque;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+
+use lockgate_connectors::source::VALUE_BYTES_MAX;
+
+use super::CHUNK_ROWS;
+
+/// A chunk ends before a row that would make it larger; a single row may be larger. Part of what a
+/// delivery's bytes depend on.
+pub(super) const CHUNK_BYTES: u64 = 32 << 20;
+
+/// Rows of a chunk.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) batch: RecordBatch,
+    /// What its rows hold, in bytes.
+    pub(super) bytes: u64,
+}
+
+/// Why rows could not be cut.
+#[derive(Debug)]
+pub(super) enum CutError {
+    /// A value of more than [`VALUE_BYTES_MAX`].
+    TooLong {
+        /// Index of its column.
+        column: usize,
+        /// Its row in the batch.
+        row: usize,
+    },
+    /// Arrow failed.
+    Arrow(ArrowError),
+}
+
+impl From<ArrowError> for CutError {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+/// Collects batches and cuts them into chunks.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    coalescer: Option<BatchCoalescer>,
+    /// Rows and bytes of the chunk under way.
+    rows: usize,
+    bytes: u64,
+    /// Bytes of the chunks that are complete.
+    complete: VecDeque<u64>,
+    /// Bytes by row of the batch at hand.
+    widths: Vec<u64>,
+}
+
+impl Cutter {
+    /// Adds the rows of `batch` that `mask` keeps.
+    ///
+    /// # Errors
+    /// A kept value that is too long.
+    pub(super) fn push(
+        &mut self,
+        batch: &RecordBatch,
+        mask: &BooleanArray,
+    ) -> Result<(), CutError> {
+        self.measure(batch, mask)?;
+        let mut start = 0;
+        for row in mask.values().set_indices() {
+            let width = self.widths.get(row).copied().unwrap_or_default();
+            if self.rows > 0 && self.bytes.saturating_add(width) > CHUNK_BYTES {
+                self.append(batch, mask, start, row)?;
+                self.coalescer(batch).finish_buffered_batch()?;
+                self.complete();
+                start = row;
+            }
+            self.bytes = self.bytes.saturating_add(width);
+            self.rows += 1;
+            if self.rows == CHUNK_ROWS {
+                self.complete(); // the coalescer cuts here by itself
+            }
+        }
+        self.append(batch, mask, start, batch.num_rows())
+    }
+
+    /// Completes the chunk under way.
+    ///
+    /// # Errors
+    /// Arrow failed.
+    pub(super) fn finish(&mut self) -> Result<(), CutError> {
+        if let Some(coalescer) = &mut self.coalescer {
+            coalescer.finish_buffered_batch()?;
+        }
+        if self.rows > 0 {
+            self.complete();
+        }
+        Ok(())
+    }
+
+    /// The next complete chunk.
+    pub(super) fn next(&mut self) -> Option<Rows> {
+        let batch = self.coalescer.as_mut()?.next_completed_batch()?;
+        let bytes = self.complete.pop_front().unwrap_or_default();
+        Some(Rows { batch, bytes })
+    }
+
+    fn complete(&mut self) {
+        self.complete.push_back(self.bytes);
+        self.rows = 0;
+        self.bytes = 0;
+    }
+
+    fn coalescer(&mut self, batch: &RecordBatch) -> &mut BatchCoalescer {
+        self.coalescer
+            .get_or_insert_with(|| BatchCoalescer::new(batch.schema(), CHUNK_ROWS))
+    }
+
+    fn append(
+        &mut self,
+        batch: &RecordBatch,
+        mask: &BooleanArray,
+        start: usize,
+        end: usize,
+    ) -> Result<(), CutError> {
+        let rows = end.saturating_sub(start);
+        let (batch, mask) = (batch.slice(start, rows), mask.slice(start, rows));
+        let coalescer = self.coalescer(&batch);
+        match mask.true_count() {
+            0 => {}
+            kept if kept == rows => coalescer.push_batch(batch)?,
+            _ => coalescer.push_batch_with_filter(batch, &mask)?,
+        }
+        Ok(())
+    }
+
+    /// Fills `widths`.
+    fn measure(&mut self, batch: &RecordBatch, mask: &BooleanArray) -> Result<(), CutError> {
+        let columns = batch.columns().iter();
+        let fixed = columns.map(|column| fixed_width(column.data_type())).sum();
+        self.widths.clear();
+        self.widths.resize(batch.num_rows(), fixed);
+        for (index, column) in batch.columns().iter().enumerate() {
+            let longest = add_lengths(column, &mut self.widths);
+            if longest > VALUE_BYTES_MAX
+                && let Some(row) = mask
+                    .values()
+                    .set_indices()
+                    .find(|row| length(column, *row) > VALUE_BYTES_MAX)
+            {
+                return Err(CutError::TooLong { column: index, row });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a value of that type, its text or bytes aside.
+fn fixed_width(data_type: &DataType) -> u64 {
+    let width = data_type.primitive_width().unwrap_or(4);
+    u64::try_from(width).unwrap_or(u64::MAX)
+}
+
+/// Adds the lengths of a column's texts or bytes to the rows' widths, and gives the longest.
+fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
+    let mut longest = 0;
+    let mut add = |width: &mut u64, length: u64| {
+        *width = width.saturating_add(length);
+        longest = longest.max(length);
+    };
+    let views = match column.data_type() {
+        DataType::Utf8View => column.as_string_view_opt().map(|array| array.views()),
+        DataType::BinaryView => column.as_binary_view_opt().map(|array| array.views()),
+        _ => None,
+    };
+    if let Some(views) = views {
+        // The lower four bytes of a view are the length; those of a null are of no value.
+        for (row, (width, view)) in widths.iter_mut().zip(views.iter()).enumerate() {
+            if column.is_valid(row) {
+                add(
+                    width,
+                    u64::from(
+                        view.to_le_bytes()
+                            .first_chunk()
+                            .map_or(0, |length| u32::from_le_bytes(*length)),
+                    ),
+                );
+            }
+        }
+        return longest;
+    }
+    if matches!(
+        column.data_type(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
+    ) {
+        for (row, width) in widths.iter_mut().enumerate() {
+            add(width, length(column, row));
+        }
+    }
+    longest
+}
+
+/// Bytes of a text or of bytes; 0 for other values.
+fn length(column: &dyn Array, row: usize) -> u64 {
+    if column.is_null(row) {
+        return 0;
+    }
+    let length = match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).len(),
+        DataType::LargeUtf8 => column.as_string::<i64>().value(row).len(),
+        DataType::Utf8View => column.as_string_view().value(row).len(),
+        DataType::Binary => column.as_binary::<i32>().value(row).len(),
+        DataType::LargeBinary => column.as_binary::<i64>().value(row).len(),
+        DataType::BinaryView => column.as_binary_view().value(row).len(),
+        _ => 0,
+    };
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray, StringViewArray};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(texts: &[usize]) -> RecordBatch {
+        let values = texts.iter().map(|length| "x".repeat(*length));
+        let texts = StringViewArray::from_iter_values(values);
+        let numbers = Int64Array::from_iter_values(0..i64::try_from(texts.len()).unwrap());
+        let columns: [(&str, ArrayRef); 2] =
+            [("text", Arc::new(texts)), ("number", Arc::new(numbers))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    fn all(rows: usize) -> BooleanArray {
+        BooleanArray::from(vec![true; rows])
+    }
+
+    fn drain(cutter: &mut Cutter) -> Vec<(usize, u64)> {
+        std::iter::from_fn(|| cutter.next())
+            .map(|rows| (rows.batch.num_rows(), rows.bytes))
+            .collect()
+    }
+
+    #[test]
+    fn long_values_end_a_chunk_before_it_grows_too_large() {
+        let mebibytes = 10 << 20;
+        let mut cutter = Cutter::default();
+        cutter.push(&batch(&[mebibytes; 7]), &all(7)).unwrap();
+        cutter.finish().unwrap();
+        let chunks = drain(&mut cutter);
+        assert_eq!(
+            chunks.iter().map(|(rows, _)| *rows).collect::<Vec<_>>(),
+            [3, 3, 1]
+        );
+        assert!(chunks.iter().all(|(_, bytes)| *bytes <= CHUNK_BYTES));
+    }
+
+    #[test]
+    fn one_long_value_behind_many_rows_counts_for_each() {
+        let long = "x".repeat(1 << 20);
+        let mut builder = arrow::array::StringViewBuilder::new();
+        let block = builder.append_block(long.as_bytes().into());
+        for _ in 0..100 {
+            builder.try_append_view(block, 0, 1 << 20).unwrap();
+        }
+        let texts: ArrayRef = Arc::new(builder.finish());
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        let mut cutter = Cutter::default();
+        cutter.push(&batch, &all(100)).unwrap();
+        cutter.finish().unwrap();
+        let rows: Vec<usize> = drain(&mut cutter)
+            .into_iter()
+            .map(|(rows, _)| rows)
+            .collect();
+        assert_eq!(rows, [31, 31, 31, 7]);
+    }
+
+    #[test]
+    fn a_value_longer_than_the_limit_is_refused_unless_its_row_is_out_of_scope() {
+        let limit = usize::try_from(VALUE_BYTES_MAX).unwrap();
+        let batch = batch(&[1, limit, limit + 1]);
+        let refused = Cutter::default().push(&batch, &all(3)).unwrap_err();
+        assert!(matches!(refused, CutError::TooLong { column: 0, row: 2 }));
+        let mask = BooleanArray::from(vec![true, true, false]);
+        Cutter::default().push(&batch, &mask).unwrap();
+    }
+
+    #[test]
+    fn plain_text_is_measured_as_views_are() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("abc"), None, Some("")]));
+        let mut widths = vec![0; 3];
+        assert_eq!(add_lengths(&texts, &mut widths), 3);
+        assert_eq!(widths, [3, 0, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_are_the_same_whatever_the_batches(
+            lengths in prop::collection::vec(prop_oneof![0_usize..50, Just(5 << 20)], 1..60),
+            kept in prop::collection::vec(any::<bool>(), 60),
+            at in 0_usize..60,
+        ) {
+            let rows = lengths.len();
+            let whole = batch(&lengths);
+            let mask = BooleanArray::from(kept.get(..rows).unwrap().to_vec());
+            let at = at.min(rows);
+            let mut one = Cutter::default();
+            one.push(&whole, &mask).unwrap();
+            one.finish().unwrap();
+            let mut two = Cutter::default();
+            two.push(&whole.slice(0, at), &mask.slice(0, at)).unwrap();
+            two.push(&whole.slice(at, rows - at), &mask.slice(at, rows - at)).unwrap();
+            two.finish().unwrap();
+            let (one, two) = (drain(&mut one), drain(&mut two));
+            prop_assert_eq!(one.iter().map(|(rows, _)| rows).sum::<usize>(), mask.true_count());
+            prop_assert_eq!(one, two);
+        }
+    }
+}
