@@ -13,14 +13,14 @@ use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
 use lockgate_connectors::{CsvOptions, Format};
-use lockgate_transforms::{Column, DerivedKey};
+use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Read, Row, RowField};
 
 use crate::clock::Clock;
-use crate::engine::{Budget, ColumnTreatment};
+use crate::engine::{Budget, ColumnTreatment, RowRead};
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode, RowScope};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::units::parse_memory;
@@ -213,9 +213,7 @@ impl Installation {
             format: source_format(&plan.source)?,
             fields: source_schema(plan)?,
         };
-        let mut projection: Vec<String> =
-            plan.fields.iter().map(|field| field.name.clone()).collect();
-        projection.extend(plan.filter_only.iter().cloned());
+        let projection: Vec<String> = plan.projection().map(str::to_owned).collect();
         let batch_rows = self
             .site
             .file
@@ -288,45 +286,75 @@ impl Installation {
     /// A missing key; a treatment that does not fit after all.
     pub fn treatments(&self, plan: &ExchangePlan) -> Result<Vec<ColumnTreatment>, RunError> {
         let keyring = self.keyring();
+        let schema = source_schema(plan)?;
+        let fields: Vec<RowField<'_>> = schema
+            .fields()
+            .iter()
+            .zip(&plan.source_fields)
+            .map(|(field, source)| RowField {
+                name: field.name(),
+                data_type: field.data_type(),
+                category: &source.category,
+            })
+            .collect();
         plan.fields
             .iter()
             .map(|field| {
-                let key = field
-                    .treatment
-                    .key_use()
-                    .map(|key| -> Result<DerivedKey, RunError> {
-                        let purpose: Purpose = key.purpose.parse().map_err(ConnectorError::from)?;
-                        let master = keyring.get(purpose, self.held_version(key.purpose)?)?;
-                        let scope = match &key.join {
-                            Some(group) => format!("join:{group}"),
-                            None => format!("grant:{}", plan.grant),
-                        };
-                        Ok(DerivedKey::derive(
-                            master.expose(),
-                            key.purpose,
-                            &key.domain,
-                            &scope,
-                            master.version,
-                        ))
-                    })
-                    .transpose()?;
+                let uses = field.treatment.key_uses();
+                let mut version = None;
+                let mut derived = Vec::with_capacity(uses.len());
+                for used in uses {
+                    let key = self.derived_key(&keyring, plan, &used)?;
+                    version = Some(key.1);
+                    derived.push((used, key.0));
+                }
+                let keys: Vec<(KeyUse, &DerivedKey)> =
+                    derived.iter().map(|(used, key)| (used.clone(), key)).collect();
                 let data_type = arrow_type(&field.name, &field.source_type)?;
                 let column = Column {
                     name: &field.name,
                     data_type: &data_type,
                     category: &field.category,
+                    row: Row(&fields),
                 };
                 let treatment = field
                     .treatment
-                    .build(column, key.as_ref())
+                    .build_with(column, Keys::new(&keys))
                     .map_err(|misfit| RunError::Invalid {
                         what: misfit.to_string(),
                         at: format!("field {}", field.name),
                         remedy: misfit.hint.unwrap_or_default(),
                     })?;
-                Ok(ColumnTreatment::new(field.name.clone(), treatment))
+                let reads = field.treatment.reads();
+                let reads = reads.iter().map(|read| row_read(plan, &schema, read));
+                Ok(ColumnTreatment::new(field.name.clone(), treatment)
+                    .keyed(version)
+                    .reading(reads.collect::<Result<_, RunError>>()?))
             })
             .collect()
+    }
+
+    /// The key of a treatment, derived for the grant or its join group, and its version.
+    fn derived_key(
+        &self,
+        keyring: &LocalKeyring,
+        plan: &ExchangePlan,
+        used: &KeyUse,
+    ) -> Result<(DerivedKey, u32), RunError> {
+        let purpose: Purpose = used.purpose.parse().map_err(ConnectorError::from)?;
+        let master = keyring.get(purpose, self.held_version(used.purpose)?)?;
+        let scope = match &used.join {
+            Some(group) => format!("join:{group}"),
+            None => format!("grant:{}", plan.grant),
+        };
+        let key = DerivedKey::derive(
+            master.expose(),
+            used.purpose,
+            &used.domain,
+            &scope,
+            master.version,
+        );
+        Ok((key, master.version))
     }
 
     /// The older version of a purpose's key that the site holds on to today.
@@ -358,6 +386,32 @@ impl Installation {
         Budget {
             threads,
             lanes: lanes.clamp(1, threads.max(1)),
+        }
+    }
+}
+
+/// Where a treatment finds what it reads: a column of the scan, or a condition over its rows.
+fn row_read(plan: &ExchangePlan, schema: &SchemaRef, read: &Read) -> Result<RowRead, RunError> {
+    match read {
+        Read::Field(name) => plan
+            .projection()
+            .position(|column| column == name)
+            .map(RowRead::Column)
+            .ok_or_else(|| RunError::Internal {
+                what: format!("field `{name}`, which a treatment reads, is not scanned"),
+            }),
+        Read::Condition(text) => {
+            let scope = RowScope {
+                predicate: Some(text.clone()),
+                ..RowScope::default()
+            };
+            RowFilter::new(&scope, schema)
+                .map(RowRead::Condition)
+                .map_err(|error| RunError::Predicate {
+                    what: error.to_string(),
+                    file: String::new(),
+                    row: None,
+                })
         }
     }
 }

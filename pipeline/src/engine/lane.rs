@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::source::{Source, SourceBatch, VALUE_BYTES_MAX};
-use lockgate_transforms::{Counts, TreatmentError};
+use lockgate_transforms::{ChunkId, Counts, TreatmentError};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +146,8 @@ struct SplitWork<'a> {
     /// group of its own; `None` once it has.
     held: Option<Vec<Chunk>>,
     totals: SplitTotals,
+    /// Chunks treated so far.
+    chunks: u64,
     /// Bytes of the split reported to the progress so far.
     bytes: u64,
 }
@@ -165,6 +167,7 @@ impl<'a> SplitWork<'a> {
                 rows: Rows::default(),
                 counts: vec![Counts::default(); fields],
             },
+            chunks: 0,
             bytes: 0,
         }
     }
@@ -186,8 +189,12 @@ impl<'a> SplitWork<'a> {
             return Ok(());
         }
         self.origins.push(source.first_row, &mask);
-        let delivered: Vec<usize> = (0..exchange.treater.columns().len()).collect();
-        let batch = source.batch.project(&delivered).map_err(arrow_failed)?;
+        let batch = if exchange.treater.reads_rows() {
+            source.batch.clone()
+        } else {
+            let delivered: Vec<usize> = (0..exchange.treater.columns().len()).collect();
+            source.batch.project(&delivered).map_err(arrow_failed)?
+        };
         self.cutter
             .push(&batch, &mask)
             .map_err(|error| self.uncut(error, source.first_row))?;
@@ -221,13 +228,20 @@ impl<'a> SplitWork<'a> {
     fn treat(&mut self, rows: &chunk::Rows) -> Result<(), RunError> {
         let batch = &rows.batch;
         let exchange = self.lane.exchange;
+        let id = ChunkId {
+            attempt: exchange.nonces,
+            split: count(self.split),
+            chunk: self.chunks,
+        };
+        self.chunks += 1;
         let counts = &mut self.totals.counts;
         let chunk = self
             .lane
             .pool
-            .install(|| exchange.treater.treat(rows, counts))
+            .install(|| exchange.treater.treat(rows, id, counts))
             .map_err(|untreated| self.located(untreated))?;
         self.origins.consume(batch.num_rows());
+        self.totals.rows.filtered += count(chunk.dropped);
         self.totals.rows.rejected += count(chunk.rejected);
         self.totals.rows.delivered += count(chunk.rows);
         if chunk.rows == 0 {
@@ -330,6 +344,7 @@ impl<'a> SplitWork<'a> {
         match error {
             CutError::TooLong { column, row } => {
                 let columns = self.lane.exchange.treater.columns();
+                // A column beyond the delivered ones is read for the others' sake.
                 let field = columns.get(column).map(|column| column.name().to_owned());
                 RunError::TooLong {
                     field: field.unwrap_or_default(),

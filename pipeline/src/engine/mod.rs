@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use encode::{Compression, Encoder};
 pub use progress::Progress;
-pub use treat::{ColumnTreatment, Treater};
+pub use treat::{ColumnTreatment, RowRead, Treater};
 
 use crate::error::RunError;
 use crate::fault;
@@ -55,6 +55,8 @@ pub struct Exchange {
     pub treater: Treater,
     /// How the result is written.
     pub encoder: Encoder,
+    /// Random, drawn for this attempt alone: what nonces are made of.
+    pub nonces: [u8; 16],
     /// Counters that a progress bar reads.
     pub progress: Arc<Progress>,
     /// Stops the run.
@@ -199,6 +201,17 @@ impl Exchange {
 pub fn delivered_schema(columns: &[ColumnTreatment]) -> SchemaRef {
     let fields: Vec<_> = columns.iter().map(ColumnTreatment::field).collect();
     Arc::new(Schema::new(fields))
+}
+
+/// Draws the random name of an attempt, under which no value was ever encrypted.
+///
+/// # Errors
+/// The operating system has no randomness to give.
+pub fn random_attempt() -> Result<[u8; 16], RunError> {
+    let mut attempt = [0; 16];
+    getrandom::fill(&mut attempt)
+        .map_err(|error| RunError::internal("drawing randomness", &error))?;
+    Ok(attempt)
 }
 
 /// Takes the next split's number.

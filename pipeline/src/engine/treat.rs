@@ -6,11 +6,12 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use lockgate_transforms::{Counts, Treated, Treatment, TreatmentError};
+use lockgate_transforms::{ChunkId, Context, Counts, Treated, Treatment, TreatmentError};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::chunk;
 use crate::error::RunError;
+use crate::plan::row_filter::RowFilter;
 
 /// A delivered column and what is done to it.
 #[derive(Debug)]
@@ -18,6 +19,36 @@ pub struct ColumnTreatment {
     name: String,
     treatment: Box<dyn Treatment>,
     key_version: Option<u32>,
+    reads: Vec<RowRead>,
+}
+
+/// What a treatment reads of the original rows beside its own column.
+#[derive(Debug)]
+pub enum RowRead {
+    /// The column of that index in the chunk.
+    Column(usize),
+    /// Which rows fulfil a condition; null counts as false.
+    Condition(RowFilter),
+}
+
+impl RowRead {
+    fn of(&self, chunk: &RecordBatch) -> Result<ArrayRef, TreatmentError> {
+        match self {
+            Self::Column(index) => chunk.columns().get(*index).cloned().ok_or_else(|| {
+                TreatmentError::Arrow("a column that a treatment reads is missing".to_owned())
+            }),
+            Self::Condition(filter) => filter
+                .evaluate(chunk)
+                .map(|rows| -> ArrayRef { Arc::new(rows) })
+                .map_err(|_| {
+                    TreatmentError::Arrow(
+                        "a condition has no value for some row (division by zero, overflow or a \
+                         CAST that does not fit); guard it with a condition before it"
+                            .to_owned(),
+                    )
+                }),
+        }
+    }
 }
 
 impl ColumnTreatment {
@@ -27,7 +58,14 @@ impl ColumnTreatment {
             name,
             treatment,
             key_version: None,
+            reads: Vec::new(),
         }
+    }
+
+    /// The same, reading these of the original rows, in the order its treatment declares.
+    #[must_use]
+    pub fn reading(self, reads: Vec<RowRead>) -> Self {
+        Self { reads, ..self }
     }
 
     /// The same, keyed by that version of its purpose's key.
@@ -74,6 +112,8 @@ pub(super) struct Chunk {
     pub(super) rows: usize,
     /// What the rows held before treatment, in bytes.
     pub(super) bytes: u64,
+    /// Rows that a treatment left out on purpose.
+    pub(super) dropped: usize,
     /// Rows dropped because a treatment rejected them.
     pub(super) rejected: usize,
     /// Which rows are left; absent if all are.
@@ -98,13 +138,20 @@ impl Treater {
         &self.columns
     }
 
-    /// Treats a chunk, whose columns are those of the delivery in the same order, on the current rayon pool and adds to `counts`, one per column.
+    /// Whether a treatment reads more of the original rows than its own column.
+    pub(super) fn reads_rows(&self) -> bool {
+        self.columns.iter().any(|column| !column.reads.is_empty())
+    }
+
+    /// Treats a chunk, whose first columns are those of the delivery in the same order, on the
+    /// current rayon pool and adds to `counts`, one per column.
     ///
     /// # Errors
     /// The first field, in the order of delivery, whose treatment refused.
     pub(super) fn treat(
         &self,
         rows: &chunk::Rows,
+        id: ChunkId,
         counts: &mut [Counts],
     ) -> Result<Chunk, Untreated> {
         let chunk = &rows.batch;
@@ -114,25 +161,29 @@ impl Treater {
             .zip(chunk.columns())
             .with_max_len(1)
             .map(|(column, source)| {
-                let treated = column.treatment.apply(source)?;
+                let reads = column.reads.iter().map(|read| read.of(chunk));
+                let inputs = reads.collect::<Result<Vec<_>, _>>()?;
+                let context = Context {
+                    inputs: &inputs,
+                    chunk: Some(id),
+                };
+                let treated = column.treatment.treat(source, &context)?;
                 checked(treated, column.treatment.output_type(), source.len())
             })
             .collect();
         let mut columns = Vec::with_capacity(self.columns.len());
-        let mut rejected: Option<BooleanBuffer> = None;
+        let (mut rejected, mut dropped) = (None, None);
         for ((treated, column), total) in treated.into_iter().zip(&self.columns).zip(counts) {
             let treated = treated.map_err(|error| Untreated {
                 field: column.name.clone(),
                 error,
             })?;
             *total += treated.counts;
-            rejected = match (rejected, treated.rejected) {
-                (Some(left), Some(right)) => Some(&left | &right),
-                (left, right) => left.or(right),
-            };
+            rejected = either(rejected, treated.rejected);
+            dropped = either(dropped, treated.dropped);
             columns.push(treated.array);
         }
-        without_rejected(columns, rejected, rows).map_err(|error| Untreated {
+        without(columns, dropped, rejected, rows).map_err(|error| Untreated {
             field: String::new(),
             error,
         })
@@ -154,7 +205,13 @@ impl Treater {
             batch: rows.clone(),
             bytes: 0,
         };
-        self.treat(&rows, counts)
+        // Nothing that is encrypted here is kept, so any chunk will do.
+        let id = ChunkId {
+            attempt: crate::engine::random_attempt()?,
+            split: 0,
+            chunk: 0,
+        };
+        self.treat(&rows, id, counts)
             .map(|chunk| (chunk.columns, chunk.kept))
             .map_err(|untreated| RunError::Treatment {
                 field: untreated.field,
@@ -173,8 +230,8 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
             actual: treated.array.data_type().clone(),
         });
     }
-    let flags = treated.rejected.as_ref().map_or(rows, BooleanBuffer::len);
-    if treated.array.len() != rows || flags != rows {
+    let flagged = |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
+    if treated.array.len() != rows || !flagged(&treated.rejected) || !flagged(&treated.dropped) {
         return Err(TreatmentError::Arrow(
             "a treatment changed the number of rows".to_owned(),
         ));
@@ -182,35 +239,50 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
     Ok(treated)
 }
 
-fn without_rejected(
+/// Rows flagged by one or the other.
+fn either(left: Option<BooleanBuffer>, right: Option<BooleanBuffer>) -> Option<BooleanBuffer> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(&left | &right),
+        (left, right) => left.or(right),
+    }
+}
+
+/// Takes flagged rows out. A row that is left out on purpose is not counted as rejected.
+fn without(
     columns: Vec<ArrayRef>,
+    dropped: Option<BooleanBuffer>,
     rejected: Option<BooleanBuffer>,
     source: &chunk::Rows,
 ) -> Result<Chunk, TreatmentError> {
     let (rows, bytes) = (source.batch.num_rows(), source.bytes);
-    let Some(rejected) = rejected.filter(|flags| flags.count_set_bits() > 0) else {
+    let set = |flags: &Option<BooleanBuffer>| flags.as_ref().map_or(0, BooleanBuffer::count_set_bits);
+    let dropped_rows = set(&dropped);
+    let flagged = either(dropped, rejected);
+    let gone = set(&flagged);
+    let Some(flagged) = flagged.filter(|_| gone > 0) else {
         return Ok(Chunk {
             columns,
             rows,
             bytes,
+            dropped: 0,
             rejected: 0,
             kept: None,
         });
     };
-    let keep = BooleanArray::new(!&rejected, None);
+    let keep = BooleanArray::new(!&flagged, None);
     let columns = columns
         .iter()
         .map(|column| {
             filter(column, &keep)
-                .map_err(|_| TreatmentError::Arrow("dropping rejected rows".to_owned()))
+                .map_err(|_| TreatmentError::Arrow("taking rows out".to_owned()))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let rejected = rejected.count_set_bits();
     Ok(Chunk {
         columns,
-        rows: rows - rejected,
+        rows: rows - gone,
         bytes,
-        rejected,
+        dropped: dropped_rows,
+        rejected: gone - dropped_rows,
         kept: Some(keep),
     })
 }

@@ -56,7 +56,7 @@ pub struct ExchangePlan {
     pub fields: Vec<PlannedField>,
     /// Granted fields that are not delivered, and why.
     pub withheld: Vec<WithheldField>,
-    /// Fields read only to decide which rows are delivered.
+    /// Fields read only to decide which rows are delivered, or how others are treated.
     pub filter_only: Vec<String>,
     /// The same fields with their grading, which the approver signs.
     pub filter_fields: Vec<FilterField>,
@@ -77,9 +77,11 @@ pub struct SourceField {
     pub name: String,
     /// Type as the catalogue writes it.
     pub data_type: String,
+    /// Category: what a treatment that reads the field goes by.
+    pub category: String,
 }
 
-/// A field that is read only to decide which rows are delivered.
+/// A field that is read only to decide which rows are delivered, or how others are treated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterField {
@@ -192,6 +194,12 @@ pub struct Compiled {
 }
 
 impl ExchangePlan {
+    /// The columns that are read, in this order: those delivered, then those that only decide.
+    pub fn projection(&self) -> impl Iterator<Item = &str> {
+        let delivered = self.fields.iter().map(|field| field.name.as_str());
+        delivered.chain(self.filter_only.iter().map(String::as_str))
+    }
+
     /// Lower-case hex SHA-256 of the plan's canonical JSON.
     pub fn sha256(&self) -> String {
         // Without floats and within the limits of its files, a plan always has a canonical form.

@@ -88,7 +88,7 @@ pub async fn preview(
     let filter = installation.row_filter(plan)?;
     let source = installation.open_source(plan, &filter).await?;
     let rows = rows.min(ROWS_MAX);
-    let originals = first_rows(source.as_ref(), &filter, plan, rows.max(PROFILED_ROWS)).await?;
+    let originals = first_rows(source.as_ref(), &filter, rows.max(PROFILED_ROWS)).await?;
     let shown = originals
         .as_ref()
         .map_or(0, RecordBatch::num_rows)
@@ -135,8 +135,9 @@ fn treated(
         })?,
         None => originals.clone(),
     };
-    let (treated, texts) = (as_text(&columns)?, as_text(originals.columns())?);
-    let profiles_before = profiles(originals.columns(), &texts);
+    let originals = originals.columns().get(..columns.len()).unwrap_or_default();
+    let (treated, texts) = (as_text(&columns)?, as_text(originals)?);
+    let profiles_before = profiles(originals, &texts);
     let top = |rows_of: &[Vec<Option<String>>]| rows_of.iter().take(rows).cloned().collect();
     Ok(Preview {
         profiled: treated.len(),
@@ -150,14 +151,12 @@ fn treated(
     })
 }
 
-/// The first rows in scope, in source order, delivered columns only.
+/// The first rows in scope, in source order, with the columns that treatments read.
 async fn first_rows(
     source: &dyn Source,
     filter: &RowFilter,
-    plan: &ExchangePlan,
     rows: usize,
 ) -> Result<Option<RecordBatch>, RunError> {
-    let delivered: Vec<usize> = (0..plan.fields.len()).collect();
     let mut found: Vec<RecordBatch> = Vec::new();
     let mut missing = rows;
     for split in 0..source.splits().len() {
@@ -173,9 +172,7 @@ async fn first_rows(
                     file: "the source".to_owned(),
                     row: None,
                 })?;
-            let kept = batch
-                .project(&delivered)
-                .and_then(|batch| filter_record_batch(&batch, &mask))
+            let kept = filter_record_batch(&batch, &mask)
                 .map_err(|error| RunError::internal("selecting rows", &error))?;
             let kept = kept.slice(0, kept.num_rows().min(missing));
             missing -= kept.num_rows();

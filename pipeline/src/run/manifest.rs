@@ -1,6 +1,6 @@
 //! What a release states: the intent in the ledger, and the manifest that makes it visible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Attempt;
@@ -43,7 +43,9 @@ impl Release<'_> {
         let joins = plan
             .fields
             .iter()
-            .filter_map(|field| field.treatment.key_use()?.join);
+            .flat_map(|field| field.treatment.key_uses())
+            .filter_map(|used| used.join)
+            .collect::<BTreeSet<_>>();
         Event::ReleaseIntended {
             run: self.key.as_str().to_owned(),
             delivery: self.key.delivery().to_owned(),
@@ -54,7 +56,7 @@ impl Release<'_> {
             destination: self.destination.url().to_owned(),
             rows: outcome.rows.delivered,
             config,
-            join_groups: joins.collect(),
+            join_groups: joins.into_iter().collect(),
         }
     }
 

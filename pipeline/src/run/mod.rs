@@ -24,7 +24,9 @@ use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
-use crate::engine::{Encoder, Exchange, Outcome, Progress, Treater, delivered_schema};
+use crate::engine::{
+    Encoder, Exchange, Outcome, Progress, Treater, delivered_schema, random_attempt,
+};
 use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
@@ -380,6 +382,7 @@ fn exchange(
         filter,
         treater: Treater::new(treatments),
         encoder,
+        nonces: random_attempt()?,
         progress,
         cancel: stop,
     })

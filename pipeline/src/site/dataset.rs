@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use lockgate_transforms::RowField;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,35 @@ impl Dataset {
             Some(arrow::datatypes::Field::new(&field.name, data_type, true))
         });
         Some(Arc::new(Schema::new(fields.collect::<Option<Vec<_>>>()?)))
+    }
+}
+
+/// The fields of a dataset whose types can be read, as treatments see them.
+#[derive(Debug)]
+pub struct DatasetRow<'a>(Vec<(&'a Field, DataType)>);
+
+impl Dataset {
+    /// The fields as treatments see them.
+    pub fn row(&self) -> DatasetRow<'_> {
+        let fields = self.fields.iter().filter_map(|field| {
+            let data_type = FieldType::parse(&field.data_type).ok()?.to_arrow();
+            Some((field, data_type))
+        });
+        DatasetRow(fields.collect())
+    }
+}
+
+impl DatasetRow<'_> {
+    /// Name, type and category of each.
+    pub fn fields(&self) -> Vec<RowField<'_>> {
+        let fields = self.0.iter();
+        fields
+            .map(|(field, data_type)| RowField {
+                name: &field.name,
+                data_type,
+                category: &field.category,
+            })
+            .collect()
     }
 }
 

@@ -1,9 +1,12 @@
 //! What happens to each granted field: floor, grant, exemption, and the gates of levels.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::DataType;
-use lockgate_transforms::{Column, TreatmentSpec, category};
+use lockgate_transforms::{Column, Read, Row, TreatmentSpec, category};
 
 use super::{CompileError, Subject, TINY_DOMAIN_REFUSED_FROM};
+use crate::plan::predicate::Predicate;
 use crate::plan::{Origin, PlannedField, Refusal, RefusalCode, Warning, WithheldField};
 use crate::site::dataset::Level;
 use crate::site::grant::OwnTreatment;
@@ -19,6 +22,8 @@ pub(super) struct Resolved {
     pub(super) withheld: Vec<WithheldField>,
     /// Delivered by exemption: field, and the approver it names.
     pub(super) exempted: Vec<(String, String)>,
+    /// Fields of the original row that treatments read, their own aside.
+    pub(super) reads: BTreeSet<String>,
     /// Fields that the grant treats otherwise than the floor, and at least as strongly.
     pub(super) strengthened: Vec<String>,
 }
@@ -58,11 +63,8 @@ pub(super) fn resolve(
 
 /// Join groups that a treatment's keys belong to.
 fn joins_of(treatment: &TreatmentSpec) -> Vec<String> {
-    treatment
-        .key_use()
-        .and_then(|key| key.join)
-        .into_iter()
-        .collect()
+    let uses = treatment.key_uses().into_iter();
+    uses.filter_map(|used| used.join).collect()
 }
 
 /// A listed group that no treatment uses is a slip of the pen, or left over.
@@ -171,6 +173,7 @@ impl Resolver<'_, '_> {
         }
         self.check_domain(&treatment, &source_type);
         self.check_join(&treatment);
+        resolved.reads.extend(self.reads(&treatment)?);
         resolved.fields.push(PlannedField {
             name: field.name.clone(),
             source_type: source_type.to_string(),
@@ -240,10 +243,13 @@ impl Resolver<'_, '_> {
         };
         let source = FieldType::parse(&self.field.data_type).map_err(|what| problem(what, None))?;
         let data_type = source.to_arrow();
+        let row = self.subject.dataset.row();
+        let fields = row.fields();
         let column = Column {
             name: &self.field.name,
             data_type: &data_type,
             category: &self.field.category,
+            row: Row(&fields),
         };
         let output = treatment
             .output_type(column)
@@ -254,6 +260,31 @@ impl Resolver<'_, '_> {
             })
             .transpose()?;
         Ok((source, output))
+    }
+
+    /// Fields that a treatment reads, those of its conditions included.
+    fn reads(&self, treatment: &TreatmentSpec) -> Result<BTreeSet<String>, CompileError> {
+        let mut fields = BTreeSet::new();
+        for read in treatment.reads() {
+            match read {
+                Read::Field(name) => {
+                    fields.insert(name);
+                }
+                Read::Condition(text) => {
+                    let predicate = Predicate::parse(&text, &self.subject.schema);
+                    let predicate = predicate.map_err(|error| {
+                        let what = format!(
+                            "field `{}`: a condition of its treatment: {}",
+                            self.field.name,
+                            error.what_and_where()
+                        );
+                        self.subject.problem(&["fields"], what, Some(error.remedy))
+                    })?;
+                    fields.extend(predicate.fields());
+                }
+            }
+        }
+        Ok(fields)
     }
 
     /// A keyed pseudonym of few values can be undone by counting them all.

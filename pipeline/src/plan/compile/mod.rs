@@ -333,8 +333,8 @@ fn row_scope(subject: &Subject<'_>, refusals: &mut Vec<Refusal>) -> Result<Rows,
     Ok(Rows { scope, columns })
 }
 
-/// Fields that decide which rows leave without leaving themselves. Which rows are there tells of
-/// their values, so levels above the general ones are gated as for delivered fields.
+/// Fields that decide which rows leave, or how others are treated, without leaving themselves. What
+/// is there tells of their values, so levels above the general ones are gated as for delivered fields.
 fn filter_fields(
     subject: &Subject<'_>,
     rows: &Rows,
@@ -342,7 +342,8 @@ fn filter_fields(
     refusals: &mut Vec<Refusal>,
 ) -> Vec<FilterField> {
     let delivered = |name: &String| resolved.fields.iter().any(|field| field.name == *name);
-    let names = rows.columns.iter().filter(|name| !delivered(name));
+    let columns: BTreeSet<&String> = rows.columns.iter().chain(&resolved.reads).collect();
+    let names = columns.into_iter().filter(|name| !delivered(name));
     let mut found = Vec::new();
     for field in names.filter_map(|name| subject.dataset.field(name)) {
         // A granted core field is refused where its own turn comes.
@@ -428,6 +429,7 @@ fn plan(
         Ok(SourceField {
             name: field.name.clone(),
             data_type: data_type.to_string(),
+            category: field.category.clone(),
         })
     });
     let mut recipient_keys = Vec::new();

@@ -80,10 +80,10 @@ impl Site {
             };
             let own = grant.own_treatment(name);
             let treatment = own.map_or(&rule.treatment, OwnTreatment::spec);
-            if let Some(key) = treatment.key_use()
-                && needed.iter().all(|(purpose, ..)| *purpose != key.purpose)
-            {
-                needed.push((key.purpose, name, index));
+            for key in treatment.key_uses() {
+                if needed.iter().all(|(purpose, ..)| *purpose != key.purpose) {
+                    needed.push((key.purpose, name, index));
+                }
             }
         }
         needed

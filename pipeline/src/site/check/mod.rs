@@ -180,19 +180,23 @@ impl Checker<'_> {
         file: &Loaded<T>,
         path: &[&str],
         treatment: &TreatmentSpec,
-        field: &Field,
+        (dataset, field): (&Dataset, &Field),
         with: Option<&str>,
     ) {
         // A type that cannot be read has its own problem, in the catalogue.
         let Ok(field_type) = FieldType::parse(&field.data_type) else {
             return;
         };
+        let row = dataset.row();
+        let fields = row.fields();
         let column = Column {
             name: &field.name,
             data_type: &field_type.to_arrow(),
             category: &field.category,
+            row: Row(&fields),
         };
-        let Err(misfit) = treatment.output_type(column) else {
+        let output = treatment.output_type(column).map(drop);
+        let Err(misfit) = output.and_then(|()| conditions_fit(treatment, dataset)) else {
             return;
         };
         let mut path = path.to_vec();
@@ -205,4 +209,23 @@ impl Checker<'_> {
         }
         self.checked.problems.push(problem);
     }
+}
+
+/// Whether the conditions of a treatment are in the predicate language, over fields there are.
+fn conditions_fit(treatment: &TreatmentSpec, dataset: &Dataset) -> Result<(), Misfit> {
+    let Some(schema) = dataset.schema() else {
+        return Ok(()); // its types have problems of their own
+    };
+    for read in treatment.reads() {
+        if let Read::Condition(text) = read
+            && let Err(error) = Predicate::parse(&text, &schema)
+        {
+            return Err(Misfit {
+                parameter: None,
+                what: format!("a condition of its treatment: {}", error.what_and_where()),
+                hint: Some(error.remedy),
+            });
+        }
+    }
+    Ok(())
 }

@@ -34,7 +34,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             if let Some((number, rule)) = policy.rule_for(field) {
                 let number = number.to_string();
                 let path = ["rules", number.as_str(), "treatment"];
-                checker.fits(policy, &path, &rule.treatment, field, Some(&dataset.file));
+                let of = (&**dataset, field);
+                checker.fits(policy, &path, &rule.treatment, of, Some(&dataset.file));
             }
         }
     }
