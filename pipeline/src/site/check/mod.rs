@@ -16,11 +16,11 @@ mod tests;
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
-use lockgate_transforms::{Column, TreatmentSpec};
+use lockgate_transforms::{Column, Misfit, Read, Row, TreatmentSpec};
 
 use super::suggest::did_you_mean;
-use super::{Field, FieldType, Loaded, Problem, Site};
-use crate::plan::predicate;
+use super::{Dataset, Field, FieldType, Loaded, Problem, Site};
+use crate::plan::predicate::{self, Predicate};
 
 /// What is wrong with a predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
