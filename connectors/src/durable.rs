@@ -60,6 +60,13 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Reads a file that is known to be small; a larger one is an error.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for whoever writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
     let mut content = Vec::new();
     File::open(path)?
         .take(SMALL_BYTES_MAX + 1)

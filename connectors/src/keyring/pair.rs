@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -204,6 +204,13 @@ pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES
         path: path.to_owned(),
         source: source.into(),
     };
+    // Opening a pipe would wait for whoever writes to it.
+    if fs::metadata(path).map_err(io)?.file_type().is_fifo() {
+        return Err(KeyringError::Malformed {
+            path: path.to_owned(),
+            what: "a pipe is no key file: restore the file from a backup",
+        });
+    }
     let file = fs::File::open(path).map_err(io)?;
     // The mode of the opened file, not of whatever the path names a moment later.
     let metadata = file.metadata().map_err(io)?;

@@ -71,23 +71,36 @@ impl Destination {
         let probe = Folder::new(grant, &"0".repeat(32))?;
         let mut swept = Vec::new();
         for delivery in self.deliveries(&probe).await? {
-            let folder = Folder::new(grant, &delivery)?;
-            for found in self.attempts(&folder).await? {
-                if rules.running.contains(&found.id)
-                    || !self.is_waste(&folder, &found, rules).await?
-                {
-                    continue;
-                }
-                let (files, bytes) = self.remove_attempt(&folder, &found.id).await?;
-                let (delivery, attempt) = (delivery.clone(), found.id);
-                tracing::info!(%delivery, %attempt, files, bytes, "Attempt swept.");
-                swept.push(SweptAttempt {
-                    delivery,
-                    attempt,
-                    files,
-                    bytes,
-                });
+            swept.extend(self.sweep_delivery(grant, &delivery, rules).await?);
+        }
+        Ok(swept)
+    }
+
+    /// The same for one delivery.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    pub async fn sweep_delivery(
+        &self,
+        grant: &str,
+        delivery: &str,
+        rules: &Sweep<'_>,
+    ) -> Result<Vec<SweptAttempt>, ConnectorError> {
+        let folder = Folder::new(grant, delivery)?;
+        let mut swept = Vec::new();
+        for found in self.attempts(&folder).await? {
+            if rules.running.contains(&found.id) || !self.is_waste(&folder, &found, rules).await? {
+                continue;
             }
+            let (files, bytes) = self.remove_attempt(&folder, &found.id).await?;
+            let (delivery, attempt) = (delivery.to_owned(), found.id);
+            tracing::info!(%delivery, %attempt, files, bytes, "Attempt swept.");
+            swept.push(SweptAttempt {
+                delivery,
+                attempt,
+                files,
+                bytes,
+            });
         }
         Ok(swept)
     }

@@ -117,8 +117,14 @@ impl Files {
         relative: &str,
         bytes_max: u64,
     ) -> Result<Option<Vec<u8>>, LedgerError> {
-        let file = match File::open(self.path(relative)) {
-            Ok(file) => file,
+        let path = self.path(relative);
+        let opened = fs::metadata(&path).and_then(|found| {
+            // Opening a pipe would wait for whoever writes to it.
+            found.is_file().then(|| File::open(&path)).transpose()
+        });
+        let file = match opened {
+            Ok(Some(file)) => file,
+            Ok(None) => return Err(LedgerError::damaged(relative, "is not a regular file")),
             Err(error) if is_absent(&error) => return Ok(None),
             Err(source) => return Err(LedgerError::io(relative, source)),
         };
@@ -475,10 +481,7 @@ fn split_entries(mut bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Creates a directory and those above it, each synced into the one that holds it.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
-use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep};
+use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep, SweptAttempt};
 use lockgate_connectors::source::Source;
 use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
@@ -197,7 +197,7 @@ async fn open(
     ledger: &Ledger,
     request: &RunRequest<'_>,
 ) -> Result<Opened, RunError> {
-    let settled = reconcile::reconcile(installation, ledger, request).await?;
+    reconcile::reconcile(installation, ledger, request).await?;
     let compiled = installation.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
         tracing::warn!(
@@ -217,21 +217,7 @@ async fn open(
     let approver = compiled.approver().map(str::to_owned);
     let plan = compiled.into_plan()?;
     ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
-    let opened = find(installation, plan, request).await?;
-    if let Opened::Published(report) = &opened
-        && settled > 0
-    {
-        // The run that published did not come to its own sweep.
-        let destination = installation.destination(request.output)?;
-        sweep(
-            installation,
-            &destination,
-            &report.grant,
-            &CancellationToken::new(),
-        )
-        .await;
-    }
-    Ok(opened)
+    find(installation, plan, request).await
 }
 
 /// Opens a plan's source, and finds out whether what it holds was delivered before.
@@ -248,6 +234,10 @@ async fn find(
         run_key(installation, &plan, &destination, source.as_ref(), request).await?;
     if published {
         let report = RunReport::unchanged(&plan, &key, &destination)?;
+        // The run that published may not have come to its own sweep.
+        let rules = sweep_rules(installation);
+        let swept = destination.sweep_delivery(&plan.grant, key.delivery(), &rules);
+        tell_swept(&plan.grant, swept.await.map_err(RunError::from));
         return Ok(Opened::Published(RunReport {
             ignored_columns: source.ignored_columns().to_vec(),
             ..report
@@ -577,13 +567,23 @@ async fn sweep(
     grant: &str,
     cancel: &CancellationToken,
 ) {
-    let rules = Sweep {
+    let rules = sweep_rules(installation);
+    let swept = unless_interrupted(cancel, destination.sweep(grant, &rules)).await;
+    tell_swept(grant, swept);
+}
+
+fn sweep_rules(installation: &Installation) -> Sweep<'static> {
+    Sweep {
         older_than: ORPHAN_AGE,
         now: installation.clock.now(),
-        running: &BTreeSet::new(),
+        running: const { &BTreeSet::new() },
         named: &attempt_named,
-    };
-    match unless_interrupted(cancel, destination.sweep(grant, &rules)).await {
+    }
+}
+
+/// A sweep that fails is no failure of the run: the next one goes on.
+fn tell_swept(grant: &str, swept: Result<Vec<SweptAttempt>, RunError>) {
+    match swept {
         Ok(swept) => {
             for attempt in swept {
                 tracing::info!(

@@ -13,7 +13,7 @@ use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::Manifest;
 
-/// Settles what the grant of `request` has left open, and tells how many releases that were.
+/// Settles what the grant of `request` has left open.
 ///
 /// The caller holds the grant's lock, so no other process of this site is between the two steps. A
 /// destination that is gone (a disk that is not mounted) settles nothing: the intent stays open.
@@ -21,15 +21,13 @@ pub(super) async fn reconcile(
     installation: &Installation,
     ledger: &Ledger,
     request: &RunRequest<'_>,
-) -> Result<usize, RunError> {
-    let mut settled = 0;
+) -> Result<(), RunError> {
     for entry in ledger.entries()?.unsettled() {
         let Some(intent) = Intent::of(&entry.event).filter(|it| it.grant == request.grant) else {
             continue;
         };
         if let Some(settlement) = settlement(installation, &intent).await? {
             ledger.append(&settlement, installation.clock.now())?;
-            settled += 1;
             tracing::info!(
                 delivery = intent.delivery,
                 "Settled an interrupted release."
@@ -41,7 +39,7 @@ pub(super) async fn reconcile(
             );
         }
     }
-    Ok(settled)
+    Ok(())
 }
 
 /// A release that was intended.

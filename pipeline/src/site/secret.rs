@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -73,6 +74,10 @@ fn from_environment(name: &str) -> Result<Zeroizing<String>, SecretError> {
 fn from_file(path: PathBuf) -> Result<Zeroizing<String>, SecretError> {
     // Wiped whatever happens; large enough from the start, so that growing leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024 + 1));
+    // Opening a pipe would wait for whoever writes to it.
+    if std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Err(SecretError::Unusable { path });
+    }
     let read =
         File::open(&path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes));
     if let Err(source) = read {

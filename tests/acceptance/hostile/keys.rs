@@ -46,7 +46,7 @@ fn nothing_left(site: &Site, finished: &Finished, secrets: &[String]) {
         let shown = format!("{}{}", finished.stdout, finished.stderr);
         assert!(!shown.contains(secret.as_str()), "a key is shown");
     }
-    let outbox = site.beside().join("outbox");
+    let outbox = site.path("outbox");
     let manifests = walk(&outbox)
         .into_iter()
         .filter(|path| path.ends_with("manifest.json"));
@@ -105,7 +105,7 @@ fn a_key_file_that_is_cut_or_altered_ends_the_run_before_anything_leaves() {
                 nothing_left(&site, &finished, &secrets);
                 assert!(matches!(finished.code, 1 | 2), "{file}: {finished:?}");
             }
-            for path in walk(&site.beside().join("outbox")) {
+            for path in walk(&site.path("outbox")) {
                 fs::remove_file(path).expect("a file of a delivery");
             }
         }
@@ -122,7 +122,7 @@ fn a_key_file_that_others_can_read_is_refused_and_a_missing_one_is_found_by_chec
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
         let finished = run(&site);
         nothing_left(&site, &finished, &secrets);
-        assert!(finished.stdout.contains("0600"), "{finished:?}");
+        assert!(finished.stdout.contains("chmod 600"), "{finished:?}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
         let aside = site.path("aside");
         fs::rename(&path, &aside).expect("moved away");

@@ -125,6 +125,6 @@ fn a_file_in_place_of_the_state_ends_every_command_that_needs_it() {
             "{arguments:?}: {finished:?}"
         );
     }
-    let outbox = fs::read_dir(site.beside().join("outbox").join("G-1")).expect("deliveries");
+    let outbox = fs::read_dir(site.path("outbox").join("G-1")).expect("deliveries");
     assert_eq!(outbox.count(), 1, "the one of before");
 }
