@@ -23,6 +23,7 @@ pub mod fill;
 pub mod key;
 pub mod number;
 pub mod options;
+mod parts;
 pub mod spec;
 #[cfg(test)]
 mod testing;
@@ -33,7 +34,7 @@ mod values;
 
 pub use date::Date;
 pub use error::{Misfit, TreatmentError};
-pub use key::{DerivedKey, KeyUse};
+pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};
 pub use treatment::{ChunkId, Context, Counts, Treated, Treatment};
