@@ -197,6 +197,8 @@ treatments! {
     bucket: Bucket,
     date_trunc: DateTrunc,
     age_band: AgeBand,
+    when: When,
+    case: Case,
 }
 
 #[cfg(test)]
