@@ -199,6 +199,8 @@ treatments! {
     age_band: AgeBand,
     when: When,
     case: Case,
+    drop_row: DropRow,
+    sample: Sample,
 }
 
 #[cfg(test)]
