@@ -201,6 +201,7 @@ treatments! {
     case: Case,
     drop_row: DropRow,
     sample: Sample,
+    pipeline: Pipeline,
 }
 
 #[cfg(test)]
