@@ -20,6 +20,7 @@ mod clusters;
 pub mod date;
 pub mod error;
 pub mod fill;
+mod json;
 pub mod key;
 pub mod number;
 pub mod options;

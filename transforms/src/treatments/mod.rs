@@ -202,6 +202,7 @@ treatments! {
     drop_row: DropRow,
     sample: Sample,
     pipeline: Pipeline,
+    json: Json,
 }
 
 #[cfg(test)]
