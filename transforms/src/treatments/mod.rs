@@ -203,6 +203,7 @@ treatments! {
     sample: Sample,
     pipeline: Pipeline,
     json: Json,
+    nested: Nested,
 }
 
 #[cfg(test)]
