@@ -37,6 +37,16 @@ impl Misfit {
         }
     }
 
+    /// The same misfit of a treatment within another: `parameter` holds it, at `place`.
+    #[must_use]
+    pub(crate) fn within(self, parameter: &'static str, place: &str) -> Self {
+        Self {
+            parameter: Some(parameter),
+            what: format!("in `{place}`: {}", self.what),
+            hint: self.hint,
+        }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

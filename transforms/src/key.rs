@@ -67,3 +67,23 @@ pub struct KeyUse {
     /// Approved join group, where the treatment names one.
     pub join: Option<String>,
 }
+
+/// The keys at hand for a treatment and the treatments within it, each with the use it was derived
+/// for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keys<'a>(&'a [(KeyUse, &'a DerivedKey)]);
+
+impl<'a> Keys<'a> {
+    /// These keys.
+    pub fn new(keys: &'a [(KeyUse, &'a DerivedKey)]) -> Self {
+        Self(keys)
+    }
+
+    /// The key derived for that use, and for no other.
+    pub fn get(self, wanted: &KeyUse) -> Option<&'a DerivedKey> {
+        self.0
+            .iter()
+            .find(|(held, _)| held == wanted)
+            .map(|(_, key)| *key)
+    }
+}

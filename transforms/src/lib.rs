@@ -20,9 +20,11 @@ mod clusters;
 pub mod date;
 pub mod error;
 pub mod fill;
+mod json;
 pub mod key;
 pub mod number;
 pub mod options;
+mod parts;
 pub mod residual;
 pub mod spec;
 #[cfg(test)]
@@ -34,7 +36,7 @@ mod values;
 
 pub use date::Date;
 pub use error::{Misfit, TreatmentError};
-pub use key::{DerivedKey, KeyUse};
+pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};
 pub use treatment::{ChunkId, Context, Counts, Treated, Treatment};

@@ -99,6 +99,39 @@ impl Options {
             && rank(self.on_invalid) >= rank(floor.on_invalid)
     }
 
+    /// These options within a treatment that has `outer`: of each pair the stricter holds, and the
+    /// sentinels of both are kept.
+    pub(crate) fn within(&self, outer: &Self) -> Self {
+        let stricter = |own, outer, rank: fn(Action) -> u8| match rank(outer) > rank(own) {
+            true => outer,
+            false => own,
+        };
+        let mut sentinels = self.sentinels.clone();
+        for sentinel in &outer.sentinels {
+            if !sentinels.iter().any(|own| own.same_as(sentinel)) {
+                sentinels.push(sentinel.clone());
+            }
+        }
+        Self {
+            on_null: stricter(self.on_null, outer.on_null, rank_null),
+            on_empty: stricter(self.on_empty, outer.on_empty, rank),
+            on_short: stricter(self.on_short, outer.on_short, rank),
+            on_invalid: stricter(self.on_invalid, outer.on_invalid, rank),
+            sentinels,
+        }
+    }
+
+    /// The options of a field of which nothing leaves: stricter than any.
+    pub(crate) fn withheld() -> Self {
+        Self {
+            on_null: Action::Fail,
+            on_empty: Action::Fail,
+            on_short: Action::Fail,
+            on_invalid: Action::Fail,
+            sentinels: Vec::new(),
+        }
+    }
+
     /// Whether every sentinel is also one of `floor`.
     pub(crate) fn sentinels_within(&self, floor: &Self) -> bool {
         self.sentinels

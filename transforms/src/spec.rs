@@ -11,13 +11,13 @@ use std::fmt;
 
 use arrow::datatypes::DataType;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::Misfit;
-use crate::key::{DerivedKey, KeyUse};
+use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
 use crate::treatments::{self, AnyTreatment};
@@ -166,13 +166,32 @@ pub trait Definition:
         None
     }
 
-    /// What it reads of the original row beside its own field.
-    fn reads(&self) -> Vec<Read> {
+    /// The treatments within this one, in a fixed order.
+    fn parts(&self) -> Vec<&TreatmentSpec> {
         Vec::new()
+    }
+
+    /// What it reads of the original row beside its own field: its own reads, then those of its
+    /// [parts](Self::parts), in their order.
+    fn reads(&self) -> Vec<Read> {
+        reads_of(&self.parts())
     }
 
     /// Whether every parameter reveals no more than `floor`'s.
     fn at_least(&self, floor: &Self) -> bool;
+
+    /// Whether it may stand, with these options, where a floor of another kind is the least
+    /// allowed.
+    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+        floor.outdone_by(self.strength(), options)
+    }
+
+    /// Whether any treatment of that strength, with these options, may stand in for this one:
+    /// it is stronger than this and everything within.
+    fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
+        let parts = self.parts();
+        strength > self.strength() && parts.iter().all(|part| part.outdone_by(strength, options))
+    }
 
     /// Type of the treated field; `None` where the field is withheld.
     ///
@@ -180,9 +199,20 @@ pub trait Definition:
     /// The kind doesn't fit the field's type, or a parameter is out of its range.
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit>;
 
-    /// The key it needs.
+    /// The key it needs itself.
     fn key_use(&self) -> Option<KeyUse> {
         None
+    }
+
+    /// Every key it needs: its own, then those of its [parts](Self::parts), none twice.
+    fn key_uses(&self) -> Vec<KeyUse> {
+        let mut uses: Vec<KeyUse> = self.key_use().into_iter().collect();
+        for used in self.parts().iter().flat_map(|part| part.key_uses()) {
+            if !uses.contains(&used) {
+                uses.push(used);
+            }
+        }
+        uses
     }
 
     /// Makes the treatment for one field.
@@ -196,6 +226,26 @@ pub trait Definition:
         options: &Options,
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit>;
+
+    /// Makes the treatment for one field, with all the keys at hand. Only treatments with parts
+    /// have a reason to look for more than [`key_use`](Self::key_use).
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    fn build_with(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        keys: Keys<'_>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        let key = self.key_use().and_then(|used| keys.get(&used));
+        self.build(column, options, key)
+    }
+}
+
+/// What these treatments read, one after the other.
+pub(crate) fn reads_of(parts: &[&TreatmentSpec]) -> Vec<Read> {
+    parts.iter().flat_map(|part| part.reads()).collect()
 }
 
 /// A treatment as written: its kind with parameters, and its options.
@@ -251,13 +301,30 @@ impl TreatmentSpec {
     /// the same kind with every parameter revealing no more; and its options let no value pass
     /// that the floor's would not.
     pub fn meets(&self, floor: &Self) -> bool {
-        if matches!(self.treatment, AnyTreatment::Withhold(_)) {
-            return floor.strength() < Strength::NOTHING_LEFT || self.kind() == floor.kind();
+        if self.is_withhold() {
+            let options = Options::withheld();
+            let beyond = |kept| floor.treatment.outdone_by(Strength::NOTHING_LEFT, kept);
+            return beyond(&options) || floor.is_withhold();
         }
-        if self.strength() > floor.strength() {
-            return self.options.keep_no_more(&floor.options);
-        }
-        self.treatment.at_least(&floor.treatment) && self.options.at_least(&floor.options)
+        let alike =
+            self.treatment.at_least(&floor.treatment) && self.options.at_least(&floor.options);
+        alike || self.treatment.stands_for(&self.options, floor)
+    }
+
+    /// Whether any treatment of that strength, with these options, may stand in for this one.
+    pub(crate) fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
+        self.treatment.outdone_by(strength, options) && options.keep_no_more(&self.options)
+    }
+
+    /// Whether it removes the field.
+    pub(crate) fn is_withhold(&self) -> bool {
+        matches!(self.treatment, AnyTreatment::Withhold(_))
+    }
+
+    /// The same treatment within one that has these options: of each pair the stricter holds, and
+    /// the sentinels of both are kept.
+    pub(crate) fn within(&self, outer: &Options) -> Self {
+        Self::new(self.treatment.clone(), self.options.within(outer))
     }
 
     /// Type of the treated field; `None` where the field is withheld.
@@ -287,14 +354,34 @@ impl TreatmentSpec {
         self.treatment.reads()
     }
 
-    /// Whether equality of values survives under a key, and with it their frequencies.
+    /// Whether equality of values survives under a key, and with it their frequencies, here or in
+    /// a treatment within.
     pub fn is_keyed_equality(&self) -> bool {
+        let parts = self.treatment.parts();
         self.strength() == Strength::KEYED_EQUALITY
+            || parts.iter().any(|part| part.is_keyed_equality())
     }
 
-    /// The key it needs.
-    pub fn key_use(&self) -> Option<KeyUse> {
-        self.treatment.key_use()
+    /// Every key it needs, none twice.
+    pub fn key_uses(&self) -> Vec<KeyUse> {
+        self.treatment.key_uses()
+    }
+
+    /// Makes the treatment for one field, with the one key it needs.
+    ///
+    /// # Errors
+    /// As [`build_with`](Self::build_with).
+    pub fn build(
+        &self,
+        column: Column<'_>,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        let uses = self.key_uses();
+        let held = match (uses.as_slice(), key) {
+            ([only], Some(key)) => vec![(only.clone(), key)],
+            _ => Vec::new(),
+        };
+        self.build_with(column, Keys::new(&held))
     }
 
     /// Makes the treatment for one field.
@@ -302,20 +389,22 @@ impl TreatmentSpec {
     /// # Errors
     /// As [`output_type`](Self::output_type); a key that is needed and absent; a field that is
     /// withheld, for which there is nothing to build.
-    pub fn build(
+    pub fn build_with(
         &self,
         column: Column<'_>,
-        key: Option<&DerivedKey>,
+        keys: Keys<'_>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.treatment.build(column, &self.options, key)
+        self.treatment.build_with(column, &self.options, keys)
     }
 
-    /// The short form for tables: `keep-ends(first=1, last=0)`, without what is at its default.
+    /// The short form for tables: `keep-ends(first=1, last=0)`, without what is at its default, and
+    /// without the text of conditions, whose literals may be values.
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();
+        let hidden = self.reads();
         for (name, value) in self.treatment.parameters() {
             if self.treatment.default_of(&name).as_ref() != Some(&value) {
-                parts.push(format!("{name}={}", plain(&value)));
+                parts.push(format!("{name}={}", short(&value, &hidden)));
             }
         }
         let defaults = option_values(&Options::default());
@@ -336,6 +425,43 @@ fn plain(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A parameter's value in short form: treatments as their summaries, conditions left out.
+fn short(value: &Value, hidden: &[Read]) -> String {
+    let parts = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::Object(map) if map.contains_key("kind") => {
+            let spec = TreatmentSpec::deserialize(value);
+            spec.map_or_else(|_| "?".to_owned(), |spec| spec.summary())
+        }
+        Value::Object(map) => {
+            let entries = map.iter();
+            let entries = entries.map(|(name, value)| format!("{name}={}", short(value, hidden)));
+            format!("{{{}}}", parts(entries.collect()))
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object()) => {
+            let items = items.iter().map(|item| short(item, hidden));
+            format!("[{}]", parts(items.collect()))
+        }
+        Value::String(text) if hidden.contains(&Read::Condition(text.clone())) => "…".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            plain(value)
+        }
+    }
+}
+
+/// The same value with the keys of its tables in order, whatever map `serde_json` was built with.
+pub(crate) fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries: BTreeMap<String, Value> = map.into_iter().collect();
+            let entries = entries.into_iter();
+            Value::Object(entries.map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
 }
 
 /// The options as keys and values, in their fixed order.
@@ -407,7 +533,7 @@ impl<'de> Visitor<'de> for SpecVisitor {
                 "on_invalid" => options.on_invalid = map.next_value::<StrictAction>()?.into(),
                 "sentinels" => options.sentinels = map.next_value()?,
                 _ => {
-                    parameters.insert(key.clone(), map.next_value()?);
+                    parameters.insert(key.clone(), map.next_value::<Located>()?.0);
                 }
             }
             seen.push(key);
@@ -422,6 +548,83 @@ impl<'de> Visitor<'de> for SpecVisitor {
     }
 }
 
+/// A parameter's value. A table within that has a `kind` is a treatment, whose unknown keys are
+/// refused at their place.
+struct Located(Value);
+
+impl<'de> Deserialize<'de> for Located {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LocatedVisitor).map(Self)
+    }
+}
+
+struct LocatedVisitor;
+
+impl<'de> Visitor<'de> for LocatedVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::from(text))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Located(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut kind: Option<&'static str> = None;
+        let mut entries = Map::new();
+        while let Some(key) = map.next_key_seed(KeySeed { kind })? {
+            let Located(value) = map.next_value()?;
+            if key == "kind" {
+                let text = value.as_str().unwrap_or_default();
+                kind = treatments::KINDS
+                    .iter()
+                    .find(|kind| **kind == text)
+                    .copied();
+            }
+            if entries.contains_key(&key) {
+                return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+            entries.insert(key, value);
+        }
+        if let Some(kind) = kind {
+            for key in entries.keys() {
+                known_key_or_option(kind, key)?;
+            }
+        }
+        Ok(Value::Object(entries))
+    }
+}
+
 /// A key of the table, refused at its place where the kind is known already.
 struct KeySeed {
     kind: Option<&'static str>,
@@ -432,13 +635,19 @@ impl<'de> DeserializeSeed<'de> for KeySeed {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let key = String::deserialize(deserializer)?;
-        match self.kind {
-            Some(kind) if key != "kind" && !Options::KEYS.contains(&key.as_str()) => {
-                known_key(kind, &key).map(|()| key)
-            }
-            _ => Ok(key),
+        if let Some(kind) = self.kind {
+            known_key_or_option(kind, &key)?;
         }
+        Ok(key)
     }
+}
+
+/// Refuses a key that a treatment of `kind` doesn't have.
+fn known_key_or_option<E: de::Error>(kind: &str, key: &str) -> Result<(), E> {
+    if key == "kind" || Options::KEYS.contains(&key) {
+        return Ok(());
+    }
+    known_key(kind, key)
 }
 
 /// Refuses a key that is neither a parameter of `kind` nor an option, in serde's words.

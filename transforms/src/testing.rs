@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 
 use crate::error::{Misfit, TreatmentError};
-use crate::key::DerivedKey;
+use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::spec::{Column, TreatmentSpec};
-use crate::treatment::Treated;
+use crate::treatment::{Context, Treated, Treatment};
 
 /// A category that brings no normalisation.
 pub(crate) const CATEGORY: &str = "other";
@@ -100,4 +101,76 @@ pub(crate) fn misfit_of(text: &str, data_type: &DataType) -> Misfit {
     let misfit = spec.output_type(column).unwrap_err();
     assert_eq!(spec.build(column, Some(&key())).unwrap_err(), misfit);
     misfit
+}
+
+/// A key for every use of a spec: one for each domain and join group.
+pub(crate) fn keys_of(spec: &TreatmentSpec) -> Vec<(KeyUse, DerivedKey)> {
+    let derive = |used: KeyUse| {
+        let scope = used
+            .join
+            .as_ref()
+            .map_or("grant:G-1".to_owned(), |join| format!("join:{join}"));
+        let key = DerivedKey::derive(&[7; 32], used.purpose, &used.domain, &scope, 1);
+        (used, key)
+    };
+    spec.key_uses().into_iter().map(derive).collect()
+}
+
+/// Builds a spec with a key for each of its uses.
+pub(crate) fn build(
+    spec: &TreatmentSpec,
+    column: Column<'_>,
+) -> Result<Box<dyn Treatment>, Misfit> {
+    let keys = keys_of(spec);
+    let held: Vec<_> = keys.iter().map(|(used, key)| (used.clone(), key)).collect();
+    spec.build_with(column, Keys::new(&held))
+}
+
+/// Treats a column of text with what it reads of its rows: `row` has one field for each.
+pub(crate) fn treat_row(
+    text: &str,
+    values: &[Option<&str>],
+    inputs: &[ArrayRef],
+) -> Result<Treated, TreatmentError> {
+    let array: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    let column = Column::alone("field", &DataType::Utf8, CATEGORY);
+    let built = build(&spec(text), column).unwrap();
+    built.treat(
+        &array,
+        &Context {
+            inputs,
+            chunk: None,
+        },
+    )
+}
+
+/// A condition's answers.
+pub(crate) fn answers(answers: &[Option<bool>]) -> ArrayRef {
+    Arc::new(BooleanArray::from(answers.to_vec()))
+}
+
+/// The texts of a treated column.
+pub(crate) fn texts(treated: &Treated) -> Vec<Option<&str>> {
+    treated.array.as_string::<i32>().iter().collect()
+}
+
+/// The rows that are flagged.
+pub(crate) fn flagged(flags: Option<&BooleanBuffer>) -> Vec<usize> {
+    flags
+        .map(|flags| flags.set_indices().collect())
+        .unwrap_or_default()
+}
+
+/// Whether the bytes stand anywhere in an array, in its values or under its nulls.
+pub(crate) fn holds(array: &ArrayRef, bytes: &[u8]) -> bool {
+    fn within(data: &arrow::array::ArrayData, bytes: &[u8]) -> bool {
+        let mut buffers = data.buffers().iter();
+        buffers.any(|buffer| {
+            buffer
+                .as_slice()
+                .windows(bytes.len())
+                .any(|window| window == bytes)
+        }) || data.child_data().iter().any(|child| within(child, bytes))
+    }
+    within(&array.to_data(), bytes)
 }

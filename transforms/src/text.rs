@@ -323,7 +323,7 @@ fn text_getter(array: &ArrayRef) -> Option<TextGetter<'_>> {
 }
 
 /// Whether a value is empty or white space only.
-fn is_blank(value: &str) -> bool {
+pub(crate) fn is_blank(value: &str) -> bool {
     value.chars().all(char::is_whitespace)
 }
 
@@ -350,14 +350,14 @@ impl Slot {
 }
 
 /// A text array being written: bytes are appended, then the value is closed.
-struct TextBuilder {
-    bytes: Vec<u8>,
+pub(crate) struct TextBuilder {
+    pub(crate) bytes: Vec<u8>,
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
 }
 
 impl TextBuilder {
-    fn new(rows: usize, bytes: usize) -> Self {
+    pub(crate) fn new(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows.saturating_add(1));
         offsets.push(0);
         Self {
@@ -373,17 +373,17 @@ impl TextBuilder {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), TreatmentError> {
+    pub(crate) fn close(&mut self) -> Result<(), TreatmentError> {
         self.nulls.append_non_null();
         self.end()
     }
 
-    fn null(&mut self) -> Result<(), TreatmentError> {
+    pub(crate) fn null(&mut self) -> Result<(), TreatmentError> {
         self.nulls.append_null();
         self.end()
     }
 
-    fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
+    pub(crate) fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let array = StringArray::try_new(offsets, Buffer::from(self.bytes), self.nulls.finish())
             .map_err(|_| failed("assembling treated text"))?;

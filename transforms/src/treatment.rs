@@ -17,6 +17,7 @@ use std::ops::AddAssign;
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
+use sha2::{Digest, Sha256};
 
 use crate::error::TreatmentError;
 
@@ -62,6 +63,26 @@ pub struct ChunkId {
     pub split: u64,
     /// The chunk within the split, in its order.
     pub chunk: u64,
+}
+
+impl ChunkId {
+    /// The chunk as part number `part` of a treatment made of several sees it: another attempt,
+    /// namely the first 16 bytes of SHA-256("lockgate/part" ‖ attempt ‖ part as 8 bytes, big
+    /// endian). Parts number their rows from 0 each, so under one id two of them could use one
+    /// nonce for two values.
+    #[must_use]
+    pub fn part(self, part: usize) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"lockgate/part");
+        hash.update(self.attempt);
+        hash.update(u64::try_from(part).unwrap_or(u64::MAX).to_be_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut attempt = self.attempt;
+        for (byte, hashed) in attempt.iter_mut().zip(digest) {
+            *byte = hashed;
+        }
+        Self { attempt, ..self }
+    }
 }
 
 /// A treated column, and what happened on the way.

@@ -12,9 +12,11 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::error::Misfit;
-use crate::key::{DerivedKey, KeyUse};
+use crate::key::{KeyUse, Keys};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness, field_names};
+use crate::spec::{
+    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, field_names, sorted,
+};
 use crate::treatment::Treatment;
 
 pub(crate) use page::schema;
@@ -90,25 +92,46 @@ macro_rules! treatments {
                 }
             }
 
-            /// See [`Definition::key_use`].
-            pub fn key_use(&self) -> Option<KeyUse> {
+            /// See [`Definition::key_uses`].
+            pub fn key_uses(&self) -> Vec<KeyUse> {
                 match self {
-                    $(Self::$Name(treatment) => treatment.key_use(),)+
+                    $(Self::$Name(treatment) => treatment.key_uses(),)+
                 }
             }
 
-            /// See [`Definition::build`].
+            /// See [`Definition::parts`].
+            pub fn parts(&self) -> Vec<&TreatmentSpec> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.parts(),)+
+                }
+            }
+
+            /// See [`Definition::stands_for`].
+            pub fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.stands_for(options, floor),)+
+                }
+            }
+
+            /// See [`Definition::outdone_by`].
+            pub fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.outdone_by(strength, options),)+
+                }
+            }
+
+            /// See [`Definition::build_with`].
             ///
             /// # Errors
-            /// As [`Definition::build`].
-            pub fn build(
+            /// As [`Definition::build_with`].
+            pub fn build_with(
                 &self,
                 column: Column<'_>,
                 options: &Options,
-                key: Option<&DerivedKey>,
+                keys: Keys<'_>,
             ) -> Result<Box<dyn Treatment>, Misfit> {
                 match self {
-                    $(Self::$Name(treatment) => treatment.build(column, options, key),)+
+                    $(Self::$Name(treatment) => treatment.build_with(column, options, keys),)+
                 }
             }
 
@@ -118,7 +141,9 @@ macro_rules! treatments {
                     $(Self::$Name(treatment) => serde_json::to_value(treatment),)+
                 };
                 match value {
-                    Ok(Value::Object(map)) => map.into_iter().collect(),
+                    Ok(Value::Object(map)) => {
+                        map.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+                    }
                     _ => BTreeMap::new(),
                 }
             }
@@ -172,6 +197,13 @@ treatments! {
     bucket: Bucket,
     date_trunc: DateTrunc,
     age_band: AgeBand,
+    when: When,
+    case: Case,
+    drop_row: DropRow,
+    sample: Sample,
+    pipeline: Pipeline,
+    json: Json,
+    nested: Nested,
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@ use super::{entries, schemas};
 use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::spec::{Definition, Strength, Uniqueness, field_names};
 
+/// The title of the schema of a treatment. The only schema that is ever referred to rather than
+/// written in place is this one, because treatments hold treatments.
+const TITLE: &str = "Treatment";
+
 /// What there is to say about one kind of treatment.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -229,6 +233,10 @@ fn one_line(description: Option<&Value>) -> String {
 
 /// What a schema accepts, in words: `"hex"`, `integer`, `"same" or integer`.
 fn accepts(schema: &Value) -> String {
+    let title = schema.get("title").and_then(Value::as_str);
+    if title == Some(TITLE) || schema.get("$ref").is_some() {
+        return "treatment".to_owned();
+    }
     if let Some(constant) = schema.get("const") {
         return format!("`{constant}`");
     }
@@ -275,6 +283,7 @@ fn accepts(schema: &Value) -> String {
 
 fn type_name(name: &str) -> &str {
     match name {
+        "object" => "table",
         "string" => "text",
         "boolean" => "true or false",
         other => other,
@@ -376,6 +385,7 @@ pub(super) fn schema_of<T: Definition>(generator: &mut SchemaGenerator) -> Schem
 /// The schema of a treatment as written: one of the kinds.
 pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
+        "title": TITLE,
         "description": "A treatment: its kind, the parameters of that kind, and options.",
         "oneOf": schemas(generator)
     })

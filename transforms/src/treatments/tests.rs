@@ -1,6 +1,7 @@
 //! The contract of every treatment, tried on the whole list: a new treatment is tested the day its
 //! line is added.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,13 +18,13 @@ use arrow::datatypes::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::TreatmentSpec;
+use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{key, spec};
-use crate::treatment::{Counts, Treated};
-use crate::{Action, TreatmentError};
+use crate::treatment::{ChunkId, Context, Counts, Treated};
+use crate::{Action, DerivedKey, TreatmentError};
 
 /// Values that are hard on text: no, part of, or several characters, in every length of UTF-8.
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 19] = [
     "",
     " ",
     "\u{3000}\t",
@@ -40,6 +41,9 @@ const TEXTS: [&str; 16] = [
     "1234567",
     "浙江省杭州市西湖区文三路1号",
     "-",
+    r#"{"person": {"id": "11010519491231002X", "age": 41}, "tags": ["a", null, 1.50]}"#,
+    r#"{"person": {"id": "11010519491231002X"}"#,
+    "[{}]",
 ];
 
 /// One column of every type a field can have.
@@ -110,14 +114,140 @@ fn columns() -> Vec<ArrayRef> {
             None,
             Some(b""),
         ])),
+        nested_columns::list(),
+        nested_columns::structs(),
+        nested_columns::map(),
     ]
+}
+
+/// Columns of nested types, with a null at every level.
+mod nested_columns {
+    use arrow::array::{Int32Builder, ListBuilder, MapBuilder, StringBuilder, StructArray};
+    use arrow::datatypes::{Field, Fields};
+
+    use super::*;
+
+    pub(super) fn list() -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("张三"), None, Some("abc")]);
+        lists.append_null();
+        lists.append_value([None::<&str>; 0]);
+        lists.append_value([Some("欧阳娜娜")]);
+        Arc::new(lists.finish())
+    }
+
+    pub(super) fn structs() -> ArrayRef {
+        let fields = Fields::from(vec![
+            Field::new("name", DataType::Utf8, true),
+            Field::new("age", DataType::Int64, true),
+        ]);
+        let names = StringArray::from(vec![Some("张三"), Some("hidden"), None, Some("李四")]);
+        let ages = Int64Array::from(vec![Some(41), Some(42), Some(43), None]);
+        let nulls = NullBuffer::from(vec![true, false, true, true]);
+        let columns: Vec<ArrayRef> = vec![Arc::new(names), Arc::new(ages)];
+        Arc::new(StructArray::new(fields, columns, Some(nulls)))
+    }
+
+    pub(super) fn map() -> ArrayRef {
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        maps.keys().append_value("a");
+        maps.values().append_value(1);
+        maps.append(true).unwrap();
+        maps.append(false).unwrap();
+        maps.append(true).unwrap();
+        maps.keys().append_value("b");
+        maps.values().append_null();
+        maps.append(true).unwrap();
+        Arc::new(maps.finish())
+    }
+}
+
+/// What a spec reads of `rows` rows: conditions that are true, false and null in turn, entities.
+fn inputs(spec: &TreatmentSpec, rows: usize) -> Vec<ArrayRef> {
+    let reads = spec.reads().into_iter();
+    reads
+        .map(|read| -> ArrayRef {
+            match read {
+                Read::Condition(_) => {
+                    let answers = [Some(true), Some(false), None].into_iter().cycle();
+                    Arc::new(answers.take(rows).collect::<BooleanArray>())
+                }
+                Read::Field(_) => {
+                    let names = (0..rows).map(|row| (row % 5 > 0).then(|| format!("P{row}")));
+                    Arc::new(names.collect::<StringArray>())
+                }
+            }
+        })
+        .collect()
+}
+
+/// Treats rows of a column, each with what is read of it.
+fn treat_slice(
+    spec: &TreatmentSpec,
+    built: &dyn Treatment,
+    array: &ArrayRef,
+    rows: Range<usize>,
+) -> Result<Treated, TreatmentError> {
+    let inputs = inputs(spec, array.len());
+    let inputs: Vec<ArrayRef> = inputs
+        .iter()
+        .map(|input| input.slice(rows.start, rows.len()))
+        .collect();
+    let chunk = Some(ChunkId {
+        attempt: [3; 16],
+        split: 0,
+        chunk: 0,
+    });
+    let context = Context {
+        inputs: &inputs,
+        chunk,
+    };
+    built.treat(&array.slice(rows.start, rows.len()), &context)
+}
+
+/// Treats a column with what is read of its rows.
+fn treat(
+    spec: &TreatmentSpec,
+    built: &dyn Treatment,
+    array: &ArrayRef,
+) -> Result<Treated, TreatmentError> {
+    treat_slice(spec, built, array, 0..array.len())
+}
+
+/// Every field that a spec reads, as text that names someone.
+fn fields(spec: &TreatmentSpec) -> Vec<String> {
+    let reads = spec.reads().into_iter();
+    reads
+        .filter_map(|read| match read {
+            Read::Field(name) => Some(name),
+            Read::Condition(_) => None,
+        })
+        .collect()
 }
 
 /// The treatment of an example for a column's type, where it fits.
 fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
-    let column = Column::alone("field", array.data_type(), "resident-id");
+    built_for(spec, array.data_type(), "resident-id")
+}
+
+fn built_for(
+    spec: &TreatmentSpec,
+    data_type: &DataType,
+    category: &str,
+) -> Option<Box<dyn Treatment>> {
+    let names = fields(spec);
+    let fields = names.iter().map(|name| RowField {
+        name,
+        data_type: &DataType::Utf8,
+        category: "resident-id",
+    });
+    let fields: Vec<RowField<'_>> = fields.collect();
+    let column = Column {
+        row: Row(&fields),
+        ..Column::alone("field", data_type, category)
+    };
     let output = spec.output_type(column);
-    let built = spec.build(column, Some(&key()));
+    let built = crate::testing::build(spec, column);
     match output {
         Ok(Some(output)) => {
             let built = built.unwrap();
@@ -169,7 +299,7 @@ fn every_kind_but_withhold_fits_some_column() {
 #[test]
 fn length_type_and_nulls_are_kept() {
     for (spec, array, built) in fitting() {
-        let treated = built.apply(&array).unwrap();
+        let treated = treat(&spec, &*built, &array).unwrap();
         let place = format!("{} over {}", spec.kind(), array.data_type());
         assert_eq!(treated.array.len(), array.len(), "{place}");
         assert_eq!(treated.array.data_type(), built.output_type(), "{place}");
@@ -196,14 +326,14 @@ fn length_type_and_nulls_are_kept() {
 #[test]
 fn an_empty_and_an_all_null_column_are_treated() {
     for (spec, array, built) in fitting() {
-        let empty = built.apply(&array.slice(0, 0)).unwrap();
+        let empty = treat(&spec, &*built, &array.slice(0, 0)).unwrap();
         assert!(
             empty.array.is_empty() && empty.counts == Counts::default(),
             "{}",
             spec.kind()
         );
         let nulls = arrow::array::new_null_array(array.data_type(), 3);
-        let treated = built.apply(&nulls).unwrap();
+        let treated = treat(&spec, &*built, &nulls).unwrap();
         assert_eq!(
             (treated.array.len(), treated.array.null_count()),
             (3, 3),
@@ -216,10 +346,10 @@ fn an_empty_and_an_all_null_column_are_treated() {
 #[test]
 fn slices_agree_with_the_whole() {
     for (spec, array, built) in fitting() {
-        let whole = built.apply(&array).unwrap();
+        let whole = treat(&spec, &*built, &array).unwrap();
         for start in 0..array.len() {
             let length = (array.len() - start).min(2);
-            let part = built.apply(&array.slice(start, length)).unwrap();
+            let part = treat_slice(&spec, &*built, &array, start..start + length).unwrap();
             let expected = whole.array.slice(start, length);
             assert_eq!(&part.array, &expected, "{} at {start}", spec.kind());
         }
@@ -231,7 +361,7 @@ fn an_array_of_another_type_is_refused() {
     for (spec, array, built) in fitting() {
         for other in columns() {
             if other.data_type() != array.data_type() {
-                let refused = built.apply(&other).unwrap_err();
+                let refused = treat(&spec, &*built, &other).unwrap_err();
                 assert!(
                     matches!(refused, TreatmentError::UnexpectedType { .. }),
                     "{} for {} takes {}",
@@ -253,8 +383,16 @@ fn fail_and_reject_are_followed_for_nulls() {
         };
         for array in columns() {
             let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap();
-            if let Some(built) = built(&with(Action::Fail.as_str()), &array) {
-                let refused = built.apply(&array).unwrap_err();
+            let whole = spec(entry.example);
+            if built(&whole, &array).is_some_and(|built| {
+                let treated = treat(&whole, &*built, &array).unwrap();
+                treated.dropped.is_some_and(|dropped| dropped.value(row))
+            }) {
+                continue;
+            }
+            let failing = with(Action::Fail.as_str());
+            if let Some(built) = built(&failing, &array) {
+                let refused = treat(&failing, &*built, &array).unwrap_err();
                 let case = crate::error::Case::Null;
                 assert_eq!(
                     refused,
@@ -263,8 +401,9 @@ fn fail_and_reject_are_followed_for_nulls() {
                     entry.kind
                 );
             }
-            if let Some(built) = built(&with(Action::Reject.as_str()), &array) {
-                let treated = built.apply(&array).unwrap();
+            let rejecting = with(Action::Reject.as_str());
+            if let Some(built) = built(&rejecting, &array) {
+                let treated = treat(&rejecting, &*built, &array).unwrap();
                 let expected: Vec<bool> = (0..array.len()).map(|at| at == row).collect();
                 assert_eq!(rejected(&treated), expected, "{}", entry.kind);
             }
@@ -276,11 +415,15 @@ fn fail_and_reject_are_followed_for_nulls() {
 fn nan_and_infinities_never_pass() {
     let array: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1.0]));
     for entry in catalogue() {
-        let Some(built) = built(&spec(entry.example), &array) else {
+        let spec = spec(entry.example);
+        let Some(built) = built(&spec, &array) else {
             continue;
         };
-        let treated = built.apply(&array).unwrap();
-        assert_eq!(treated.counts.invalid, 2, "{}", entry.kind);
+        let treated = treat(&spec, &*built, &array).unwrap();
+        let dropped = |row| treated.dropped.as_ref().is_some_and(|rows| rows.value(row));
+        let invalid = (0..2).filter(|row| !dropped(*row)).count();
+        let expected = u64::try_from(invalid).unwrap();
+        assert_eq!(treated.counts.invalid, expected, "{}", entry.kind);
         if let Some(floats) = treated.array.as_primitive_opt::<Float64Type>() {
             assert!(
                 floats.iter().flatten().all(f64::is_finite),
@@ -311,17 +454,32 @@ fn nothing_stands_under_a_null_or_beyond_a_slice() {
         Arc::new(integers.slice(0, 2)),
     ];
     for entry in catalogue() {
+        let spec = spec(entry.example);
         for array in &arrays {
-            let Some(built) = built(&spec(entry.example), array) else {
+            let Some(built) = built(&spec, array) else {
                 continue;
             };
-            let treated = built.apply(array).unwrap();
-            for buffer in treated.array.to_data().buffers() {
-                let found = buffer.as_slice().windows(6).any(|window| {
-                    window == b"SECRET" || window == &0x5EC2_E75E_C2E7_i64.to_le_bytes()[..6]
-                });
+            let treated = treat(&spec, &*built, array).unwrap();
+            let number = 0x5EC2_E75E_C2E7_i64.to_le_bytes();
+            for hidden in [b"SECRET".as_slice(), &number[..6]] {
+                let found = crate::testing::holds(&treated.array, hidden);
                 assert!(!found, "{} over {}", entry.kind, array.data_type());
             }
+        }
+    }
+}
+
+#[test]
+fn only_the_treatment_of_nested_values_takes_them() {
+    for entry in catalogue() {
+        for array in columns() {
+            let takes = built(&spec(entry.example), &array).is_some();
+            let nested = array.data_type().is_nested();
+            assert!(
+                !nested || !takes || entry.kind == "nested",
+                "{}",
+                entry.kind
+            );
         }
     }
 }
@@ -383,16 +541,13 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 }
 
 /// Every treatment of text in the list, as its example writes it.
-fn text_treatments() -> Vec<(&'static str, Box<dyn Treatment>)> {
-    let data_type = DataType::Utf8;
-    let column = Column::alone("field", &data_type, "mobile");
+fn text_treatments() -> Vec<(TreatmentSpec, Box<dyn Treatment>)> {
     let entries = catalogue().into_iter();
     entries
         .filter_map(|entry| {
-            Some((
-                entry.kind,
-                spec(entry.example).build(column, Some(&key())).ok()?,
-            ))
+            let spec = spec(entry.example);
+            let built = built_for(&spec, &DataType::Utf8, "mobile")?;
+            Some((spec, built))
         })
         .collect()
 }
@@ -403,10 +558,11 @@ proptest! {
     #[test]
     fn physical_forms_of_text_agree(values in texts()) {
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
-        for (kind, built) in text_treatments() {
-            let expected = built.apply(&plain).unwrap();
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
+            let expected = treat(&spec, &*built, &plain).unwrap();
             for form in forms(&values) {
-                let treated = built.apply(&form).unwrap();
+                let treated = treat(&spec, &*built, &form).unwrap();
                 prop_assert_eq!(&treated.array, &expected.array, "{} {}", kind, form.data_type());
                 prop_assert_eq!(treated.counts, expected.counts, "{} {}", kind, form.data_type());
             }
@@ -417,16 +573,18 @@ proptest! {
     fn batches_may_be_split_anywhere(values in texts(), at in 0_usize..24) {
         let whole: ArrayRef = Arc::new(StringArray::from(values));
         let at = at.min(whole.len());
-        for (kind, built) in text_treatments() {
-            let expected = built.apply(&whole).unwrap();
-            let head = built.apply(&whole.slice(0, at)).unwrap();
-            let tail = built.apply(&whole.slice(at, whole.len() - at)).unwrap();
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
+            let expected = treat(&spec, &*built, &whole).unwrap();
+            let head = treat_slice(&spec, &*built, &whole, 0..at).unwrap();
+            let tail = treat_slice(&spec, &*built, &whole, at..whole.len()).unwrap();
             let joined = concat(&[&head.array, &tail.array]).unwrap();
             prop_assert_eq!(&joined, &expected.array, "{}", kind);
             let mut counts = head.counts;
             counts += tail.counts;
             prop_assert_eq!(counts, expected.counts, "{}", kind);
-            prop_assert_eq!(&built.apply(&whole).unwrap().array, &expected.array, "{}", kind);
+            let again = treat(&spec, &*built, &whole).unwrap();
+            prop_assert_eq!(&again.array, &expected.array, "{}", kind);
         }
     }
 

@@ -186,7 +186,7 @@ fn a_wider_join_does_not_meet_the_floor() {
     assert!(!joined.meets(&alone));
     assert!(joined.meets(&joined));
     assert!(!spec("{ kind = 'hmac', domain = 'other' }").meets(&alone));
-    assert_eq!(joined.key_use().unwrap().join.as_deref(), Some("welfare"));
+    assert_eq!(joined.key_uses()[0].join.as_deref(), Some("welfare"));
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! `drop-row`: leaves out the rows that meet a condition.
+//!
+//! It is written on a field, whose values in the rows that stay are treated by `then`. The rows
+//! are left out on purpose, so they are flagged as dropped and not as rejected. Unlike elsewhere, a
+//! condition that is null counts as true here: a row that nobody could judge does not leave.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Misfit, TreatmentError};
+use crate::key::{DerivedKey, Keys};
+use crate::options::Options;
+use crate::parts::{Part, PartBuilder, check_condition, condition, part_type, treat_kept};
+use crate::spec::{
+    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of,
+};
+use crate::treatment::{Context, Treated, Treatment};
+
+/// Leaves out the rows for which a condition over the original row is true or null, and treats the
+/// field's value in the others. Of a row that is left out, nothing else is looked at: its value
+/// can't fail the run. An option written here holds where it is stricter than that of `then`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropRow {
+    /// A condition in the predicate language over the fields of the original row
+    /// (`"deceased = true"`); a row for which it is null is left out too.
+    pub when: String,
+    /// Why such rows are left out, for those who read the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The treatment of the value in the rows that stay.
+    #[serde(default = "clear")]
+    pub then: Box<TreatmentSpec>,
+}
+
+pub(super) fn clear() -> Box<TreatmentSpec> {
+    Box::new(TreatmentSpec::clear())
+}
+
+impl Definition for DropRow {
+    const KIND: &'static str = "drop-row";
+    const SUMMARY: &'static str = "leaves out the rows that meet a condition";
+    const FITS: &'static str = "the types that the treatment of the other rows fits; strength is that treatment's";
+    const EXAMPLE: &'static str = "{ kind = \"drop-row\", when = \"age < 18\", reason = \"minors\", \
+         then = { kind = \"keep-ends\", first = 1, last = 0 } }";
+    const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn strength(&self) -> Strength {
+        self.then.strength()
+    }
+
+    fn uniqueness(&self) -> Uniqueness {
+        self.then.uniqueness()
+    }
+
+    fn width(&self) -> Option<usize> {
+        self.then.width()
+    }
+
+    fn parts(&self) -> Vec<&TreatmentSpec> {
+        vec![&self.then]
+    }
+
+    fn reads(&self) -> Vec<Read> {
+        let mut reads = vec![Read::Condition(self.when.clone())];
+        reads.extend(reads_of(&self.parts()));
+        reads
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.when == floor.when && self.then.meets(&floor.then)
+    }
+
+    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+        self.then.within(options).meets(floor)
+    }
+
+    /// Never: no treatment of a value leaves out the row.
+    fn outdone_by(&self, _: Strength, _: &Options) -> bool {
+        false
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        check_condition("when", &self.when)?;
+        part_type(&self.then, column, "then", "then").map(Some)
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        _: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.build_with(column, options, Keys::default())
+    }
+
+    fn build_with(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        keys: Keys<'_>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.output_type(column)?;
+        let then = PartBuilder::new(keys, 1).build(&self.then.within(options), column);
+        let then = then.map_err(|misfit| misfit.within("then", "then"))?;
+        Ok(Box::new(Dropping { then }))
+    }
+}
+
+#[derive(Debug)]
+struct Dropping {
+    then: Part,
+}
+
+impl Treatment for Dropping {
+    fn output_type(&self) -> &DataType {
+        self.then.output_type()
+    }
+
+    fn treat(
+        &self,
+        column: &ArrayRef,
+        context: &Context<'_>,
+    ) -> Result<Treated, TreatmentError> {
+        let drops = condition(context, 0, column.len())?;
+        treat_kept(&self.then, column, context, |row| drops.is_valid(row) && !drops.value(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use crate::TreatmentError;
+    use crate::testing::{answers, flagged, misfit, misfit_of, spec, texts, treat_row};
+
+    const MINORS: &str = "{ kind = 'drop-row', when = 'age < 18', \
+        then = { kind = 'keep-ends', first = 1, last = 0, on_short = 'fail' } }";
+
+    #[test]
+    fn rows_that_meet_the_condition_or_cannot_be_judged_are_dropped() {
+        let inputs = [answers(&[Some(false), Some(true), None, Some(false), Some(true)])];
+        let values = [Some("ab"), Some("secret"), Some("secret"), None, None];
+        let treated = treat_row(MINORS, &values, &inputs).unwrap();
+        assert_eq!(flagged(treated.dropped.as_ref()), [1, 2, 4]);
+        assert!(treated.rejected.is_none());
+        assert_eq!(texts(&treated), [Some("a*"), None, None, None, None]);
+        assert_eq!((treated.counts.rows, treated.counts.nulls), (5, 2));
+    }
+
+    #[test]
+    fn a_dropped_row_cannot_fail_the_run() {
+        let inputs = [answers(&[Some(true), Some(false)])];
+        assert!(treat_row(MINORS, &[Some("x"), Some("ab")], &inputs).is_ok());
+        let refused = treat_row(MINORS, &[Some("ab"), Some("x")], &inputs).unwrap_err();
+        assert!(matches!(refused, TreatmentError::Refused { row: 1, .. }));
+    }
+
+    #[test]
+    fn nothing_flagged_means_no_flags() {
+        let treated = treat_row(MINORS, &[Some("ab")], &[answers(&[Some(false)])]).unwrap();
+        assert!(treated.dropped.is_none());
+    }
+
+    #[test]
+    fn the_other_rows_are_clear_unless_said_otherwise() {
+        let treated = treat_row(
+            "{ kind = 'drop-row', when = 'c' }",
+            &[Some("a"), Some("b")],
+            &[answers(&[Some(true), Some(false)])],
+        );
+        assert_eq!(texts(&treated.unwrap()), [None, Some("b")]);
+    }
+
+    #[test]
+    fn no_treatment_of_a_value_stands_in_for_leaving_out_the_row() {
+        let floor = spec(MINORS);
+        assert!(floor.meets(&floor));
+        assert!(!spec("{ kind = 'null' }").meets(&floor));
+        assert!(!spec("{ kind = 'withhold' }").meets(&floor));
+        assert!(floor.meets(&spec("{ kind = 'keep-ends', first = 1, last = 0 }")));
+        assert!(!floor.meets(&spec("{ kind = 'keep-ends', first = 0, last = 0 }")));
+        assert!(!spec(&MINORS.replace("18", "16")).meets(&floor));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        assert_eq!(misfit("{ kind = 'drop-row', when = '' }").parameter, Some("when"));
+        assert_eq!(misfit_of(MINORS, &DataType::Int64).parameter, Some("then"));
+    }
+}
