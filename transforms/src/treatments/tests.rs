@@ -16,9 +16,9 @@ use arrow::datatypes::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::TreatmentSpec;
+use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{key, spec};
-use crate::treatment::{Counts, Treated};
+use crate::treatment::{Context, Counts, Treated};
 use crate::{Action, TreatmentError};
 
 /// Values that are hard on text: no, part of, or several characters, in every length of UTF-8.
@@ -102,20 +102,85 @@ fn columns() -> Vec<ArrayRef> {
     ]
 }
 
-/// The treatment of an example for a column's type, where it fits.
-fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
-    let column = Column::alone("field", array.data_type(), "resident-id");
+/// A treatment beside what it reads of the rows.
+struct Built {
+    treatment: Box<dyn Treatment>,
+    reads: Vec<Read>,
+}
+
+impl Built {
+    fn output_type(&self) -> &DataType {
+        self.treatment.output_type()
+    }
+
+    /// Treats rows from the first on.
+    fn apply(&self, array: &ArrayRef) -> Result<Treated, TreatmentError> {
+        self.apply_from(array, 0)
+    }
+
+    /// Treats rows that begin at `start` of a longer column.
+    fn apply_from(&self, array: &ArrayRef, start: usize) -> Result<Treated, TreatmentError> {
+        let rows = 0..start + array.len();
+        let input = |read: &Read| -> ArrayRef {
+            match read {
+                Read::Field(_) => {
+                    let texts = rows.clone().map(|row| format!("entity {}", row % 3));
+                    Arc::new(StringArray::from_iter_values(texts))
+                }
+                Read::Condition(_) => Arc::new(
+                    rows.clone()
+                        .map(|row| Some(row % 2 == 0))
+                        .collect::<BooleanArray>(),
+                ),
+            }
+        };
+        let inputs = self
+            .reads
+            .iter()
+            .map(|read| input(read).slice(start, array.len()));
+        let inputs: Vec<ArrayRef> = inputs.collect();
+        let context = Context {
+            inputs: &inputs,
+            ..Context::default()
+        };
+        self.treatment.treat(array, &context)
+    }
+}
+
+/// The treatment of a spec for a field of that type, in a dataset that has what it reads.
+fn built(spec: &TreatmentSpec, data_type: &DataType, category: &str) -> Option<Built> {
+    let reads = spec.reads();
+    let fields: Vec<RowField<'_>> = reads
+        .iter()
+        .filter_map(|read| match read {
+            Read::Field(name) => Some(name.as_str()),
+            Read::Condition(_) => None,
+        })
+        .map(|name| RowField {
+            name,
+            data_type: &DataType::Utf8,
+            category: "other",
+        })
+        .collect();
+    let row = Row(&fields);
+    let column = Column {
+        row,
+        ..Column::alone("field", data_type, category)
+    };
+    let key = spec
+        .key_use()
+        .map(|needed| DerivedKey::derive(&[7; 32], needed.purpose, &needed.domain, "grant:G-1", 1));
     let output = spec.output_type(column);
-    let built = spec.build(column, Some(&key()));
+    let treatment = spec.build(column, key.as_ref());
     match output {
         Ok(Some(output)) => {
-            let built = built.unwrap();
-            assert_eq!(*built.output_type(), output);
-            Some(built)
+            let treatment = treatment.unwrap();
+            assert_eq!(*treatment.output_type(), output);
+            Some(Built { treatment, reads })
         }
         Ok(None) | Err(_) => {
             assert!(
-                built.is_err(),
+                treatment.is_err(),
                 "{} is built where it doesn't fit",
                 spec.kind()
             );
@@ -125,12 +190,12 @@ fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
 }
 
 /// Every example with every column it fits.
-fn fitting() -> Vec<(TreatmentSpec, ArrayRef, Box<dyn Treatment>)> {
+fn fitting() -> Vec<(TreatmentSpec, ArrayRef, Built)> {
     let mut fitting = Vec::new();
     for entry in catalogue() {
         let spec = spec(entry.example);
         for array in columns() {
-            if let Some(built) = built(&spec, &array) {
+            if let Some(built) = built(&spec, array.data_type(), "resident-id") {
                 fitting.push((spec.clone(), array, built));
             }
         }
@@ -208,10 +273,20 @@ fn slices_agree_with_the_whole() {
         let whole = built.apply(&array).unwrap();
         for start in 0..array.len() {
             let length = (array.len() - start).min(2);
-            let part = built.apply(&array.slice(start, length)).unwrap();
+            let part = built
+                .apply_from(&array.slice(start, length), start)
+                .unwrap();
             let expected = whole.array.slice(start, length);
             assert_eq!(&part.array, &expected, "{} at {start}", spec.kind());
         }
+    }
+}
+
+#[test]
+fn a_chunk_without_what_is_read_is_refused() {
+    for (spec, array, built) in fitting() {
+        let alone = built.treatment.apply(&array);
+        assert_eq!(alone.is_err(), !built.reads.is_empty(), "{}", spec.kind());
     }
 }
 
@@ -242,7 +317,7 @@ fn fail_and_reject_are_followed_for_nulls() {
         };
         for array in columns() {
             let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap();
-            if let Some(built) = built(&with(Action::Fail.as_str()), &array) {
+            if let Some(built) = built(&with(Action::Fail.as_str()), array.data_type(), "other") {
                 let refused = built.apply(&array).unwrap_err();
                 let case = crate::error::Case::Null;
                 assert_eq!(
@@ -252,7 +327,7 @@ fn fail_and_reject_are_followed_for_nulls() {
                     entry.kind
                 );
             }
-            if let Some(built) = built(&with(Action::Reject.as_str()), &array) {
+            if let Some(built) = built(&with(Action::Reject.as_str()), array.data_type(), "other") {
                 let treated = built.apply(&array).unwrap();
                 let expected: Vec<bool> = (0..array.len()).map(|at| at == row).collect();
                 assert_eq!(rejected(&treated), expected, "{}", entry.kind);
@@ -265,7 +340,7 @@ fn fail_and_reject_are_followed_for_nulls() {
 fn nan_and_infinities_never_pass() {
     let array: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1.0]));
     for entry in catalogue() {
-        let Some(built) = built(&spec(entry.example), &array) else {
+        let Some(built) = built(&spec(entry.example), array.data_type(), "other") else {
             continue;
         };
         let treated = built.apply(&array).unwrap();
@@ -301,7 +376,7 @@ fn nothing_stands_under_a_null_or_beyond_a_slice() {
     ];
     for entry in catalogue() {
         for array in &arrays {
-            let Some(built) = built(&spec(entry.example), array) else {
+            let Some(built) = built(&spec(entry.example), array.data_type(), "other") else {
                 continue;
             };
             let treated = built.apply(array).unwrap();
@@ -372,16 +447,12 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 }
 
 /// Every treatment of text in the list, as its example writes it.
-fn text_treatments() -> Vec<(&'static str, Box<dyn Treatment>)> {
-    let data_type = DataType::Utf8;
-    let column = Column::alone("field", &data_type, "mobile");
+fn text_treatments() -> Vec<(&'static str, Built)> {
     let entries = catalogue().into_iter();
     entries
         .filter_map(|entry| {
-            Some((
-                entry.kind,
-                spec(entry.example).build(column, Some(&key())).ok()?,
-            ))
+            let built = built(&spec(entry.example), &DataType::Utf8, "mobile")?;
+            Some((entry.kind, built))
         })
         .collect()
 }
@@ -409,7 +480,7 @@ proptest! {
         for (kind, built) in text_treatments() {
             let expected = built.apply(&whole).unwrap();
             let head = built.apply(&whole.slice(0, at)).unwrap();
-            let tail = built.apply(&whole.slice(at, whole.len() - at)).unwrap();
+            let tail = built.apply_from(&whole.slice(at, whole.len() - at), at).unwrap();
             let joined = concat(&[&head.array, &tail.array]).unwrap();
             prop_assert_eq!(&joined, &expected.array, "{}", kind);
             let mut counts = head.counts;
@@ -423,7 +494,7 @@ proptest! {
     fn no_value_with_something_to_hide_passes(text in "\\PC{1,16}", first in 0_usize..6, last in 0_usize..6) {
         let array: ArrayRef = Arc::new(StringArray::from(vec![text.clone()]));
         let spec = spec(&format!("{{ kind = 'keep-ends', first = {first}, last = {last}, fill = '█' }}"));
-        let Some(built) = built(&spec, &array) else { return Ok(()) };
+        let Some(built) = built(&spec, array.data_type(), "other") else { return Ok(()) };
         let treated = built.apply(&array).unwrap();
         let written = treated.array.as_string::<i32>().value(0).to_owned();
         if treated.counts.empty == 0 {
