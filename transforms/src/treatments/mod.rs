@@ -172,6 +172,7 @@ treatments! {
     bucket: Bucket,
     date_trunc: DateTrunc,
     age_band: AgeBand,
+    top_bottom_code: TopBottomCode,
 }
 
 #[cfg(test)]
