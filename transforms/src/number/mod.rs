@@ -12,9 +12,11 @@
 
 pub(crate) mod column;
 mod decimal;
+pub(crate) mod drawn;
 mod exact;
 mod float;
 mod label;
+pub mod noise;
 mod significant;
 
 pub use decimal::{Decimal, DecimalError};

@@ -173,6 +173,7 @@ treatments! {
     date_trunc: DateTrunc,
     age_band: AgeBand,
     top_bottom_code: TopBottomCode,
+    noise_num: NoiseNum,
 }
 
 #[cfg(test)]
