@@ -174,6 +174,7 @@ treatments! {
     age_band: AgeBand,
     top_bottom_code: TopBottomCode,
     noise_num: NoiseNum,
+    date_shift: DateShift,
 }
 
 #[cfg(test)]
