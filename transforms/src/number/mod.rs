@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod column;
+pub(crate) mod converted;
 mod decimal;
 pub(crate) mod drawn;
 mod exact;

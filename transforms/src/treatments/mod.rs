@@ -175,6 +175,8 @@ treatments! {
     top_bottom_code: TopBottomCode,
     noise_num: NoiseNum,
     date_shift: DateShift,
+    time_part: TimePart,
+    age_from: AgeFrom,
 }
 
 #[cfg(test)]
