@@ -177,6 +177,8 @@ treatments! {
     date_shift: DateShift,
     time_part: TimePart,
     age_from: AgeFrom,
+    geo_coarsen: GeoCoarsen,
+    admin_level: AdminLevel,
 }
 
 #[cfg(test)]
