@@ -18,6 +18,8 @@ pub mod cases;
 pub mod category;
 mod clusters;
 pub mod date;
+mod draw;
+mod entity;
 pub mod error;
 pub mod fill;
 mod json;

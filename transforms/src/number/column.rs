@@ -152,7 +152,7 @@ fn clear_unsettled<T: ArrowPrimitiveType>(
     }))
 }
 
-fn expect_type<'a, T: ArrowPrimitiveType>(
+pub(crate) fn expect_type<'a, T: ArrowPrimitiveType>(
     column: &'a ArrayRef,
     expected: &DataType,
 ) -> Result<&'a PrimitiveArray<T>, TreatmentError> {

@@ -102,6 +102,25 @@ impl Decimal {
         (self.scaled(scale) == Ok(i256::ONE)).then_some(scale)
     }
 
+    /// A whole number of units of 10^-`scale`, for scales from 0 to 38.
+    pub(crate) fn whole(units: i64, scale: u8) -> Self {
+        let power = i256::from_i128(10).wrapping_pow(38_u32.saturating_sub(scale.into()));
+        Self {
+            units: i256::from_i128(units.into()).wrapping_mul(power),
+        }
+    }
+
+    /// The largest power of ten that is at most a thousandth of a positive number.
+    pub(crate) fn thousandth_below(number: Self) -> Self {
+        let ten = i256::from_i128(10);
+        let mut power = Self { units: i256::ONE };
+        // The product is below 10^76 as long as the comparison holds.
+        while power.units.wrapping_mul(i256::from_i128(10_000)) <= number.units {
+            power.units = power.units.wrapping_mul(ten);
+        }
+        power
+    }
+
     /// The nearest double.
     pub(crate) fn to_f64(self) -> f64 {
         // The standard library rounds decimal text correctly; a shift and a division would not.

@@ -170,7 +170,7 @@ fn nearest(units: i128, scale: i8) -> f64 {
 }
 
 /// The double nearest to ten to the power of `exponent`.
-fn power_of_ten(exponent: i8) -> f64 {
+pub(super) fn power_of_ten(exponent: i8) -> f64 {
     // By text, because powi accumulates an error.
     format!("1e{exponent}").parse().unwrap_or(f64::NAN)
 }

@@ -11,16 +11,21 @@
 )]
 
 pub(crate) mod column;
+pub(crate) mod converted;
 mod decimal;
+pub(crate) mod drawn;
 mod exact;
 mod float;
 mod label;
+pub mod noise;
+mod significant;
 
 pub use decimal::{Decimal, DecimalError};
 pub(crate) use decimal::{Unscalable, write_units};
 pub(crate) use exact::{Exact, Floor, Step};
 pub(crate) use float::{Float, FloatFloor, FloatStep};
 pub(crate) use label::{EdgeLabels, ExactLabels, FloatLabels};
+pub(crate) use significant::{ExactDigits, FloatDigits};
 
 use arrow::array::ArrowNativeTypeOp;
 use arrow::datatypes::{

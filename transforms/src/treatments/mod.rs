@@ -204,6 +204,13 @@ treatments! {
     pipeline: Pipeline,
     json: Json,
     nested: Nested,
+    top_bottom_code: TopBottomCode,
+    noise_num: NoiseNum,
+    date_shift: DateShift,
+    time_part: TimePart,
+    age_from: AgeFrom,
+    geo_coarsen: GeoCoarsen,
+    admin_level: AdminLevel,
 }
 
 #[cfg(test)]

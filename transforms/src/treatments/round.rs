@@ -13,38 +13,62 @@ use crate::error::Misfit;
 use crate::key::DerivedKey;
 use crate::number::column::mapped;
 use crate::number::{
-    Decimal, Exact, FloatStep, ForExact, Step, Unscalable, check_places, scale_of, with_exact,
+    Decimal, Exact, ExactDigits, Float, FloatDigits, FloatStep, ForExact, Step, Unscalable,
+    check_places, scale_of, with_exact,
 };
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
-/// Rounds a number to the nearest multiple of `to`, half away from zero. The type stays.
+/// Rounds a number to the nearest multiple of `to`, or to its first `significant` digits, half away
+/// from zero. The type stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Round {
     /// The step, as decimal text greater than zero: `"1000"`, `"0.01"`. Coarser than the field's
-    /// own last digit, or nothing would be hidden.
-    pub to: Decimal,
+    /// own last digit, or nothing would be hidden. Either this or `significant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Decimal>,
+    /// How many digits are kept from the first that isn't zero, at least 1: with 2, 12345 becomes
+    /// 12000 and 0.0126 becomes 0.013. A number that has no more digits stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub significant: Option<u32>,
+}
+
+/// What is rounded to, as one of the two ways to write it.
+enum Target {
+    Step(Decimal),
+    Digits(u32),
 }
 
 impl Round {
-    fn check(&self) -> Result<(), Misfit> {
-        if self.to.is_positive() {
-            return Ok(());
+    fn target(&self) -> Result<Target, Misfit> {
+        match (self.to, self.significant) {
+            (Some(_), Some(_)) => Err(Misfit::of_parameter(
+                "significant",
+                "`to` and `significant` are both given; write one of them",
+            )),
+            (None, None) => Err(Misfit::of_parameter("to", "`to` or `significant` is required")),
+            (Some(to), None) if to.is_positive() => Ok(Target::Step(to)),
+            (Some(_), None) => Err(Misfit::of_parameter("to", "`to` must be greater than zero")),
+            (None, Some(0)) => Err(Misfit::of_parameter(
+                "significant",
+                "`significant` must be at least 1",
+            )),
+            (None, Some(digits)) => Ok(Target::Digits(digits)),
         }
-        Err(Misfit::of_parameter("to", "`to` must be greater than zero"))
     }
+}
 
-    fn exact(&self, scale: i8) -> Result<Step, Misfit> {
-        let units = self.to.scaled(scale).map_err(|error| match error {
-            Unscalable::Finer => finer(scale),
-            Unscalable::TooLarge => {
-                Misfit::of_parameter("to", "`to` is larger than any value of the field")
-            }
-        })?;
-        Step::new(units).ok_or_else(|| finer(scale))
-    }
+/// A step in units of 10^-`scale`.
+fn exact(to: Decimal, scale: i8) -> Result<Step, Misfit> {
+    let units = to.scaled(scale).map_err(|error| match error {
+        Unscalable::Finer => finer(scale),
+        Unscalable::TooLarge => {
+            Misfit::of_parameter("to", "`to` is larger than any value of the field")
+        }
+    })?;
+    Step::new(units).ok_or_else(|| finer(scale))
 }
 
 /// The step of a field whose unit is 10^-`scale` is no coarser than a unit, or is none of them.
@@ -59,24 +83,58 @@ fn finer(scale: i8) -> Misfit {
     .with_hint("choose a coarser step")
 }
 
+/// Refuses to keep as many digits as the largest value of the type has.
+fn check_digits(digits: u32, data_type: &DataType) -> Result<(), Misfit> {
+    let has = match data_type {
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        DataType::Int64 => 19,
+        DataType::UInt64 => 20,
+        DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) => {
+            u32::from(*precision)
+        }
+        DataType::Float32 => 7,
+        DataType::Float64 => 16,
+        other => return Err(Misfit::of_type(Round::KIND, other, Round::FITS)),
+    };
+    if digits < has {
+        return Ok(());
+    }
+    let what = format!("a {data_type} has {has} digits at most, so that rounding hides nothing");
+    Err(Misfit::of_parameter("significant", what).with_hint("keep fewer digits"))
+}
+
 impl Definition for Round {
     const KIND: &'static str = "round";
-    const SUMMARY: &'static str = "Rounds to the nearest multiple of a step, half away from zero";
+    const SUMMARY: &'static str =
+        "Rounds to the nearest multiple of a step or to significant digits, half away from zero";
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "round", to = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
+    /// True for a multiple of the step, and for no more digits.
     fn at_least(&self, floor: &Self) -> bool {
-        self.to.is_multiple_of(floor.to)
+        match (self.target(), floor.target()) {
+            (Ok(Target::Step(own)), Ok(Target::Step(floor))) => own.is_multiple_of(floor),
+            (Ok(Target::Digits(own)), Ok(Target::Digits(floor))) => own <= floor,
+            _ => false,
+        }
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check()?;
+        let to = match self.target()? {
+            Target::Digits(digits) => {
+                check_digits(digits, column.data_type)?;
+                return Ok(Some(column.data_type.clone()));
+            }
+            Target::Step(to) => to,
+        };
         match (scale_of(column.data_type), column.data_type) {
-            (Some(scale), _) => self.exact(scale).map(drop)?,
+            (Some(scale), _) => exact(to, scale).map(drop)?,
             (None, DataType::Float32 | DataType::Float64) => {
-                check_places("to", self.to, column.data_type)?;
+                check_places("to", to, column.data_type)?;
             }
             (None, other) => return Err(Misfit::of_type(Self::KIND, other, Self::FITS)),
         }
@@ -91,30 +149,49 @@ impl Definition for Round {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.output_type(column)?;
         let unfit = || Misfit::of_type(Self::KIND, column.data_type, Self::FITS);
-        if let Some(scale) = scale_of(column.data_type) {
-            let builder = ExactBuilder { column, options, step: self.exact(scale)? };
-            return with_exact(column.data_type, builder).ok_or_else(unfit)?;
-        }
-        let step = FloatStep::new(self.to);
-        match column.data_type {
-            DataType::Float32 => {
-                mapped::<Float32Type, _>(column, options, move |value| step.round(value))
+        match (self.target()?, scale_of(column.data_type)) {
+            (Target::Step(to), Some(scale)) => {
+                let rounding = exact(to, scale)?;
+                let builder = ExactBuilder { column, options, rounding };
+                with_exact(column.data_type, builder).ok_or_else(unfit)?
             }
-            DataType::Float64 => {
-                mapped::<Float64Type, _>(column, options, move |value| step.round(value))
+            (Target::Digits(digits), Some(_)) => {
+                let rounding = ExactDigits::new(digits);
+                let builder = ExactBuilder { column, options, rounding };
+                with_exact(column.data_type, builder).ok_or_else(unfit)?
             }
-            _ => Err(unfit()),
+            (Target::Step(to), None) => floats(column, options, FloatStep::new(to)),
+            (Target::Digits(digits), None) => floats(column, options, FloatDigits::new(digits)),
         }
     }
 }
 
-struct ExactBuilder<'a> {
-    column: Column<'a>,
-    options: &'a Options,
-    step: Step,
+/// A way to round exact numbers.
+trait RoundExact: Send + Sync + 'static {
+    fn round_exact<N: Exact>(&self, number: N) -> Option<N>;
 }
 
-impl ForExact for ExactBuilder<'_> {
+impl RoundExact for Step {
+    #[inline]
+    fn round_exact<N: Exact>(&self, number: N) -> Option<N> {
+        self.round(number)
+    }
+}
+
+impl RoundExact for ExactDigits {
+    #[inline]
+    fn round_exact<N: Exact>(&self, number: N) -> Option<N> {
+        self.round(number)
+    }
+}
+
+struct ExactBuilder<'a, R> {
+    column: Column<'a>,
+    options: &'a Options,
+    rounding: R,
+}
+
+impl<R: RoundExact> ForExact for ExactBuilder<'_, R> {
     type Output = Result<Box<dyn Treatment>, Misfit>;
 
     fn call<T>(self, least: T::Native, greatest: T::Native) -> Self::Output
@@ -122,10 +199,46 @@ impl ForExact for ExactBuilder<'_> {
         T: ArrowPrimitiveType,
         T::Native: Exact,
     {
-        let step = self.step;
+        let rounding = self.rounding;
         mapped::<T, _>(self.column, self.options, move |value| {
-            step.round(value).filter(|rounded| *rounded >= least && *rounded <= greatest)
+            let rounded = rounding.round_exact(value);
+            rounded.filter(|rounded| *rounded >= least && *rounded <= greatest)
         })
+    }
+}
+
+/// A way to round floats.
+trait RoundFloat: Send + Sync + 'static {
+    fn round_float<F: Float>(&self, number: F) -> Option<F>;
+}
+
+impl RoundFloat for FloatStep {
+    #[inline]
+    fn round_float<F: Float>(&self, number: F) -> Option<F> {
+        self.round(number)
+    }
+}
+
+impl RoundFloat for FloatDigits {
+    #[inline]
+    fn round_float<F: Float>(&self, number: F) -> Option<F> {
+        self.round(number)
+    }
+}
+
+fn floats(
+    column: Column<'_>,
+    options: &Options,
+    rounding: impl RoundFloat,
+) -> Result<Box<dyn Treatment>, Misfit> {
+    match column.data_type {
+        DataType::Float32 => {
+            mapped::<Float32Type, _>(column, options, move |value| rounding.round_float(value))
+        }
+        DataType::Float64 => {
+            mapped::<Float64Type, _>(column, options, move |value| rounding.round_float(value))
+        }
+        other => Err(Misfit::of_type(Round::KIND, other, Round::FITS)),
     }
 }
 
@@ -278,11 +391,52 @@ mod tests {
 
     #[test]
     fn the_step_is_written_as_text() {
-        for table in [json!({ "to": 1000 }), json!({}), json!({ "to": "1000", "too": 1 })] {
+        for table in [json!({ "to": 1000 }), json!({ "to": "1000", "too": 1 })] {
             assert!(serde_json::from_value::<Round>(table).is_err());
         }
         let round = written::<Round>(json!({ "to": "1000.0" }));
         assert_eq!(serde_json::to_value(&round).unwrap(), json!({ "to": "1000" }));
+    }
+
+    #[test]
+    fn significant_digits_follow_the_size_of_the_value() {
+        let table = || json!({ "significant": 2 });
+        let array = decimals(vec![123_456, 126, -4_999, 7, 0, 995], 12, 2);
+        let rounded = treat::<Round>(table(), array);
+        let expected = decimals(vec![120_000, 130, -5_000, 7, 0, 1_000], 12, 2);
+        assert_eq!(rounded.as_primitive::<Decimal128Type>(), &expected);
+        let rounded = treat::<Round>(table(), Float64Array::from(vec![0.0126, -1_260.0]));
+        assert_eq!(&rounded.as_primitive::<Float64Type>().values()[..], [0.013, -1_300.0]);
+        let extremes = Int64Array::from(vec![i64::MIN, i64::MAX]);
+        let rounded = treat::<Round>(json!({ "significant": 18 }), extremes);
+        let rounded = rounded.as_primitive::<Int64Type>();
+        assert!(rounded.is_null(0) && rounded.is_null(1));
+    }
+
+    #[test]
+    fn as_many_digits_as_the_type_has_are_a_misfit() {
+        for (digits, data_type) in [
+            (0, DataType::Int32),
+            (3, DataType::Int8),
+            (19, DataType::Int64),
+            (12, DataType::Decimal128(12, 2)),
+            (7, DataType::Float32),
+            (16, DataType::Float64),
+        ] {
+            let misfit = misfit::<Round>(json!({ "significant": digits }), &data_type);
+            assert_eq!(misfit.parameter, Some("significant"), "{digits} {data_type}");
+        }
+        let both = misfit::<Round>(json!({ "to": "10", "significant": 2 }), &DataType::Int32);
+        assert_eq!(both.parameter, Some("significant"));
+        assert_eq!(misfit::<Round>(json!({}), &DataType::Int32).parameter, Some("to"));
+    }
+
+    #[test]
+    fn fewer_significant_digits_reveal_no_more() {
+        let round = |digits: u32| written::<Round>(json!({ "significant": digits }));
+        assert!(round(2).at_least(&round(2)) && round(1).at_least(&round(2)));
+        assert!(!round(3).at_least(&round(2)));
+        assert!(!round(1).at_least(&written(json!({ "to": "10" }))));
     }
 
     proptest! {

@@ -1,0 +1,192 @@
+//! A keyed rule applied row by row: the value, and the entity it belongs to.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, PrimitiveArray, PrimitiveBuilder};
+use arrow::datatypes::{ArrowPrimitiveType, DataType};
+
+use super::column::expect_type;
+use crate::cases::Rules;
+use crate::entity::EntityField;
+use crate::error::{Case, Misfit, TreatmentError};
+use crate::options::Options;
+use crate::spec::Column;
+use crate::treatment::{Context, Treated, Treatment};
+
+/// A treatment that makes one value of another of the same type, and of the row's entity.
+struct Drawn<T, F> {
+    data_type: DataType,
+    rules: Rules,
+    entity: Option<EntityField>,
+    map: F,
+    array: PhantomData<fn() -> T>,
+}
+
+/// Makes a treatment of a function from a value and its entity to the treated value, or to none if
+/// either or the result does not fit. Where there is an entity field, a row without an entity is
+/// invalid and the function isn't asked.
+///
+/// # Errors
+/// A sentinel that is not a value of the field's type.
+pub(crate) fn drawn<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    entity: Option<EntityField>,
+    map: F,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native, Option<&str>) -> Option<T::Native> + Send + Sync + 'static,
+{
+    Ok(Box::new(Drawn::<T, F> {
+        data_type: column.data_type.clone(),
+        rules: Rules::resolve(options, column)?,
+        entity,
+        map,
+        array: PhantomData,
+    }))
+}
+
+impl<T, F> fmt::Debug for Drawn<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drawn")
+            .field("data_type", &self.data_type)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, F> Treatment for Drawn<T, F>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native, Option<&str>) -> Option<T::Native> + Send + Sync,
+{
+    fn output_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let array: &PrimitiveArray<T> = expect_type(column, &self.data_type)?;
+        let entities = match &self.entity {
+            Some(field) => Some(field.read(context, array.len())?),
+            None => None,
+        };
+        let sentinels = self.rules.sentinel_rows(array)?;
+        let mut cases = self.rules.cases(array.len());
+        let mut treated = PrimitiveBuilder::<T>::with_capacity(array.len());
+        for (row, value) in array.iter().enumerate() {
+            let case = match value {
+                None => Case::Null,
+                Some(value) if sentinels.as_ref().is_some_and(|rows| rows.value(row)) => {
+                    cases.sentinel();
+                    treated.append_value(value);
+                    continue;
+                }
+                Some(value) => {
+                    let result = match &entities {
+                        None => (self.map)(value, None),
+                        Some(entities) => entities
+                            .get(row)
+                            .and_then(|entity| (self.map)(value, Some(&entity))),
+                    };
+                    if let Some(result) = result {
+                        treated.append_value(result);
+                        continue;
+                    }
+                    Case::Invalid
+                }
+            };
+            // Nothing but a text can be kept or covered with fills: both are null here.
+            cases.decide(row, case)?;
+            treated.append_null();
+        }
+        let treated = treated.finish().with_data_type(self.data_type.clone());
+        Ok(cases.finish(Arc::new(treated)))
+    }
+}
+
+/// A definition applied to an array beside a field that names entities, for the tests of treatments.
+#[cfg(test)]
+pub(crate) mod testing {
+    use arrow::array::StringArray;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::number::column::testing::written;
+    use crate::spec::{Definition, Row, RowField};
+    use crate::testing::key;
+
+    /// Calls with a row of a text field `who` of that category, and a boolean field `flag`.
+    pub(crate) fn with_row<R>(category: &str, then: impl FnOnce(Row<'_>) -> R) -> R {
+        let field = |name, data_type, category| RowField {
+            name,
+            data_type,
+            category,
+        };
+        then(Row(&[
+            field("who", &DataType::Utf8, category),
+            field("flag", &DataType::Boolean, "other"),
+        ]))
+    }
+
+    /// The result for entities of a category; entities that are missing are named `-`.
+    pub(crate) fn treat_of<D: Definition>(
+        table: Value,
+        options: &Options,
+        array: impl Array + 'static,
+        entities: &[Option<&str>],
+        category: &str,
+    ) -> Treated {
+        let definition = written::<D>(table);
+        let array: ArrayRef = Arc::new(array);
+        let who = (0..array.len()).map(|row| *entities.get(row).unwrap_or(&Some("-")));
+        let inputs: Vec<ArrayRef> = definition
+            .reads()
+            .iter()
+            .map(|_| -> ArrayRef { Arc::new(who.clone().collect::<StringArray>()) })
+            .collect();
+        with_row(category, |row| {
+            let column = Column {
+                row,
+                ..Column::alone("x", array.data_type(), "x")
+            };
+            let treatment = definition.build(column, options, Some(&key())).unwrap();
+            let output = definition.output_type(column).unwrap();
+            assert_eq!(Some(treatment.output_type()), output.as_ref());
+            let context = Context {
+                inputs: &inputs,
+                ..Context::default()
+            };
+            let treated = treatment.treat(&array, &context).unwrap();
+            assert_eq!(treated.array.data_type(), treatment.output_type());
+            treated.array.to_data().validate_full().unwrap();
+            treated
+        })
+    }
+
+    /// The result for entities of no known category.
+    pub(crate) fn treat<D: Definition>(
+        table: Value,
+        options: &Options,
+        array: impl Array + 'static,
+        entities: &[Option<&str>],
+    ) -> Treated {
+        treat_of::<D>(table, options, array, entities, "other")
+    }
+
+    /// The words of the misfit with a type.
+    pub(crate) fn misfit<D: Definition>(table: Value, data_type: &DataType) -> Misfit {
+        let definition = written::<D>(table);
+        with_row("other", |row| {
+            let column = Column {
+                row,
+                ..Column::alone("x", data_type, "x")
+            };
+            let misfit = definition.output_type(column).unwrap_err();
+            let built = definition.build(column, &Options::default(), Some(&key()));
+            assert_eq!(built.unwrap_err(), misfit);
+            misfit
+        })
+    }
+}

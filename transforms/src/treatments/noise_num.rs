@@ -1,0 +1,475 @@
+//! `noise-num`: numbers moved by a keyed amount.
+//!
+//! The noise of a number is a function of the key, the entity and the number: whoever receives the
+//! same value of the same entity again, in whatever delivery of the grant, receives the same result
+//! and can average nothing away.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::draw::{Draws, check_domain};
+use crate::entity::EntityField;
+use crate::error::Misfit;
+use crate::key::{DerivedKey, KeyUse};
+use crate::number::drawn::drawn;
+use crate::number::noise::Distribution;
+use crate::number::{
+    Decimal, Exact, Float, FloatDigits, FloatStep, ForExact, Unscalable, check_places, scale_of,
+    with_exact,
+};
+use crate::options::Options;
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
+use crate::treatment::Treatment;
+
+/// Adds keyed noise to a number; the type stays.
+///
+/// The same value of the same entity gets the same noise in every delivery of the grant, so that
+/// repeated deliveries cannot be averaged away. Another scale, distribution, domain or entity field
+/// draws other noise: whoever holds both results holds two draws. A value that changes draws anew
+/// each time, so that many readings of a quantity that hardly changes still average to it.
+///
+/// Integers and decimals are exact, and their noise has every digit of the field. A float's result
+/// is rounded to a power of ten below a thousandth of the scale, so that its last digits tell
+/// nothing; a float so large that the noise would be lost in it is invalid. A result beyond the
+/// field's type, or beyond `clamp`, becomes the nearest value within.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseNum {
+    /// Consistency domain of the noise (`"income"`); one for each kind of quantity.
+    pub domain: String,
+    /// Approved join group, whose grants get the same noise; absent means this grant alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+    /// Which noise: `uniform` between -scale and scale; `laplace` with the scale as mean absolute
+    /// amount, never more than 45 scales; `gaussian` with the scale as standard deviation, never
+    /// more than 10.
+    pub distribution: Distribution,
+    /// The scale in the field's unit, as decimal text greater than zero and a whole number of the
+    /// field's last digit. Either this or `ratio`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Decimal>,
+    /// The scale as a share of the value, as decimal text from 0.0001 to 1. At least the field's
+    /// last digit where the value isn't zero; zero stays zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Decimal>,
+    /// The least (`min`) and greatest (`max`) result, as decimal text; absent means the type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clamp: Option<Clamp>,
+    /// The field that names the entity, such as a person's id. A row without an entity is invalid.
+    /// Absent means that equal values get equal noise, whosever they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The least and the greatest result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clamp {
+    /// The least result; absent means the type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<Decimal>,
+    /// The greatest result; absent means the type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<Decimal>,
+}
+
+/// Decimal places of a ratio.
+const RATIO_PLACES: i8 = 9;
+
+/// How much noise, as one of the two ways to write it.
+#[derive(Clone, Copy)]
+enum Amount {
+    Scale(Decimal),
+    /// In units of 10^-9.
+    Ratio(u128),
+}
+
+impl NoiseNum {
+    fn amount(&self) -> Result<Amount, Misfit> {
+        match (self.scale, self.ratio) {
+            (Some(_), Some(_)) => Err(Misfit::of_parameter(
+                "ratio",
+                "`scale` and `ratio` are both given; write one of them",
+            )),
+            (None, None) => Err(Misfit::of_parameter(
+                "scale",
+                "`scale` or `ratio` is required",
+            )),
+            (Some(scale), None) if scale.is_positive() => Ok(Amount::Scale(scale)),
+            (Some(_), None) => Err(Misfit::of_parameter(
+                "scale",
+                "`scale` must be greater than zero",
+            )),
+            (None, Some(ratio)) => {
+                let units = ratio
+                    .scaled(RATIO_PLACES)
+                    .ok()
+                    .and_then(|units| units.to_i128());
+                units
+                    .and_then(|units| u128::try_from(units).ok())
+                    .filter(|units| (100_000..=1_000_000_000).contains(units))
+                    .map(Amount::Ratio)
+                    .ok_or_else(|| {
+                        let what =
+                            "`ratio` must be from 0.0001 to 1, with at most 9 decimal places";
+                        Misfit::of_parameter("ratio", what)
+                    })
+            }
+        }
+    }
+
+    fn min(&self) -> Option<Decimal> {
+        self.clamp.and_then(|clamp| clamp.min)
+    }
+
+    fn max(&self) -> Option<Decimal> {
+        self.clamp.and_then(|clamp| clamp.max)
+    }
+
+    fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
+        check_domain(&self.domain, self.join.as_deref())?;
+        let amount = self.amount()?;
+        if let Some(clamp) = self.clamp {
+            match (clamp.min, clamp.max) {
+                (None, None) => {
+                    return Err(Misfit::of_parameter(
+                        "clamp",
+                        "`clamp` needs `min` or `max`",
+                    ));
+                }
+                (Some(min), Some(max)) if min >= max => {
+                    let what = "`min` of `clamp` must be less than `max`";
+                    return Err(Misfit::of_parameter("clamp", what));
+                }
+                _ => {}
+            }
+        }
+        let data_type = column.data_type;
+        let unfit = || Misfit::of_type(Self::KIND, data_type, Self::FITS);
+        match (scale_of(data_type), data_type) {
+            (_, DataType::Decimal256(_, _)) => return Err(unfit()),
+            (Some(scale), _) => {
+                with_exact(data_type, Limits { noise: self, scale }).ok_or_else(unfit)??;
+            }
+            (None, DataType::Float32 | DataType::Float64) => {
+                if let Amount::Scale(scale) = amount {
+                    check_places("scale", scale, data_type)?;
+                }
+            }
+            (None, _) => return Err(unfit()),
+        }
+        if let Some(by) = &self.by {
+            EntityField::resolve(by, column)?;
+        }
+        Ok(())
+    }
+
+    /// The noise depends on what is said here: were two scales to share it, the two results would
+    /// give the value away. `clamp` is left out, which changes no draw.
+    fn draws(&self, column: Column<'_>, key: Option<&DerivedKey>) -> Result<Draws, Misfit> {
+        let distribution = match self.distribution {
+            Distribution::Uniform => "uniform",
+            Distribution::Laplace => "laplace",
+            Distribution::Gaussian => "gaussian",
+        };
+        let (name, amount) = match (self.scale, self.ratio) {
+            (None, Some(ratio)) => ("ratio", ratio),
+            (scale, _) => ("scale", scale.unwrap_or(Decimal::ZERO)),
+        };
+        let parameters = format!("{distribution}\n{name}\n{amount}");
+        Draws::new(Self::KIND, &parameters, column, key)
+    }
+}
+
+impl Definition for NoiseNum {
+    const KIND: &'static str = "noise-num";
+    const SUMMARY: &'static str = "Adds keyed noise to a number, the same for the same value";
+    const FITS: &'static str = "integers, decimals of up to 38 digits, and floats";
+    const EXAMPLE: &'static str = r#"{ kind = "noise-num", domain = "income", distribution = "laplace", scale = "100", by = "person_id" }"#;
+    const STRENGTH: Strength = Strength::COARSER;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn reads(&self) -> Vec<Read> {
+        self.by.iter().cloned().map(Read::Field).collect()
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        let larger = match (self.amount(), floor.amount()) {
+            (Ok(Amount::Scale(own)), Ok(Amount::Scale(floor))) => own >= floor,
+            (Ok(Amount::Ratio(own)), Ok(Amount::Ratio(floor))) => own >= floor,
+            _ => false,
+        };
+        let min = floor
+            .min()
+            .is_none_or(|floor| self.min().is_some_and(|own| own >= floor));
+        let max = floor
+            .max()
+            .is_none_or(|floor| self.max().is_some_and(|own| own <= floor));
+        self.domain == floor.domain
+            && (self.join.is_none() || self.join == floor.join)
+            && self.distribution == floor.distribution
+            && self.by == floor.by
+            && larger
+            && min
+            && max
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        Ok(Some(column.data_type.clone()))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(KeyUse {
+            purpose: "pseudonym",
+            domain: self.domain.clone(),
+            join: self.join.clone(),
+        })
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.check(column)?;
+        let unfit = || Misfit::of_type(Self::KIND, column.data_type, Self::FITS);
+        let draws = self.draws(column, key)?;
+        if let Some(scale) = scale_of(column.data_type) {
+            let builder = ExactBuilder {
+                noise: self,
+                column,
+                options,
+                draws,
+                scale,
+            };
+            return with_exact(column.data_type, builder).ok_or_else(unfit)?;
+        }
+        match column.data_type {
+            DataType::Float32 => self.floats::<Float32Type>(column, options, draws, SINGLE),
+            DataType::Float64 => self.floats::<Float64Type>(column, options, draws, DOUBLE),
+            _ => Err(unfit()),
+        }
+    }
+}
+
+/// The least share of a value that eight neighbours of its type lie within: the least scale that
+/// isn't lost in it.
+const SINGLE: f64 = 1.0 / 1_048_576.0;
+const DOUBLE: f64 = SINGLE / 536_870_912.0;
+
+/// Whole units of an exact field: the noise's scale and the bounds of the result.
+#[derive(Clone, Copy)]
+struct Units {
+    amount: ExactAmount,
+    lower: i128,
+    upper: i128,
+}
+
+#[derive(Clone, Copy)]
+enum ExactAmount {
+    Scale(u128),
+    Ratio(u128),
+}
+
+impl ExactAmount {
+    /// The scale for a value of that magnitude; none for zero, of which every share is zero.
+    #[inline]
+    fn scale(self, magnitude: u128) -> Option<u128> {
+        const WHOLE: u128 = 1_000_000_000;
+        match self {
+            Self::Scale(scale) => Some(scale),
+            Self::Ratio(_) if magnitude == 0 => None,
+            Self::Ratio(ratio) => {
+                let share = match u64::try_from(magnitude) {
+                    Ok(magnitude) => u128::from(magnitude) * ratio / WHOLE,
+                    Err(_) => magnitude / WHOLE * ratio + magnitude % WHOLE * ratio / WHOLE,
+                };
+                Some(share.max(1))
+            }
+        }
+    }
+}
+
+/// Brings the parameters to units of the field, or says which doesn't fit.
+struct Limits<'a> {
+    noise: &'a NoiseNum,
+    scale: i8,
+}
+
+impl ForExact for Limits<'_> {
+    type Output = Result<Units, Misfit>;
+
+    fn call<T>(self, least: T::Native, greatest: T::Native) -> Self::Output
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Exact,
+    {
+        let least = least.wide().unwrap_or(i128::MIN);
+        let greatest = greatest.wide().unwrap_or(i128::MAX);
+        let units = |parameter: &'static str, number: Decimal| {
+            let places = self.scale;
+            let refused = |what: &str| {
+                Misfit::of_parameter(parameter, format!("a number in `{parameter}` is {what}"))
+            };
+            let beyond = || refused("beyond every value of the field");
+            let units = number.scaled(places).map_err(|error| match error {
+                Unscalable::Finer => {
+                    refused(&format!("finer than the field's {places} decimal places"))
+                }
+                Unscalable::TooLarge => beyond(),
+            })?;
+            let units = units
+                .to_i128()
+                .filter(|units| (least..=greatest).contains(units));
+            units.ok_or_else(beyond)
+        };
+        let amount = match self.noise.amount()? {
+            Amount::Scale(scale) => {
+                let units = units("scale", scale)?;
+                ExactAmount::Scale(units.unsigned_abs())
+            }
+            Amount::Ratio(ratio) => ExactAmount::Ratio(ratio),
+        };
+        let bound =
+            |limit: Option<Decimal>, open| limit.map_or(Ok(open), |limit| units("clamp", limit));
+        Ok(Units {
+            amount,
+            lower: bound(self.noise.min(), least)?,
+            upper: bound(self.noise.max(), greatest)?,
+        })
+    }
+}
+
+struct ExactBuilder<'a> {
+    noise: &'a NoiseNum,
+    column: Column<'a>,
+    options: &'a Options,
+    draws: Draws,
+    scale: i8,
+}
+
+impl ForExact for ExactBuilder<'_> {
+    type Output = Result<Box<dyn Treatment>, Misfit>;
+
+    fn call<T>(self, least: T::Native, greatest: T::Native) -> Self::Output
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Exact,
+    {
+        let limits = Limits {
+            noise: self.noise,
+            scale: self.scale,
+        };
+        let Units {
+            amount,
+            lower,
+            upper,
+        } = limits.call::<T>(least, greatest)?;
+        let entity = self.noise.entity(self.column)?;
+        let (draws, distribution) = (self.draws, self.noise.distribution);
+        let [places] = self.scale.to_be_bytes();
+        drawn::<T, _>(self.column, self.options, entity, move |value, entity| {
+            // A buffer may hold what no precision allows.
+            if value < least || value > greatest {
+                return None;
+            }
+            let count = value.wide()?;
+            let Some(scale) = amount.scale(count.unsigned_abs()) else {
+                return T::Native::from_wide(count.clamp(lower, upper));
+            };
+            let mut message = [b'e', places, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            if let Some(bytes) = message.last_chunk_mut() {
+                *bytes = count.to_be_bytes();
+            }
+            let noise = distribution.units(draws.draw(entity, &message), scale);
+            T::Native::from_wide(count.saturating_add(noise).clamp(lower, upper))
+        })
+    }
+}
+
+/// How much noise a float gets, and what its result is rounded to.
+enum FloatAmount {
+    Scale(f64, FloatStep),
+    Ratio(f64, FloatDigits),
+}
+
+impl FloatAmount {
+    fn new(amount: Amount) -> Self {
+        match amount {
+            Amount::Scale(scale) => Self::Scale(
+                scale.to_f64(),
+                FloatStep::new(Decimal::thousandth_below(scale)),
+            ),
+            Amount::Ratio(units) => {
+                let powers =
+                    std::iter::successors(Some(1_000_000_000_u128), |power| Some(power / 10));
+                let digits = powers.take_while(|power| units < *power).count();
+                let digits = u32::try_from(digits).unwrap_or_default();
+                // At most 10^9, which a double holds exactly.
+                let ratio = u32::try_from(units).map_or(1.0, f64::from) / 1e9;
+                Self::Ratio(ratio, FloatDigits::new(digits + 3))
+            }
+        }
+    }
+}
+
+impl NoiseNum {
+    fn entity(&self, column: Column<'_>) -> Result<Option<EntityField>, Misfit> {
+        self.by
+            .as_ref()
+            .map(|by| EntityField::resolve(by, column))
+            .transpose()
+    }
+
+    fn floats<T>(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        draws: Draws,
+        resolution: f64,
+    ) -> Result<Box<dyn Treatment>, Misfit>
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Float,
+    {
+        let amount = FloatAmount::new(self.amount()?);
+        let lower = self.min().map_or(f64::NEG_INFINITY, Decimal::to_f64);
+        let upper = self.max().map_or(f64::INFINITY, Decimal::to_f64);
+        let distribution = self.distribution;
+        let entity = self.entity(column)?;
+        drawn::<T, _>(column, options, entity, move |value, entity| {
+            // Adding zero makes one zero of the two.
+            let value = value.widen() + 0.0;
+            if !value.is_finite() {
+                return None;
+            }
+            let scale = match &amount {
+                FloatAmount::Scale(scale, _) => *scale,
+                FloatAmount::Ratio(ratio, _) => value.abs() * ratio,
+            };
+            if value.abs() * resolution > scale {
+                return None;
+            }
+            let [a, b, c, d, e, f, g, h] = value.to_bits().to_be_bytes();
+            let draw = draws.draw(entity, &[b'f', a, b, c, d, e, f, g, h]);
+            let noisy = value + distribution.standard(draw) * scale;
+            let rounded = match &amount {
+                FloatAmount::Scale(_, step) => step.round(noisy),
+                FloatAmount::Ratio(_, digits) => digits.round(noisy),
+            };
+            let result = T::Native::narrow(rounded?.clamp(lower, upper) + 0.0);
+            result.widen().is_finite().then_some(result)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
