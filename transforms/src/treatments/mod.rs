@@ -165,6 +165,7 @@ treatments! {
     withhold: Withhold,
     constant: Constant,
     keep_ends: KeepEnds,
+    keep_classes: KeepClasses,
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
