@@ -166,6 +166,7 @@ treatments! {
     constant: Constant,
     keep_ends: KeepEnds,
     keep_classes: KeepClasses,
+    regex: Regex,
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
