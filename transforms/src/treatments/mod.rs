@@ -170,6 +170,7 @@ treatments! {
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
+    map: Map,
     round: Round,
     bucket: Bucket,
     date_trunc: DateTrunc,

@@ -277,6 +277,7 @@ fn type_name(name: &str) -> &str {
     match name {
         "string" => "text",
         "boolean" => "true or false",
+        "object" => "table",
         other => other,
     }
 }
