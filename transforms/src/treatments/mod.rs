@@ -167,6 +167,7 @@ treatments! {
     keep_ends: KeepEnds,
     keep_classes: KeepClasses,
     regex: Regex,
+    typed_mask: TypedMask,
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
