@@ -16,6 +16,7 @@
 mod calendar;
 pub mod cases;
 pub mod category;
+mod classes;
 mod clusters;
 pub mod date;
 mod draw;

@@ -1,9 +1,11 @@
 //! `hmac`: a keyed pseudonym.
 //!
-//! HMAC (FIPS 198-1) with SHA-256 over the UTF-8 of the normalised value, nothing prepended, under
-//! a key derived for the domain and the grant or join group. Equal values get equal pseudonyms, so
-//! that tables join within one scope and nowhere else. Without the key, a pseudonym can't be
-//! guessed from a list of numbers, as an unkeyed hash can.
+//! HMAC (FIPS 198-1) with SHA-256 or SM3 over the UTF-8 of the normalised value, nothing prepended,
+//! under a key derived for the domain and the grant or join group. Equal values get equal
+//! pseudonyms, so that tables join within one scope and nowhere else. Without the key, a pseudonym
+//! can't be guessed from a list of numbers, as an unkeyed hash can.
+
+mod digits;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use sm3::Sm3;
 
 use crate::cases::{Rules, to_text};
 use crate::category;
@@ -24,10 +27,17 @@ use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
 
+pub use digits::Encoding;
+
+/// Fewest bits a shortened pseudonym may have: among a million values the odds that any two meet
+/// are then one in two million million, among a thousand million one in two million.
+const BITS_MIN: u32 = 80;
+
 /// Puts a keyed pseudonym in the place of a value: equal values, equal pseudonyms.
 ///
 /// Whole numbers, decimals and dates are keyed as their text: `42`, `12.30` at the field's scale,
-/// `2026-01-31` (years 0 to 9999; others are invalid). A value that is empty once normalised counts as empty.
+/// `2026-01-31` (years 0 to 9999; others are invalid). A value that is empty once normalised counts
+/// as empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hmac256 {
@@ -36,12 +46,16 @@ pub struct Hmac256 {
     /// Approved join group, whose grants share pseudonyms; absent means this grant alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The hash beneath.
+    /// The hash beneath. Fields join only where it is the same.
     #[serde(default = "default_algorithm")]
     pub algorithm: Algorithm,
     /// How the pseudonym is written.
     #[serde(default = "default_encoding")]
     pub encoding: Encoding,
+    /// Characters of the pseudonym, cut from its beginning; absent means all. At least 80 bits
+    /// must be left: 20 characters of `"hex"`, 14 of `"base64url"`, 16 of `"base32"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u32>,
     /// How a value is brought to one spelling: as its category says, or not at all.
     #[serde(default = "default_normalise")]
     pub normalise: Normalise,
@@ -53,14 +67,9 @@ pub enum Algorithm {
     /// SHA-256 (FIPS 180-4).
     #[serde(rename = "sha256")]
     Sha256,
-}
-
-/// How a pseudonym is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Encoding {
-    /// 64 lower-case hexadecimal digits.
-    Hex,
+    /// SM3 (GB/T 32905).
+    #[serde(rename = "sm3")]
+    Sm3,
 }
 
 /// How a value is brought to one spelling.
@@ -86,6 +95,16 @@ fn default_normalise() -> Normalise {
 }
 
 impl Hmac256 {
+    /// Characters of the pseudonym.
+    fn characters(&self) -> u32 {
+        self.length.unwrap_or_else(|| self.encoding.characters())
+    }
+
+    /// Bits of the pseudonym.
+    fn bits(&self) -> u32 {
+        self.encoding.bits(self.characters())
+    }
+
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         let data_type = column.data_type;
         let fits = matches!(
@@ -106,7 +125,25 @@ impl Hmac256 {
             return Err(Misfit::of_parameter("join", "`join` is empty")
                 .with_hint("name an approved join group, or leave it out"));
         }
-        Ok(())
+        self.check_length()
+    }
+
+    fn check_length(&self) -> Result<(), Misfit> {
+        let Some(length) = self.length else {
+            return Ok(());
+        };
+        let most = self.encoding.characters();
+        let least = self.encoding.characters_for(BITS_MIN);
+        if (least..=most).contains(&length) {
+            return Ok(());
+        }
+        let what = match length < least {
+            true => format!("`length` leaves fewer than {BITS_MIN} bits, so pseudonyms would meet"),
+            false => "`length` is more than the pseudonym has".to_owned(),
+        };
+        Err(Misfit::of_parameter("length", what).with_hint(format!(
+            "with this encoding, write {least} to {most}, or leave it out for {most}"
+        )))
     }
 }
 
@@ -118,11 +155,21 @@ impl Definition for Hmac256 {
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 256 };
 
+    fn uniqueness(&self) -> Uniqueness {
+        Uniqueness::Probabilistic { bits: self.bits() }
+    }
+
+    /// The encoding counts for nothing here; fewer bits tell less. A floor's algorithm is not a
+    /// matter of degree, so it must be the same.
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
         let joins_no_more =
             self.normalise == floor.normalise || self.normalise == Normalise::None;
-        self.domain == floor.domain && narrower && joins_no_more
+        self.domain == floor.domain
+            && narrower
+            && joins_no_more
+            && self.algorithm == floor.algorithm
+            && self.bits() <= floor.bits()
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -150,15 +197,21 @@ impl Definition for Hmac256 {
             what: format!("treatment `hmac` of field `{}` has no key", column.name),
             hint: Some("make one with `lockgate keys new pseudonym`".to_owned()),
         })?;
-        let mac = Hmac::<Sha256>::new_from_slice(key.expose())
-            .map_err(|_| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
+        let mac = Keyed::new(self.algorithm, key)
+            .ok_or_else(|| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
         let normalise = match self.normalise {
             Normalise::Category => category::find(column.category).map(|known| known.normalise),
             Normalise::None => None,
         };
         let rules = Rules::resolve(options, column)?;
         let is_text = *column.data_type == DataType::Utf8;
-        let kernel = Kernel { mac, normalise, is_text };
+        let kernel = Kernel {
+            mac,
+            encoding: self.encoding,
+            characters: usize::try_from(self.characters()).unwrap_or(usize::MAX),
+            normalise,
+            is_text,
+        };
         if is_text {
             return Ok(Box::new(TextTreatment::with_rules(kernel, rules)));
         }
@@ -167,9 +220,33 @@ impl Definition for Hmac256 {
     }
 }
 
+/// The key, absorbed: both midstates, which saves two of four compressions a value. Zeroized on
+/// drop, as its clones are.
+enum Keyed {
+    Sha256(Hmac<Sha256>),
+    Sm3(Hmac<Sm3>),
+}
+
+impl Keyed {
+    fn new(algorithm: Algorithm, key: &DerivedKey) -> Option<Self> {
+        match algorithm {
+            Algorithm::Sha256 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sha256),
+            Algorithm::Sm3 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sm3),
+        }
+    }
+
+    fn digest(&self, text: &[u8]) -> [u8; 32] {
+        match self {
+            Self::Sha256(mac) => mac.clone().chain_update(text).finalize().into_bytes().into(),
+            Self::Sm3(mac) => mac.clone().chain_update(text).finalize().into_bytes().into(),
+        }
+    }
+}
+
 struct Kernel {
-    /// Both midstates of the key: cloning them saves two of four compressions a value.
-    mac: Hmac<Sha256>,
+    mac: Keyed,
+    encoding: Encoding,
+    characters: usize,
     normalise: Option<fn(&str) -> Cow<'_, str>>,
     is_text: bool,
 }
@@ -182,18 +259,19 @@ impl fmt::Debug for Kernel {
 
 impl TextKernel for Kernel {
     fn treat(&self, value: &str, out: &mut Vec<u8>, _: &mut Vec<usize>) -> Result<Written, Case> {
-        let mut mac = self.mac.clone();
-        match self.normalise {
+        let digest = match self.normalise {
             Some(normalise) => {
                 let normalised = normalise(value);
                 if normalised.is_empty() {
                     return Err(Case::Empty);
                 }
-                mac.update(normalised.as_bytes());
+                self.mac.digest(normalised.as_bytes())
             }
-            None => mac.update(value.as_bytes()),
-        }
-        out.extend_from_slice(hex(&mac.finalize().into_bytes().into()).as_flattened());
+            None => self.mac.digest(value.as_bytes()),
+        };
+        let start = out.len();
+        self.encoding.write(&digest, out);
+        out.truncate(start + self.characters);
         Ok(Written::Text)
     }
 
@@ -206,14 +284,9 @@ impl TextKernel for Kernel {
     }
 
     fn output_bytes(&self, rows: usize, _: usize) -> usize {
-        rows.saturating_mul(64)
+        // The last value is written whole before it is cut.
+        rows.saturating_mul(self.characters).saturating_add(64)
     }
-}
-
-/// The lower-case hexadecimal digits of a digest.
-fn hex(digest: &[u8; 32]) -> [[u8; 2]; 32] {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-    digest.map(|byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 /// The pseudonyms of values other than text, keyed as their text.

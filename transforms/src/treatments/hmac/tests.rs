@@ -53,8 +53,9 @@ fn vectors_of_rfc_4231_hold() {
         let mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         let mut mac = mac.clone();
         mac.update(data);
-        let written = hex(&mac.finalize().into_bytes().into());
-        assert_eq!(std::str::from_utf8(written.as_flattened()).unwrap(), digest);
+        let mut written = Vec::new();
+        Encoding::Hex.write(&mac.finalize().into_bytes().into(), &mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), digest);
     }
 }
 
@@ -195,4 +196,114 @@ fn short_texts_of_all_kinds_count_their_cases() {
     assert_eq!(cases_of(&treated), (1, 1, 0, 0));
     assert!(treated.array.is_null(0));
     assert_eq!(treated.array.as_string::<i32>().value(1), "");
+}
+
+/// GB/T 32905-2016, annex A: message, SM3.
+#[test]
+fn vectors_of_gb_t_32905_hold() {
+    use sm3::Digest as _;
+    for (message, digest) in [
+        ("abc".to_owned(), "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"),
+        ("abcd".repeat(16), "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732"),
+    ] {
+        let mut written = Vec::new();
+        Encoding::Hex.write(&Sm3::digest(&message).into(), &mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), digest);
+    }
+}
+
+/// Computed with OpenSSL 3.0.19 (`openssl dgst -sm3 -mac HMAC`) under the key of the tests.
+#[test]
+fn hmac_sm3_agrees_with_openssl() {
+    let spec = "{ kind = 'hmac', domain = 'person.id', algorithm = 'sm3' }";
+    for (value, pseudonym) in [
+        ("13800138000", "27a057bd5d687b37b397175ba10ba535f6b3bb35478346e279e822ce9220d8ed"),
+        ("张三", "ca5ec7d4fdd6bb696cbfc8c1d0450143b0c6d6ffac1bc3ec133a223599ec74cb"),
+        (&"长".repeat(100), "b51dded826dd6c32793516134b6269869a238a426c3c78e515e630757943ef7a"),
+    ] {
+        assert_eq!(treat_one(spec, value).as_deref(), Some(pseudonym));
+    }
+}
+
+/// The definition of HMAC (FIPS 198-1), written out over the bare hash.
+#[test]
+fn hmac_sm3_is_the_hash_of_both_padded_keys() {
+    use sm3::Digest as _;
+    let padded = |pad: u8| {
+        let mut block = [pad; 64];
+        for (byte, key) in block.iter_mut().zip(key().expose()) {
+            *byte ^= key;
+        }
+        block
+    };
+    let spec = "{ kind = 'hmac', domain = 'person.id', algorithm = 'sm3' }";
+    for length in [1, 32, 63, 64, 65, 200] {
+        let value = "a".repeat(length);
+        let inner = Sm3::new().chain_update(padded(0x36)).chain_update(&value).finalize();
+        let outer = Sm3::new().chain_update(padded(0x5c)).chain_update(inner).finalize();
+        let mut written = Vec::new();
+        Encoding::Hex.write(&outer.into(), &mut written);
+        assert_eq!(treat_one(spec, &value), Some(String::from_utf8(written).unwrap()));
+    }
+}
+
+#[test]
+fn what_an_older_policy_wrote_gives_what_it_gave() {
+    let pseudonym = "d6a3ea630b02fb849a80f7b714d78a5ce6b6b2c2154827e69ba9ed3d5050d809";
+    assert_eq!(treat_one(SPEC, "13800138000").as_deref(), Some(pseudonym));
+    assert_eq!(
+        serde_json::to_string(&spec(SPEC)).unwrap(),
+        "{\"kind\":\"hmac\",\"algorithm\":\"sha256\",\"domain\":\"person.id\",\"encoding\":\"hex\",\
+         \"normalise\":\"category\",\"on_null\":\"keep\",\"on_empty\":\"keep\",\
+         \"on_short\":\"mask-all\",\"on_invalid\":\"mask-all\",\"sentinels\":[]}"
+    );
+}
+
+#[test]
+fn every_encoding_writes_the_same_bits() {
+    for (encoding, pseudonym) in [
+        ("base64url", "1qPqYwsC-4SagPe3FNeKXOa2ssIVSCfmm6ntPVBQ2Ak"),
+        ("base32", "22R6UYYLAL5YJGUA663RJV4KLTTLNMWCCVECPZU3VHWT2UCQ3AEQ"),
+    ] {
+        let whole = format!("{{ kind = 'hmac', domain = 'd', encoding = '{encoding}' }}");
+        assert_eq!(treat_one(&whole, "13800138000").as_deref(), Some(pseudonym));
+        assert_eq!(spec(&whole).uniqueness(), Uniqueness::Probabilistic { bits: 256 });
+        let cut = format!("{{ kind = 'hmac', domain = 'd', encoding = '{encoding}', length = 20 }}");
+        assert_eq!(treat_one(&cut, "13800138000").as_deref(), pseudonym.get(..20));
+    }
+}
+
+#[test]
+fn a_shortened_pseudonym_says_how_many_bits_are_left() {
+    let cut = |encoding: &str, length: u32| {
+        format!("{{ kind = 'hmac', domain = 'd', encoding = '{encoding}', length = {length} }}")
+    };
+    for (encoding, least, most, bits) in
+        [("hex", 20, 64, 80), ("base64url", 14, 43, 84), ("base32", 16, 52, 80)]
+    {
+        let shortest = spec(&cut(encoding, least));
+        assert_eq!(shortest.uniqueness(), Uniqueness::Probabilistic { bits }, "{encoding}");
+        assert!(shortest.meets(&spec(&cut(encoding, most))), "{encoding}");
+        assert!(!spec(&cut(encoding, most)).meets(&shortest), "{encoding}");
+        for wrong in [0, least - 1, most + 1, u32::MAX] {
+            let misfit = misfit(&cut(encoding, wrong));
+            assert_eq!(misfit.parameter, Some("length"), "{encoding} {wrong}");
+            assert!(misfit.hint.unwrap().contains(&format!("{least} to {most}")));
+        }
+    }
+}
+
+#[test]
+fn another_algorithm_does_not_meet_the_floor() {
+    let sm3 = spec("{ kind = 'hmac', domain = 'person.id', algorithm = 'sm3' }");
+    assert!(!sm3.meets(&spec(SPEC)) && !spec(SPEC).meets(&sm3));
+    let written = spec("{ kind = 'hmac', domain = 'person.id', encoding = 'base32' }");
+    assert!(written.meets(&spec(SPEC)) && spec(SPEC).meets(&written));
+}
+
+#[test]
+fn a_key_is_wiped_with_the_kernel_that_holds_it() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<Sha256>();
+    wiped::<Sm3>();
 }

@@ -1,0 +1,247 @@
+//! `keep-classes`: characters of some classes stay, the others go.
+
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::classes::CharacterClass;
+use crate::clusters::Clusters;
+use crate::error::{Case, Misfit};
+use crate::fill::{Filler, Length, default_fill};
+use crate::key::DerivedKey;
+use crate::options::Options;
+use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::treatment::Treatment;
+
+/// Keeps the characters of some classes, so that the shape of a value stays, and hides the others.
+///
+/// A value in which nothing would be hidden is short. A character of several code points, such as a
+/// letter and its accent, goes by the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeepClasses {
+    /// The classes that stay. `"digit"`: 0-9 and full-width. `"latin"`: ASCII, accented (U+00C0-24F,
+    /// 1E00-1EFF) and full-width letters. `"han"`: CJK ideographs, 々, 〇. `"separator"`: spaces,
+    /// ASCII, CJK and full-width punctuation, dashes and quotation marks. Everything else, such as
+    /// kana, emoji and private-use characters, is always hidden.
+    pub keep: Vec<CharacterClass>,
+    /// The character written over hidden ones.
+    #[serde(default = "default_fill")]
+    pub fill: String,
+}
+
+impl Definition for KeepClasses {
+    const KIND: &'static str = "keep-classes";
+    const SUMMARY: &'static str = "keeps the characters of some classes, hides the rest";
+    const FITS: &'static str = "utf8";
+    const EXAMPLE: &'static str = "{ kind = \"keep-classes\", keep = [\"separator\"] }";
+    const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.keep.iter().all(|class| floor.keep.contains(class))
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        text::only(Self::KIND, column)?;
+        Filler::new(&self.fill, Length::Same)?;
+        Ok(Some(DataType::Utf8))
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        _: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        text::only(Self::KIND, column)?;
+        let kernel = Kernel::new(&self.keep, &self.fill)?;
+        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    keep: Vec<CharacterClass>,
+    /// What is written for each ASCII character, where the fill is ASCII too.
+    ascii: Option<Box<[u8; 128]>>,
+    filler: Filler,
+}
+
+impl Kernel {
+    fn new(keep: &[CharacterClass], fill: &str) -> Result<Self, Misfit> {
+        let filler = Filler::new(fill, Length::Same)?;
+        let mut kernel = Self {
+            keep: keep.to_vec(),
+            ascii: None,
+            filler,
+        };
+        if let [byte] = fill.as_bytes() {
+            let mut ascii = Box::new([*byte; 128]);
+            for (written, code) in ascii.iter_mut().zip(0_u8..) {
+                if kernel.keeps(char::from(code)) {
+                    *written = code;
+                }
+            }
+            kernel.ascii = Some(ascii);
+        }
+        Ok(kernel)
+    }
+
+    fn keeps(&self, character: char) -> bool {
+        CharacterClass::of(character).is_some_and(|class| self.keep.contains(&class))
+    }
+
+    fn write(&self, cluster: &str, out: &mut Vec<u8>) {
+        if cluster
+            .chars()
+            .next()
+            .is_some_and(|first| self.keeps(first))
+        {
+            out.extend_from_slice(cluster.as_bytes());
+        } else {
+            self.filler.write(1, out);
+        }
+    }
+
+    fn write_all(&self, value: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) {
+        match (Clusters::of(value, scratch), &self.ascii) {
+            (Clusters::Bytes(_), Some(ascii)) => {
+                let written = |byte: u8| ascii.get(usize::from(byte & 127)).copied();
+                out.extend(value.bytes().map(|byte| written(byte).unwrap_or_default()));
+            }
+            (Clusters::Bytes(_) | Clusters::CodePoints(..), _) => {
+                let mut buffer = [0; 4];
+                for character in value.chars() {
+                    self.write(character.encode_utf8(&mut buffer), out);
+                }
+            }
+            (Clusters::Offsets(offsets, length), _) => {
+                let ends = offsets.iter().skip(1).copied().chain([length]);
+                for (from, to) in offsets.iter().zip(ends) {
+                    self.write(value.get(*from..to).unwrap_or_default(), out);
+                }
+            }
+        }
+    }
+}
+
+impl TextKernel for Kernel {
+    fn treat(
+        &self,
+        value: &str,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<Written, Case> {
+        let start = out.len();
+        self.write_all(value, out, scratch);
+        if out.get(start..) == Some(value.as_bytes()) {
+            out.truncate(start);
+            return Err(Case::Short);
+        }
+        Ok(Written::Text)
+    }
+
+    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+        self.filler.write(characters, out);
+    }
+
+    fn output_bytes(&self, rows: usize, bytes: usize) -> usize {
+        self.filler.output_bytes(rows, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
+
+    use crate::classes::CharacterClass;
+    use crate::testing::{cases_of, misfit, spec, treat, treat_one, try_spec};
+
+    fn keeping(classes: &str) -> String {
+        format!("{{ kind = 'keep-classes', keep = [{classes}] }}")
+    }
+
+    fn masked(classes: &str, value: &str) -> String {
+        treat_one(&keeping(classes), value).unwrap()
+    }
+
+    #[test]
+    fn classes_stay_and_the_rest_goes() {
+        assert_eq!(masked("'separator'", "0571-8888 6666"), "****-**** ****");
+        assert_eq!(masked("'digit'", "浙A·12345"), "***12345");
+        assert_eq!(
+            masked("'han', 'separator'", "文三路1号（A座）"),
+            "文三路*号（*座）"
+        );
+        assert_eq!(masked("'latin'", "Ａbé-1"), "Ａbé**");
+        assert_eq!(masked("'han'", "𠮷野家ー〇々"), "𠮷野家*〇々");
+        assert_eq!(masked("", "张3-"), "***");
+    }
+
+    #[test]
+    fn a_character_goes_by_its_first_code_point() {
+        assert_eq!(masked("'latin'", "e\u{301}1👨‍👩‍👧"), "e\u{301}**");
+        assert_eq!(masked("'han'", "葛\u{E0100}城1"), "葛\u{E0100}城*");
+        assert_eq!(masked("'separator'", "a\r\nb"), "***");
+        assert_eq!(masked("'digit'", "\u{E000}🇨🇳7"), "**7");
+    }
+
+    #[test]
+    fn a_value_with_nothing_to_hide_is_short() {
+        let digits = keeping("'digit'");
+        let treated = treat(
+            &digits,
+            &[Some("13800138000"), Some("1-2"), Some("１"), None],
+        );
+        assert_eq!(cases_of(&treated), (1, 0, 2, 0));
+        assert_eq!(
+            treat_one(&digits, "13800138000"),
+            Some("***********".into())
+        );
+        assert_eq!(masked("'han'", "张三"), "**");
+    }
+
+    #[test]
+    fn a_wide_fill_covers_ascii_too() {
+        let wide = "{ kind = 'keep-classes', keep = ['digit'], fill = '＊' }";
+        assert_eq!(treat_one(wide, "a1b2"), Some("＊1＊2".into()));
+    }
+
+    #[test]
+    fn an_unknown_class_is_refused() {
+        assert!(try_spec(&keeping("'greek'")).is_err());
+        let fill = "{ kind = 'keep-classes', keep = ['digit'], fill = '**' }";
+        assert_eq!(misfit(fill).parameter, Some("fill"));
+    }
+
+    #[test]
+    fn fewer_classes_meet_more() {
+        let floor = spec(&keeping("'digit', 'separator'"));
+        assert!(spec(&keeping("'separator'")).meets(&floor));
+        assert!(spec(&keeping("")).meets(&floor));
+        assert!(spec(&keeping("'separator', 'digit'")).meets(&floor));
+        assert!(!spec(&keeping("'digit', 'latin'")).meets(&floor));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn only_kept_classes_are_left_and_characters_keep_their_places(value in "[\\PC0-9a-z张-]{1,12}") {
+            prop_assume!(!value.trim().is_empty());
+            let spec = "{ kind = 'keep-classes', keep = ['digit', 'han'], fill = '█' }";
+            let written = treat_one(spec, &value).unwrap();
+            prop_assert!(written != value || value.contains('█'));
+            let before: Vec<&str> = value.graphemes(true).collect();
+            let hidden = before.iter().filter(|cluster| {
+                let class = CharacterClass::of(cluster.chars().next().unwrap());
+                !matches!(class, Some(CharacterClass::Digit | CharacterClass::Han))
+            });
+            let fills = if hidden.clone().count() == 0 { before.len() } else { hidden.count() };
+            prop_assert_eq!(written.matches('█').count(), fills);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! `regex`: groups of a pattern hidden, or the value rewritten from them.
+//!
+//! The pattern describes the whole value. A pattern that is searched for within the value lets
+//! through whatever stands beside the match, and everything where nothing matches: so a value that
+//! the pattern doesn't describe from its first to its last character is invalid.
+//!
+//! The `regex` crate matches in time linear in the value, whatever the pattern, so a policy can't
+//! make a run hang; limits on the pattern and on what it compiles to bound memory.
+
+mod template;
+
+use std::ops::Range;
+
+use ::regex::{CaptureLocations, Regex as Pattern, RegexBuilder};
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clusters;
+use crate::error::{Case, Misfit};
+use crate::fill::{Filler, Length, default_fill, default_length};
+use crate::key::DerivedKey;
+use crate::options::Options;
+use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::treatment::Treatment;
+use template::{Piece, Template};
+
+/// Most bytes of a pattern or a replacement.
+const TEXT_BYTES_MAX: usize = 1_000;
+
+/// Most bytes of a compiled pattern: a few thousand states.
+const PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes of the states a thread remembers while it matches.
+const CACHE_BYTES_MAX: usize = 2 << 20;
+
+/// Deepest nesting of a pattern.
+const NESTING_MAX: u32 = 50;
+
+/// Hides groups of a pattern, or rewrites the value from them.
+///
+/// The pattern must match the whole value; a value that it doesn't match is invalid. So is one in
+/// which a group to hide is absent or empty, one that the replacement would give again character by
+/// character, in whatever order, and one where a group would cut a character in two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Regex {
+    /// The pattern of the whole value, in the syntax of the Rust crate `regex`: no look-around, no
+    /// back-references. At most 1,000 bytes.
+    pub pattern: String,
+    /// What takes the place of the value: text, with `$1`, `${1}` or `${name}` for a group and `$$`
+    /// for a dollar sign. Either this or `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<String>,
+    /// The numbers of the groups that are hidden, from 1; the rest of the value stays. Either this
+    /// or `replacement`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<usize>,
+    /// The character written over hidden ones.
+    #[serde(default = "default_fill")]
+    pub fill: String,
+    /// Number of fills for each hidden stretch: `"same"` as was hidden, or a number, which hides
+    /// its length too.
+    #[serde(default = "default_length")]
+    pub length: Length,
+}
+
+impl Regex {
+    fn compile(&self) -> Result<Pattern, Misfit> {
+        let refused = |what: String| Misfit::of_parameter("pattern", what);
+        if self.pattern.len() > TEXT_BYTES_MAX {
+            let what = format!("`pattern` is above its limit of {TEXT_BYTES_MAX} bytes");
+            return Err(refused(what));
+        }
+        let compile = |pattern: &str| {
+            RegexBuilder::new(pattern)
+                .size_limit(PROGRAM_BYTES_MAX)
+                .dfa_size_limit(CACHE_BYTES_MAX)
+                .nest_limit(NESTING_MAX)
+                .build()
+                .map_err(|error| refused(format!("`pattern` is refused: {}", reason(&error))))
+        };
+        // Alone first, so that `a)|(b` can't step out of what is put around it.
+        compile(&self.pattern)?;
+        compile(&format!(r"\A(?:{})\z", self.pattern))
+    }
+
+    fn kernel(&self) -> Result<Kernel, Misfit> {
+        let pattern = self.compile()?;
+        let filler = Filler::new(&self.fill, self.length)?;
+        let action = match (&self.replacement, self.groups.is_empty()) {
+            (Some(replacement), true) => {
+                Action::Replace(Template::parse(replacement, &pattern, TEXT_BYTES_MAX)?)
+            }
+            (None, false) => Action::Hide(self.hidden_groups(&pattern)?),
+            (Some(_), false) => {
+                return Err(Misfit::of_parameter(
+                    "groups",
+                    "`groups` and `replacement` exclude each other",
+                )
+                .with_hint("`groups` hides parts of the value, `replacement` writes another"));
+            }
+            (None, true) => {
+                return Err(Misfit::of_parameter(
+                    "groups",
+                    "neither `groups` nor `replacement` is given",
+                )
+                .with_hint("name the groups of the pattern to hide, such as [1]"));
+            }
+        };
+        Ok(Kernel {
+            pattern,
+            action,
+            filler,
+        })
+    }
+
+    fn hidden_groups(&self, pattern: &Pattern) -> Result<Vec<usize>, Misfit> {
+        let last = pattern.captures_len() - 1;
+        if self.groups.iter().any(|group| !(1..=last).contains(group)) {
+            let misfit =
+                Misfit::of_parameter("groups", "`groups` names a group that `pattern` lacks");
+            return Err(misfit.with_hint(match last {
+                0 => "put what is to be hidden in parentheses".to_owned(),
+                last => format!("its groups are 1 to {last}, by their opening parentheses"),
+            }));
+        }
+        let mut groups = self.groups.clone();
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(groups)
+    }
+}
+
+/// What is wrong with a pattern, without the many lines that show where.
+fn reason(error: &::regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default().trim();
+    last.trim_start_matches("error: ")
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+impl Definition for Regex {
+    const KIND: &'static str = "regex";
+    const SUMMARY: &'static str = "hides groups of a pattern, or rewrites the value from them";
+    const FITS: &'static str = "utf8";
+    const EXAMPLE: &'static str =
+        "{ kind = \"regex\", pattern = '(\\d{6})(\\d{8})(\\d{3}[\\dX])', groups = [2, 3] }";
+    const STRENGTH: Strength = Strength::PARTIAL;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    /// Patterns are not compared but as text. Every group of the floor is hidden here too; since a
+    /// value must fill all of them, whatever this hides in part the floor hides no more of.
+    fn at_least(&self, floor: &Self) -> bool {
+        self.pattern == floor.pattern
+            && self.replacement == floor.replacement
+            && floor.groups.iter().all(|group| self.groups.contains(group))
+            && self.length.at_least(floor.length)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        text::only(Self::KIND, column)?;
+        self.kernel()?;
+        Ok(Some(DataType::Utf8))
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        _: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        text::only(Self::KIND, column)?;
+        Ok(Box::new(TextTreatment::new(
+            self.kernel()?,
+            options,
+            column,
+        )?))
+    }
+}
+
+#[derive(Debug)]
+enum Action {
+    /// Groups to hide, in ascending order.
+    Hide(Vec<usize>),
+    Replace(Template),
+}
+
+#[derive(Debug)]
+struct Kernel {
+    pattern: Pattern,
+    action: Action,
+    filler: Filler,
+}
+
+impl Kernel {
+    /// The places of the groups, where the pattern matches the whole value.
+    fn locate(&self, value: &str) -> Result<CaptureLocations, Case> {
+        let mut locations = self.pattern.capture_locations();
+        let found = self
+            .pattern
+            .captures_read(&mut locations, value)
+            .ok_or(Case::Invalid)?;
+        match found.range() == (0..value.len()) {
+            true => Ok(locations),
+            false => Err(Case::Invalid),
+        }
+    }
+
+    fn hide(&self, groups: &[usize], value: &str, out: &mut Vec<u8>) -> Result<(), Case> {
+        let locations = self.locate(value)?;
+        let mut hidden = Vec::with_capacity(groups.len());
+        for group in groups {
+            let span = span_of(&locations, *group, value)?;
+            if span.is_empty() {
+                return Err(Case::Invalid);
+            }
+            hidden.push(span);
+        }
+        let mut at = 0;
+        for span in merged(hidden) {
+            out.extend_from_slice(value.get(at..span.start).unwrap_or_default().as_bytes());
+            self.filler.write(
+                clusters::count(value.get(span.clone()).unwrap_or_default()),
+                out,
+            );
+            at = span.end;
+        }
+        out.extend_from_slice(value.get(at..).unwrap_or_default().as_bytes());
+        Ok(())
+    }
+
+    fn replace(&self, template: &Template, value: &str, out: &mut Vec<u8>) -> Result<(), Case> {
+        if !template.has_groups() {
+            out.extend_from_slice(template.literal().as_bytes());
+            return if self.pattern.is_match(value) {
+                Ok(())
+            } else {
+                Err(Case::Invalid)
+            };
+        }
+        let locations = self.locate(value)?;
+        let mut given = Vec::new();
+        for piece in template.pieces() {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Group(group) if locations.get(*group).is_some() => {
+                    let span = span_of(&locations, *group, value)?;
+                    out.extend_from_slice(value.get(span.clone()).unwrap_or_default().as_bytes());
+                    given.push(span);
+                }
+                Piece::Group(_) => {}
+            }
+        }
+        let given: usize = merged(given).iter().map(ExactSizeIterator::len).sum();
+        if given == value.len() {
+            Err(Case::Invalid)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The place of a group; invalid where it is absent or would cut a character in two.
+fn span_of(locations: &CaptureLocations, group: usize, value: &str) -> Result<Range<usize>, Case> {
+    let (from, to) = locations.get(group).ok_or(Case::Invalid)?;
+    let apart = clusters::is_boundary(value, from) && clusters::is_boundary(value, to);
+    if apart {
+        Ok(from..to)
+    } else {
+        Err(Case::Invalid)
+    }
+}
+
+/// The same places in ascending order, overlapping ones joined.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_unstable_by_key(|span| (span.start, span.end));
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => joined.push(span),
+        }
+    }
+    joined
+}
+
+impl TextKernel for Kernel {
+    fn treat(&self, value: &str, out: &mut Vec<u8>, _: &mut Vec<usize>) -> Result<Written, Case> {
+        let start = out.len();
+        let written = match &self.action {
+            Action::Hide(groups) => self.hide(groups, value, out),
+            Action::Replace(template) => self.replace(template, value, out),
+        };
+        if written.is_ok() && out.get(start..) != Some(value.as_bytes()) {
+            return Ok(Written::Text);
+        }
+        out.truncate(start);
+        Err(Case::Invalid)
+    }
+
+    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+        self.filler.write(characters, out);
+    }
+
+    fn output_bytes(&self, rows: usize, bytes: usize) -> usize {
+        self.filler.output_bytes(rows, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

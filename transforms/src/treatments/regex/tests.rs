@@ -1,0 +1,227 @@
+use proptest::prelude::*;
+
+use crate::testing::{cases_of, misfit, spec, treat, treat_one};
+
+fn hiding(pattern: &str, groups: &str) -> String {
+    format!("{{ kind = 'regex', pattern = '{pattern}', groups = [{groups}] }}")
+}
+
+fn replacing(pattern: &str, replacement: &str) -> String {
+    format!("{{ kind = 'regex', pattern = '{pattern}', replacement = '{replacement}' }}")
+}
+
+#[test]
+fn groups_are_hidden_and_the_rest_stays() {
+    let id = hiding(r"(\d{6})(\d{8})(\d{3}[\dX])", "2");
+    assert_eq!(
+        treat_one(&id, "11010519491231002X"),
+        Some("110105********002X".into())
+    );
+    let two = hiding(r"(\d{3})-(\d{4})-(\d{4})", "3, 1");
+    assert_eq!(
+        treat_one(&two, "138-0013-8000"),
+        Some("***-0013-****".into())
+    );
+    let nested = hiding("(a(b)c)d", "1, 2");
+    assert_eq!(treat_one(&nested, "abcd"), Some("***d".into()));
+    let fixed = "{ kind = 'regex', pattern = '(.)(.+)', groups = [2], length = 2, fill = '某' }";
+    assert_eq!(treat_one(fixed, "欧阳娜娜"), Some("欧某某".into()));
+}
+
+#[test]
+fn the_value_is_rewritten_from_its_groups() {
+    let year = replacing(r"(?P<year>\d{4})-\d\d-\d\d", "${year}年");
+    assert_eq!(treat_one(&year, "1949-12-31"), Some("1949年".into()));
+    assert_eq!(
+        treat_one(&replacing(r"(\d{3})\d{8}", "${1}x$$"), "13800138000"),
+        Some("138x$".into())
+    );
+    assert_eq!(
+        treat_one(&replacing(r"\d+", "number"), "123"),
+        Some("number".into())
+    );
+    assert_eq!(
+        treat_one(&replacing("(a)?(b)c", "<$1$2>"), "bc"),
+        Some("<b>".into())
+    );
+    assert_eq!(treat_one(&replacing("a+", ""), "aaa"), Some(String::new()));
+}
+
+#[test]
+fn a_value_that_does_not_match_never_passes() {
+    let spec = hiding(r"1\d{2}(\d{4})\d{4}", "1");
+    for value in [
+        "1380013800",
+        "张三 13800138000",
+        "13800138000 ",
+        "13800138000\n",
+        "x",
+    ] {
+        let written = treat_one(&spec, value).unwrap();
+        assert!(
+            written.chars().all(|character| character == '*'),
+            "{written}"
+        );
+    }
+    let treated = treat(
+        &spec,
+        &[Some("13800138000"), Some("1380013800"), None, Some("")],
+    );
+    assert_eq!(cases_of(&treated), (1, 1, 0, 1));
+    assert_eq!(
+        treat_one(&replacing(r"\d{3}", "x"), "1234"),
+        Some("****".into())
+    );
+    assert_eq!(
+        treat_one(&replacing("(a)|ab", "<$1>"), "ab"),
+        Some("<>".into()),
+        "whole values only"
+    );
+}
+
+#[test]
+fn a_replacement_that_gives_the_value_again_is_refused() {
+    for (pattern, replacement) in [
+        ("(.*)", "$0"),
+        ("(.*)", "$1"),
+        ("(.*)", "x $1"),
+        (r"(\d{3})(\d+)", "$2-$1"),
+        (r"(a[bc])(\(d)", "$1$2"),
+        ("(?<all>.*)", "${0}"),
+    ] {
+        let misfit = misfit(&replacing(pattern, replacement));
+        assert_eq!(
+            misfit.parameter,
+            Some("replacement"),
+            "{pattern} {replacement}"
+        );
+        assert!(misfit.what.contains("gives the whole value again"));
+    }
+}
+
+#[test]
+fn a_value_that_a_replacement_would_give_again_is_invalid() {
+    for (pattern, replacement, value, kept) in [
+        ("(a*)b?", "$1", "aaa", "aab"),
+        ("(a*)b?", "x$1", "aaa", "aab"),
+        ("(a+)(b+)c?", "$2$1", "aabb", "aabbc"),
+        ("(?<all>a+)b?", "${all}!", "aaaa", "aaab"),
+        ("(a+)(a+b)?c?", "$1$2", "aaab", "aaabc"),
+    ] {
+        let spec = replacing(pattern, replacement);
+        let treated = treat(&spec, &[Some(value), Some(kept)]);
+        assert_eq!(cases_of(&treated), (0, 0, 0, 1), "{pattern} {replacement}");
+        assert_eq!(treat_one(&spec, value), Some("*".repeat(value.len())));
+    }
+    assert_eq!(
+        treat_one(&replacing("a|b", "a"), "a"),
+        Some("*".into()),
+        "equal by chance"
+    );
+}
+
+#[test]
+fn a_group_to_hide_that_holds_nothing_makes_the_value_invalid() {
+    let optional = hiding("a(b)?(c*)", "1, 2");
+    for value in ["a", "ab", "ac"] {
+        assert_eq!(
+            treat_one(&optional, value),
+            Some("*".repeat(value.len())),
+            "{value}"
+        );
+    }
+    assert_eq!(treat_one(&optional, "abc"), Some("a**".into()));
+}
+
+#[test]
+fn no_character_is_cut_in_two() {
+    assert_eq!(
+        treat_one(&hiding("(.)(.*)", "1"), "e\u{301}a"),
+        Some("**".into())
+    );
+    assert_eq!(
+        treat_one(&hiding("(..)(.*)", "1"), "e\u{301}a"),
+        Some("*a".into())
+    );
+    assert_eq!(
+        treat_one(&replacing("(.).*", "$1"), "👨‍👩‍👧张"),
+        Some("**".into())
+    );
+}
+
+#[test]
+fn a_pattern_is_limited() {
+    for (pattern, word) in [
+        ("(a", "unclosed group"),
+        ("a)|(?:b", "unopened group"),
+        ("(?x)(a) # comment", "unclosed group"),
+        ("(?=a)", "look-around"),
+        (r"(a)\\1\1", "backreferences"),
+        (r"(\w{200}){200}", "exceeds size limit"),
+        (&format!("{}{}", "(".repeat(60), ")".repeat(60)), "nest"),
+        (&"a".repeat(1_001), "limit of 1000 bytes"),
+    ] {
+        let misfit = misfit(&hiding(pattern, "1"));
+        assert_eq!(misfit.parameter, Some("pattern"), "{pattern}");
+        assert!(misfit.what.contains(word), "{}", misfit.what);
+        assert!(!misfit.what.contains('\n'));
+    }
+}
+
+#[test]
+fn groups_and_replacements_are_checked() {
+    let wrong = |rest: &str| misfit(&format!("{{ kind = 'regex', pattern = '(a)b'{rest} }}"));
+    for rest in [
+        "",
+        ", groups = []",
+        ", groups = [1], replacement = 'x'",
+        ", groups = [0]",
+    ] {
+        assert_eq!(wrong(rest).parameter, Some("groups"), "{rest}");
+    }
+    assert!(wrong(", groups = [2]").hint.unwrap().contains("1 to 1"));
+    for replacement in ["$", "a$", "$2", "$1a", "${}", "${1", "$name", "$-"] {
+        let misfit = wrong(&format!(", replacement = '{replacement}'"));
+        assert_eq!(misfit.parameter, Some("replacement"), "{replacement}");
+    }
+    let long = wrong(&format!(", replacement = '{}'", "x".repeat(1_001)));
+    assert_eq!(long.parameter, Some("replacement"));
+    assert_eq!(wrong(", groups = [1], fill = ''").parameter, Some("fill"));
+}
+
+#[test]
+fn a_pattern_made_to_backtrack_takes_linear_time() {
+    let value = format!("{}b", "a".repeat(20_000));
+    assert_eq!(
+        treat_one(&hiding("(a+)+", "1"), &value).unwrap().len(),
+        value.len()
+    );
+}
+
+#[test]
+fn more_hidden_groups_meet_fewer() {
+    let floor = spec(&hiding("(a)(b)(c)", "2"));
+    assert!(spec(&hiding("(a)(b)(c)", "3, 2")).meets(&floor));
+    assert!(!spec(&hiding("(a)(b)(c)", "1, 3")).meets(&floor));
+    assert!(!spec(&hiding("(a)(b)(.)", "2")).meets(&floor));
+    assert!(!spec(&replacing("(a)(b)(c)", "x")).meets(&floor));
+    let rewritten = spec(&replacing("(a)(b)(c)", "x"));
+    assert!(rewritten.meets(&rewritten));
+    assert!(!spec(&replacing("(a)(b)(c)", "$1")).meets(&rewritten));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_passes_as_it_was(value in "[ab张e\u{301}]{0,3}[0-9]{0,3}\\PC{0,2}") {
+        prop_assume!(!value.trim().is_empty());
+        for spec in [
+            "{ kind = 'regex', pattern = '(.*?)(\\d*)', groups = [1], fill = '█' }".to_owned(),
+            "{ kind = 'regex', pattern = '(\\D*)(\\d*).?', replacement = '$2$1', fill = '█' }".to_owned(),
+        ] {
+            let written = treat_one(&spec, &value).unwrap();
+            prop_assert!(written != value, "{} {}", spec, written);
+        }
+    }
+}
