@@ -11,11 +11,13 @@
 //! - [`treatments`]: one file per treatment, and the one list of them
 //! - [`category`]: the known categories of fields: normalisation and domain size
 //! - [`key`]: derived keys, which never show themselves
+//! - [`cell`]: the form of a randomly encrypted value
 #![forbid(unsafe_code)]
 
 mod calendar;
 pub mod cases;
 pub mod category;
+pub mod cell;
 mod clusters;
 pub mod date;
 pub mod error;
@@ -23,6 +25,7 @@ pub mod fill;
 pub mod key;
 pub mod number;
 pub mod options;
+mod siv;
 pub mod spec;
 #[cfg(test)]
 mod testing;
@@ -32,7 +35,7 @@ pub mod treatments;
 mod values;
 
 pub use date::Date;
-pub use error::{Misfit, TreatmentError};
+pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse};
 pub use options::{Action, Options, Scalar};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};

@@ -168,6 +168,8 @@ treatments! {
     mask_range: MaskRange,
     mask_around: MaskAround,
     hmac: Hmac256,
+    encrypt_det: EncryptDet,
+    encrypt_rand: EncryptRand,
     round: Round,
     bucket: Bucket,
     date_trunc: DateTrunc,

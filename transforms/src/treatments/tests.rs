@@ -2,6 +2,7 @@
 //! line is added.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
@@ -18,7 +19,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::spec::TreatmentSpec;
 use crate::testing::{key, spec};
-use crate::treatment::{Counts, Treated};
+use crate::treatment::{ChunkId, Context, Counts, Treated};
 use crate::{Action, TreatmentError};
 
 /// Values that are hard on text: no, part of, or several characters, in every length of UTF-8.
@@ -102,6 +103,55 @@ fn columns() -> Vec<ArrayRef> {
     ]
 }
 
+/// A treatment within an attempt, as a run has it: every call is a chunk of its own.
+#[derive(Debug)]
+struct WithinAttempt {
+    treatment: Box<dyn Treatment>,
+    chunk: AtomicU64,
+}
+
+impl WithinAttempt {
+    fn of(treatment: Box<dyn Treatment>) -> Box<dyn Treatment> {
+        let chunk = AtomicU64::new(0);
+        Box::new(Self { treatment, chunk })
+    }
+}
+
+impl Treatment for WithinAttempt {
+    fn output_type(&self) -> &DataType {
+        self.treatment.output_type()
+    }
+
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let chunk = self.chunk.fetch_add(1, Ordering::Relaxed);
+        let id = ChunkId {
+            attempt: [9; 16],
+            split: 0,
+            chunk,
+        };
+        let context = Context {
+            chunk: context.chunk.or(Some(id)),
+            ..*context
+        };
+        self.treatment.treat(column, &context)
+    }
+}
+
+/// What of a result is the same whatever the batch: for random encryption, whose cells differ every
+/// time, the values they open to; for everything else the result itself.
+fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> ArrayRef {
+    if spec.uniqueness() != Uniqueness::Randomised {
+        return Arc::clone(treated);
+    }
+    match spec.treatment() {
+        AnyTreatment::EncryptRand(treatment) => {
+            let mut opener = treatment.opener("field", &key());
+            opener.open_column(treated, original).unwrap()
+        }
+        _ => panic!("{} is random, and the tests can't open it", spec.kind()),
+    }
+}
+
 /// The treatment of an example for a column's type, where it fits.
 fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
     let column = Column::alone("field", array.data_type(), "resident-id");
@@ -111,7 +161,7 @@ fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
         Ok(Some(output)) => {
             let built = built.unwrap();
             assert_eq!(*built.output_type(), output);
-            Some(built)
+            Some(WithinAttempt::of(built))
         }
         Ok(None) | Err(_) => {
             assert!(
@@ -205,12 +255,18 @@ fn an_empty_and_an_all_null_column_are_treated() {
 #[test]
 fn slices_agree_with_the_whole() {
     for (spec, array, built) in fitting() {
-        let whole = built.apply(&array).unwrap();
+        let original = array.data_type();
+        let whole = lasting(&spec, &built.apply(&array).unwrap().array, original);
         for start in 0..array.len() {
             let length = (array.len() - start).min(2);
             let part = built.apply(&array.slice(start, length)).unwrap();
-            let expected = whole.array.slice(start, length);
-            assert_eq!(&part.array, &expected, "{} at {start}", spec.kind());
+            let part = lasting(&spec, &part.array, original);
+            assert_eq!(
+                &part,
+                &whole.slice(start, length),
+                "{} at {start}",
+                spec.kind()
+            );
         }
     }
 }
@@ -372,16 +428,15 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 }
 
 /// Every treatment of text in the list, as its example writes it.
-fn text_treatments() -> Vec<(&'static str, Box<dyn Treatment>)> {
+fn text_treatments() -> Vec<(TreatmentSpec, Box<dyn Treatment>)> {
     let data_type = DataType::Utf8;
     let column = Column::alone("field", &data_type, "mobile");
     let entries = catalogue().into_iter();
     entries
         .filter_map(|entry| {
-            Some((
-                entry.kind,
-                spec(entry.example).build(column, Some(&key())).ok()?,
-            ))
+            let spec = spec(entry.example);
+            let built = spec.build(column, Some(&key())).ok()?;
+            Some((spec, WithinAttempt::of(built)))
         })
         .collect()
 }
@@ -392,11 +447,14 @@ proptest! {
     #[test]
     fn physical_forms_of_text_agree(values in texts()) {
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
-        for (kind, built) in text_treatments() {
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
             let expected = built.apply(&plain).unwrap();
+            let wanted = lasting(&spec, &expected.array, &DataType::Utf8);
             for form in forms(&values) {
                 let treated = built.apply(&form).unwrap();
-                prop_assert_eq!(&treated.array, &expected.array, "{} {}", kind, form.data_type());
+                let found = lasting(&spec, &treated.array, &DataType::Utf8);
+                prop_assert_eq!(&found, &wanted, "{} {}", kind, form.data_type());
                 prop_assert_eq!(treated.counts, expected.counts, "{} {}", kind, form.data_type());
             }
         }
@@ -406,16 +464,19 @@ proptest! {
     fn batches_may_be_split_anywhere(values in texts(), at in 0_usize..24) {
         let whole: ArrayRef = Arc::new(StringArray::from(values));
         let at = at.min(whole.len());
-        for (kind, built) in text_treatments() {
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
             let expected = built.apply(&whole).unwrap();
+            let wanted = lasting(&spec, &expected.array, &DataType::Utf8);
             let head = built.apply(&whole.slice(0, at)).unwrap();
             let tail = built.apply(&whole.slice(at, whole.len() - at)).unwrap();
             let joined = concat(&[&head.array, &tail.array]).unwrap();
-            prop_assert_eq!(&joined, &expected.array, "{}", kind);
+            prop_assert_eq!(&lasting(&spec, &joined, &DataType::Utf8), &wanted, "{}", kind);
             let mut counts = head.counts;
             counts += tail.counts;
             prop_assert_eq!(counts, expected.counts, "{}", kind);
-            prop_assert_eq!(&built.apply(&whole).unwrap().array, &expected.array, "{}", kind);
+            let again = built.apply(&whole).unwrap().array;
+            prop_assert_eq!(&lasting(&spec, &again, &DataType::Utf8), &wanted, "{}", kind);
         }
     }
 
