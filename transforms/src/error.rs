@@ -103,8 +103,47 @@ pub enum TreatmentError {
     /// The result is too large for one Arrow array (2 GiB of text).
     #[error("result exceeds 2 GiB of text in one batch; use smaller batches")]
     TooLarge,
+    /// Random encryption was given no chunk to take its nonces from, and takes them from nothing
+    /// else.
+    #[error("no chunk to take nonces from; random encryption works within an attempt only")]
+    NoChunk,
+    /// A chunk that random encryption can't number: too many rows, splits or chunks.
+    #[error("{what} exceeds {limit}, the most random encryption can number")]
+    ChunkTooLarge {
+        /// What is too many: `rows of a chunk`, `split`, `chunk`.
+        what: &'static str,
+        /// The most there may be.
+        limit: u32,
+    },
     /// An Arrow kernel failed: the step, in fixed words. Never the kernel's own text, which may hold
     /// the value.
     #[error("arrow: {0}")]
     Arrow(String),
+}
+
+/// Why an encrypted value was not opened. Says nothing of the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unopenable {
+    /// Not an encrypted value: too short, of another version, not in its encoding.
+    #[error("not an encrypted value of this form")]
+    Malformed,
+    /// Encrypted under another key, such as another version of it.
+    #[error("encrypted under another key")]
+    OtherKey,
+    /// Changed since it was encrypted, or encrypted for another domain or field.
+    #[error("changed since it was encrypted, or of another domain or field")]
+    NotAuthentic,
+    /// Authentic, but no value of the field's type.
+    #[error("opened to what is no value of the field's type")]
+    OtherType,
+}
+
+/// A column of encrypted values that could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("row {row} of the batch: {why}")]
+pub struct NotOpened {
+    /// Row within the batch, from 0.
+    pub row: usize,
+    /// Why.
+    pub why: Unopenable,
 }

@@ -9,6 +9,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::error::Misfit;
+
 /// Bytes of every key, master or derived.
 pub const KEY_BYTES: usize = 32;
 
@@ -32,17 +34,20 @@ impl DerivedKey {
     ) -> Self {
         let version = version.to_string();
         let parts = ["lockgate/v1", purpose, domain, scope, &version];
-        let lengths = parts.map(|part| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-        let mut info: Vec<&[u8]> = Vec::with_capacity(2 * parts.len());
-        for (length, part) in lengths.iter().zip(&parts) {
-            info.push(length);
-            info.push(part.as_bytes());
-        }
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        // 32 bytes is far below HKDF's limit of 255 * 32, the only error expand knows.
-        let expanded = Hkdf::<Sha256>::new(None, master).expand_multi_info(&info, key.as_mut());
-        debug_assert!(expanded.is_ok(), "32 bytes are within HKDF's limit");
-        Self(key)
+        Self(hkdf(master, &parts.map(str::as_bytes)))
+    }
+
+    /// Derives key material for one algorithm: HKDF-SHA256 over this key, without salt, with
+    /// info = LP(part) ‖ … for each part, the first of which names the algorithm. One derived key
+    /// so serves several algorithms, and none of them sees another's key.
+    pub(crate) fn expand<const BYTES: usize>(&self, parts: &[&[u8]]) -> Zeroizing<[u8; BYTES]> {
+        hkdf(self.0.as_ref(), parts)
+    }
+
+    /// The same key once more, for what outlives the borrow. Not `Clone`: copies are made on
+    /// purpose.
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// The key's bytes, for the one cipher or MAC that is about to be made of them.
@@ -55,6 +60,23 @@ impl fmt::Debug for DerivedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DerivedKey(..)")
     }
+}
+
+/// HKDF-SHA256 without salt, with info = LP(part) ‖ ….
+fn hkdf<const BYTES: usize>(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; BYTES]> {
+    let length = |part: &&[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let lengths: Vec<[u8; 4]> = parts.iter().map(length).collect();
+    let mut info: Vec<&[u8]> = Vec::with_capacity(2 * parts.len());
+    for (length, part) in lengths.iter().zip(parts) {
+        info.push(length);
+        info.push(part);
+    }
+    let mut material = Zeroizing::new([0; BYTES]);
+    // 255 * 32 bytes is HKDF's limit, and exceeding it the only error expand knows.
+    const { assert!(BYTES <= 255 * 32, "HKDF-SHA256 yields no more") };
+    let expanded = Hkdf::<Sha256>::new(None, key).expand_multi_info(&info, material.as_mut());
+    debug_assert!(expanded.is_ok(), "the length is within HKDF's limit");
+    material
 }
 
 /// Which key a treatment needs: what the pipeline looks up in the keyring and derives.
@@ -85,5 +107,39 @@ impl<'a> Keys<'a> {
             .iter()
             .find(|(held, _)| held == wanted)
             .map(|(_, key)| *key)
+    }
+}
+
+impl KeyUse {
+    /// Refuses names that name nothing.
+    ///
+    /// # Errors
+    /// The domain or the join group is empty.
+    pub(crate) fn check(&self) -> Result<(), Misfit> {
+        if self.domain.trim().is_empty() {
+            return Err(Misfit::of_parameter("domain", "`domain` is empty")
+                .with_hint("name what is treated, such as \"person.id\""));
+        }
+        if self
+            .join
+            .as_ref()
+            .is_some_and(|join| join.trim().is_empty())
+        {
+            return Err(Misfit::of_parameter("join", "`join` is empty")
+                .with_hint("name an approved join group, or leave it out"));
+        }
+        Ok(())
+    }
+
+    /// What is wrong where the key isn't there.
+    pub(crate) fn missing(&self, kind: &str, field: &str) -> Misfit {
+        Misfit {
+            parameter: None,
+            what: format!("treatment `{kind}` of field `{field}` has no key"),
+            hint: Some(format!(
+                "make one with `lockgate keys new {}`",
+                self.purpose
+            )),
+        }
     }
 }

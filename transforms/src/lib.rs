@@ -11,11 +11,13 @@
 //! - [`treatments`]: one file per treatment, and the one list of them
 //! - [`category`]: the known categories of fields: normalisation and domain size
 //! - [`key`]: derived keys, which never show themselves
+//! - [`cell`]: the form of a randomly encrypted value
 #![forbid(unsafe_code)]
 
 mod calendar;
 pub mod cases;
 pub mod category;
+pub mod cell;
 mod classes;
 mod clusters;
 pub mod date;
@@ -29,6 +31,7 @@ pub mod number;
 pub mod options;
 mod parts;
 pub mod residual;
+mod siv;
 pub mod spec;
 #[cfg(test)]
 mod testing;
@@ -38,7 +41,7 @@ pub mod treatments;
 mod values;
 
 pub use date::Date;
-pub use error::{Misfit, TreatmentError};
+pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};

@@ -302,10 +302,10 @@ fn text_bytes<O: Copy + TryInto<usize>>(offsets: &[O]) -> usize {
 }
 
 /// Reads the value of a row; `None` for a null.
-type TextGetter<'a> = Box<dyn Fn(usize) -> Option<&'a str> + 'a>;
+pub(crate) type TextGetter<'a> = Box<dyn Fn(usize) -> Option<&'a str> + 'a>;
 
 /// Reads values of any physical form of text; `None` for other arrays.
-fn text_getter(array: &ArrayRef) -> Option<TextGetter<'_>> {
+pub(crate) fn text_getter(array: &ArrayRef) -> Option<TextGetter<'_>> {
     if let Some(array) = array.as_string_opt::<i32>() {
         return Some(Box::new(|row| {
             array.is_valid(row).then(|| array.value(row))

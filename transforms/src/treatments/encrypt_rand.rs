@@ -1,0 +1,294 @@
+//! `encrypt-rand`: encryption after which nothing is left, not even equality.
+//!
+//! AES-256-GCM, one [cell](crate::cell) a value: that module says byte by byte what a cell is, how
+//! its key and nonce are made, and how Python opens one. Nonces come from the
+//! [chunk](crate::treatment::ChunkId) that the run hands over and the row within it. Without a chunk
+//! the treatment refuses: a nonce made up here would meet its key again.
+//!
+//! A chunk is one call: the same chunk and field handed over twice, with other values, would use
+//! nonces twice. What applies a treatment to several parts of one field builds it under a field name
+//! of its own for each.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, NullBufferBuilder, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cases::{Outcome, Rules, failed};
+use crate::cell::{CellKey, ChunkCipher, MAX_ROWS, OVERHEAD_BYTES};
+use crate::error::{Misfit, TreatmentError};
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::treatment::{Context, Treated, Treatment};
+use crate::treatments::encrypt_det::append_base64url;
+use crate::values::plain_type;
+
+mod open;
+mod plain;
+
+pub use open::Opener;
+use plain::{Class, Plain};
+
+/// The largest `pad`.
+const MAX_PAD: u32 = 4096;
+
+/// Puts a randomly encrypted value in the place of a value: equal values get different results, and
+/// no join, grouping or count of distinct values is left. The provider, who holds the key, can
+/// restore them.
+///
+/// A null stays null. An empty value is encrypted like others where `on_empty` keeps it; `mask-all`
+/// is null, whatever the type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncryptRand {
+    /// Domain of the key: what is encrypted (`"person.contact"`).
+    pub domain: String,
+    /// How the result is written.
+    #[serde(default = "default_encoding")]
+    pub encoding: Encoding,
+    /// Pads values to a multiple of that many bytes, 2 to 4096, so that a result tells less of the
+    /// length of its value; absent means no padding. Numbers, dates and the like have one length
+    /// anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad: Option<u32>,
+}
+
+/// How a cell is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// As it is: the field becomes binary.
+    Binary,
+    /// As text, for formats without binary values: the URL-safe alphabet of RFC 4648, without
+    /// padding.
+    Base64url,
+}
+
+fn default_encoding() -> Encoding {
+    Encoding::Binary
+}
+
+impl EncryptRand {
+    fn uses(&self) -> KeyUse {
+        KeyUse {
+            purpose: "encryption",
+            domain: self.domain.clone(),
+            join: None,
+        }
+    }
+
+    fn check(&self, column: Column<'_>) -> Result<DataType, Misfit> {
+        let data_type = plain_type(Self::KIND, column)?;
+        self.uses().check()?;
+        if self.pad.is_some_and(|pad| !(2..=MAX_PAD).contains(&pad)) {
+            let what = format!("`pad` must be from 2 to {MAX_PAD} bytes");
+            return Err(Misfit::of_parameter("pad", what)
+                .with_hint("leave it out for no padding, or write the longest usual length"));
+        }
+        Ok(data_type)
+    }
+
+    /// What opens the cells of a field, given the key that `key_use` names.
+    pub fn opener(&self, field: &str, key: &DerivedKey) -> Opener {
+        Opener::new(CellKey::new(key, &self.domain, field).opener())
+    }
+}
+
+impl Definition for EncryptRand {
+    const KIND: &'static str = "encrypt-rand";
+    const SUMMARY: &'static str =
+        "puts an encrypted value in the place of the value, another one every time";
+    const FITS: &'static str = "the types a catalogue can declare";
+    const EXAMPLE: &'static str = "{ kind = \"encrypt-rand\", domain = \"person.contact\" }";
+    const STRENGTH: Strength = Strength::UNLINKABLE;
+    const UNIQUENESS: Uniqueness = Uniqueness::Randomised;
+    const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
+
+    fn at_least(&self, floor: &Self) -> bool {
+        let (own, least) = (self.pad.unwrap_or(1), floor.pad.unwrap_or(1));
+        self.domain == floor.domain && own.is_multiple_of(least)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        Ok(Some(match self.encoding {
+            Encoding::Binary => DataType::Binary,
+            Encoding::Base64url => DataType::Utf8,
+        }))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(self.uses())
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        let data_type = self.check(column)?;
+        let rules = Rules::resolve(options, column)?;
+        let key = key.ok_or_else(|| self.uses().missing(Self::KIND, column.name))?;
+        Ok(Box::new(Encryption {
+            output: match self.encoding {
+                Encoding::Binary => DataType::Binary,
+                Encoding::Base64url => DataType::Utf8,
+            },
+            data_type,
+            rules,
+            key: CellKey::new(key, &self.domain, column.name),
+            encoding: self.encoding,
+            pad: self
+                .pad
+                .and_then(|pad| usize::try_from(pad).ok())
+                .unwrap_or(1),
+        }))
+    }
+}
+
+/// `encrypt-rand` of one field.
+#[derive(Debug)]
+struct Encryption {
+    data_type: DataType,
+    output: DataType,
+    rules: Rules,
+    key: CellKey,
+    encoding: Encoding,
+    pad: usize,
+}
+
+impl Treatment for Encryption {
+    fn output_type(&self) -> &DataType {
+        &self.output
+    }
+
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let column = plain::readable(column, &self.data_type)?;
+        let plain = Plain::of(&column, &self.data_type, &self.rules)?;
+        let rows = u32::try_from(column.len()).unwrap_or(u32::MAX);
+        if rows > MAX_ROWS {
+            let what = "rows of a chunk";
+            return Err(TreatmentError::ChunkTooLarge {
+                what,
+                limit: MAX_ROWS,
+            });
+        }
+        let cipher = self
+            .key
+            .chunk(context.chunk.ok_or(TreatmentError::NoChunk)?)?;
+        let mut cases = self.rules.cases(column.len());
+        let mut out = Cells::new(self, column.len(), plain.bytes());
+        for (row, number) in (0..rows).enumerate() {
+            match plain.class(row, &self.rules) {
+                Class::Value => out.seal(&cipher, number, &plain, row)?,
+                Class::Sentinel => {
+                    cases.sentinel();
+                    out.keep(&plain, row)?;
+                }
+                Class::Case(case) => match cases.decide(row, case)? {
+                    Outcome::Keep => out.seal(&cipher, number, &plain, row)?,
+                    Outcome::Null | Outcome::MaskAll => out.null()?,
+                },
+            }
+        }
+        Ok(cases.finish(out.finish()?))
+    }
+}
+
+/// A column of cells being written.
+struct Cells {
+    encoding: Encoding,
+    pad: usize,
+    bytes: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+    /// One cell before it becomes text; reused.
+    cell: Vec<u8>,
+}
+
+impl Cells {
+    /// Room for the cells of `rows` plaintexts of together `bytes` bytes.
+    fn new(treatment: &Encryption, rows: usize, bytes: usize) -> Self {
+        let per_row = OVERHEAD_BYTES.saturating_add(treatment.pad);
+        let binary = rows.saturating_mul(per_row).saturating_add(bytes);
+        let mut offsets = Vec::with_capacity(rows.saturating_add(1));
+        offsets.push(0);
+        Self {
+            encoding: treatment.encoding,
+            pad: treatment.pad,
+            bytes: Vec::with_capacity(match treatment.encoding {
+                Encoding::Binary => binary,
+                // 4 characters for 3 bytes, and up to 2 more for what remains of a cell.
+                Encoding::Base64url => (binary / 3).saturating_mul(4).saturating_add(2 * rows),
+            }),
+            offsets,
+            nulls: NullBufferBuilder::new(rows),
+            cell: Vec::new(),
+        }
+    }
+
+    fn seal(
+        &mut self,
+        cipher: &ChunkCipher,
+        number: u32,
+        plain: &Plain<'_>,
+        row: usize,
+    ) -> Result<(), TreatmentError> {
+        let write = |out: &mut Vec<u8>| plain.append(row, out);
+        match self.encoding {
+            Encoding::Binary => cipher.seal(number, self.pad, &mut self.bytes, write)?,
+            Encoding::Base64url => {
+                self.cell.clear();
+                cipher.seal(number, self.pad, &mut self.cell, write)?;
+                append_base64url(&self.cell, &mut self.bytes);
+            }
+        }
+        self.close()
+    }
+
+    /// Keeps a value as given.
+    fn keep(&mut self, plain: &Plain<'_>, row: usize) -> Result<(), TreatmentError> {
+        plain.append_given(row, &mut self.bytes);
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<(), TreatmentError> {
+        self.nulls.append_non_null();
+        self.end()
+    }
+
+    fn null(&mut self) -> Result<(), TreatmentError> {
+        self.nulls.append_null();
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), TreatmentError> {
+        let end = i32::try_from(self.bytes.len()).map_err(|_| TreatmentError::TooLarge)?;
+        self.offsets.push(end);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        let (bytes, nulls) = (Buffer::from(self.bytes), self.nulls.finish());
+        let array: ArrayRef = match self.encoding {
+            Encoding::Binary => Arc::new(
+                BinaryArray::try_new(offsets, bytes, nulls)
+                    .map_err(|_| failed("assembling cells"))?,
+            ),
+            Encoding::Base64url => Arc::new(
+                StringArray::try_new(offsets, bytes, nulls)
+                    .map_err(|_| failed("assembling cells"))?,
+            ),
+        };
+        Ok(array)
+    }
+}
+
+#[cfg(test)]
+mod tests;
