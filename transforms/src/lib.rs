@@ -16,9 +16,11 @@
 mod calendar;
 pub mod cases;
 pub mod category;
+mod check_digit;
 mod clusters;
 pub mod date;
 pub mod error;
+mod ff1;
 pub mod fill;
 pub mod key;
 pub mod number;
