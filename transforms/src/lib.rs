@@ -25,6 +25,7 @@ pub mod fill;
 pub mod key;
 pub mod number;
 pub mod options;
+mod regions;
 pub mod spec;
 #[cfg(test)]
 mod testing;
