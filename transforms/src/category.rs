@@ -25,6 +25,13 @@ pub struct Category {
     pub normalise: fn(&str) -> Cow<'_, str>,
 }
 
+impl Category {
+    /// Whether its values are identifiers, which have one spelling that is keyed.
+    pub(crate) fn is_identifier(&self) -> bool {
+        (self.normalise)("\u{FF11}") == "1"
+    }
+}
+
 /// The category of that name, if it is known.
 pub fn find(name: &str) -> Option<&'static Category> {
     CATEGORIES.iter().find(|category| category.name == name)

@@ -55,6 +55,32 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
     fn output_bytes(&self, _rows: usize, bytes: usize) -> usize {
         bytes
     }
+
+    /// How to treat many values together, where that is cheaper than one by one.
+    fn together(&self) -> Option<&dyn TreatTogether> {
+        None
+    }
+}
+
+/// A kernel that treats many values together, with the results it would have one by one.
+pub(crate) trait TreatTogether {
+    /// Appends the treated values to `out`, in order, and to `ends` where each ends in `out`, or
+    /// why there is none. The values are as for [`TextKernel::treat`].
+    fn treat_together(
+        &self,
+        values: &[&str],
+        out: &mut Vec<u8>,
+        ends: &mut Vec<Result<usize, Case>>,
+    );
+
+    /// Treats one value as [`TextKernel::treat`] does.
+    fn treat_alone(&self, value: &str, out: &mut Vec<u8>) -> Result<Written, Case> {
+        let mut ends = Vec::with_capacity(1);
+        self.treat_together(&[value], out, &mut ends);
+        ends.pop()
+            .unwrap_or(Err(Case::Invalid))
+            .map(|_| Written::Text)
+    }
 }
 
 /// Refuses a field that isn't text.
@@ -102,6 +128,14 @@ impl<K: TextKernel> TextTreatment<K> {
         bytes: usize,
         value_of: impl Fn(usize) -> Result<&'a str, Case>,
     ) -> Result<Treated, TreatmentError> {
+        if let Some(kernel) = self.kernel.together() {
+            let reserved = self.kernel.output_bytes(rows, bytes);
+            let (slots, texts) = self.treat_slots(rows, reserved, &value_of, kernel);
+            return self.lay_out(rows, &texts, |row| {
+                let slot = slots.get(row).unwrap_or(&Slot::NULL);
+                (slot, value_of(row).unwrap_or_default())
+            });
+        }
         let mut cases = self.rules.cases(rows);
         let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
         let mut scratch = Vec::new();
@@ -153,21 +187,33 @@ impl<K: TextKernel> TextTreatment<K> {
         if values.len() > rows {
             return self.treat_rows(rows, 0, |row| key_of(row).and_then(&value_of));
         }
-        let (slots, bytes) = self.treat_distinct(values.len(), &value_of);
-        let mut cases = self.rules.cases(rows);
-        let mut out = TextBuilder::new(rows, 0);
-        for row in 0..rows {
+        let (slots, texts) = self.treat_distinct(values.len(), &value_of);
+        self.lay_out(rows, &texts, |row| {
             let key = key_of(row);
             let slot = key.and_then(|key| slots.get(key)).unwrap_or(&Slot::NULL);
+            (slot, key.and_then(&value_of).unwrap_or_default())
+        })
+    }
+
+    /// Writes rows whose values were treated already: what became of each, and the value.
+    fn lay_out<'a>(
+        &self,
+        rows: usize,
+        texts: &[u8],
+        slot_of: impl Fn(usize) -> (&'a Slot, &'a str),
+    ) -> Result<Treated, TreatmentError> {
+        let mut cases = self.rules.cases(rows);
+        let mut out = TextBuilder::new(rows, texts.len());
+        for row in 0..rows {
+            let (slot, value) = slot_of(row);
             match slot.class {
                 Class::Text => {
                     out.bytes
-                        .extend_from_slice(bytes.get(slot.text.clone()).unwrap_or_default());
+                        .extend_from_slice(texts.get(slot.text.clone()).unwrap_or_default());
                     out.close()?;
                 }
                 Class::Null => out.null()?,
                 class @ (Class::Sentinel | Class::Case(_)) => {
-                    let value = key.and_then(&value_of).unwrap_or_default();
                     self.settle(row, value, class, &mut cases, &mut out)?;
                 }
             }
@@ -175,11 +221,55 @@ impl<K: TextKernel> TextTreatment<K> {
         Ok(cases.finish(out.finish()?))
     }
 
+    /// Treats the values of rows together: what became of each, and the treated texts.
+    fn treat_slots<'a>(
+        &self,
+        rows: usize,
+        bytes: usize,
+        value_of: impl Fn(usize) -> Result<&'a str, Case>,
+        kernel: &dyn TreatTogether,
+    ) -> (Vec<Slot>, Vec<u8>) {
+        let mut slots = Vec::with_capacity(rows);
+        let mut values = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let class = match self.sort_out(value_of(row)) {
+                Ok(value) => {
+                    values.push(value);
+                    Class::Text
+                }
+                Err(class) => class,
+            };
+            slots.push(Slot { class, text: 0..0 });
+        }
+        let mut texts = Vec::with_capacity(bytes);
+        let mut ends = Vec::with_capacity(values.len());
+        kernel.treat_together(&values, &mut texts, &mut ends);
+        let mut start = 0;
+        let mut ends = ends.into_iter();
+        for slot in &mut slots {
+            if !matches!(slot.class, Class::Text) {
+                continue;
+            }
+            match ends.next().unwrap_or(Err(Case::Invalid)) {
+                Ok(end) => {
+                    slot.text = start..end;
+                    start = end;
+                }
+                Err(case) => slot.class = Class::Case(case),
+            }
+        }
+        (slots, texts)
+    }
+
     fn treat_distinct<'a>(
         &self,
         distinct: usize,
         value_of: impl Fn(usize) -> Option<&'a str>,
     ) -> (Vec<Slot>, Vec<u8>) {
+        if let Some(kernel) = self.kernel.together() {
+            let value_of = |index| value_of(index).ok_or(Case::Null);
+            return self.treat_slots(distinct, 0, value_of, kernel);
+        }
         let mut bytes = Vec::new();
         let mut scratch = Vec::new();
         let slots = (0..distinct).map(|index| {
@@ -200,21 +290,27 @@ impl<K: TextKernel> TextTreatment<K> {
         out: &mut Vec<u8>,
         scratch: &mut Vec<usize>,
     ) -> Class {
-        let value = match value {
+        let value = match self.sort_out(value) {
             Ok(value) => value,
-            Err(case) => return Class::Case(case),
+            Err(class) => return class,
         };
-        if self.rules.is_sentinel(value) {
-            return Class::Sentinel;
-        }
-        if is_blank(value) {
-            return Class::Case(Case::Empty);
-        }
         match self.kernel.treat(value, out, scratch) {
             Ok(Written::Text) => Class::Text,
             Ok(Written::Null) => Class::Null,
             Err(case) => Class::Case(case),
         }
+    }
+
+    /// The value if it is one for the kernel.
+    fn sort_out<'a>(&self, value: Result<&'a str, Case>) -> Result<&'a str, Class> {
+        let value = value.map_err(Class::Case)?;
+        if self.rules.is_sentinel(value) {
+            return Err(Class::Sentinel);
+        }
+        if is_blank(value) {
+            return Err(Class::Case(Case::Empty));
+        }
+        Ok(value)
     }
 
     /// Writes a value that needs a decision.

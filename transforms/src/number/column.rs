@@ -22,7 +22,8 @@ use crate::treatment::{Context, Treated, Treatment};
 struct Mapped<T, F> {
     data_type: DataType,
     rules: Rules,
-    map: F,
+    /// Makes the results of every slot, and a bit for each that there is.
+    map_all: F,
     array: PhantomData<fn() -> T>,
 }
 
@@ -40,12 +41,55 @@ where
     T: ArrowPrimitiveType,
     F: Fn(T::Native) -> Option<T::Native> + Send + Sync + 'static,
 {
+    mapped_slots::<T, _>(column, options, move |values| map_all(values, &map))
+}
+
+/// The same for a function that takes many values at once and appends a result for each.
+///
+/// # Errors
+/// As [`mapped`].
+pub(crate) fn mapped_together<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    map: F,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(&[T::Native], &mut Vec<Option<T::Native>>) + Send + Sync + 'static,
+{
+    mapped_slots::<T, _>(column, options, move |values| {
+        let mut results = Vec::new();
+        let (mut treated, mut settled) = (Vec::with_capacity(values.len()), Vec::new());
+        for values in values.chunks(TOGETHER) {
+            results.clear();
+            map(values, &mut results);
+            results.resize(values.len(), None);
+            let (part, bits) = map_all(&results, |result| result);
+            treated.extend(part);
+            settled.extend(bits);
+        }
+        (treated, settled)
+    })
+}
+
+/// Values mapped together: whole words of bits, and little enough for the nearest caches.
+const TOGETHER: usize = 1_024;
+
+fn mapped_slots<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    map_all: F,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(&[T::Native]) -> (Vec<T::Native>, Vec<u64>) + Send + Sync + 'static,
+{
     let rules = Rules::resolve(options, column)?;
     let data_type = column.data_type.clone();
     Ok(Box::new(Mapped::<T, F> {
         data_type,
         rules,
-        map,
+        map_all,
         array: PhantomData,
     }))
 }
@@ -61,7 +105,7 @@ impl<T, F> fmt::Debug for Mapped<T, F> {
 impl<T, F> Treatment for Mapped<T, F>
 where
     T: ArrowPrimitiveType,
-    F: Fn(T::Native) -> Option<T::Native> + Send + Sync,
+    F: Fn(&[T::Native]) -> (Vec<T::Native>, Vec<u64>) + Send + Sync,
 {
     fn output_type(&self) -> &DataType {
         &self.data_type
@@ -70,7 +114,7 @@ where
     fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         let array = expect_type::<T>(column, &self.data_type)?;
         let values: &[T::Native] = array.values();
-        let (mut treated, mut settled) = map_all(values, &self.map);
+        let (mut treated, mut settled) = (self.map_all)(values);
         let mut cases = self.rules.cases(array.len());
         // Bits of `settled`: the slot holds a result that may stay.
         if let Some(nulls) = array.nulls() {
@@ -97,7 +141,7 @@ where
 }
 
 /// The rule's results, the type's zero where there is none, and a bit for each that there is.
-fn map_all<N: Copy + Default>(values: &[N], map: impl Fn(N) -> Option<N>) -> (Vec<N>, Vec<u64>) {
+fn map_all<V: Copy, N: Default>(values: &[V], map: impl Fn(V) -> Option<N>) -> (Vec<N>, Vec<u64>) {
     let mut treated = Vec::with_capacity(values.len());
     let mut settled = Vec::with_capacity(values.len().div_ceil(64));
     for chunk in values.chunks(64) {

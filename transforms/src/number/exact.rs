@@ -99,7 +99,7 @@ impl Exact for i256 {
 
 /// Division of 64-bit numbers by one divisor, by multiplication.
 #[derive(Debug, Clone, Copy)]
-struct Divider {
+pub(crate) struct Divider {
     divisor: u64,
     /// The whole part of 2^64 / divisor.
     reciprocal: u64,
@@ -107,7 +107,7 @@ struct Divider {
 
 impl Divider {
     /// None below 2, whose reciprocal 64 bits do not hold.
-    fn new(divisor: u64) -> Option<Self> {
+    pub(crate) fn new(divisor: u64) -> Option<Self> {
         let reciprocal = (1_u128 << 64).checked_div(u128::from(divisor))?;
         Some(Self {
             divisor,
@@ -115,17 +115,29 @@ impl Divider {
         })
     }
 
+    /// The divisor.
+    #[inline]
+    pub(crate) fn divisor(self) -> u64 {
+        self.divisor
+    }
+
+    /// The quotient and the remainder of `number`.
+    #[inline]
+    pub(crate) fn divide(self, number: u64) -> (u64, u64) {
+        // The reciprocal is short by less than one 2^64th, so the quotient by at most one.
+        let quotient = ((u128::from(number) * u128::from(self.reciprocal)) >> 64) as u64;
+        let rest = number.wrapping_sub(quotient.wrapping_mul(self.divisor));
+        if rest >= self.divisor {
+            (quotient + 1, rest - self.divisor)
+        } else {
+            (quotient, rest)
+        }
+    }
+
     /// The remainder of `number`.
     #[inline]
-    fn remainder(self, number: u64) -> u64 {
-        // The reciprocal is short by less than one 2^64th, so the quotient by at most one.
-        let quotient = (u128::from(number) * u128::from(self.reciprocal)) >> 64;
-        let rest = number.wrapping_sub((quotient as u64).wrapping_mul(self.divisor));
-        if rest >= self.divisor {
-            rest - self.divisor
-        } else {
-            rest
-        }
+    pub(crate) fn remainder(self, number: u64) -> u64 {
+        self.divide(number).1
     }
 }
 
@@ -373,7 +385,7 @@ mod tests {
         #[test]
         fn the_reciprocal_divides_exactly(divisor in 2_u64.., number: u64) {
             let divider = Divider::new(divisor).unwrap();
-            prop_assert_eq!(divider.remainder(number), number % divisor);
+            prop_assert_eq!(divider.divide(number), (number / divisor, number % divisor));
             prop_assert_eq!(divider.remainder(u64::MAX), u64::MAX % divisor);
             let multiple = number / divisor * divisor;
             prop_assert_eq!(divider.remainder(multiple), 0);

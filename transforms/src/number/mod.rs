@@ -22,7 +22,7 @@ mod significant;
 
 pub use decimal::{Decimal, DecimalError};
 pub(crate) use decimal::{Unscalable, write_units};
-pub(crate) use exact::{Exact, Floor, Step};
+pub(crate) use exact::{Divider, Exact, Floor, Step};
 pub(crate) use float::{Float, FloatFloor, FloatStep};
 pub(crate) use label::{EdgeLabels, ExactLabels, FloatLabels};
 pub(crate) use significant::{ExactDigits, FloatDigits};
