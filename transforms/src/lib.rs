@@ -16,6 +16,7 @@
 mod calendar;
 pub mod cases;
 pub mod category;
+mod check_digit;
 mod clusters;
 pub mod date;
 pub mod error;
@@ -23,7 +24,9 @@ pub mod fill;
 pub mod key;
 pub mod number;
 pub mod options;
+mod persona;
 pub mod spec;
+mod surrogate;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -16,9 +16,9 @@ use arrow::datatypes::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::TreatmentSpec;
+use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{key, spec};
-use crate::treatment::{Counts, Treated};
+use crate::treatment::{ChunkId, Context, Counts, Treated};
 use crate::{Action, TreatmentError};
 
 /// Values that are hard on text: no, part of, or several characters, in every length of UTF-8.
@@ -102,11 +102,80 @@ fn columns() -> Vec<ArrayRef> {
     ]
 }
 
+/// The key a treatment asks for.
+fn key_of(spec: &TreatmentSpec) -> DerivedKey {
+    spec.key_use().map_or_else(key, |own| {
+        DerivedKey::derive(&[7; 32], own.purpose, &own.domain, "grant:G-1", 1)
+    })
+}
+
+/// Hands over a column of a category, in a row with a text for every field the treatment reads.
+fn with_column<T>(
+    spec: &TreatmentSpec,
+    data_type: &DataType,
+    category: &str,
+    use_column: impl FnOnce(Column<'_>) -> T,
+) -> T {
+    let reads = spec.reads();
+    let fields: Vec<RowField<'_>> = reads
+        .iter()
+        .filter_map(|read| match read {
+            Read::Field(name) => Some(RowField {
+                name,
+                data_type: &DataType::Utf8,
+                category: "resident-id",
+            }),
+            Read::Condition(_) => None,
+        })
+        .collect();
+    use_column(Column {
+        row: Row(&fields),
+        ..Column::alone("field", data_type, category)
+    })
+}
+
+/// Treats a column that begins at row `start` of a table in which every row has another value in
+/// the fields the treatment reads.
+fn run(
+    spec: &TreatmentSpec,
+    built: &dyn Treatment,
+    array: &ArrayRef,
+    start: usize,
+) -> Result<Treated, TreatmentError> {
+    let rows = start..start + array.len();
+    let reads = spec.reads();
+    let inputs = reads.iter().map(|read| -> ArrayRef {
+        let rows = rows.clone();
+        match read {
+            Read::Field(_) => {
+                let texts = rows.map(|row| Some(format!("ID-{row}")));
+                Arc::new(texts.collect::<StringArray>())
+            }
+            Read::Condition(_) => {
+                let holds = rows.map(|row| Some(row % 3 == 0));
+                Arc::new(holds.collect::<BooleanArray>())
+            }
+        }
+    });
+    let inputs: Vec<ArrayRef> = inputs.collect();
+    let chunk = ChunkId {
+        attempt: [1; 16],
+        split: 0,
+        chunk: 0,
+    };
+    let context = Context {
+        inputs: &inputs,
+        chunk: Some(chunk),
+    };
+    built.treat(array, &context)
+}
+
 /// The treatment of an example for a column's type, where it fits.
 fn built(spec: &TreatmentSpec, array: &ArrayRef) -> Option<Box<dyn Treatment>> {
-    let column = Column::alone("field", array.data_type(), "resident-id");
-    let output = spec.output_type(column);
-    let built = spec.build(column, Some(&key()));
+    let (output, built) = with_column(spec, array.data_type(), "resident-id", |column| {
+        let built = spec.build(column, Some(&key_of(spec)));
+        (spec.output_type(column), built)
+    });
     match output {
         Ok(Some(output)) => {
             let built = built.unwrap();
@@ -158,7 +227,7 @@ fn every_kind_but_withhold_fits_some_column() {
 #[test]
 fn length_type_and_nulls_are_kept() {
     for (spec, array, built) in fitting() {
-        let treated = built.apply(&array).unwrap();
+        let treated = run(&spec, &*built, &array, 0).unwrap();
         let place = format!("{} over {}", spec.kind(), array.data_type());
         assert_eq!(treated.array.len(), array.len(), "{place}");
         assert_eq!(treated.array.data_type(), built.output_type(), "{place}");
@@ -185,14 +254,14 @@ fn length_type_and_nulls_are_kept() {
 #[test]
 fn an_empty_and_an_all_null_column_are_treated() {
     for (spec, array, built) in fitting() {
-        let empty = built.apply(&array.slice(0, 0)).unwrap();
+        let empty = run(&spec, &*built, &array.slice(0, 0), 0).unwrap();
         assert!(
             empty.array.is_empty() && empty.counts == Counts::default(),
             "{}",
             spec.kind()
         );
         let nulls = arrow::array::new_null_array(array.data_type(), 3);
-        let treated = built.apply(&nulls).unwrap();
+        let treated = run(&spec, &*built, &nulls, 0).unwrap();
         assert_eq!(
             (treated.array.len(), treated.array.null_count()),
             (3, 3),
@@ -205,10 +274,10 @@ fn an_empty_and_an_all_null_column_are_treated() {
 #[test]
 fn slices_agree_with_the_whole() {
     for (spec, array, built) in fitting() {
-        let whole = built.apply(&array).unwrap();
+        let whole = run(&spec, &*built, &array, 0).unwrap();
         for start in 0..array.len() {
             let length = (array.len() - start).min(2);
-            let part = built.apply(&array.slice(start, length)).unwrap();
+            let part = run(&spec, &*built, &array.slice(start, length), start).unwrap();
             let expected = whole.array.slice(start, length);
             assert_eq!(&part.array, &expected, "{} at {start}", spec.kind());
         }
@@ -220,7 +289,7 @@ fn an_array_of_another_type_is_refused() {
     for (spec, array, built) in fitting() {
         for other in columns() {
             if other.data_type() != array.data_type() {
-                let refused = built.apply(&other).unwrap_err();
+                let refused = run(&spec, &*built, &other, 0).unwrap_err();
                 assert!(
                     matches!(refused, TreatmentError::UnexpectedType { .. }),
                     "{} for {} takes {}",
@@ -242,8 +311,9 @@ fn fail_and_reject_are_followed_for_nulls() {
         };
         for array in columns() {
             let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap();
-            if let Some(built) = built(&with(Action::Fail.as_str()), &array) {
-                let refused = built.apply(&array).unwrap_err();
+            let spec = with(Action::Fail.as_str());
+            if let Some(built) = built(&spec, &array) {
+                let refused = run(&spec, &*built, &array, 0).unwrap_err();
                 let case = crate::error::Case::Null;
                 assert_eq!(
                     refused,
@@ -252,8 +322,9 @@ fn fail_and_reject_are_followed_for_nulls() {
                     entry.kind
                 );
             }
-            if let Some(built) = built(&with(Action::Reject.as_str()), &array) {
-                let treated = built.apply(&array).unwrap();
+            let spec = with(Action::Reject.as_str());
+            if let Some(built) = built(&spec, &array) {
+                let treated = run(&spec, &*built, &array, 0).unwrap();
                 let expected: Vec<bool> = (0..array.len()).map(|at| at == row).collect();
                 assert_eq!(rejected(&treated), expected, "{}", entry.kind);
             }
@@ -265,10 +336,11 @@ fn fail_and_reject_are_followed_for_nulls() {
 fn nan_and_infinities_never_pass() {
     let array: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1.0]));
     for entry in catalogue() {
-        let Some(built) = built(&spec(entry.example), &array) else {
+        let spec = spec(entry.example);
+        let Some(built) = built(&spec, &array) else {
             continue;
         };
-        let treated = built.apply(&array).unwrap();
+        let treated = run(&spec, &*built, &array, 0).unwrap();
         assert_eq!(treated.counts.invalid, 2, "{}", entry.kind);
         if let Some(floats) = treated.array.as_primitive_opt::<Float64Type>() {
             assert!(
@@ -300,11 +372,12 @@ fn nothing_stands_under_a_null_or_beyond_a_slice() {
         Arc::new(integers.slice(0, 2)),
     ];
     for entry in catalogue() {
+        let spec = spec(entry.example);
         for array in &arrays {
-            let Some(built) = built(&spec(entry.example), array) else {
+            let Some(built) = built(&spec, array) else {
                 continue;
             };
-            let treated = built.apply(array).unwrap();
+            let treated = run(&spec, &*built, array, 0).unwrap();
             for buffer in treated.array.to_data().buffers() {
                 let found = buffer.as_slice().windows(6).any(|window| {
                     window == b"SECRET" || window == &0x5EC2_E75E_C2E7_i64.to_le_bytes()[..6]
@@ -372,16 +445,13 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 }
 
 /// Every treatment of text in the list, as its example writes it.
-fn text_treatments() -> Vec<(&'static str, Box<dyn Treatment>)> {
-    let data_type = DataType::Utf8;
-    let column = Column::alone("field", &data_type, "mobile");
-    let entries = catalogue().into_iter();
-    entries
-        .filter_map(|entry| {
-            Some((
-                entry.kind,
-                spec(entry.example).build(column, Some(&key())).ok()?,
-            ))
+fn text_treatments() -> Vec<(TreatmentSpec, Box<dyn Treatment>)> {
+    let specs = catalogue().into_iter().map(|entry| spec(entry.example));
+    specs
+        .filter_map(|spec| {
+            let build = |column: Column<'_>| spec.build(column, Some(&key_of(&spec)));
+            let built = with_column(&spec, &DataType::Utf8, "mobile", build);
+            Some((spec, built.ok()?))
         })
         .collect()
 }
@@ -392,10 +462,11 @@ proptest! {
     #[test]
     fn physical_forms_of_text_agree(values in texts()) {
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
-        for (kind, built) in text_treatments() {
-            let expected = built.apply(&plain).unwrap();
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
+            let expected = run(&spec, &*built, &plain, 0).unwrap();
             for form in forms(&values) {
-                let treated = built.apply(&form).unwrap();
+                let treated = run(&spec, &*built, &form, 0).unwrap();
                 prop_assert_eq!(&treated.array, &expected.array, "{} {}", kind, form.data_type());
                 prop_assert_eq!(treated.counts, expected.counts, "{} {}", kind, form.data_type());
             }
@@ -406,16 +477,17 @@ proptest! {
     fn batches_may_be_split_anywhere(values in texts(), at in 0_usize..24) {
         let whole: ArrayRef = Arc::new(StringArray::from(values));
         let at = at.min(whole.len());
-        for (kind, built) in text_treatments() {
-            let expected = built.apply(&whole).unwrap();
-            let head = built.apply(&whole.slice(0, at)).unwrap();
-            let tail = built.apply(&whole.slice(at, whole.len() - at)).unwrap();
+        for (spec, built) in text_treatments() {
+            let kind = spec.kind();
+            let expected = run(&spec, &*built, &whole, 0).unwrap();
+            let head = run(&spec, &*built, &whole.slice(0, at), 0).unwrap();
+            let tail = run(&spec, &*built, &whole.slice(at, whole.len() - at), at).unwrap();
             let joined = concat(&[&head.array, &tail.array]).unwrap();
             prop_assert_eq!(&joined, &expected.array, "{}", kind);
             let mut counts = head.counts;
             counts += tail.counts;
             prop_assert_eq!(counts, expected.counts, "{}", kind);
-            prop_assert_eq!(&built.apply(&whole).unwrap().array, &expected.array, "{}", kind);
+            prop_assert_eq!(&run(&spec, &*built, &whole, 0).unwrap().array, &expected.array, "{}", kind);
         }
     }
 
@@ -424,7 +496,7 @@ proptest! {
         let array: ArrayRef = Arc::new(StringArray::from(vec![text.clone()]));
         let spec = spec(&format!("{{ kind = 'keep-ends', first = {first}, last = {last}, fill = '█' }}"));
         let Some(built) = built(&spec, &array) else { return Ok(()) };
-        let treated = built.apply(&array).unwrap();
+        let treated = run(&spec, &*built, &array, 0).unwrap();
         let written = treated.array.as_string::<i32>().value(0).to_owned();
         if treated.counts.empty == 0 {
             prop_assert!(written.contains('█'), "{}", written);
