@@ -19,19 +19,17 @@ pub(crate) mod resident_id {
     /// Check characters by the weighted sum modulo 11.
     const CHECKS: [u8; 11] = *b"10X98765432";
 
-    /// The check character of the first 17 digits; none if one of them isn't a digit.
-    pub(crate) fn check(first: &[u8; 17]) -> Option<u8> {
-        let mut sum = 0;
-        for (byte, weight) in first.iter().zip(WEIGHTS) {
-            sum += super::digit(*byte)? * weight;
-        }
+    /// The check character of the first 17 digits; none if one of them isn't a digit,
+    /// or there are more or fewer.
+    pub(crate) fn check(first: &[u8]) -> Option<u8> {
+        let sum = super::weighted(first, &WEIGHTS, super::digit)?;
         super::pick(&CHECKS, sum % 11)
     }
 
     /// Whether a number is 17 digits and their check character, `X` in upper case.
     pub(crate) fn is_valid(number: &[u8]) -> bool {
         number
-            .split_first_chunk()
+            .split_first_chunk::<17>()
             .is_some_and(|(first, last)| check(first).is_some_and(|check| last == [check]))
     }
 
@@ -86,16 +84,14 @@ pub(crate) mod organisation_code {
     /// Check characters by the weighted sum modulo 11.
     const CHECKS: [u8; 11] = *b"0X987654321";
 
-    /// The check character of the first eight; none if one is no digit or upper-case letter.
-    pub(crate) fn check(first: &[u8; 8]) -> Option<u8> {
-        let mut sum = 0;
-        for (byte, weight) in first.iter().zip(WEIGHTS) {
-            let value = match byte {
-                b'A'..=b'Z' => u32::from(byte - b'A') + 10,
-                _ => super::digit(*byte)?,
-            };
-            sum += value * weight;
-        }
+    /// The check character of the first eight; none if one is no digit or upper-case letter, or
+    /// there are more or fewer.
+    pub(crate) fn check(first: &[u8]) -> Option<u8> {
+        let value = |byte: u8| match byte {
+            b'A'..=b'Z' => Some(u32::from(byte - b'A') + 10),
+            _ => super::digit(byte),
+        };
+        let sum = super::weighted(first, &WEIGHTS, value)?;
         super::pick(&CHECKS, sum % 11)
     }
 }
@@ -125,12 +121,10 @@ pub(crate) mod credit_code {
         }
     }
 
-    /// The check character of the first 17; none if one isn't of the alphabet.
-    pub(crate) fn check(first: &[u8; 17]) -> Option<u8> {
-        let mut sum = 0;
-        for (byte, weight) in first.iter().zip(WEIGHTS) {
-            sum += value(*byte)? * weight;
-        }
+    /// The check character of the first 17; none if one isn't of the alphabet, or there are more or
+    /// fewer.
+    pub(crate) fn check(first: &[u8]) -> Option<u8> {
+        let sum = super::weighted(first, &WEIGHTS, value)?;
         super::pick(&ALPHABET, (31 - sum % 31) % 31)
     }
 
@@ -140,12 +134,24 @@ pub(crate) mod credit_code {
         let Some((first, last)) = code.split_first_chunk::<17>() else {
             return false;
         };
-        let Some((organisation, own)) = first.get(8..).and_then(<[u8]>::split_first_chunk) else {
+        let Some((organisation, own)) = first.get(8..).and_then(<[u8]>::split_first_chunk::<8>)
+        else {
             return false;
         };
         check(first).is_some_and(|check| last == [check])
             && organisation_code::check(organisation).is_some_and(|check| own == [check])
     }
+}
+
+/// The weighted sum of characters; none if one has no value, or there are more or fewer than weights.
+fn weighted(bytes: &[u8], weights: &[u32], value: impl Fn(u8) -> Option<u32>) -> Option<u32> {
+    if bytes.len() != weights.len() {
+        return None;
+    }
+    let products = bytes.iter().zip(weights);
+    products
+        .map(|(byte, weight)| Some(value(*byte)? * weight))
+        .sum()
 }
 
 /// The character a remainder stands for.
@@ -194,6 +200,7 @@ mod tests {
         assert_eq!(organisation_code::check(b"D2143569"), Some(b'X'));
         assert_eq!(organisation_code::check(b"60003734"), Some(b'1'));
         assert_eq!(organisation_code::check(b"6000373-"), None);
+        assert_eq!(organisation_code::check(b"600037341"), None);
     }
 
     #[test]

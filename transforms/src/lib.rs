@@ -32,10 +32,12 @@ pub mod key;
 pub mod number;
 pub mod options;
 mod parts;
+mod persona;
 mod regions;
 pub mod residual;
 mod siv;
 pub mod spec;
+mod surrogate;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -38,6 +38,18 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
         scratch: &mut Vec<usize>,
     ) -> Result<Written, Case>;
 
+    /// The same for the value of a row, for kernels that read other fields of that row. They are
+    /// never handed a dictionary, which is treated value by value.
+    fn treat_row(
+        &self,
+        _row: usize,
+        value: &str,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<Written, Case> {
+        self.treat(value, out, scratch)
+    }
+
     /// Appends what covers a whole value of that many characters (`mask-all`).
     fn cover(&self, characters: usize, out: &mut Vec<u8>);
 
@@ -141,7 +153,11 @@ impl<K: TextKernel> TextTreatment<K> {
         let mut scratch = Vec::new();
         for row in 0..rows {
             let value = value_of(row);
-            match self.classify(value, &mut out.bytes, &mut scratch) {
+            let class = self.classify(value, |value| {
+                self.kernel
+                    .treat_row(row, value, &mut out.bytes, &mut scratch)
+            });
+            match class {
                 Class::Text => out.close()?,
                 Class::Null => out.null()?,
                 class @ (Class::Sentinel | Class::Case(_)) => {
@@ -274,7 +290,9 @@ impl<K: TextKernel> TextTreatment<K> {
         let mut scratch = Vec::new();
         let slots = (0..distinct).map(|index| {
             let start = bytes.len();
-            let class = self.classify(value_of(index).ok_or(Case::Null), &mut bytes, &mut scratch);
+            let class = self.classify(value_of(index).ok_or(Case::Null), |value| {
+                self.kernel.treat(value, &mut bytes, &mut scratch)
+            });
             Slot {
                 class,
                 text: start..bytes.len(),
@@ -287,14 +305,13 @@ impl<K: TextKernel> TextTreatment<K> {
     fn classify(
         &self,
         value: Result<&str, Case>,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
+        treat: impl FnOnce(&str) -> Result<Written, Case>,
     ) -> Class {
         let value = match self.sort_out(value) {
             Ok(value) => value,
             Err(class) => return class,
         };
-        match self.kernel.treat(value, out, scratch) {
+        match treat(value) {
             Ok(Written::Text) => Class::Text,
             Ok(Written::Null) => Class::Null,
             Err(case) => Class::Case(case),

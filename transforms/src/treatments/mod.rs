@@ -220,6 +220,20 @@ treatments! {
     age_from: AgeFrom,
     geo_coarsen: GeoCoarsen,
     admin_level: AdminLevel,
+    fake_name: FakeName,
+    fake_id: FakeId,
+    fake_birth_date: FakeBirthDate,
+    fake_sex: FakeSex,
+    fake_age: FakeAge,
+    fake_region: FakeRegion,
+    fake_phone: FakePhone,
+    fake_address: FakeAddress,
+    fake_email: FakeEmail,
+    fake_card: FakeCard,
+    fake_org: FakeOrg,
+    fake_uscc: FakeUscc,
+    fake_plate: FakePlate,
+    fake_ip: FakeIp,
 }
 
 #[cfg(test)]

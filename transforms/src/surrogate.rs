@@ -1,0 +1,431 @@
+//! What every treatment of surrogates shares: whose facet a value is, which other fields of the row
+//! it reads, and the driver that hands a kernel the draw of each row.
+//!
+//! The entity of a row is the person (or organisation, card, …) that `by` names by its key field,
+//! or the value itself. Its key field is brought to one spelling as its category says, and resident
+//! numbers of fifteen digits to eighteen, before it is keyed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::DataType;
+
+use crate::cases::{Rules, failed, to_text};
+use crate::category;
+use crate::error::{Case, Misfit, TreatmentError};
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::persona::{Draw, SurrogateKey, resident_id};
+use crate::spec::{Column, Read};
+use crate::text::{TextKernel, TextTreatment, Written};
+use crate::treatment::{Context, Treated, Treatment};
+
+/// The parameters that say whose facet a value is and what is read of the row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Linkage<'a> {
+    /// Consistency domain.
+    pub(crate) domain: &'a str,
+    /// Approved join group.
+    pub(crate) join: Option<&'a str>,
+    /// The entity's key field.
+    pub(crate) by: Option<&'a str>,
+    /// The field a kept sex is read from.
+    pub(crate) sex: Option<&'a str>,
+    /// The field a kept birth year is read from.
+    pub(crate) birth: Option<&'a str>,
+    /// The field a kept division is read from.
+    pub(crate) region: Option<&'a str>,
+}
+
+impl<'a> Linkage<'a> {
+    /// The fields that are read, with the parameters that name them, in the order of the context.
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let named = [
+            ("by", self.by),
+            ("sex", self.sex),
+            ("birth", self.birth),
+            ("region", self.region),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(parameter, name)| name.map(|name| (parameter, name)))
+    }
+
+    /// See [`Definition::reads`](crate::spec::Definition::reads).
+    pub(crate) fn reads(&self) -> Vec<Read> {
+        self.fields()
+            .map(|(_, name)| Read::Field(name.to_owned()))
+            .collect()
+    }
+
+    /// See [`Definition::key_use`](crate::spec::Definition::key_use).
+    pub(crate) fn key_use(&self) -> KeyUse {
+        KeyUse {
+            purpose: "pseudonym",
+            domain: self.domain.to_owned(),
+            join: self.join.map(str::to_owned),
+        }
+    }
+
+    /// Whether this links no more than `floor` does.
+    pub(crate) fn at_least(&self, floor: &Self) -> bool {
+        let narrower = self.join.is_none() || self.join == floor.join;
+        let reads_no_more = |own: Option<&str>, floor| own.is_none() || own == floor;
+        self.domain == floor.domain
+            && narrower
+            && self.by == floor.by
+            && reads_no_more(self.sex, floor.sex)
+            && reads_no_more(self.birth, floor.birth)
+            && reads_no_more(self.region, floor.region)
+    }
+
+    /// Checks that domain and join group are named, and that the fields exist and can be read.
+    ///
+    /// # Errors
+    /// An empty name; a field that doesn't exist, or is of a type that can't be read.
+    pub(crate) fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
+        if self.domain.trim().is_empty() {
+            return Err(Misfit::of_parameter("domain", "`domain` is empty")
+                .with_hint("name what is replaced, such as \"person.id\""));
+        }
+        if self.join.is_some_and(|join| join.trim().is_empty()) {
+            return Err(Misfit::of_parameter("join", "`join` is empty")
+                .with_hint("name an approved join group, or leave it out"));
+        }
+        for (parameter, name) in self.fields() {
+            let field = column.row.find(parameter, name)?;
+            if !has_text(field.data_type) {
+                let what = format!("`{parameter}` names a field of type {}", field.data_type);
+                return Err(Misfit::of_parameter(parameter, what)
+                    .with_hint("it can be utf8, a whole number, a decimal or a date"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a `keep` that needs a field to read from, and a field that nothing is kept of.
+///
+/// # Errors
+/// One without the other.
+pub(crate) fn kept_from(
+    parameter: &'static str,
+    field: Option<&String>,
+    part: &str,
+    is_kept: bool,
+) -> Result<(), Misfit> {
+    match (field, is_kept) {
+        (None, true) => Err(Misfit::of_parameter(
+            "keep",
+            format!("`keep` lists \"{part}\", which the value doesn't tell"),
+        )
+        .with_hint(format!(
+            "name the field it is read from: {parameter} = \"FIELD\""
+        ))),
+        (Some(_), false) => Err(unkept(parameter, part)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a field that is named, and nothing kept of it.
+pub(crate) fn unkept(parameter: &'static str, part: &str) -> Misfit {
+    let what = format!("`{parameter}` names a field, and `keep` lists nothing read from it");
+    Misfit::of_parameter(parameter, what).with_hint(format!(
+        "add \"{part}\" to `keep`, or leave `{parameter}` out"
+    ))
+}
+
+/// Refuses a `keep` that lists a part twice.
+///
+/// # Errors
+/// A part stands twice.
+pub(crate) fn distinct<T: PartialEq>(keep: &[T]) -> Result<(), Misfit> {
+    let mut rest = keep;
+    while let Some((part, others)) = rest.split_first() {
+        if others.contains(part) {
+            return Err(Misfit::of_parameter("keep", "`keep` lists a part twice"));
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
+/// Whether every part of `own` is one of `floor`.
+pub(crate) fn subset<T: PartialEq>(own: &[T], floor: &[T]) -> bool {
+    own.iter().all(|part| floor.contains(part))
+}
+
+/// Whether the values of a type have a text that is keyed or read.
+fn has_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Decimal128(_, _) | DataType::Date32
+    ) || data_type.is_integer()
+}
+
+/// One row, as a kernel sees it.
+#[derive(Debug)]
+pub(crate) struct Original<'a> {
+    /// The value, as given.
+    pub(crate) value: &'a str,
+    /// What was drawn for its entity.
+    pub(crate) draw: Draw,
+    /// What the field of `sex` holds, or the value itself.
+    pub(crate) sex: &'a str,
+    /// What the field of `birth` holds, or the value itself.
+    pub(crate) birth: &'a str,
+    /// What the field of `region` holds, or the value itself.
+    pub(crate) region: &'a str,
+}
+
+/// Writes the surrogate of a value.
+pub(crate) trait SurrogateKernel: fmt::Debug + Send + Sync {
+    /// Appends the surrogate, or says why there is none, having appended nothing.
+    fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case>;
+
+    /// Bytes a surrogate usually has.
+    fn usual_bytes(&self) -> usize;
+}
+
+type Normalise = fn(&str) -> Cow<'_, str>;
+
+/// How the entity's key is brought to one spelling.
+fn normaliser(category: &str) -> Normalise {
+    fn as_it_is(text: &str) -> Cow<'_, str> {
+        Cow::Borrowed(text)
+    }
+    fn resident(text: &str) -> Cow<'_, str> {
+        resident_id::unified(identifier(text))
+    }
+    match category {
+        "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
+            resident
+        }
+        other => category::find(other).map_or(as_it_is, |known| known.normalise),
+    }
+}
+
+/// One spelling of an identifier: full-width forms, white space and hyphens as its category has it.
+pub(crate) fn identifier(text: &str) -> Cow<'_, str> {
+    match category::find("resident-id") {
+        Some(known) => (known.normalise)(text),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A treatment that puts surrogates in the place of values.
+#[derive(Debug)]
+struct SurrogateTreatment<K> {
+    kernel: K,
+    key: SurrogateKey,
+    rules: Rules,
+    input: DataType,
+    output: DataType,
+    normalise: Normalise,
+    /// Which of `by`, `sex`, `birth` and `region` are read, in that order.
+    reads: [bool; 4],
+}
+
+/// Makes the treatment of a kernel. `label` separates the draws of persons, cards, … from each
+/// other.
+///
+/// # Errors
+/// No key; an option that doesn't fit; a field that can't be read.
+pub(crate) fn treatment<K: SurrogateKernel + 'static>(
+    (kind, label): (&str, &str),
+    linkage: &Linkage<'_>,
+    kernel: K,
+    (column, output): (Column<'_>, DataType),
+    options: &Options,
+    key: Option<&DerivedKey>,
+) -> Result<Box<dyn Treatment>, Misfit> {
+    linkage.check(column)?;
+    let key = needed(kind, column, key)?;
+    let category = match linkage.by {
+        Some(by) => column.row.find("by", by)?.category,
+        None => column.category,
+    };
+    let rules = Rules::resolve(options, column)?;
+    let is_text = *column.data_type == DataType::Utf8;
+    Ok(Box::new(SurrogateTreatment {
+        kernel,
+        key: SurrogateKey::new(key, label)?,
+        rules: if is_text { rules } else { rules.as_text()? },
+        input: column.data_type.clone(),
+        output,
+        normalise: normaliser(category),
+        reads: [linkage.by, linkage.sex, linkage.birth, linkage.region].map(|name| name.is_some()),
+    }))
+}
+
+/// The key, which every surrogate needs.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn needed<'a>(
+    kind: &str,
+    column: Column<'_>,
+    key: Option<&'a DerivedKey>,
+) -> Result<&'a DerivedKey, Misfit> {
+    key.ok_or_else(|| Misfit {
+        parameter: None,
+        what: format!("treatment `{kind}` of field `{}` has no key", column.name),
+        hint: Some("make one with `lockgate keys new pseudonym`".to_owned()),
+    })
+}
+
+impl<K: SurrogateKernel> SurrogateTreatment<K> {
+    /// The texts of the fields that are read; absent for those that aren't.
+    fn fields(
+        &self,
+        rows: usize,
+        context: &Context<'_>,
+    ) -> Result<[Option<StringArray>; 4], TreatmentError> {
+        let mut inputs = context.inputs.iter();
+        let mut fields = [None, None, None, None];
+        for (field, _) in fields.iter_mut().zip(self.reads).filter(|(_, read)| *read) {
+            let input = inputs.next().filter(|input| input.len() == rows);
+            *field = Some(plain_text(
+                input.ok_or_else(|| failed("reading fields of the row"))?,
+            )?);
+        }
+        Ok(fields)
+    }
+}
+
+/// The text of a field, in its plain form.
+fn plain_text(array: &ArrayRef) -> Result<StringArray, TreatmentError> {
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        return Ok(texts.clone());
+    }
+    let is_text = array.as_any_dictionary_opt().is_some()
+        || matches!(array.data_type(), DataType::LargeUtf8 | DataType::Utf8View);
+    if !is_text {
+        return to_text(array);
+    }
+    let plain = cast(array, &DataType::Utf8).map_err(|_| failed("reading text"))?;
+    plain
+        .as_string_opt()
+        .cloned()
+        .ok_or_else(|| failed("reading text"))
+}
+
+impl<K: SurrogateKernel> Treatment for SurrogateTreatment<K> {
+    fn output_type(&self) -> &DataType {
+        &self.output
+    }
+
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let is_text = self.input == DataType::Utf8;
+        if !is_text && *column.data_type() != self.input {
+            return Err(TreatmentError::UnexpectedType {
+                expected: self.input.clone(),
+                actual: column.data_type().clone(),
+            });
+        }
+        let [entity, sex, birth, region] = self.fields(column.len(), context)?;
+        let reads = self.reads.contains(&true);
+        let kernel = Rows {
+            of: self,
+            entity,
+            sex,
+            birth,
+            region,
+        };
+        let text = TextTreatment::with_rules(kernel, self.rules.clone());
+        let mut treated = if !is_text {
+            text.treat_texts_of(column, &to_text(column)?)?
+        } else if reads && column.as_any_dictionary_opt().is_some() {
+            let plain: ArrayRef = Arc::new(plain_text(column)?);
+            text.treat(&plain, &Context::default())?
+        } else {
+            text.treat(column, &Context::default())?
+        };
+        if self.output != DataType::Utf8 {
+            let strict = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            treated.array = cast_with_options(&treated.array, &self.output, &strict)
+                .map_err(|_| failed("writing surrogates in the field's type"))?;
+        }
+        Ok(treated)
+    }
+}
+
+/// The rows of one batch.
+#[derive(Debug)]
+struct Rows<'a, K> {
+    of: &'a SurrogateTreatment<K>,
+    entity: Option<StringArray>,
+    sex: Option<StringArray>,
+    birth: Option<StringArray>,
+    region: Option<StringArray>,
+}
+
+/// What a field holds in a row: nothing for a null; the value itself where no field is read.
+fn held<'a>(field: Option<&'a StringArray>, row: usize, value: &'a str) -> &'a str {
+    match field {
+        None => value,
+        Some(field) if row < field.len() && field.is_valid(row) => field.value(row),
+        Some(_) => "",
+    }
+}
+
+impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
+    fn treat(
+        &self,
+        value: &str,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<Written, Case> {
+        self.treat_row(0, value, out, scratch)
+    }
+
+    fn treat_row(
+        &self,
+        row: usize,
+        value: &str,
+        out: &mut Vec<u8>,
+        _: &mut Vec<usize>,
+    ) -> Result<Written, Case> {
+        let entity = (self.of.normalise)(held(self.entity.as_ref(), row, value));
+        if entity.trim().is_empty() {
+            // Whoever has no key field is no one: there is nothing to draw for.
+            return Err(if self.entity.is_some() {
+                Case::Invalid
+            } else {
+                Case::Empty
+            });
+        }
+        let original = Original {
+            value,
+            draw: self.of.key.draw(&entity),
+            sex: held(self.sex.as_ref(), row, value),
+            birth: held(self.birth.as_ref(), row, value),
+            region: held(self.region.as_ref(), row, value),
+        };
+        self.of.kernel.write(&original, out)?;
+        Ok(Written::Text)
+    }
+
+    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+        out.resize(out.len() + characters, b'*');
+    }
+
+    fn covers_with_null(&self) -> bool {
+        self.of.input != DataType::Utf8 || self.of.output != DataType::Utf8
+    }
+
+    fn output_bytes(&self, rows: usize, _: usize) -> usize {
+        rows.saturating_mul(self.of.kernel.usual_bytes())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! `fake-address`: a postal address at which no one lives on purpose.
+
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Case, Misfit};
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::persona::{Divisions, Level, address, person};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::text;
+use crate::treatment::Treatment;
+
+/// Puts a postal address in the place of one: the names of a division (GB/T 2260), a road, a number,
+/// an estate, building and room.
+///
+/// The division is that of the person's other facets, or the kept part of the original and below it
+/// one that is drawn. Where a kept part can't be read, the value is invalid. An address never becomes
+/// itself; two persons may share one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FakeAddress {
+    /// Consistency domain: fields of one domain write facets of the same persons
+    /// (`"person.id"`).
+    pub domain: String,
+    /// Approved join group, whose grants share surrogates; absent means this grant alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+    /// The field that holds the person's key, read from the original row; absent means the value
+    /// itself. A row where it is null or empty is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What stays of the original: `"province"`, `"city"` or `"district"`.
+    #[serde(default)]
+    pub keep: Vec<Keep>,
+    /// The field the kept part is read from: a division code, or a resident number; absent means
+    /// the names in the value itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// What stays of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The province.
+    Province,
+    /// The prefecture.
+    City,
+    /// The county or district.
+    District,
+}
+
+impl FakeAddress {
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            domain: &self.domain,
+            join: self.join.as_deref(),
+            by: self.by.as_deref(),
+            region: self.region.as_deref(),
+            ..Linkage::default()
+        }
+    }
+
+    fn level(&self) -> Option<Level> {
+        let levels = self.keep.iter().map(|keep| match keep {
+            Keep::Province => Level::Province,
+            Keep::City => Level::City,
+            Keep::District => Level::District,
+        });
+        levels.max()
+    }
+
+    fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
+        text::only(Self::KIND, column)?;
+        surrogate::distinct(&self.keep)?;
+        if self.region.is_some() && self.keep.is_empty() {
+            return Err(surrogate::unkept("region", "province"));
+        }
+        self.linkage().check(column)
+    }
+}
+
+impl Definition for FakeAddress {
+    const KIND: &'static str = "fake-address";
+    const SUMMARY: &'static str = "writes the postal address of a person who doesn't exist";
+    const FITS: &'static str = "utf8";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
+    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn reads(&self) -> Vec<Read> {
+        self.linkage().reads()
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.linkage().at_least(&floor.linkage()) && self.level() <= floor.level()
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        Ok(Some(DataType::Utf8))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(self.linkage().key_use())
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.check(column)?;
+        let kernel = Kernel {
+            divisions: Divisions::new(),
+            level: self.level(),
+            reads_region: self.region.is_some(),
+        };
+        let output = (column, DataType::Utf8);
+        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    divisions: Divisions,
+    level: Option<Level>,
+    reads_region: bool,
+}
+
+impl SurrogateKernel for Kernel {
+    fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
+        let kept = match self.level {
+            None => None,
+            Some(level) => {
+                let code = if self.reads_region {
+                    person::read_region(&surrogate::identifier(original.region))
+                } else {
+                    address::read(&self.divisions, original.value, level)
+                };
+                Some((code.ok_or(Case::Invalid)?, level))
+            }
+        };
+        let division = person::division(&original.draw, &self.divisions, kept);
+        address::write(&original.draw, division.ok_or(Case::Invalid)?, original.value, out);
+        Ok(())
+    }
+
+    fn usual_bytes(&self) -> usize {
+        90
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surrogate::testing::{alone, resident_ids, texts, treat_texts};
+
+    #[test]
+    fn a_kept_part_stays_and_nothing_else() {
+        let original = "浙江省杭州市西湖区文三路1号";
+        for (keep, start) in [
+            ("'province'", "浙江省"),
+            ("'city'", "浙江省杭州市"),
+            ("'district', 'city'", "浙江省杭州市西湖区"),
+        ] {
+            let spec = format!("{{ kind = 'fake-address', domain = 'd', keep = [{keep}] }}");
+            let written = alone(&spec, "address", &[original, "不知何处"]);
+            let address = written[0].as_deref().unwrap();
+            assert!(address.starts_with(start) && !address.contains("文三路"), "{address}");
+            assert_eq!(written[1].as_deref(), Some("****"));
+        }
+    }
+
+    #[test]
+    fn an_address_lies_in_the_division_of_the_resident_number() {
+        let ids = resident_ids(200);
+        let by = texts(ids.iter().map(Some));
+        let numbers = treat_texts(
+            "{ kind = 'fake-id', domain = 'd' }",
+            &[("person_id", "resident-id", by.clone())],
+        );
+        let table = [
+            ("home", "address", texts(ids.iter().map(|_| Some("某地")))),
+            ("person_id", "resident-id", by),
+        ];
+        let spec = "{ kind = 'fake-address', domain = 'd', by = 'person_id' }";
+        let divisions = Divisions::new();
+        for (home, number) in treat_texts(spec, &table).iter().zip(&numbers) {
+            let code = address::read(&divisions, home.as_deref().unwrap(), Level::District);
+            assert_eq!(code, person::read_region(number.as_deref().unwrap()));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `fake-age`: the age of a person who doesn't exist.
+
+use arrow::datatypes::DataType;
+use chrono::Datelike;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::Civil;
+use crate::date::Date;
+use crate::error::{Case, Misfit};
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::persona::person::{self, BIRTH_END};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::treatment::Treatment;
+
+/// Puts an age in completed years in the place of one: the age on `as_of` of who was born on the
+/// person's birth date.
+///
+/// The age is that of the person's other facets, and may by chance be the original's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FakeAge {
+    /// Consistency domain: fields of one domain write facets of the same persons
+    /// (`"person.id"`).
+    pub domain: String,
+    /// Approved join group, whose grants share surrogates; absent means this grant alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+    /// The field that holds the person's key, read from the original row; absent means the value
+    /// itself. A row where it is null or empty is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The day on which ages are taken, 2006-01-01 or later: all drawn persons are born before.
+    pub as_of: Date,
+    /// What stays of the original: `"birth-year"` (needs `birth`).
+    #[serde(default)]
+    pub keep: Vec<Keep>,
+    /// The field a kept birth year is read from: a date, a year, or a resident number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<String>,
+}
+
+/// What stays of an age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The year of birth.
+    BirthYear,
+}
+
+/// No one is older.
+const AGE_MAX: i64 = 127;
+
+impl FakeAge {
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            domain: &self.domain,
+            join: self.join.as_deref(),
+            by: self.by.as_deref(),
+            birth: self.birth.as_deref(),
+            ..Linkage::default()
+        }
+    }
+
+    fn day(&self) -> Civil {
+        let day = self.as_of.0;
+        Civil {
+            year: i64::from(day.year()),
+            month: i64::from(day.month()),
+            day: i64::from(day.day()),
+        }
+    }
+
+    fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
+        if *column.data_type != DataType::Utf8 && !column.data_type.is_integer() {
+            return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
+        }
+        if self.day().to_days() < BIRTH_END.to_days() {
+            return Err(Misfit::of_parameter("as_of", "`as_of` lies before drawn persons' births")
+                .with_hint("write 2006-01-01 or a later day"));
+        }
+        surrogate::distinct(&self.keep)?;
+        surrogate::kept_from("birth", self.birth.as_ref(), "birth-year", !self.keep.is_empty())?;
+        self.linkage().check(column)
+    }
+}
+
+impl Definition for FakeAge {
+    const KIND: &'static str = "fake-age";
+    const SUMMARY: &'static str = "writes the age of a person who doesn't exist";
+    const FITS: &'static str = "utf8, whole numbers";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
+    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn reads(&self) -> Vec<Read> {
+        self.linkage().reads()
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.linkage().at_least(&floor.linkage())
+            && self.as_of == floor.as_of
+            && surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        Ok(Some(column.data_type.clone()))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(self.linkage().key_use())
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.check(column)?;
+        let kernel = Kernel { as_of: self.day(), keeps_year: !self.keep.is_empty() };
+        let output = (column, column.data_type.clone());
+        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    as_of: Civil,
+    keeps_year: bool,
+}
+
+impl SurrogateKernel for Kernel {
+    fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
+        let age = original.value.trim().parse::<i64>().map_err(|_| Case::Invalid)?;
+        if !(0..=AGE_MAX).contains(&age) {
+            return Err(Case::Invalid);
+        }
+        let year = match self.keeps_year {
+            true => Some(person::read_birth_year(original.birth).ok_or(Case::Invalid)?),
+            false => None,
+        };
+        let birth = person::birth(&original.draw, year);
+        let before = (self.as_of.month, self.as_of.day) < (birth.month, birth.day);
+        let age = self.as_of.year - birth.year - i64::from(before);
+        if !(0..=AGE_MAX).contains(&age) {
+            return Err(Case::Invalid);
+        }
+        out.extend_from_slice(age.to_string().as_bytes());
+        Ok(())
+    }
+
+    fn usual_bytes(&self) -> usize {
+        2
+    }
+}

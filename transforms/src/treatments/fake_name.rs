@@ -1,0 +1,137 @@
+//! `fake-name`: the name of a person who doesn't exist.
+
+use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Case, Misfit};
+use crate::key::{DerivedKey, KeyUse};
+use crate::options::Options;
+use crate::persona::naming::KeptOfName;
+use crate::persona::{Naming, Sex, person};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::text;
+use crate::treatment::Treatment;
+
+/// Puts a Chinese name in the place of a name: a surname by its frequency, a given name by sex.
+///
+/// A name never becomes itself; two persons may share one. Names with a middle dot become names
+/// with one where the length is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FakeName {
+    /// Consistency domain: fields of one domain write facets of the same persons
+    /// (`"person.id"`).
+    pub domain: String,
+    /// Approved join group, whose grants share surrogates; absent means this grant alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+    /// The field that holds the person's key, read from the original row; absent means the value
+    /// itself. A row where it is null or empty is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What stays of the original: `"length"` (characters of every part), `"sex"` (needs `sex`),
+    /// `"surname-frequency"` (among the ten most frequent, the next ninety, or rarer).
+    #[serde(default)]
+    pub keep: Vec<Keep>,
+    /// The field a kept sex is read from: a sex, or a resident number. Where it holds neither, the
+    /// sex is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<String>,
+}
+
+/// What stays of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The number of characters.
+    Length,
+    /// The sex.
+    Sex,
+    /// How frequent the surname is.
+    SurnameFrequency,
+}
+
+impl FakeName {
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            domain: &self.domain,
+            join: self.join.as_deref(),
+            by: self.by.as_deref(),
+            sex: self.sex.as_deref(),
+            ..Linkage::default()
+        }
+    }
+
+    fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
+        text::only(Self::KIND, column)?;
+        surrogate::distinct(&self.keep)?;
+        surrogate::kept_from("sex", self.sex.as_ref(), "sex", self.keep.contains(&Keep::Sex))?;
+        self.linkage().check(column)
+    }
+}
+
+impl Definition for FakeName {
+    const KIND: &'static str = "fake-name";
+    const SUMMARY: &'static str = "writes the name of a person who doesn't exist";
+    const FITS: &'static str = "utf8";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
+    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+
+    fn reads(&self) -> Vec<Read> {
+        self.linkage().reads()
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        Ok(Some(column.data_type.clone()))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(self.linkage().key_use())
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        self.check(column)?;
+        let kernel = Kernel {
+            naming: Naming::new(),
+            keeps_sex: self.keep.contains(&Keep::Sex),
+            kept: KeptOfName {
+                length: self.keep.contains(&Keep::Length),
+                frequency: self.keep.contains(&Keep::SurnameFrequency),
+            },
+        };
+        let output = (column, column.data_type.clone());
+        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    naming: Naming,
+    keeps_sex: bool,
+    kept: KeptOfName,
+}
+
+impl SurrogateKernel for Kernel {
+    fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
+        let kept = self.keeps_sex.then(|| Sex::read(original.sex)).flatten();
+        let sex = person::sex(&original.draw, kept);
+        self.naming.write(&original.draw, sex, original.value, self.kept, out)
+    }
+
+    fn usual_bytes(&self) -> usize {
+        9
+    }
+}
