@@ -217,6 +217,8 @@ impl Rows {
             },
             other @ (TreatmentError::UnexpectedType { .. }
             | TreatmentError::TooLarge
+            | TreatmentError::NoChunk
+            | TreatmentError::ChunkTooLarge { .. }
             | TreatmentError::Arrow(_)) => other,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, PrimitiveArray, PrimitiveBuilder};
+use arrow::array::{ArrayRef, PrimitiveArray, PrimitiveBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
 use super::column::expect_type;
@@ -134,7 +134,7 @@ pub(crate) mod testing {
     pub(crate) fn treat_of<D: Definition>(
         table: Value,
         options: &Options,
-        array: impl Array + 'static,
+        array: impl arrow::array::Array + 'static,
         entities: &[Option<&str>],
         category: &str,
     ) -> Treated {
@@ -169,7 +169,7 @@ pub(crate) mod testing {
     pub(crate) fn treat<D: Definition>(
         table: Value,
         options: &Options,
-        array: impl Array + 'static,
+        array: impl arrow::array::Array + 'static,
         entities: &[Option<&str>],
     ) -> Treated {
         treat_of::<D>(table, options, array, entities, "other")

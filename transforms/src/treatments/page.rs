@@ -286,7 +286,6 @@ fn type_name(name: &str) -> &str {
         "object" => "table",
         "string" => "text",
         "boolean" => "true or false",
-        "object" => "table",
         other => other,
     }
 }

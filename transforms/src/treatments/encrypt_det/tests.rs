@@ -209,7 +209,7 @@ fn a_wider_join_does_not_meet_the_floor() {
     assert!(alone.meets(&joined) && joined.meets(&joined) && !joined.meets(&alone));
     assert!(spec("{ kind = 'encrypt-det', domain = 'person.id', encoding = 'hex' }").meets(&alone));
     assert!(!spec("{ kind = 'encrypt-det', domain = 'other' }").meets(&alone));
-    let key_use = joined.key_use().unwrap();
+    let key_use = joined.key_uses().pop().unwrap();
     assert_eq!(
         (key_use.purpose, key_use.join.as_deref()),
         ("encryption", Some("welfare"))

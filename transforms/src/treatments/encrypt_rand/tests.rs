@@ -369,7 +369,7 @@ fn less_padding_does_not_meet_the_floor() {
     assert!(!with(", pad = 24").meets(&with(", pad = 16")));
     assert!(!with("").meets(&with(", pad = 16")));
     assert!(with("").meets(&spec("{ kind = 'hmac', domain = 'd' }")));
-    assert_eq!(with("").key_use().unwrap().purpose, "encryption");
+    assert_eq!(with("").key_uses().pop().unwrap().purpose, "encryption");
 }
 
 #[test]

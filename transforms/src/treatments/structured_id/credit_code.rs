@@ -88,9 +88,7 @@ impl Shape for CreditCode {
         write_number(digits, region.map_or(0, |region| u64::from(region.code)));
         let (organisation, own) = rest.split_at_mut(8);
         write_value(organisation, parts.rank % ORGANISATIONS);
-        let check = organisation
-            .first_chunk()
-            .and_then(organisation_code::check);
+        let check = organisation_code::check(organisation);
         own.fill(check.unwrap_or_default());
         out.extend_from_slice(&first);
         out.extend(credit_code::check(&first));
