@@ -143,13 +143,11 @@ fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> Arr
     if spec.uniqueness() != Uniqueness::Randomised {
         return Arc::clone(treated);
     }
-    match spec.treatment() {
-        AnyTreatment::EncryptRand(treatment) => {
-            let mut opener = treatment.opener("field", &key());
-            opener.open_column(treated, original).unwrap()
-        }
-        _ => panic!("{} is random, and the tests can't open it", spec.kind()),
-    }
+    let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {
+        panic!("{} is random, and the tests can't open it", spec.kind());
+    };
+    let mut opener = treatment.opener("field", &key());
+    opener.open_column(treated, original).unwrap()
 }
 
 /// The treatment of an example for a column's type, where it fits.
