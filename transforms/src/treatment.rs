@@ -54,7 +54,8 @@ pub struct Context<'a> {
     pub chunk: Option<ChunkId>,
 }
 
-/// Names one chunk of one attempt, and no other chunk of any attempt: what nonces are made of.
+/// Names one chunk of one attempt, and no other chunk of any attempt: what nonces are made of. Each
+/// treatment of a field sees a chunk once; seeing it again with other values would repeat nonces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkId {
     /// Random, drawn anew for every attempt.

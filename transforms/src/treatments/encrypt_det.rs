@@ -9,8 +9,8 @@
 //! - key (64 bytes) = HKDF-SHA256(the derived key; no salt; info = LP("lockgate/siv/v1")); as
 //!   RFC 5297 has it, the first half is the MAC's, the second the cipher's;
 //! - associated data = a vector of two: "lockgate/siv/v1" and the domain;
-//! - result = base64url without padding, or lower-case hex, of the IV (16 bytes) ‖ ciphertext, which
-//!   is as long as the value.
+//! - result = base64url without padding, or lower-case hex, of the IV (16 bytes) ‖ ciphertext,
+//!   which is as long as the value.
 //!
 //! In Python, with the package `cryptography`:
 //!
@@ -27,8 +27,8 @@
 //! ```
 //!
 //! # Security
-//! Who holds the key can read every value; the recipient does not hold it. Without the key, equality,
-//! frequency and the length in bytes are left. Over few possible values frequency alone gives them
+//! Who holds the key can read every value; the recipient does not hold it. Without the key,
+//! equality, frequency and the length in bytes are left. Over few possible values frequency alone gives them
 //! away, which is why compile warns about or refuses tiny domains.
 
 use std::borrow::Cow;

@@ -2,12 +2,12 @@
 //!
 //! AES-256-GCM, one [cell](crate::cell) a value: that module says byte by byte what a cell is, how
 //! its key and nonce are made, and how Python opens one. Nonces come from the
-//! [chunk](crate::treatment::ChunkId) that the run hands over and the row within it. Without a chunk
-//! the treatment refuses: a nonce made up here would meet its key again.
+//! [chunk](crate::treatment::ChunkId) that the run hands over and the row within it. Without a
+//! chunk the treatment refuses: a nonce made up here would meet its key again.
 //!
 //! A chunk is one call: the same chunk and field handed over twice, with other values, would use
-//! nonces twice. What applies a treatment to several parts of one field builds it under a field name
-//! of its own for each.
+//! nonces twice. What applies a treatment to several parts of one field builds it under a field
+//! name of its own for each.
 
 use std::sync::Arc;
 

@@ -14,10 +14,15 @@ fn key() -> DerivedKey {
 }
 
 fn opener(text: &str) -> Opener {
-    match spec(text).treatment() {
-        AnyTreatment::EncryptDet(treatment) => treatment.opener(&key()),
-        _ => unreachable!(),
-    }
+    opener_with(text, &key())
+}
+
+fn opener_with(text: &str, key: &DerivedKey) -> Opener {
+    let spec = spec(text);
+    let AnyTreatment::EncryptDet(treatment) = spec.treatment() else {
+        panic!("{text} is another kind");
+    };
+    treatment.opener(key)
 }
 
 fn column(values: Vec<Option<&str>>) -> ArrayRef {
@@ -224,10 +229,7 @@ proptest! {
         prop_assume!(!one.trim().is_empty() && !two.trim().is_empty());
         let (own, other) = (treat_one(SPEC, &one).unwrap(), treat_one(SPEC, &two).unwrap());
         prop_assert_eq!(own == other, one == two);
-        let opener = match spec(SPEC).treatment() {
-            AnyTreatment::EncryptDet(treatment) => treatment.opener(&crate::testing::key()),
-            _ => unreachable!(),
-        };
+        let opener = opener_with(SPEC, &crate::testing::key());
         prop_assert_eq!(opener.open(&own).unwrap(), one);
     }
 

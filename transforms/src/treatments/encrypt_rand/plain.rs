@@ -146,11 +146,10 @@ impl<'a> Plain<'a> {
             return Class::Sentinel;
         }
         match &self.values {
-            Values::Fixed(Fixed {
-                is_finite: Some(is_finite),
-                ..
-            }) if !is_finite(row) => Class::Case(Case::Invalid),
-            _ => Class::Value,
+            Values::Fixed(fixed) if !fixed.is_finite(row) => Class::Case(Case::Invalid),
+            Values::Text(_) | Values::Binary(_) | Values::Boolean(_) | Values::Fixed(_) => {
+                Class::Value
+            }
         }
     }
 
@@ -195,6 +194,12 @@ impl<'a> Fixed<'a> {
             width,
             is_finite,
         })
+    }
+
+    fn is_finite(&self, row: usize) -> bool {
+        self.is_finite
+            .as_ref()
+            .is_none_or(|is_finite| is_finite(row))
     }
 
     fn append(&self, row: usize, out: &mut Vec<u8>) {

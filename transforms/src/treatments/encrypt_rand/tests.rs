@@ -44,10 +44,11 @@ fn treat(text: &str, column: &ArrayRef) -> Treated {
 }
 
 fn opener(text: &str) -> Opener {
-    match spec(text).treatment() {
-        AnyTreatment::EncryptRand(treatment) => treatment.opener("field", &key()),
-        _ => unreachable!(),
-    }
+    let spec = spec(text);
+    let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {
+        panic!("{text} is another kind");
+    };
+    treatment.opener("field", &key())
 }
 
 fn texts(values: Vec<Option<&str>>) -> ArrayRef {
