@@ -51,10 +51,10 @@ fn write_value(places: &mut [u8], mut value: u64) {
 
 impl Shape for CreditCode {
     fn sizes(&self) -> Vec<u128> {
-        let counts = self.region.counts();
+        let counts = self.region.counts().into_iter();
         counts
             .map(|count| u128::from(count) * u128::from(ORGANISATIONS))
-            .to_vec()
+            .collect()
     }
 
     fn read(&self, text: &[u8]) -> Option<Parts> {

@@ -1,13 +1,17 @@
 //! The division code of an identifier: which digits stay, which are permuted.
 //!
 //! A code that was ever in force becomes another such code, by its place in the table; any other
-//! becomes another that never was, by its digits. Those are two domains.
+//! becomes another that never was, by its digits. Those are domains of their own.
 
 use super::Kept;
 use crate::regions::Regions;
 
-/// The domain of codes in the table.
-pub(super) const KNOWN: usize = 0;
+/// The domain of codes that aren't in the table.
+pub(super) const UNKNOWN: usize = 0;
+
+/// Codes of the smallest domain, where there is one for every doubling: provinces have from one to
+/// five hundred, and walking over the five hundred for each of forty would take long.
+const BUCKET_MIN: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct RegionPart {
@@ -23,7 +27,7 @@ pub(super) struct RegionPart {
 /// A division code, taken apart.
 #[derive(Clone, Copy)]
 pub(super) struct Split {
-    /// 0 for a code of the table, 1 for another.
+    /// [`UNKNOWN`], or one of those of the table's codes.
     pub(super) domain: usize,
     /// The digits that stay.
     pub(super) prefix: u32,
@@ -66,8 +70,30 @@ impl RegionPart {
     }
 
     /// One more than the largest index of each domain.
-    pub(super) fn counts(&self) -> [u32; 2] {
-        [self.most, self.suffixes]
+    pub(super) fn counts(&self) -> Vec<u32> {
+        let mut counts = vec![self.suffixes];
+        if self.digits == 0 || self.digits == 6 {
+            counts.push(self.most);
+            return counts;
+        }
+        let mut bucket = BUCKET_MIN;
+        counts.push(bucket);
+        while bucket < self.most {
+            bucket *= 2;
+            counts.push(bucket);
+        }
+        counts
+    }
+
+    /// The domain of the table's codes, of which so many share the digits that stay.
+    #[inline]
+    fn known_domain(&self, codes: usize) -> usize {
+        if self.digits == 0 || self.digits == 6 {
+            return UNKNOWN + 1;
+        }
+        let codes = u32::try_from(codes).unwrap_or(u32::MAX).max(BUCKET_MIN);
+        let doublings = codes.saturating_sub(1).ilog2() + 1 - BUCKET_MIN.ilog2();
+        UNKNOWN + 1 + usize::try_from(doublings).unwrap_or(0)
     }
 
     /// Takes apart a code of six digits, and says where in the table it stands.
@@ -75,15 +101,14 @@ impl RegionPart {
     pub(super) fn split(&self, code: u32) -> (Split, Option<usize>) {
         let place = self.table.find(code);
         let prefix = code / self.suffixes;
-        let index = match place {
-            Some(_) if self.digits == 6 => 0,
+        let (domain, index) = match place {
             Some(place) => {
-                let first = self.table.within(prefix, self.digits).start;
-                u32::try_from(place - first).unwrap_or(u32::MAX)
+                let within = self.table.within(prefix, self.digits);
+                let index = u32::try_from(place - within.start).unwrap_or(u32::MAX);
+                (self.known_domain(within.len()), index)
             }
-            None => code % self.suffixes,
+            None => (UNKNOWN, code % self.suffixes),
         };
-        let domain = usize::from(place.is_none());
         (
             Split {
                 domain,
@@ -97,7 +122,7 @@ impl RegionPart {
     /// Puts a code together; none where the domain has no such code.
     #[inline]
     pub(super) fn join(&self, split: Split) -> Option<Found> {
-        if split.domain == KNOWN {
+        if split.domain != UNKNOWN {
             let within = self.table.within(split.prefix, self.digits);
             let place = within.start + usize::try_from(split.index).ok()?;
             let code = self.table.code(place).filter(|_| place < within.end)?;

@@ -2,7 +2,7 @@
 
 use super::Kept;
 use super::kernel::{Parts, Shape, number, write_number};
-use super::region::{KNOWN, RegionPart, Split};
+use super::region::{RegionPart, Split, UNKNOWN};
 use crate::calendar::Civil;
 use crate::check_digit::resident_id;
 use crate::ff1::DOMAIN_MIN;
@@ -185,7 +185,7 @@ impl ResidentId {
     /// that was in force for a year or two, and of provinces with next to none. Looks at nothing
     /// but the class, or a result could be refused when it comes back.
     fn is_hidden(&self, domain: usize, stays: Stays) -> bool {
-        if domain != KNOWN {
+        if domain == UNKNOWN {
             return true;
         }
         let table = self.region.table();
@@ -230,7 +230,8 @@ impl Shape for ResidentId {
     fn sizes(&self) -> Vec<u128> {
         let each = u128::from(self.days()) * u128::from(self.sequences());
         let counts = self.region.counts();
-        counts.map(|count| u128::from(count) * each).to_vec()
+        let sizes = counts.into_iter().map(|count| u128::from(count) * each);
+        sizes.collect()
     }
 
     fn read(&self, value: &[u8]) -> Option<Parts> {
@@ -277,7 +278,7 @@ impl Shape for ResidentId {
             let in_force = whole
                 .place
                 .is_some_and(|place| self.region.table().in_force(place, whole.year));
-            parts.domain != KNOWN || in_force == Stays::unpack(parts.kept).in_force
+            parts.domain == UNKNOWN || in_force == Stays::unpack(parts.kept).in_force
         })
     }
 
