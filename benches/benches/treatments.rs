@@ -11,12 +11,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
-    StringArray, StringViewArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+    Int64Array, ListBuilder, StringArray, StringBuilder, StringViewArray, StructArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Field, Int32Type};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lockgate_transforms::{Column, DerivedKey, Treatment, TreatmentSpec};
+use lockgate_transforms::treatments::catalogue;
+use lockgate_transforms::{
+    ChunkId, Column, Context, DerivedKey, KeyUse, Keys, Read, Row, RowField, Treated, Treatment,
+    TreatmentSpec,
+};
 
 /// Rows of a batch, as the engine reads them.
 const ROWS: usize = 16_384;
@@ -42,6 +47,10 @@ impl Numbers {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
+    }
+
+    fn index(&mut self, bound: u64) -> usize {
+        usize::try_from(self.below(bound)).unwrap_or(0)
     }
 
     fn character(&mut self) -> char {
@@ -81,12 +90,140 @@ fn mobile() -> Input {
 
 fn resident_id() -> Input {
     text("resident id", "resident-id", |numbers| {
-        format!(
-            "{:06}19900101{:03}X",
-            110_000 + numbers.below(500_000),
+        let region = ["110105", "330102", "440106", "510107"][numbers.index(4)];
+        let (year, month, day) = (numbers.below(60), numbers.below(12), numbers.below(28));
+        let first = format!(
+            "{region}{:04}{:02}{:02}{:03}",
+            1950 + year,
+            month + 1,
+            day + 1,
             numbers.below(1_000)
+        );
+        format!("{first}{}", resident_check(&first))
+    })
+}
+
+/// The check character of GB 11643.
+fn resident_check(first: &str) -> char {
+    let digits = first.chars().filter_map(|digit| digit.to_digit(10));
+    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = digits
+        .zip(weights)
+        .map(|(digit, weight)| digit * weight)
+        .sum();
+    ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'][usize::try_from(sum % 11).unwrap_or(0)]
+}
+
+fn account() -> Input {
+    text("18 digits", "bank-account", |numbers| {
+        format!(
+            "{:09}{:09}",
+            numbers.below(1_000_000_000),
+            numbers.below(1_000_000_000)
         )
     })
+}
+
+fn card() -> Input {
+    text("bank card", "bank-card", |numbers| {
+        let first = format!("622202{:012}", numbers.below(1 << 31));
+        let digits = first.chars().rev().filter_map(|digit| digit.to_digit(10));
+        let sum: u32 = digits
+            .enumerate()
+            .map(|(place, digit)| match (place % 2, digit) {
+                (0, digit) if digit > 4 => digit * 2 - 9,
+                (0, digit) => digit * 2,
+                (_, digit) => digit,
+            })
+            .sum();
+        format!("{first}{}", (10 - sum % 10) % 10)
+    })
+}
+
+fn credit_code() -> Input {
+    text("credit code", "credit-code", |_| {
+        "91110000600037341L".to_owned()
+    })
+}
+
+fn division() -> Input {
+    text("division code", "division-code", |numbers| {
+        ["110105", "330102", "440106", "510107"][numbers.index(4)].to_owned()
+    })
+}
+
+fn position() -> Input {
+    text("position", "geometry", |numbers| {
+        format!(
+            "{}.{:06},30.{:06}",
+            100 + numbers.below(20),
+            numbers.below(1_000_000),
+            numbers.below(1_000_000)
+        )
+    })
+}
+
+fn plate() -> Input {
+    text("plate", "plate", |numbers| {
+        format!("浙A{:05}", numbers.below(100_000))
+    })
+}
+
+fn address_v4() -> Input {
+    text("IPv4", "ip-address", |numbers| {
+        format!(
+            "10.{}.{}.{}",
+            numbers.below(256),
+            numbers.below(256),
+            numbers.below(256)
+        )
+    })
+}
+
+fn document() -> Input {
+    text("JSON", "other", |numbers| {
+        format!(
+            "{{\"person\":{{\"id\":\"{:018}\",\"name\":\"张三\"}},\"tags\":[\"a\",\"b\"],\"n\":{}}}",
+            numbers.below(1 << 40),
+            numbers.below(100)
+        )
+    })
+}
+
+fn list() -> Input {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in 0..ROWS {
+        lists.append_value(
+            [Some("张三"), None, Some("13800138000")]
+                .into_iter()
+                .cycle()
+                .take(row % 4),
+        );
+    }
+    Input {
+        name: "list of text",
+        category: "other",
+        bytes: 20,
+        column: Arc::new(lists.finish()),
+    }
+}
+
+fn structs() -> Input {
+    let names: ArrayRef = name().column;
+    let ages: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        0..i64::try_from(ROWS).unwrap_or(0),
+    ));
+    let fields = vec![
+        Field::new("name", DataType::Utf8, true),
+        Field::new("age", DataType::Int64, true),
+    ];
+    let column = StructArray::new(fields.into(), vec![names, ages], None);
+    Input {
+        name: "struct",
+        category: "other",
+        bytes: 20,
+        column: Arc::new(column),
+    }
 }
 
 fn name() -> Input {
@@ -189,8 +326,8 @@ fn timestamps() -> Input {
     )
 }
 
-fn build(spec: &str, input: &Input) -> Box<dyn Treatment> {
-    let spec: TreatmentSpec = serde_json::from_str(spec).expect("the spec is well formed");
+/// The treatment for a column, if it fits.
+fn build(spec: &TreatmentSpec, input: &Input) -> Option<Box<dyn Treatment>> {
     let is_text = matches!(
         input.column.data_type(),
         DataType::Utf8View | DataType::Dictionary(_, _)
@@ -200,24 +337,74 @@ fn build(spec: &str, input: &Input) -> Box<dyn Treatment> {
     } else {
         input.column.data_type()
     };
-    let key = DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G-1", 1);
+    let reads = spec.reads();
+    let fields: Vec<RowField<'_>> = reads
+        .iter()
+        .filter_map(|read| match read {
+            Read::Field(name) => Some(RowField {
+                name,
+                data_type: &DataType::Utf8,
+                category: "resident-id",
+            }),
+            Read::Condition(_) => None,
+        })
+        .collect();
     let column = Column {
-        name: "field",
-        data_type,
-        category: input.category,
+        row: Row(&fields),
+        ..Column::alone("field", data_type, input.category)
     };
-    spec.build(column, Some(&key)).expect("the treatment fits")
+    let keys: Vec<(KeyUse, DerivedKey)> = spec
+        .key_uses()
+        .into_iter()
+        .map(|used| {
+            let key = DerivedKey::derive(&[7; 32], used.purpose, &used.domain, "grant:G-1", 1);
+            (used, key)
+        })
+        .collect();
+    let held: Vec<_> = keys.iter().map(|(used, key)| (used.clone(), key)).collect();
+    spec.build_with(column, Keys::new(&held)).ok()
+}
+
+/// What a treatment reads of the rows: identity numbers, conditions that hold for every other row.
+fn inputs(spec: &TreatmentSpec) -> Vec<ArrayRef> {
+    let reads = spec.reads().into_iter();
+    reads
+        .map(|read| match read {
+            Read::Field(_) => resident_id().column,
+            Read::Condition(_) => {
+                let holds = (0..ROWS).map(|row| Some(row % 2 == 0));
+                Arc::new(holds.collect::<BooleanArray>())
+            }
+        })
+        .collect()
+}
+
+fn treat(treatment: &dyn Treatment, column: &ArrayRef, inputs: &[ArrayRef]) -> Treated {
+    let chunk = Some(ChunkId {
+        attempt: [1; 16],
+        split: 0,
+        chunk: 0,
+    });
+    let context = Context { inputs, chunk };
+    treatment
+        .treat(column, &context)
+        .expect("no option says fail")
 }
 
 fn group(criterion: &mut Criterion, spec: &str, inputs: &[Input]) {
-    let kind: TreatmentSpec = serde_json::from_str(spec).expect("the spec is well formed");
-    let mut group = criterion.benchmark_group(kind.summary());
+    let spec: TreatmentSpec = serde_json::from_str(spec).expect("the spec is well formed");
+    measure(criterion, &spec, inputs);
+}
+
+fn measure(criterion: &mut Criterion, spec: &TreatmentSpec, columns: &[Input]) {
+    let read = inputs(spec);
+    let mut group = criterion.benchmark_group(spec.summary());
     group.throughput(Throughput::Elements(u64::try_from(ROWS).unwrap_or(0)));
-    for input in inputs {
-        let treatment = build(spec, input);
+    for input in columns {
+        let treatment = build(spec, input).expect("the treatment fits");
         let id = BenchmarkId::new(input.name, format!("{ROWS} rows x {} B", input.bytes));
         group.bench_with_input(id, &input.column, |bencher, column| {
-            bencher.iter(|| treatment.apply(column).expect("no option says fail"));
+            bencher.iter(|| treat(&*treatment, column, &read));
         });
     }
     group.finish();
@@ -265,6 +452,25 @@ fn treatments(criterion: &mut Criterion) {
     );
     group(
         criterion,
+        r#"{"kind":"hmac","domain":"person.id","algorithm":"sm3"}"#,
+        &[resident_id()],
+    );
+    group(
+        criterion,
+        r#"{"kind":"fpe","domain":"account","alphabet":"digits"}"#,
+        &[account()],
+    );
+    for (of, input) in [
+        ("resident-id", resident_id()),
+        ("mobile", mobile()),
+        ("bank-card", card()),
+        ("credit-code", credit_code()),
+    ] {
+        let spec = format!(r#"{{"kind":"structured-id","of":"{of}","domain":"person.id"}}"#);
+        group(criterion, &spec, &[input]);
+    }
+    group(
+        criterion,
         r#"{"kind":"round","to":"1000"}"#,
         &[integers(), floats(), decimals()],
     );
@@ -285,5 +491,73 @@ fn treatments(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, treatments);
+/// Every other treatment of the catalogue, as its example writes it, over the input that it can do
+/// most with.
+fn by_example(criterion: &mut Criterion) {
+    let inputs = [
+        resident_id(),
+        mobile(),
+        name(),
+        address(),
+        email(),
+        account(),
+        card(),
+        credit_code(),
+        division(),
+        position(),
+        plate(),
+        address_v4(),
+        document(),
+        list(),
+        structs(),
+        integers(),
+        floats(),
+        decimals(),
+        dates(),
+        timestamps(),
+    ];
+    for entry in catalogue() {
+        if BY_HAND.contains(&entry.kind) {
+            continue;
+        }
+        let spec = example(entry.example);
+        let read = self::inputs(&spec);
+        let misfits = |input: &&Input| {
+            build(&spec, input).map_or(u64::MAX, |treatment| {
+                let counts = treat(&*treatment, &input.column, &read).counts;
+                counts.short + counts.invalid
+            })
+        };
+        let best = inputs.iter().min_by_key(misfits);
+        if let Some(input) = best.filter(|input| build(&spec, input).is_some()) {
+            measure(criterion, &spec, std::slice::from_ref(input));
+        }
+    }
+}
+
+/// A spec as the catalogue's examples write it.
+fn example(text: &str) -> TreatmentSpec {
+    let table: toml::Table = toml::from_str(&format!("treatment = {text}")).expect("an example");
+    let treatment = table.get("treatment").cloned().expect("a treatment");
+    treatment.try_into().expect("an example that reads")
+}
+
+/// The treatments that [`treatments`] measures over inputs of their own.
+const BY_HAND: [&str; 13] = [
+    "age-band",
+    "bucket",
+    "clear",
+    "constant",
+    "date-trunc",
+    "fpe",
+    "hmac",
+    "keep-ends",
+    "mask-around",
+    "mask-range",
+    "null",
+    "round",
+    "structured-id",
+];
+
+criterion_group!(benches, treatments, by_example);
 criterion_main!(benches);

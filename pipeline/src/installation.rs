@@ -308,8 +308,10 @@ impl Installation {
                     version = Some(key.1);
                     derived.push((used, key.0));
                 }
-                let keys: Vec<(KeyUse, &DerivedKey)> =
-                    derived.iter().map(|(used, key)| (used.clone(), key)).collect();
+                let keys: Vec<(KeyUse, &DerivedKey)> = derived
+                    .iter()
+                    .map(|(used, key)| (used.clone(), key))
+                    .collect();
                 let data_type = arrow_type(&field.name, &field.source_type)?;
                 let column = Column {
                     name: &field.name,

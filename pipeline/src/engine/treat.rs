@@ -230,7 +230,8 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
             actual: treated.array.data_type().clone(),
         });
     }
-    let flagged = |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
+    let flagged =
+        |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
     if treated.array.len() != rows || !flagged(&treated.rejected) || !flagged(&treated.dropped) {
         return Err(TreatmentError::Arrow(
             "a treatment changed the number of rows".to_owned(),
@@ -255,7 +256,8 @@ fn without(
     source: &chunk::Rows,
 ) -> Result<Chunk, TreatmentError> {
     let (rows, bytes) = (source.batch.num_rows(), source.bytes);
-    let set = |flags: &Option<BooleanBuffer>| flags.as_ref().map_or(0, BooleanBuffer::count_set_bits);
+    let set =
+        |flags: &Option<BooleanBuffer>| flags.as_ref().map_or(0, BooleanBuffer::count_set_bits);
     let dropped_rows = set(&dropped);
     let flagged = either(dropped, rejected);
     let gone = set(&flagged);
@@ -273,8 +275,7 @@ fn without(
     let columns = columns
         .iter()
         .map(|column| {
-            filter(column, &keep)
-                .map_err(|_| TreatmentError::Arrow("taking rows out".to_owned()))
+            filter(column, &keep).map_err(|_| TreatmentError::Arrow("taking rows out".to_owned()))
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Chunk {

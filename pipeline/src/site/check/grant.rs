@@ -159,7 +159,13 @@ fn check_against(checker: &mut Checker<'_>, grant: &Loaded<Grant>, dataset: &Loa
     for (name, treatment) in &grant.treatments {
         match dataset.field(name) {
             Some(field) => {
-                checker.fits(grant, &["treatments", name], treatment, (&**dataset, field), None);
+                checker.fits(
+                    grant,
+                    &["treatments", name],
+                    treatment,
+                    (&**dataset, field),
+                    None,
+                );
             }
             None => {
                 let known = dataset.fields.iter().map(|field| field.name.as_str());
@@ -174,7 +180,13 @@ fn check_against(checker: &mut Checker<'_>, grant: &Loaded<Grant>, dataset: &Loa
         let at = |key: &'static str| ["exemptions", index.as_str(), key];
         check_field(checker, grant, &at("field"), &exemption.field, dataset);
         if let Some(field) = dataset.field(&exemption.field) {
-            checker.fits(grant, &at("treatment"), &exemption.treatment, (&**dataset, field), None);
+            checker.fits(
+                grant,
+                &at("treatment"),
+                &exemption.treatment,
+                (&**dataset, field),
+                None,
+            );
         }
     }
     if grant
