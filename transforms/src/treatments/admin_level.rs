@@ -85,7 +85,7 @@ const LENGTHS: [u8; 3] = [6, 9, 12];
 
 impl Definition for AdminLevel {
     const KIND: &'static str = "admin-level";
-    const SUMMARY: &'static str = "Keeps the province, city or district of a division code";
+    const SUMMARY: &'static str = "keeps the province, city or district of a division code";
     const FITS: &'static str = "utf8, and whole numbers of 32 or 64 bits";
     const EXAMPLE: &'static str = r#"{ kind = "admin-level", level = "city" }"#;
     const STRENGTH: Strength = Strength::COARSER;

@@ -86,7 +86,7 @@ impl Ages {
 
 impl Definition for AgeFrom {
     const KIND: &'static str = "age-from";
-    const SUMMARY: &'static str = "Replaces a birth date by whole years of age on a given day";
+    const SUMMARY: &'static str = "replaces a birth date by whole years of age on a given day";
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str = r#"{ kind = "age-from", as_of = 2026-01-01, cap = 90 }"#;
     const STRENGTH: Strength = Strength::COARSER;

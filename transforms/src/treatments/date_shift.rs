@@ -119,7 +119,7 @@ impl DateShift {
 
 impl Definition for DateShift {
     const KIND: &'static str = "date-shift";
-    const SUMMARY: &'static str = "Moves all dates of one entity by the same keyed number of days";
+    const SUMMARY: &'static str = "moves all dates of one entity by the same keyed number of days";
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str = r#"{ kind = "date-shift", domain = "visits", by = "person_id", min_days = -30, max_days = 30 }"#;
     const STRENGTH: Strength = Strength::COARSER;
@@ -222,12 +222,15 @@ impl ForTime for Builder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{
-        Array, AsArray, Date32Array, Date64Array, TimestampMicrosecondArray,
-        TimestampNanosecondArray, TimestampSecondArray,
+        Array, ArrayRef, AsArray, Date32Array, Date64Array, DictionaryArray, LargeStringArray,
+        StringArray, StringViewArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+        TimestampSecondArray,
     };
     use arrow::datatypes::{
-        Date32Type, Date64Type, TimeUnit, TimestampNanosecondType, TimestampSecondType,
+        Date32Type, Date64Type, Int8Type, TimeUnit, TimestampNanosecondType, TimestampSecondType,
     };
     use chrono::DateTime;
     use proptest::prelude::*;
@@ -238,6 +241,7 @@ mod tests {
     use crate::number::column::testing::written;
     use crate::number::drawn::testing::{misfit, treat};
     use crate::options::Scalar;
+    use crate::treatment::Context;
 
     fn table(min: i32, max: i32) -> Value {
         json!({ "domain": "d", "by": "who", "min_days": min, "max_days": max })
@@ -270,6 +274,72 @@ mod tests {
         different.sort_unstable();
         different.dedup();
         assert!(different.len() > 30);
+    }
+
+    #[test]
+    fn another_key_shifts_by_other_days() {
+        let shift: DateShift = written(table(-30_000, 30_000));
+        crate::number::drawn::testing::with_row("other", |row| {
+            let column = Column {
+                row,
+                ..Column::alone("x", &DataType::Date32, "x")
+            };
+            let of_scope = |scope: &str| {
+                let key = DerivedKey::derive(&[7; 32], "pseudonym", "d", scope, 1);
+                let built = shift
+                    .build(column, &Options::default(), Some(&key))
+                    .unwrap();
+                let array: ArrayRef = Arc::new(Date32Array::from(vec![0; 3]));
+                let inputs: [ArrayRef; 1] = [Arc::new(StringArray::from(vec!["a", "b", "c"]))];
+                let context = Context {
+                    inputs: &inputs,
+                    ..Context::default()
+                };
+                built.treat(&array, &context).unwrap().array
+            };
+            assert_eq!(&of_scope("grant:G-1"), &of_scope("grant:G-1"));
+            assert_ne!(&of_scope("grant:G-1"), &of_scope("grant:G-2"));
+            assert!(shift.build(column, &Options::default(), None).is_err());
+        });
+    }
+
+    #[test]
+    fn an_entity_is_the_same_in_every_form_of_text() {
+        let shift: DateShift = written(table(-30_000, 30_000));
+        let names = vec![Some("甲"), None, Some("乙"), Some("甲")];
+        let forms: [ArrayRef; 4] = [
+            Arc::new(StringArray::from(names.clone())),
+            Arc::new(LargeStringArray::from(names.clone())),
+            Arc::new(StringViewArray::from(names.clone())),
+            Arc::new(names.into_iter().collect::<DictionaryArray<Int8Type>>()),
+        ];
+        crate::number::drawn::testing::with_row("other", |row| {
+            let column = Column {
+                row,
+                ..Column::alone("x", &DataType::Date32, "x")
+            };
+            let key = crate::testing::key();
+            let built = shift
+                .build(column, &Options::default(), Some(&key))
+                .unwrap();
+            let array: ArrayRef = Arc::new(Date32Array::from(vec![0; 4]));
+            let mut results = forms.iter().map(|form| {
+                let inputs = [Arc::clone(form)];
+                let context = Context {
+                    inputs: &inputs,
+                    ..Context::default()
+                };
+                built.treat(&array, &context).unwrap().array
+            });
+            let first = results.next().unwrap();
+            assert!(first.is_null(1) && results.all(|result| result.as_ref() == first.as_ref()));
+            let inputs: [ArrayRef; 1] = [Arc::new(Date32Array::from(vec![0; 4]))];
+            let context = Context {
+                inputs: &inputs,
+                ..Context::default()
+            };
+            assert!(built.treat(&array, &context).is_err());
+        });
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn exact_units(grid: Decimal, axis: Axis, scale: i8) -> Result<(i128, i128), Mis
 
 impl Definition for GeoCoarsen {
     const KIND: &'static str = "geo-coarsen";
-    const SUMMARY: &'static str = "Moves coordinates to a grid, or replaces them by a geohash";
+    const SUMMARY: &'static str = "moves coordinates to a grid, or replaces them by a geohash";
     const FITS: &'static str = "floats and decimals (one coordinate), utf8 (a pair)";
     const EXAMPLE: &'static str =
         r#"{ kind = "geo-coarsen", grid = "0.01", axis = "longitude", datum = "WGS84" }"#;

@@ -189,7 +189,7 @@ impl NoiseNum {
 
 impl Definition for NoiseNum {
     const KIND: &'static str = "noise-num";
-    const SUMMARY: &'static str = "Adds keyed noise to a number, the same for the same value";
+    const SUMMARY: &'static str = "adds keyed noise to a number, the same for the same value";
     const FITS: &'static str = "integers, decimals of up to 38 digits, and floats";
     const EXAMPLE: &'static str = r#"{ kind = "noise-num", domain = "income", distribution = "laplace", scale = "100", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::COARSER;
@@ -253,17 +253,44 @@ impl Definition for NoiseNum {
             return with_exact(column.data_type, builder).ok_or_else(unfit)?;
         }
         match column.data_type {
-            DataType::Float32 => self.floats::<Float32Type>(column, options, draws, SINGLE),
-            DataType::Float64 => self.floats::<Float64Type>(column, options, draws, DOUBLE),
+            DataType::Float32 => {
+                self.floats::<Float32Type>(column, options, draws, Precision::SINGLE)
+            }
+            DataType::Float64 => {
+                self.floats::<Float64Type>(column, options, draws, Precision::DOUBLE)
+            }
             _ => Err(unfit()),
         }
     }
 }
 
-/// The least share of a value that eight neighbours of its type lie within: the least scale that
-/// isn't lost in it.
-const SINGLE: f64 = 1.0 / 1_048_576.0;
-const DOUBLE: f64 = SINGLE / 536_870_912.0;
+/// Where a float of some type is too coarse for noise to show in it.
+#[derive(Clone, Copy)]
+struct Precision {
+    /// The least share of a value that eight neighbours lie within: the least scale that isn't lost.
+    share: f64,
+    /// The least value whose neighbours are that close.
+    least: f64,
+}
+
+impl Precision {
+    const SINGLE: Self = Self {
+        share: 1.0 / 1_048_576.0,
+        least: 1.175_494_350_822_287_5e-38,
+    };
+    const DOUBLE: Self = Self {
+        share: Self::SINGLE.share / 536_870_912.0,
+        least: f64::MIN_POSITIVE / Self::SINGLE.share,
+    };
+
+    /// Whether noise of that scale moves the value.
+    #[inline]
+    fn tells(self, value: f64, scale: f64) -> bool {
+        let magnitude = value.abs();
+        magnitude * self.share <= scale
+            && (value == 0.0 || magnitude >= self.least || scale >= self.least)
+    }
+}
 
 /// Whole units of an exact field: the noise's scale and the bounds of the result.
 #[derive(Clone, Copy)]
@@ -434,7 +461,7 @@ impl NoiseNum {
         column: Column<'_>,
         options: &Options,
         draws: Draws,
-        resolution: f64,
+        precision: Precision,
     ) -> Result<Box<dyn Treatment>, Misfit>
     where
         T: ArrowPrimitiveType,
@@ -455,7 +482,7 @@ impl NoiseNum {
                 FloatAmount::Scale(scale, _) => *scale,
                 FloatAmount::Ratio(ratio, _) => value.abs() * ratio,
             };
-            if value.abs() * resolution > scale {
+            if !precision.tells(value, scale) {
                 return None;
             }
             let [a, b, c, d, e, f, g, h] = value.to_bits().to_be_bytes();

@@ -108,7 +108,7 @@ fn check_digits(digits: u32, data_type: &DataType) -> Result<(), Misfit> {
 impl Definition for Round {
     const KIND: &'static str = "round";
     const SUMMARY: &'static str =
-        "Rounds to the nearest multiple of a step or to significant digits, half away from zero";
+        "rounds to the nearest multiple of a step or to significant digits, half away from zero";
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "round", to = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;

@@ -91,7 +91,7 @@ fn week(day: i64) -> i64 {
 
 impl Definition for TimePart {
     const KIND: &'static str = "time-part";
-    const SUMMARY: &'static str = "Delivers one part of a date or timestamp as a whole number";
+    const SUMMARY: &'static str = "delivers one part of a date or timestamp as a whole number";
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str = r#"{ kind = "time-part", part = "year" }"#;
     const STRENGTH: Strength = Strength::COARSER;

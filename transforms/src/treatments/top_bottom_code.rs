@@ -87,7 +87,7 @@ fn beyond(parameter: &'static str) -> Misfit {
 
 impl Definition for TopBottomCode {
     const KIND: &'static str = "top-bottom-code";
-    const SUMMARY: &'static str = "Delivers the limit in place of numbers beyond it";
+    const SUMMARY: &'static str = "delivers the limit in place of numbers beyond it";
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "top-bottom-code", lower = "0", upper = "100" }"#;
     const STRENGTH: Strength = Strength::COARSER;

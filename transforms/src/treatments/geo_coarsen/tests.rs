@@ -1,5 +1,10 @@
-use arrow::array::{Array, AsArray, Decimal128Array, Float32Array, Float64Array, StringArray};
-use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
+    StringArray, StringViewArray,
+};
+use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -138,6 +143,29 @@ fn what_is_no_pair_is_covered_whole() {
         pairs(lng_lat(json!({ "geohash": 5 })), &[" "]),
         [Some(" ".to_owned())]
     );
+}
+
+#[test]
+fn a_dictionary_and_a_view_of_pairs_agree_with_plain_text() {
+    let values = vec![
+        Some("120.1551,30.2741"),
+        None,
+        Some("x"),
+        Some("120.1551,30.2741"),
+    ];
+    let text = r#"{ kind = "geo-coarsen", geohash = 6, order = "lng-lat", datum = "WGS84" }"#;
+    let plain = crate::testing::treat(text, &values);
+    let forms: [ArrayRef; 2] = [
+        Arc::new(StringViewArray::from(values.clone())),
+        Arc::new(values.into_iter().collect::<DictionaryArray<Int8Type>>()),
+    ];
+    for form in forms {
+        let treated = crate::testing::treat_array(text, &form).unwrap();
+        assert_eq!(
+            (&treated.array, treated.counts),
+            (&plain.array, plain.counts)
+        );
+    }
 }
 
 #[test]

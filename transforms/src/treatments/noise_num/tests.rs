@@ -43,6 +43,50 @@ fn repeated_deliveries_get_the_same_noise() {
 }
 
 #[test]
+fn another_key_gives_other_noise() {
+    let noise: NoiseNum = written(table("uniform", "1000000000"));
+    let column = Column::alone("x", &DataType::Int64, "x");
+    let array: ArrayRef = std::sync::Arc::new(Int64Array::from((0..50).collect::<Vec<_>>()));
+    let of_scope = |scope: &str| {
+        let key = DerivedKey::derive(&[7; 32], "pseudonym", "d", scope, 1);
+        let built = noise
+            .build(column, &Options::default(), Some(&key))
+            .unwrap();
+        built.apply(&array).unwrap().array
+    };
+    let (one, two) = (of_scope("grant:G-1"), of_scope("grant:G-2"));
+    assert_eq!(&one, &of_scope("grant:G-1"));
+    let (one, two) = (
+        one.as_primitive::<Int64Type>(),
+        two.as_primitive::<Int64Type>(),
+    );
+    assert!(
+        one.values()
+            .iter()
+            .zip(two.values())
+            .all(|(one, two)| one != two)
+    );
+}
+
+#[test]
+fn the_least_floats_do_not_pass_for_their_own_noise() {
+    let share = json!({ "domain": "d", "distribution": "uniform", "ratio": "0.5" });
+    let doubles = Float64Array::from(vec![5e-324, f64::MIN_POSITIVE, -1e-310, 1e-290]);
+    let treated = treat::<NoiseNum>(share.clone(), &Options::default(), doubles, &[]).array;
+    assert!(treated.is_null(0) && treated.is_null(1) && treated.is_null(2) && treated.is_valid(3));
+    let singles = Float32Array::from(vec![1e-45, 1e-39, 1e-30]);
+    let treated = treat::<NoiseNum>(share, &Options::default(), singles, &[]).array;
+    assert!(treated.is_null(0) && treated.is_null(1) && treated.is_valid(2));
+    let scale = table("uniform", "1");
+    let tiny = Float64Array::from(vec![5e-324]);
+    assert!(
+        treat::<NoiseNum>(scale, &Options::default(), tiny, &[])
+            .array
+            .is_valid(0)
+    );
+}
+
+#[test]
 fn another_scale_draws_other_noise() {
     // Were the draw shared, twice the first result less the second would be the value.
     let values: Vec<i64> = (0..50).map(|n| n * 1_000_003).collect();
