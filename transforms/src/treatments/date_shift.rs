@@ -332,7 +332,7 @@ mod tests {
                 built.treat(&array, &context).unwrap().array
             });
             let first = results.next().unwrap();
-            assert!(first.is_null(1) && results.all(|result| &result == &first));
+            assert!(first.is_null(1) && results.all(|result| result.as_ref() == first.as_ref()));
             let inputs: [ArrayRef; 1] = [Arc::new(Date32Array::from(vec![0; 4]))];
             let context = Context {
                 inputs: &inputs,
