@@ -65,8 +65,8 @@ pub enum Uniqueness {
 pub enum Read {
     /// A field, by name.
     Field(String),
-    /// A condition in the predicate language, evaluated over the original row; null counts as
-    /// false.
+    /// A condition in the predicate language, evaluated over the original row. Nulls are handed
+    /// over as nulls: they count as false, but for `drop-row`, which leaves such rows out.
     Condition(String),
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn keys_of(spec: &TreatmentSpec) -> Vec<(KeyUse, DerivedKey)> {
         let scope = used
             .join
             .as_ref()
-            .map_or("grant:G-1".to_owned(), |join| format!("join:{join}"));
+            .map_or_else(|| "grant:G-1".to_owned(), |join| format!("join:{join}"));
         let key = DerivedKey::derive(&[7; 32], used.purpose, &used.domain, &scope, 1);
         (used, key)
     };

@@ -58,7 +58,7 @@ impl Paths {
             }
             parsed.push(steps);
         }
-        Self::compile(&parsed).ok_or((0, "the paths have too many wild cards".to_owned()))
+        Self::compile(&parsed).ok_or_else(|| (0, "the paths have too many wild cards".to_owned()))
     }
 
     fn compile(paths: &[Vec<Step>]) -> Option<Self> {

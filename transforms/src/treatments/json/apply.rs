@@ -66,9 +66,10 @@ impl Treatment for Documents {
 
 /// Any physical form of text, as plain text.
 fn as_text(column: &ArrayRef) -> Result<StringArray, TreatmentError> {
-    let is_text = match column.data_type() {
-        DataType::Dictionary(_, values) => values.is_string(),
-        other => other.is_string(),
+    let is_text = if let DataType::Dictionary(_, values) = column.data_type() {
+        values.is_string()
+    } else {
+        column.data_type().is_string()
     };
     if !is_text {
         return Err(TreatmentError::UnexpectedType {
@@ -245,7 +246,12 @@ impl Walk<'_, '_> {
             Way::Treat(path) => self.treat(at, path),
             Way::Enter(state) => match self.token(at) {
                 Token::Object { end } => self.object(at + 1, end, state),
-                _ => self.array(at, state),
+                Token::Array { .. }
+                | Token::Text(_)
+                | Token::Number(_)
+                | Token::True
+                | Token::False
+                | Token::Null => self.array(at, state),
             },
             Way::Unknown => {
                 self.unknown(at);
@@ -321,13 +327,12 @@ impl Walk<'_, '_> {
     fn unknown(&mut self, at: usize) {
         let token = self.token(at);
         if self.draft.documents.unknown == Unknown::Mask {
-            match token {
-                Token::Text(span) => {
-                    self.push(b'"');
-                    self.draft.cover(&span.text(self.document));
-                    self.push(b'"');
-                }
-                _ => self.draft.bytes.extend_from_slice(b"null"),
+            if let Token::Text(span) = token {
+                self.push(b'"');
+                self.draft.cover(&span.text(self.document));
+                self.push(b'"');
+            } else {
+                self.draft.bytes.extend_from_slice(b"null");
             }
             return;
         }

@@ -162,9 +162,10 @@ impl Leaves {
         let rows = Rows::new(self.rows.clone());
         let treated = part.treat_of(&self.column(rule.leaf)?, &rows, context)?;
         report.add_within(&treated, &rows);
-        let result = match treated.array.data_type() {
-            DataType::Date32 => Arc::new(to_text(&treated.array)?),
-            _ => treated.array,
+        let result = if *treated.array.data_type() == DataType::Date32 {
+            Arc::new(to_text(&treated.array)?)
+        } else {
+            treated.array
         };
         Ok(Treated { result, leaves: self })
     }

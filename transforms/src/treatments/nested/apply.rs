@@ -118,7 +118,7 @@ impl Work<'_> {
         let present = Rows::new(present);
         let there = present.of(values)?;
         let rows = rows.at(&present)?;
-        let built = match shape {
+        let built: ArrayRef = match shape {
             Shape::Struct(members) => {
                 let structs = there.as_struct_opt().ok_or_else(|| self.unexpected(values))?;
                 let mut columns = Vec::with_capacity(members.len());
@@ -128,7 +128,7 @@ impl Work<'_> {
                     columns.push(self.values(&member.shape, column, &rows)?);
                 }
                 let structs = StructArray::try_new(fields(members), columns, None);
-                Arc::new(structs.map_err(|_| failed("assembling a struct"))?) as ArrayRef
+                Arc::new(structs.map_err(|_| failed("assembling a struct"))?)
             }
             Shape::List(elements) => {
                 if let Some(lists) = there.as_list_opt::<i32>() {

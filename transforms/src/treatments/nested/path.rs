@@ -23,7 +23,7 @@ pub(super) enum Step {
 pub(super) struct Tree<'a> {
     /// Number, place and treatment of what is written for this very place.
     pub(super) treatment: Option<(usize, &'a str, &'a TreatmentSpec)>,
-    pub(super) below: BTreeMap<Step, Tree<'a>>,
+    pub(super) below: BTreeMap<Step, Self>,
 }
 
 impl<'a> Tree<'a> {

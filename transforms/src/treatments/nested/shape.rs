@@ -22,8 +22,8 @@ pub(super) enum Shape {
     /// Values of that type that become null.
     Null(DataType),
     Struct(Vec<Member>),
-    List(Box<Shape>),
-    Map { key: Box<Shape>, value: Box<Shape> },
+    List(Box<Self>),
+    Map { key: Box<Self>, value: Box<Self> },
 }
 
 /// A member of a struct that stays.
@@ -106,6 +106,10 @@ pub(super) fn shape(
 }
 
 /// `None` where the place is removed.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other type has places within"
+)]
 fn inner(
     tree: &Tree<'_>,
     column: Column<'_>,
@@ -171,6 +175,10 @@ fn structs(
 }
 
 /// A type without what only its physical form adds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other type has one form"
+)]
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,

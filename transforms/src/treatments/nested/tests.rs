@@ -72,7 +72,8 @@ fn people() -> ArrayRef {
     let names = StringArray::from(vec![Some("张三"), Some("SECRET"), None, Some("ab")]);
     let ages = Int64Array::from(vec![Some(41), Some(0x5EC2_E75E_C2E7), Some(43), None]);
     let nulls = NullBuffer::from(vec![true, false, true, true]);
-    Arc::new(StructArray::new(fields, vec![Arc::new(names) as _, Arc::new(ages) as _], Some(nulls)))
+    let columns: Vec<ArrayRef> = vec![Arc::new(names), Arc::new(ages)];
+    Arc::new(StructArray::new(fields, columns, Some(nulls)))
 }
 
 #[test]
@@ -155,7 +156,9 @@ fn large_lists_and_dictionaries_come_out_plain() {
     assert_eq!(rows(&treated.array), ["[a**]", "[, d*]"]);
 }
 
-fn map(entries: &[Option<&[(&str, Option<i32>)]>]) -> ArrayRef {
+type Entries<'a> = &'a [(&'a str, Option<i32>)];
+
+fn map(entries: &[Option<Entries<'_>>]) -> ArrayRef {
     let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
     for entry in entries {
         for (key, value) in entry.unwrap_or_default() {
@@ -283,7 +286,8 @@ fn array_of(model: &Model) -> ArrayRef {
     let (offsets, bytes, _) = StringArray::from(texts).into_parts();
     let texts = StringArray::new(offsets, bytes, Some(NullBuffer::from(text_nulls)));
     let fields = Fields::from(vec![Field::new("t", DataType::Utf8, true)]);
-    let structs = StructArray::new(fields, vec![Arc::new(texts) as _], Some(NullBuffer::from(struct_nulls)));
+    let columns: Vec<ArrayRef> = vec![Arc::new(texts)];
+    let structs = StructArray::new(fields, columns, Some(NullBuffer::from(struct_nulls)));
     let field = Arc::new(Field::new_list_field(structs.data_type().clone(), true));
     let nulls = NullBuffer::from(model.iter().map(Option::is_some).collect::<Vec<_>>());
     Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), Arc::new(structs), Some(nulls)))
@@ -294,7 +298,7 @@ fn masked(model: &Model) -> Model {
     let mask = |text: &String| match text.len() {
         0 => String::new(),
         1 => "*".to_owned(),
-        more => format!("{}{}", &text[..1], "*".repeat(more - 1)),
+        more => text.chars().take(1).chain(std::iter::repeat_n('*', more - 1)).collect(),
     };
     let lists = model.iter();
     lists

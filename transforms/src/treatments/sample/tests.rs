@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use crate::spec::{Column, Row, RowField};
 use crate::testing::{CATEGORY, build, flagged, spec};
 use crate::treatment::{Context, Treated, Treatment};
+use crate::treatments::AnyTreatment;
 use crate::{Misfit, TreatmentSpec};
 
 fn sample(rate: &str, rest: &str) -> TreatmentSpec {
@@ -21,10 +22,8 @@ fn built(spec: &TreatmentSpec, entity: &DataType) -> Result<Box<dyn Treatment>, 
 
 fn treat(spec: &TreatmentSpec, entities: &ArrayRef) -> Treated {
     let values: ArrayRef = Arc::new(StringArray::from(vec![Some("abc"); entities.len()]));
-    let entity = match entities.data_type() {
-        DataType::Utf8View => &DataType::Utf8,
-        other => other,
-    };
+    let is_view = *entities.data_type() == DataType::Utf8View;
+    let entity = if is_view { &DataType::Utf8 } else { entities.data_type() };
     let built = built(spec, entity).unwrap();
     built.treat(&values, &Context { inputs: &[Arc::clone(entities)], chunk: None }).unwrap()
 }
@@ -50,10 +49,11 @@ fn all_rows_of_an_entity_stay_or_go_whatever_the_batch_and_the_spelling() {
     let one = sample("'0.5'", "");
     let people = people(200);
     let twice: Vec<&str> = people.iter().chain(people.iter().rev()).map(String::as_str).collect();
-    let dropped = flagged(treat(&one, &(Arc::new(StringArray::from(twice)) as _)).dropped.as_ref());
-    for row in 0..200 {
+    let twice: ArrayRef = Arc::new(StringArray::from(twice));
+    let dropped = flagged(treat(&one, &twice).dropped.as_ref());
+    for (row, person) in people.iter().enumerate() {
         assert_eq!(dropped.contains(&row), dropped.contains(&(399 - row)));
-        let spelt = people[row].replacen('P', " P-", 1);
+        let spelt = person.replacen('P', " P-", 1);
         let alone: ArrayRef = Arc::new(StringViewArray::from(vec![spelt]));
         let alone = treat(&one, &alone);
         assert_eq!(alone.dropped.is_some(), dropped.contains(&row), "row {row}");
@@ -86,9 +86,10 @@ fn a_row_without_an_entity_does_not_stay() {
 
 #[test]
 fn the_threshold_is_exact() {
-    let threshold = |rate: &str| match sample(rate, "").treatment() {
-        super::super::AnyTreatment::Sample(sample) => sample.threshold(),
-        _ => None,
+    let threshold = |rate: &str| {
+        let spec = sample(rate, "");
+        let AnyTreatment::Sample(sample) = spec.treatment() else { panic!("a sample") };
+        sample.threshold()
     };
     assert_eq!(threshold("1"), Some(1 << 64));
     assert_eq!(threshold("'0.5'"), Some(1 << 63));
