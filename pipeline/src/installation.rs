@@ -19,8 +19,9 @@ use crate::clock::Clock;
 use crate::engine::{Budget, ColumnTreatment, RowRead};
 use crate::error::RunError;
 use crate::ledger::Ledger;
+use crate::plan::predicate::Condition;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode, RowScope};
+use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::units::parse_memory;
@@ -402,19 +403,13 @@ fn row_read(plan: &ExchangePlan, schema: &SchemaRef, read: &Read) -> Result<RowR
             .ok_or_else(|| RunError::Internal {
                 what: format!("field `{name}`, which a treatment reads, is not scanned"),
             }),
-        Read::Condition(text) => {
-            let scope = RowScope {
-                predicate: Some(text.clone()),
-                ..RowScope::default()
-            };
-            RowFilter::new(&scope, schema)
-                .map(RowRead::Condition)
-                .map_err(|error| RunError::Predicate {
-                    what: error.to_string(),
-                    file: String::new(),
-                    row: None,
-                })
-        }
+        Read::Condition(text) => Condition::parse(text, schema)
+            .map(RowRead::Condition)
+            .map_err(|error| RunError::Predicate {
+                what: error.to_string(),
+                file: String::new(),
+                row: None,
+            }),
     }
 }
 

@@ -11,7 +11,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::chunk;
 use crate::error::RunError;
-use crate::plan::row_filter::RowFilter;
+use crate::plan::predicate::Condition;
 
 /// A delivered column and what is done to it.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct ColumnTreatment {
 pub enum RowRead {
     /// The column of that index in the chunk.
     Column(usize),
-    /// Which rows fulfil a condition; null counts as false.
-    Condition(RowFilter),
+    /// What a condition says of each row.
+    Condition(Condition),
 }
 
 impl RowRead {
@@ -37,7 +37,7 @@ impl RowRead {
             Self::Column(index) => chunk.columns().get(*index).cloned().ok_or_else(|| {
                 TreatmentError::Arrow("a column that a treatment reads is missing".to_owned())
             }),
-            Self::Condition(filter) => filter
+            Self::Condition(condition) => condition
                 .evaluate(chunk)
                 .map(|rows| -> ArrayRef { Arc::new(rows) })
                 .map_err(|_| {

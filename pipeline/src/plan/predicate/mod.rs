@@ -22,6 +22,7 @@
 //! zero, an overflow or a `CAST` that does not fit in a row that gets so far fails the run; it is
 //! never taken for true, false or null.
 
+mod condition;
 mod emit;
 mod lexer;
 mod parser;
@@ -43,6 +44,7 @@ use thiserror::Error;
 
 use crate::site::check::PredicateFault;
 
+pub use condition::Condition;
 pub use emit::BindError;
 use emit::emit;
 
