@@ -463,7 +463,7 @@ proptest! {
     #[test]
     fn a_number_gets_its_result_in_any_company(seed: u64, at in 0_usize..40) {
         let values = residents(seed, 40);
-        for keep in ["", "'region4'", "'birth-year', 'sex'"] {
+        for keep in ["", "'region2'", "'birth-year', 'sex'"] {
             let outs = permuted("resident-id", keep, &values);
             let alone = permuted("resident-id", keep, &values[at..=at]);
             prop_assert_eq!(&alone[0], &outs[at]);
