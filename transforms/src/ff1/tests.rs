@@ -389,7 +389,7 @@ proptest! {
             return Ok(());
         };
         let back = ff1.permute(Direction::Decrypt, radix, &tweak, &expected);
-        prop_assert_eq!(back.unwrap(), numerals.clone());
+        prop_assert_eq!(&back.unwrap(), &numerals);
         if let Some(lanes) = Try::lanes(&ff1, Direction::Encrypt, radix, &tweak, &numerals) {
             prop_assert_eq!(lanes, expected);
         }

@@ -3,11 +3,6 @@
 //! Surrogate keys are small integers that tables join by. A permutation gives every row another
 //! key of the same type, without two rows meeting, in every table alike.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "of Arrow's many types, those that are not named are refused"
-)]
-
 mod whole;
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType};

@@ -1,6 +1,7 @@
 #![expect(
     clippy::as_conversions,
-    reason = "tests: numbers that are known to fit"
+    clippy::string_slice,
+    reason = "tests: numbers that are known to fit, identifiers that are ASCII"
 )]
 
 use std::collections::HashSet;
@@ -105,14 +106,14 @@ fn resident_numbers_stay_valid_and_keep_what_is_asked() {
     let values = residents(1, 8_000);
     let regions = Regions::new();
     for (keep, kept) in [
-        ("", vec![]),
-        ("'sex'", vec![]),
-        ("'region2'", vec![0..2]),
-        ("'region4'", vec![0..4]),
-        ("'region6'", vec![0..6]),
-        ("'region6', 'sex'", vec![0..6]),
-        ("'birth-year'", vec![6..10]),
-        ("'birth-year', 'sex'", vec![6..10]),
+        ("", None),
+        ("'sex'", None),
+        ("'region2'", Some(0..2)),
+        ("'region4'", Some(0..4)),
+        ("'region6'", Some(0..6)),
+        ("'region6', 'sex'", Some(0..6)),
+        ("'birth-year'", Some(6..10)),
+        ("'birth-year', 'sex'", Some(6..10)),
     ] {
         // Without those of divisions in force for too few years.
         let treated = treated_with(&written("resident-id", keep), &values, Direction::Encrypt);
@@ -127,7 +128,7 @@ fn resident_numbers_stay_valid_and_keep_what_is_asked() {
             let date = Civil { year, month, day };
             assert_eq!(Civil::of_days(date.to_days()), date);
             assert!((1900..=2049).contains(&year) && (b'1'..=b'8').contains(&out.as_bytes()[0]));
-            for range in &kept {
+            if let Some(range) = &kept {
                 assert_eq!(value[range.clone()], out[range.clone()], "{keep}");
             }
             let parity = |text: &str| part(text, 16..17) % 2;
@@ -463,7 +464,7 @@ proptest! {
     #[test]
     fn a_number_gets_its_result_in_any_company(seed: u64, at in 0_usize..40) {
         let values = residents(seed, 40);
-        for keep in ["", "'region4'", "'birth-year', 'sex'"] {
+        for keep in ["", "'region2'", "'birth-year', 'sex'"] {
             let outs = permuted("resident-id", keep, &values);
             let alone = permuted("resident-id", keep, &values[at..=at]);
             prop_assert_eq!(&alone[0], &outs[at]);
