@@ -28,6 +28,12 @@ pub(super) fn mask(
     out: &mut Vec<u8>,
     scratch: &mut Vec<usize>,
 ) -> Result<(), Case> {
+    if value
+        .chars()
+        .all(|character| matches!(character, '\u{4E00}'..='\u{9FFF}'))
+    {
+        return mask_plain(value, shown, filler, out, scratch);
+    }
     let text = spelling(value);
     if !text.contains(DOT) {
         return mask_plain(&text, shown, filler, out, scratch);

@@ -329,15 +329,15 @@ pub(super) fn mask_landline(
 /// Half-width, hyphens only between digits, an extension's word as a hyphen, without `+86`.
 fn landline_spelling(value: &str) -> Vec<u8> {
     let mut text = Vec::with_capacity(value.len());
-    for character in value.nfkc() {
-        match character {
-            '0'..='9' | '+' => text.extend(u8::try_from(character)),
-            '(' | ')' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '转' | '轉' => {
-                text.push(b'-');
-            }
-            white if white.is_whitespace() => {}
-            _ => text.push(b'?'),
-        }
+    let push = |character: char| match character {
+        '0'..='9' | '+' => text.extend(u8::try_from(character)),
+        '(' | ')' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '转' | '轉' => text.push(b'-'),
+        white if white.is_whitespace() => {}
+        _ => text.push(b'?'),
+    };
+    match value.is_ascii() {
+        true => value.chars().for_each(push),
+        false => value.nfkc().for_each(push),
     }
     let start = text
         .iter()
