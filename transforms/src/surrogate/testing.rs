@@ -31,9 +31,13 @@ pub(crate) fn try_treat(
     key: &DerivedKey,
 ) -> Result<Treated, TreatmentError> {
     let spec = spec(text);
-    let plain = |array: &ArrayRef| match array.data_type() {
-        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => DataType::Utf8,
-        other => other.clone(),
+    let is_text = |array: &ArrayRef| {
+        array.as_any_dictionary_opt().is_some()
+            || matches!(array.data_type(), DataType::LargeUtf8 | DataType::Utf8View)
+    };
+    let plain = |array: &ArrayRef| match is_text(array) {
+        true => DataType::Utf8,
+        false => array.data_type().clone(),
     };
     let types: Vec<DataType> = table.iter().map(|(_, _, array)| plain(array)).collect();
     let fields: Vec<RowField<'_>> = table
@@ -96,7 +100,11 @@ pub(crate) fn resident_ids(count: u32) -> Vec<String> {
         .map(|number| {
             let digits = format!(
                 "{}{:04}{:02}{:02}{:03}",
-                [110_105, 330_106, 441_900, 510_104][number as usize % 4],
+                [110_105, 330_106, 441_900, 510_104]
+                    .into_iter()
+                    .cycle()
+                    .nth(usize::try_from(number % 4).unwrap())
+                    .unwrap(),
                 1_940 + number % 70,
                 1 + number % 12,
                 1 + number % 28,

@@ -157,6 +157,8 @@ impl SurrogateKernel for Kernel {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::surrogate::testing::{alone, resident_ids, texts, treat_texts};
 
@@ -182,7 +184,7 @@ mod tests {
         let by = texts(ids.iter().map(Some));
         let numbers = treat_texts(
             "{ kind = 'fake-id', domain = 'd' }",
-            &[("person_id", "resident-id", by.clone())],
+            &[("person_id", "resident-id", Arc::clone(&by))],
         );
         let table = [
             ("home", "address", texts(ids.iter().map(|_| Some("某地")))),

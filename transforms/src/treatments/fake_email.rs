@@ -14,8 +14,9 @@ use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
 use crate::text;
 use crate::treatment::Treatment;
 
-/// Puts an email address in the place of one: a surname in Latin letters, which is that of the
-/// person's name, a dot and eight characters, at a domain that delivers nowhere.
+/// Puts an email address in the place of one: a surname in Latin letters, a dot and eight
+/// characters, at a domain that delivers nowhere. The surname is that of the person's `fake-name`,
+/// where that keeps nothing but the sex.
 ///
 /// Text without an `@` between two parts is invalid. An address never becomes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -74,7 +74,6 @@ impl FakeId {
             sex: self.sex.as_deref(),
             birth: self.birth.as_deref(),
             region: self.region.as_deref(),
-            ..Linkage::default()
         }
     }
 

@@ -88,6 +88,7 @@ impl Divisions {
     }
 
     /// The division of that code.
+    #[cfg(test)]
     pub(crate) fn find(&self, code: u32) -> Option<&Division> {
         let place = self.all.binary_search_by_key(&code, |own| own.code).ok()?;
         self.all.get(place)
