@@ -6,4 +6,5 @@ mod rows;
 mod runs;
 mod sources;
 mod treatments;
+mod tuning;
 mod verifying;

@@ -1,0 +1,261 @@
+//! Treatments that read more of a row than their own field, keys that change, grants that share
+//! pseudonyms, and what operators see of all that before anything leaves.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Date32Type;
+use lockgate_acceptance::site::{Delivery, Site};
+
+use crate::people::{self, grant, person_id, status};
+
+fn texts(delivery: &Delivery, field: usize) -> Vec<Option<String>> {
+    let rows = delivery.rows();
+    let column = rows.column(field).as_string::<i32>().clone();
+    column.iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_condition_over_the_original_row_chooses_the_treatment() {
+    let site = people::site(90);
+    let when = "{ kind = 'when', condition = \"status = 'active'\", then = { kind = 'keep-ends', \
+                first = 1, last = 0 }, else = { kind = 'null' } }";
+    site.signed(&grant("G-1", &["name", "status"]).treatment("name", when));
+    let delivery = site.deliver("G-1");
+    let names = texts(&delivery, 0);
+    assert_eq!(names.len(), 90);
+    for (row, name) in names.iter().enumerate() {
+        // A status that is null is not active.
+        assert_eq!(name.is_some(), status(row) == Some("active"), "row {row}");
+        assert!(
+            name.as_ref()
+                .is_none_or(|name| name.contains('*') || name == "李"),
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+fn a_condition_may_read_a_field_that_is_not_delivered_and_the_approver_sees_it() {
+    let site = people::site(30);
+    let drop = "{ kind = 'drop-row', when = \"status = 'left'\", reason = 'moved away' }";
+    site.signed(&grant("G-1", &["id"]).treatment("id", drop));
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    assert_eq!(plan["filter_only"], serde_json::json!(["status"]));
+    let run = site.run("G-1").expecting(0).document();
+    // A row whose status is null has no answer, and does not leave either.
+    assert_eq!(run["rows"]["delivered"], 10);
+    assert_eq!(run["rows"]["filtered"], 20);
+    assert_eq!(run["rows"]["rejected"], 0);
+    // The level of what decides is part of the approval.
+    let graded = |level: u8| format!("category = \"status\"\nlevel = {level}");
+    site.edit("catalogue/people.toml", &graded(2), &graded(1));
+    assert_eq!(site.run("G-1").expecting(3).refusals(), ["approval-stale"]);
+}
+
+#[test]
+fn dates_of_one_person_move_together_and_by_no_day_of_another() {
+    let site = people::site(60);
+    let shift = "{ kind = 'date-shift', domain = 'person.id', by = 'person_id', min_days = -30, \
+                 max_days = 30 }";
+    site.policy("[[rules]]\ntreatment = { kind = 'clear' }\n");
+    site.signed(&grant("G-1", &["birth"]).treatment("birth", shift));
+    let delivery = site.deliver("G-1");
+    let rows = delivery.rows();
+    let dates = rows.column(0).as_primitive::<Date32Type>();
+    let moved: Vec<i64> = (0..60)
+        .map(|row| i64::from(dates.value(row)) - row as i64)
+        .collect();
+    assert!(
+        moved.iter().all(|days| *days != 0 && days.abs() <= 30),
+        "{moved:?}"
+    );
+    assert!(
+        moved.iter().collect::<BTreeSet<_>>().len() > 10,
+        "{moved:?}"
+    );
+}
+
+#[test]
+fn pseudonyms_of_two_grants_join_only_in_a_group_that_both_list() {
+    let site = people::site(20);
+    let joined = "{ kind = 'hmac', domain = 'person.id', join = 'families' }";
+    site.policy(&people::POLICY.replace("{ kind = 'hmac', domain = 'person.id' }", joined));
+    let shared = |id: &str| {
+        grant(id, &["person_id"])
+            .more("joins = [\"families\"]")
+            .treatment("person_id", joined)
+    };
+    site.signed(&shared("G-1"));
+    site.signed(&shared("G-2"));
+    site.signed(
+        &grant("G-3", &["person_id"])
+            .treatment("person_id", "{ kind = 'hmac', domain = 'person.id' }"),
+    );
+    let of = |id: &str| {
+        texts(&site.deliver(id), 0)
+            .into_iter()
+            .flatten()
+            .collect::<BTreeSet<_>>()
+    };
+    let (one, two, three) = (of("G-1"), of("G-2"), of("G-3"));
+    assert_eq!((one.len(), &one), (20, &two));
+    assert!(one.is_disjoint(&three));
+    let entries = site.json(["ledger", "list"]).expecting(0).document();
+    let entries = entries["entries"].as_array().expect("entries").clone();
+    let groups: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry["event"] == "release-intended")
+        .map(|entry| entry["join_groups"].clone())
+        .collect();
+    let families = serde_json::json!(["families"]);
+    assert_eq!(groups, [families.clone(), families, serde_json::json!([])]);
+    site.grant(&grant("G-4", &["person_id"]));
+    let plan = site.json(["plan", "G-4"]).expecting(3);
+    assert!(plan.refusals().contains(&"linkage".to_owned()), "{plan:?}");
+}
+
+#[test]
+fn an_older_key_stays_in_use_until_its_day_and_the_manifest_names_the_version() {
+    let site = people::site(10);
+    site.signed(&grant("G-1", &["person_id"]));
+    let version = |delivery: &Delivery| delivery.manifest()["fields"][0]["key_version"].clone();
+    let first = site.deliver("G-1");
+    assert_eq!(version(&first), 1);
+    site.json(["keys", "new", "pseudonym"]).expect_code(0);
+    let again = |site: &Site| {
+        let run = site.json(["run", "G-1", "--again"]).expecting(0);
+        Delivery::of_run(&run.document())
+    };
+    site.configure_more("[keys.hold]\npseudonym = { version = 1, until = 2099-12-31 }");
+    let held = again(&site);
+    assert_eq!(
+        (version(&held), texts(&held, 0)),
+        (1.into(), texts(&first, 0))
+    );
+    site.configure_more("[keys.hold]\npseudonym = { version = 1, until = 2020-01-01 }");
+    let renewed = again(&site);
+    assert_eq!(version(&renewed), 2);
+    assert_ne!(texts(&renewed, 0), texts(&first, 0));
+}
+
+#[test]
+fn encrypted_cells_differ_every_time_and_hold_no_original() {
+    let site = people::site(40);
+    site.signed(&grant("G-1", &["person_id", "name"]).treatment(
+        "person_id",
+        "{ kind = 'encrypt-rand', domain = 'person.id', encoding = 'base64url' }",
+    ));
+    let first = site.deliver("G-1");
+    let run = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    let second = Delivery::of_run(&run);
+    let of = |delivery: &Delivery| {
+        texts(delivery, 0)
+            .into_iter()
+            .flatten()
+            .collect::<BTreeSet<_>>()
+    };
+    let (one, two) = (of(&first), of(&second));
+    assert_eq!((one.len(), two.len()), (40, 40));
+    assert!(one.is_disjoint(&two), "no cell is ever written twice");
+    for bytes in first.bytes() {
+        for row in 0..40 {
+            let original = person_id(row).into_bytes();
+            assert!(
+                !bytes
+                    .windows(original.len())
+                    .any(|window| window == original),
+                "row {row}"
+            );
+        }
+    }
+    site.json(["preview", "G-1"]).expect_code(0);
+}
+
+#[test]
+fn a_preview_counts_and_draws_what_becomes_of_the_values() {
+    let site = people::site(50);
+    site.signed(&grant("G-1", &["name", "region"]));
+    let preview = site
+        .json(["preview", "G-1", "--rows", "3"])
+        .expecting(0)
+        .document();
+    assert_eq!(preview["rows"].as_array().map(Vec::len), Some(3));
+    assert_eq!(preview["profiled"], 50);
+    assert_eq!(preview["distinct"][0]["before"], 5);
+    assert_eq!(preview["counts"][1]["nulls"], 10);
+    assert!(
+        preview["histograms"]["before"].is_null(),
+        "originals are not for this site"
+    );
+    let bars = preview["histograms"]["after"][1]
+        .as_array()
+        .expect("bars")
+        .clone();
+    let rows: u64 = bars.iter().filter_map(|bar| bar["rows"].as_u64()).sum();
+    assert_eq!(rows, 40, "{bars:?}");
+    let text = site.text(["preview", "G-1"]).expecting(0).stdout;
+    assert!(text.contains("fallback") && text.contains('▇'), "{text}");
+}
+
+#[test]
+fn a_difference_of_sites_says_what_becomes_of_each_grant() {
+    let site = people::site(10);
+    site.signed(&grant("G-1", &["name", "birth"]));
+    site.signed(&grant("G-2", &["id"]));
+    let old = site.beside().join("old");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(site.root())
+        .arg(&old)
+        .status();
+    assert!(copied.expect("cp").success());
+    let old = old.to_str().expect("a path");
+    let nothing = site.text(["plan", "--diff", old]).expecting(0).stdout;
+    assert_eq!(nothing, "no live grant changes\n");
+    site.edit("policy.toml", "first = 1, last = 0", "first = 2, last = 0");
+    let diff = site.json(["plan", "--diff", old]).expecting(0).document();
+    let grants = diff["grants"].as_array().expect("grants").clone();
+    assert_eq!(grants.len(), 1, "{diff}");
+    assert_eq!(grants[0]["grant"], "G-1");
+    let kinds: Vec<_> = grants[0]["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .filter_map(|change| change["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, ["refused", "weaker"]);
+    let text = site
+        .text(["plan", "G-1", "--diff", old])
+        .expecting(0)
+        .stdout;
+    assert!(
+        text.contains("approval-stale") && text.contains("weaker"),
+        "{text}"
+    );
+    site.text(["plan", "G-9", "--diff", old]).expect_code(2);
+}
+
+#[test]
+fn a_condition_outside_the_language_is_a_problem_of_the_file_that_holds_it() {
+    let site = people::site(10);
+    let when = |condition: &str| {
+        format!(
+            "{{ kind = 'when', condition = \"{condition}\", then = {{ kind = 'null' }}, else = {{ kind = 'null' }} }}"
+        )
+    };
+    for condition in ["statis = 'active'", "random() > 0.5", "status ="] {
+        site.grant(&grant("G-1", &["name"]).treatment("name", &when(condition)));
+        let checked = site.json(["check"]).expecting(2).document();
+        let problem = &checked["problems"][0];
+        assert_eq!(problem["file"], "grants/G-1.toml", "{checked}");
+        assert!(
+            problem["what"]
+                .as_str()
+                .is_some_and(|what| what.contains("condition")),
+            "{checked}"
+        );
+        site.json(["plan", "G-1"]).expect_code(2);
+    }
+}
