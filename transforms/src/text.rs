@@ -77,7 +77,9 @@ pub(crate) trait TreatTogether {
     fn treat_alone(&self, value: &str, out: &mut Vec<u8>) -> Result<Written, Case> {
         let mut ends = Vec::with_capacity(1);
         self.treat_together(&[value], out, &mut ends);
-        ends.pop().unwrap_or(Err(Case::Invalid)).map(|_| Written::Text)
+        ends.pop()
+            .unwrap_or(Err(Case::Invalid))
+            .map(|_| Written::Text)
     }
 }
 

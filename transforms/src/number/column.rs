@@ -141,10 +141,7 @@ where
 }
 
 /// The rule's results, the type's zero where there is none, and a bit for each that there is.
-fn map_all<V: Copy, N: Default>(
-    values: &[V],
-    map: impl Fn(V) -> Option<N>,
-) -> (Vec<N>, Vec<u64>) {
+fn map_all<V: Copy, N: Default>(values: &[V], map: impl Fn(V) -> Option<N>) -> (Vec<N>, Vec<u64>) {
     let mut treated = Vec::with_capacity(values.len());
     let mut settled = Vec::with_capacity(values.len().div_ceil(64));
     for chunk in values.chunks(64) {
