@@ -2,7 +2,7 @@
 //!
 //! An identifier is more than its digits: a date that exists, a check character that fits, a
 //! division that was in force. Encrypting the digits breaks all of that. So the valid identifiers
-//! of a kind are numbered, the number is permuted (FF1, see [`crate::ff1`]), and the identifier of
+//! of a kind are numbered, the number is permuted (FF1), and the identifier of
 //! the new number is written, check characters computed anew. Different identifiers stay
 //! different, and the holder of the key can go back.
 
