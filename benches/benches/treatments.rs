@@ -49,8 +49,13 @@ impl Numbers {
         (self.0 >> 33) % bound
     }
 
-    fn index(&mut self, bound: u64) -> usize {
-        usize::try_from(self.below(bound)).unwrap_or(0)
+    fn region(&mut self) -> &'static str {
+        match self.below(4) {
+            0 => "110105",
+            1 => "330102",
+            2 => "440106",
+            _ => "510107",
+        }
     }
 
     fn character(&mut self) -> char {
@@ -90,7 +95,7 @@ fn mobile() -> Input {
 
 fn resident_id() -> Input {
     text("resident id", "resident-id", |numbers| {
-        let region = ["110105", "330102", "440106", "510107"][numbers.index(4)];
+        let region = numbers.region();
         let (year, month, day) = (numbers.below(60), numbers.below(12), numbers.below(28));
         let first = format!(
             "{region}{:04}{:02}{:02}{:03}",
@@ -111,7 +116,8 @@ fn resident_check(first: &str) -> char {
         .zip(weights)
         .map(|(digit, weight)| digit * weight)
         .sum();
-    ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'][usize::try_from(sum % 11).unwrap_or(0)]
+    let at = usize::try_from(sum % 11).unwrap_or(0);
+    "10X98765432".chars().nth(at).unwrap_or('0')
 }
 
 fn account() -> Input {
@@ -148,7 +154,7 @@ fn credit_code() -> Input {
 
 fn division() -> Input {
     text("division code", "division-code", |numbers| {
-        ["110105", "330102", "440106", "510107"][numbers.index(4)].to_owned()
+        numbers.region().to_owned()
     })
 }
 
@@ -440,6 +446,11 @@ fn treatments(criterion: &mut Criterion) {
         &[resident_id(), address()],
     );
     group(criterion, r#"{"kind":"mask-around","keep":1}"#, &[email()]);
+    keyed(criterion);
+    numbers(criterion);
+}
+
+fn keyed(criterion: &mut Criterion) {
     group(
         criterion,
         r#"{"kind":"hmac","domain":"person.id"}"#,
@@ -469,6 +480,9 @@ fn treatments(criterion: &mut Criterion) {
         let spec = format!(r#"{{"kind":"structured-id","of":"{of}","domain":"person.id"}}"#);
         group(criterion, &spec, &[input]);
     }
+}
+
+fn numbers(criterion: &mut Criterion) {
     group(
         criterion,
         r#"{"kind":"round","to":"1000"}"#,

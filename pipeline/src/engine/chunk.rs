@@ -166,6 +166,10 @@ fn fixed_width(data_type: &DataType) -> u64 {
     u64::try_from(width).unwrap_or(u64::MAX)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "values of other types have a fixed width"
+)]
 /// Adds the lengths of a column's texts or bytes to the rows' widths, and gives the longest.
 fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     let mut longest = 0;
@@ -205,6 +209,10 @@ fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     longest
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "values of other types have a fixed width"
+)]
 /// Bytes of a text or of bytes; 0 for other values.
 fn length(column: &dyn Array, row: usize) -> u64 {
     if column.is_null(row) {

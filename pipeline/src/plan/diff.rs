@@ -4,7 +4,7 @@
 //! compiled, grant by grant, and what the plans deliver is compared: which fields become weaker or
 //! stronger, are withheld or come in, which refusals appear (an approval that is stale now) or go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -173,80 +173,66 @@ fn refusals(old: &[Refusal], new: &[Refusal]) -> Vec<Change> {
 }
 
 fn fields(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
-    let by_name = |plan: &'_ ExchangePlan| -> BTreeMap<String, PlannedField> {
-        let fields = plan.fields.iter();
-        fields
-            .map(|field| (field.name.clone(), field.clone()))
-            .collect()
-    };
-    let (before, after) = (by_name(old), by_name(new));
+    fn find<'a>(plan: &'a ExchangePlan, name: &str) -> Option<&'a PlannedField> {
+        plan.fields.iter().find(|field| field.name == name)
+    }
     let mut changes = Vec::new();
-    let mut change = |kind, field: &PlannedField, what: String| {
-        changes.push(Change {
-            kind,
-            field: Some(field.name.clone()),
-            what,
-        });
-    };
     for field in &new.fields {
-        let now = field.treatment.summary();
-        let Some(earlier) = before.get(&field.name) else {
-            change(
-                ChangeKind::Delivered,
-                field,
-                format!("delivered now, by {now}"),
-            );
-            continue;
-        };
-        let was = earlier.treatment.summary();
-        let kind = match (
-            field.treatment.meets(&earlier.treatment),
-            earlier.treatment.meets(&field.treatment),
-        ) {
-            (true, true) => None,
-            (true, false) => Some((ChangeKind::Stronger, "stronger")),
-            (false, true) => Some((ChangeKind::Weaker, "weaker")),
-            (false, false) => Some((ChangeKind::Different, "not comparable")),
-        };
-        if let Some((kind, word)) = kind {
-            change(kind, field, format!("{word}: {was} becomes {now}"));
-        }
-        for (what, was, is) in [
-            ("category", &earlier.category, &field.category),
-            (
-                "level",
-                &earlier.level.to_string(),
-                &field.level.to_string(),
-            ),
-            ("type", &earlier.source_type, &field.source_type),
-            ("delivered type", &earlier.data_type, &field.data_type),
-        ] {
-            if was != is {
-                change(
-                    ChangeKind::Terms,
-                    field,
-                    format!("its {what} changes from {was} to {is}"),
-                );
+        match find(old, &field.name) {
+            Some(earlier) => changes.extend(field_changes(earlier, field)),
+            None => {
+                let what = format!("delivered now, by {}", field.treatment.summary());
+                changes.push(of_field(ChangeKind::Delivered, field, what));
             }
         }
     }
-    for field in old
-        .fields
-        .iter()
-        .filter(|field| !after.contains_key(&field.name))
-    {
-        let withheld = new
-            .withheld
-            .iter()
-            .find(|withheld| withheld.name == field.name);
-        let reason = withheld.map_or("the grant no longer asks for it", |withheld| {
-            &withheld.reason
-        });
-        change(
-            ChangeKind::Withheld,
-            field,
-            format!("no longer delivered: {reason}"),
-        );
+    for field in &old.fields {
+        if find(new, &field.name).is_none() {
+            let withheld = new.withheld.iter().find(|found| found.name == field.name);
+            let reason = withheld.map_or("the grant no longer asks for it", |found| &found.reason);
+            let what = format!("no longer delivered: {reason}");
+            changes.push(of_field(ChangeKind::Withheld, field, what));
+        }
+    }
+    changes
+}
+
+fn of_field(kind: ChangeKind, field: &PlannedField, what: String) -> Change {
+    Change {
+        kind,
+        field: Some(field.name.clone()),
+        what,
+    }
+}
+
+/// What changed of a field that is delivered before and after.
+fn field_changes(earlier: &PlannedField, field: &PlannedField) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let kind = match (
+        field.treatment.meets(&earlier.treatment),
+        earlier.treatment.meets(&field.treatment),
+    ) {
+        (true, true) => None,
+        (true, false) => Some((ChangeKind::Stronger, "stronger")),
+        (false, true) => Some((ChangeKind::Weaker, "weaker")),
+        (false, false) => Some((ChangeKind::Different, "not comparable")),
+    };
+    if let Some((kind, word)) = kind {
+        let (was, is) = (earlier.treatment.summary(), field.treatment.summary());
+        let what = format!("{word}: {was} becomes {is}");
+        changes.push(of_field(kind, field, what));
+    }
+    let (was_level, level) = (earlier.level.to_string(), field.level.to_string());
+    for (what, was, is) in [
+        ("category", &earlier.category, &field.category),
+        ("level", &was_level, &level),
+        ("type", &earlier.source_type, &field.source_type),
+        ("delivered type", &earlier.data_type, &field.data_type),
+    ] {
+        if was != is {
+            let what = format!("its {what} changes from {was} to {is}");
+            changes.push(of_field(ChangeKind::Terms, field, what));
+        }
     }
     changes
 }

@@ -2,10 +2,11 @@
 //! how they are distributed, before and after treatment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use serde::Serialize;
 
 /// Bars of a histogram.
@@ -89,14 +90,12 @@ fn ranges(column: &ArrayRef) -> Option<Vec<Bar>> {
         return None;
     }
     let mut rows = [0_u64; BARS];
+    let edges: Vec<f64> = (1..BARS)
+        .filter_map(|bar| Some(low + width * f64::from(u32::try_from(bar).ok()?)))
+        .collect();
     for value in values {
-        // Saturates, and the highest value belongs to the last bar.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates within the bars"
-        )]
-        let bar = (((value - low) / width) as usize).min(BARS - 1);
+        // The highest value belongs to the last bar.
+        let bar = edges.iter().filter(|edge| value >= **edge).count();
         if let Some(rows) = rows.get_mut(bar) {
             *rows += 1;
         }
@@ -121,10 +120,14 @@ fn numbers(column: &ArrayRef) -> Option<Vec<f64>> {
     let data_type = column.data_type();
     if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
         let whole = cast(column, &DataType::Int64).ok()?;
-        let whole = whole.as_primitive_opt::<Int64Type>()?;
-        #[expect(clippy::cast_precision_loss, reason = "a bar's edge need not be exact")]
-        let numbers = whole.iter().flatten().map(|value| value as f64);
-        return Some(numbers.collect());
+        let floats = cast(&whole, &DataType::Float64).ok()?;
+        return Some(
+            floats
+                .as_primitive_opt::<Float64Type>()?
+                .iter()
+                .flatten()
+                .collect(),
+        );
     }
     if !data_type.is_numeric() {
         return None;
@@ -140,55 +143,58 @@ fn numbers(column: &ArrayRef) -> Option<Vec<f64>> {
 }
 
 fn label(data_type: &DataType, value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
-    let whole = value.round() as i64;
-    let shown = match data_type {
-        DataType::Date32 | DataType::Timestamp(_, _) => {
-            let exact = arrow::array::Int64Array::from(vec![whole]);
-            let narrow = match data_type {
-                DataType::Date32 => cast(&exact, &DataType::Int32),
-                _ => Ok(std::sync::Arc::new(exact) as ArrayRef),
-            };
-            narrow
-                .and_then(|array| cast(&array, data_type))
-                .and_then(|array| arrow::util::display::array_value_to_string(&array, 0))
-                .ok()
-        }
-        DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
-            Some(format!("{value:.2}"))
-        }
-        _ => None,
+    let whole = format!("{:.0}", value.round());
+    if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
+        return day_or_time(data_type, &whole).unwrap_or(whole);
+    }
+    if data_type.is_floating() || matches!(data_type, DataType::Decimal128(_, _)) {
+        return format!("{value:.2}");
+    }
+    whole
+}
+
+/// A count of days, or of a timestamp's unit, as a date or time.
+fn day_or_time(data_type: &DataType, count: &str) -> Option<String> {
+    let exact: ArrayRef = Arc::new(Int64Array::from(vec![count.parse::<i64>().ok()?]));
+    let narrow = if *data_type == DataType::Date32 {
+        cast(&exact, &DataType::Int32).ok()?
+    } else {
+        exact
     };
-    shown.unwrap_or_else(|| whole.to_string())
+    let date = cast(&narrow, data_type).ok()?;
+    arrow::util::display::array_value_to_string(&date, 0).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Date32Array, Int64Array, StringArray};
+    use arrow::array::{Array, Date32Array, StringArray};
 
     use super::*;
 
-    fn profile(column: ArrayRef) -> Profile {
+    fn profile_of(column: impl Array + 'static) -> Profile {
+        let column: ArrayRef = Arc::new(column);
+        profile(&column)
+    }
+
+    fn profile(column: &ArrayRef) -> Profile {
         let texts: Vec<Option<String>> = (0..column.len())
             .map(|row| {
-                let shown = arrow::util::display::array_value_to_string(&column, row);
+                let shown = arrow::util::display::array_value_to_string(column, row);
                 column.is_valid(row).then(|| shown.unwrap())
             })
             .collect();
         let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
-        Profile::of(&column, &texts)
+        Profile::of(column, &texts)
     }
 
     #[test]
     fn few_values_have_a_bar_each_the_most_frequent_first() {
-        let found = profile(Arc::new(StringArray::from(vec![
+        let found = profile_of(StringArray::from(vec![
             Some("b"),
             Some("a"),
             None,
             Some("b"),
-        ])));
+        ]));
         assert_eq!(found.distinct, 2);
         let bars: Vec<_> = found
             .histogram
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn many_texts_end_in_a_bar_of_all_others() {
         let texts: Vec<String> = (0..20).map(|index| format!("{index:02}")).collect();
-        let found = profile(Arc::new(StringArray::from(texts)));
+        let found = profile_of(StringArray::from(texts));
         assert_eq!(found.distinct, 20);
         assert_eq!(found.histogram.len(), BARS);
         let last = found.histogram.last().unwrap();
@@ -210,13 +216,13 @@ mod tests {
 
     #[test]
     fn numbers_and_dates_are_counted_in_ranges_that_cover_every_row() {
-        let numbers = profile(Arc::new(Int64Array::from_iter_values(0..100)));
+        let numbers = profile_of(Int64Array::from_iter_values(0..100));
         assert_eq!(numbers.histogram.len(), BARS);
         assert_eq!(
             numbers.histogram.iter().map(|bar| bar.rows).sum::<u64>(),
             100
         );
-        let dates = profile(Arc::new(Date32Array::from_iter_values(0..100)));
+        let dates = profile_of(Date32Array::from_iter_values(0..100));
         assert!(
             dates.histogram[0].label.starts_with("1970-01-01 to "),
             "{dates:?}"
@@ -226,9 +232,9 @@ mod tests {
     #[test]
     fn extreme_and_equal_numbers_make_no_fault() {
         let extremes = [i64::MIN, i64::MAX, 0, 1, 2, 3, 4, 5, 6, 7];
-        let found = profile(Arc::new(Int64Array::from_iter_values(extremes)));
+        let found = profile_of(Int64Array::from_iter_values(extremes));
         assert_eq!(found.histogram.iter().map(|bar| bar.rows).sum::<u64>(), 10);
-        let nothing = profile(Arc::new(Int64Array::from(vec![None, None])));
+        let nothing = profile_of(Int64Array::from(vec![None, None]));
         assert_eq!((nothing.distinct, nothing.histogram.len()), (0, 0));
     }
 }

@@ -16,7 +16,7 @@ use crate::manifest::{
     FieldStatement, FileStatement, GrantReference, Manifest, Rows, SealStatement, SourceStatement,
     WithheldStatement,
 };
-use crate::plan::PlannedField;
+use crate::plan::{ExchangePlan, PlannedField};
 
 /// Version of the manifest's form.
 const FORMAT: u32 = 1;
@@ -94,12 +94,7 @@ impl Release<'_> {
                 consistency: "snapshot".to_owned(),
             },
             window: None,
-            fields: plan
-                .fields
-                .iter()
-                .zip(&outcome.key_versions)
-                .map(|(field, version)| statement(field, *version))
-                .collect::<Result<_, _>>()?,
+            fields: statements(plan, outcome)?,
             withheld: plan
                 .withheld
                 .iter()
@@ -141,6 +136,14 @@ impl Release<'_> {
             .sign(&key)
             .map_err(|error| RunError::internal("signing the manifest", &error))
     }
+}
+
+/// What is said of each delivered field.
+fn statements(plan: &ExchangePlan, outcome: &Outcome) -> Result<Vec<FieldStatement>, RunError> {
+    let fields = plan.fields.iter().zip(&outcome.key_versions);
+    fields
+        .map(|(field, version)| statement(field, *version))
+        .collect()
 }
 
 fn statement(field: &PlannedField, key_version: Option<u32>) -> Result<FieldStatement, RunError> {

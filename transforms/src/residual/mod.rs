@@ -95,6 +95,10 @@ impl Known {
 const DAYS_OF_YEAR: u64 = 365;
 
 /// How many birth dates fit a coarsened one; `None` where the treatment is no coarsening of dates.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other treatments of dates are not counted"
+)]
 fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
     match treatment.treatment() {
         AnyTreatment::DateTrunc(trunc) => Some(match trunc.unit {

@@ -220,14 +220,12 @@ fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> Arr
     if spec.uniqueness() != Uniqueness::Randomised {
         return Arc::clone(treated);
     }
-    match spec.treatment() {
-        AnyTreatment::EncryptRand(treatment) => {
-            let keys = crate::testing::keys_of(spec);
-            let mut opener = treatment.opener("field", &keys[0].1);
-            opener.open_column(treated, original).unwrap()
-        }
-        _ => panic!("{} is random, and the tests can't open it", spec.kind()),
-    }
+    let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {
+        panic!("{} is random, and the tests can't open it", spec.kind());
+    };
+    let keys = crate::testing::keys_of(spec);
+    let mut opener = treatment.opener("field", &keys[0].1);
+    opener.open_column(treated, original).unwrap()
 }
 
 /// Every field that a spec reads, as text that names someone.

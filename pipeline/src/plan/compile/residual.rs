@@ -53,7 +53,7 @@ pub(super) fn check(
         );
         match floor.below {
             Below::Refuse => {
-                refusals.push(Refusal::new(RefusalCode::BelowFloor, what).of_field(&field.name))
+                refusals.push(Refusal::new(RefusalCode::BelowFloor, what).of_field(&field.name));
             }
             Below::Warn => warnings.push(Warning {
                 code: "few-candidates",

@@ -68,7 +68,7 @@ fn numbers(seed: u64) -> impl Iterator<Item = u64> {
 
 fn resident(region: u32, date: &str, sequence: u64) -> String {
     let first = format!("{region:06}{date}{sequence:03}");
-    let check = resident_id::check(first.as_bytes().try_into().unwrap()).unwrap();
+    let check = resident_id::check(first.as_bytes()).unwrap();
     format!("{first}{}", char::from(check))
 }
 
@@ -370,7 +370,7 @@ fn credit(body: &str, region: u32, organisation: u64) -> String {
     let own = organisation_code::check(&characters).unwrap();
     let organisation = String::from_utf8(characters.to_vec()).unwrap();
     let first = format!("{body}{region:06}{organisation}{}", char::from(own));
-    let check = credit_code::check(first.as_bytes().try_into().unwrap()).unwrap();
+    let check = credit_code::check(first.as_bytes()).unwrap();
     format!("{first}{}", char::from(check))
 }
 
