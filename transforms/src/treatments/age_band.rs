@@ -63,10 +63,14 @@ impl AgeBand {
                 "edges",
                 "`width` and `edges` are both given; write one of them",
             )),
-            (None, None) => Err(Misfit::of_parameter("width", "`width` or `edges` is required")),
-            (Some(0), None) => {
-                Err(Misfit::of_parameter("width", "`width` must be greater than zero"))
-            }
+            (None, None) => Err(Misfit::of_parameter(
+                "width",
+                "`width` or `edges` is required",
+            )),
+            (Some(0), None) => Err(Misfit::of_parameter(
+                "width",
+                "`width` must be greater than zero",
+            )),
             (Some(width), None) => {
                 let below = (1..self.cap).filter(|age| age.is_multiple_of(width));
                 Ok(below.chain([self.cap]).collect())
@@ -109,7 +113,10 @@ impl AgeBand {
         };
         Ok(Bands {
             as_of: as_of.to_days(),
-            latest: starts.iter().map(|age| as_of.years_before(i64::from(*age)).to_days()).collect(),
+            latest: starts
+                .iter()
+                .map(|age| as_of.years_before(i64::from(*age)).to_days())
+                .collect(),
             labels: lowers.zip(uppers).map(label).collect(),
         })
     }
@@ -191,19 +198,26 @@ impl Definition for AgeBand {
         let bands = self.bands()?;
         match column.data_type {
             DataType::Date32 => {
-                let births = Births { bands, day: |days: i32| Some(i64::from(days)) };
+                let births = Births {
+                    bands,
+                    day: |days: i32| Some(i64::from(days)),
+                };
                 labelled::<Date32Type, _>(column, options, births)
             }
             DataType::Date64 => {
                 let day = DAY_SECONDS * per_second(TimeUnit::Millisecond);
-                let births =
-                    Births { bands, day: move |milliseconds: i64| Some(milliseconds.div_euclid(day)) };
+                let births = Births {
+                    bands,
+                    day: move |milliseconds: i64| Some(milliseconds.div_euclid(day)),
+                };
                 labelled::<Date64Type, _>(column, options, births)
             }
             DataType::Timestamp(unit, zone) => {
                 let zone = zone.as_deref().map(Zone::parse).transpose()?;
                 match unit {
-                    TimeUnit::Second => timestamp::<TimestampSecondType>(column, options, bands, zone),
+                    TimeUnit::Second => {
+                        timestamp::<TimestampSecondType>(column, options, bands, zone)
+                    }
                     TimeUnit::Millisecond => {
                         timestamp::<TimestampMillisecondType>(column, options, bands, zone)
                     }
@@ -251,7 +265,10 @@ mod tests {
     fn days(dates: &[&str]) -> Date32Array {
         let day = |text: &&str| -> i32 {
             let date: NaiveDate = text.parse().unwrap();
-            date.signed_duration_since(NaiveDate::default()).num_days().try_into().unwrap()
+            date.signed_duration_since(NaiveDate::default())
+                .num_days()
+                .try_into()
+                .unwrap()
         };
         Date32Array::from_iter_values(dates.iter().map(day))
     }
@@ -264,20 +281,39 @@ mod tests {
     fn a_width_gives_bands_up_to_the_cap() {
         let table = json!({ "as_of": "2026-06-15", "width": 10 });
         let births = [
-            "2026-06-15", "2016-06-16", "2016-06-15", "1996-06-15", "1996-06-16", "1936-06-16",
-            "1936-06-15", "1800-01-01",
+            "2026-06-15",
+            "2016-06-16",
+            "2016-06-15",
+            "1996-06-15",
+            "1996-06-16",
+            "1936-06-16",
+            "1936-06-15",
+            "1800-01-01",
         ];
-        let expected = ["0-9", "0-9", "10-19", "30-39", "20-29", "80-89", "90+", "90+"].map(Some);
+        let expected = [
+            "0-9", "0-9", "10-19", "30-39", "20-29", "80-89", "90+", "90+",
+        ]
+        .map(Some);
         assert_eq!(texts(&bands(table, &births)), expected);
         let table = json!({ "as_of": "2026-06-15", "width": 20, "cap": 50 });
         let expected = ["0-19", "40-49", "50+"].map(Some);
-        assert_eq!(texts(&bands(table, &["2020-01-01", "1980-01-01", "1970-01-01"])), expected);
+        assert_eq!(
+            texts(&bands(table, &["2020-01-01", "1980-01-01", "1970-01-01"])),
+            expected
+        );
     }
 
     #[test]
     fn edges_give_bands_and_the_last_one_is_open() {
         let table = json!({ "as_of": "2026-01-01", "edges": [6, 7, 18, 60] });
-        let births = ["2026-01-01", "2020-01-01", "2019-01-01", "2008-01-02", "2008-01-01", "1966-01-01"];
+        let births = [
+            "2026-01-01",
+            "2020-01-01",
+            "2019-01-01",
+            "2008-01-02",
+            "2008-01-01",
+            "1966-01-01",
+        ];
         let expected = ["0-5", "6", "7-17", "7-17", "18-59", "60+"].map(Some);
         assert_eq!(texts(&bands(table, &births)), expected);
     }
@@ -287,7 +323,10 @@ mod tests {
         let table = json!({ "as_of": "2026-01-01", "width": 10 });
         let treated = bands(table.clone(), &["2026-01-02", "2026-01-01"]);
         assert_eq!(texts(&treated), [None, Some("0-9")]);
-        let reject = Options { on_invalid: Action::Reject, ..Options::default() };
+        let reject = Options {
+            on_invalid: Action::Reject,
+            ..Options::default()
+        };
         let treated = apply(&written::<AgeBand>(table), &reject, days(&["2026-01-02"])).unwrap();
         assert_eq!(treated.rejected.unwrap().count_set_bits(), 1);
     }
@@ -302,18 +341,29 @@ mod tests {
         assert_eq!(band("2018-03-01", "2000-02-29"), "18+");
         assert_eq!(band("2020-02-29", "2002-02-28"), "18+");
         assert_eq!(band("2020-02-29", "2002-03-01"), "0-17");
-        let four = bands(json!({ "as_of": "2004-02-29", "edges": [4] }), &["2000-02-29"]);
+        let four = bands(
+            json!({ "as_of": "2004-02-29", "edges": [4] }),
+            &["2000-02-29"],
+        );
         assert_eq!(texts(&four), [Some("4+")]);
     }
 
     #[test]
     fn timestamps_are_born_on_the_local_day() {
-        let instant = DateTime::parse_from_rfc3339("2008-01-01T16:30:00Z").unwrap().timestamp();
+        let instant = DateTime::parse_from_rfc3339("2008-01-01T16:30:00Z")
+            .unwrap()
+            .timestamp();
         let table = json!({ "as_of": "2026-01-01", "edges": [18] });
         let utc = TimestampSecondArray::from(vec![instant]);
-        assert_eq!(texts(&treat::<AgeBand>(table.clone(), utc.clone())), [Some("18+")]);
+        assert_eq!(
+            texts(&treat::<AgeBand>(table.clone(), utc.clone())),
+            [Some("18+")]
+        );
         let shanghai = utc.with_timezone("Asia/Shanghai");
-        assert_eq!(texts(&treat::<AgeBand>(table.clone(), shanghai)), [Some("0-17")]);
+        assert_eq!(
+            texts(&treat::<AgeBand>(table.clone(), shanghai)),
+            [Some("0-17")]
+        );
         let milliseconds = Date64Array::from(vec![instant * 1000]);
         assert_eq!(texts(&treat::<AgeBand>(table, milliseconds)), [Some("18+")]);
     }
@@ -325,7 +375,10 @@ mod tests {
         let dates = Date32Array::from(vec![i32::MIN, i32::MAX]);
         assert_eq!(texts(&treat::<AgeBand>(table.clone(), dates)), expected);
         let times = TimestampSecondArray::from(vec![i64::MIN, i64::MAX]);
-        assert_eq!(texts(&treat::<AgeBand>(table.clone(), times.clone())), expected);
+        assert_eq!(
+            texts(&treat::<AgeBand>(table.clone(), times.clone())),
+            expected
+        );
         for zone in ["+14:00", "-12:00"] {
             treat::<AgeBand>(table.clone(), times.clone().with_timezone(zone));
         }
@@ -337,8 +390,10 @@ mod tests {
     #[test]
     fn sentinels_are_kept_only_if_listed() {
         let table = json!({ "as_of": "2026-01-01", "width": 10 });
-        let options =
-            Options { sentinels: vec![Scalar::Text("1900-01-01".into())], ..Options::default() };
+        let options = Options {
+            sentinels: vec![Scalar::Text("1900-01-01".into())],
+            ..Options::default()
+        };
         let births = ["1900-01-01", "9999-12-31"];
         let treated = apply(&written::<AgeBand>(table.clone()), &options, days(&births)).unwrap();
         assert_eq!(texts(&treated.array), [Some("1900-01-01"), None]);

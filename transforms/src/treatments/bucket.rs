@@ -67,26 +67,37 @@ impl Bucket {
                 "edges",
                 "`width` and `edges` are both given; write one of them",
             )),
-            (None, None) => Err(Misfit::of_parameter("width", "`width` or `edges` is required")),
-            (Some(width), None) if width.is_positive() => {
-                Ok(Intervals::Width(width, self.origin))
-            }
-            (Some(_), None) => {
-                Err(Misfit::of_parameter("width", "`width` must be greater than zero"))
-            }
+            (None, None) => Err(Misfit::of_parameter(
+                "width",
+                "`width` or `edges` is required",
+            )),
+            (Some(width), None) if width.is_positive() => Ok(Intervals::Width(width, self.origin)),
+            (Some(_), None) => Err(Misfit::of_parameter(
+                "width",
+                "`width` must be greater than zero",
+            )),
             (None, Some(edges)) => self.edges(edges).map(Intervals::Edges),
         }
     }
 
     fn edges<'a>(&self, edges: &'a [Decimal]) -> Result<&'a [Decimal], Misfit> {
         if self.origin != Decimal::ZERO {
-            return Err(Misfit::of_parameter("origin", "`origin` belongs to `width`, not `edges`"));
+            return Err(Misfit::of_parameter(
+                "origin",
+                "`origin` belongs to `width`, not `edges`",
+            ));
         }
         if edges.is_empty() {
-            return Err(Misfit::of_parameter("edges", "`edges` needs at least one edge"));
+            return Err(Misfit::of_parameter(
+                "edges",
+                "`edges` needs at least one edge",
+            ));
         }
         if !edges.is_sorted_by(|lower, upper| lower < upper) {
-            return Err(Misfit::of_parameter("edges", "`edges` must ascend, each edge once"));
+            return Err(Misfit::of_parameter(
+                "edges",
+                "`edges` must ascend, each edge once",
+            ));
         }
         Ok(edges)
     }
@@ -113,14 +124,19 @@ impl Bucket {
             }
             Intervals::Edges(edges) => {
                 let edges = edges.iter().map(|edge| units("edges", *edge));
-                Ok(ExactIntervals::Edges(ExactEdges::new(edges.collect::<Result<_, _>>()?)))
+                Ok(ExactIntervals::Edges(ExactEdges::new(
+                    edges.collect::<Result<_, _>>()?,
+                )))
             }
         }
     }
 
     fn float_floor(width: Decimal, origin: Decimal) -> Result<FloatFloor, Misfit> {
         FloatFloor::new(width, origin).map_err(|_| {
-            Misfit::of_parameter("width", "`width` and `origin` together have too many digits")
+            Misfit::of_parameter(
+                "width",
+                "`width` and `origin` together have too many digits",
+            )
         })
     }
 
@@ -145,8 +161,10 @@ impl Bucket {
                 }
             }
             (Intervals::Edges(edges), shown) => {
-                let bounds: Vec<f64> =
-                    edges.iter().map(|edge| T::Native::narrow(edge.to_f64()).widen()).collect();
+                let bounds: Vec<f64> = edges
+                    .iter()
+                    .map(|edge| T::Native::narrow(edge.to_f64()).widen())
+                    .collect();
                 let index = {
                     let bounds = bounds.clone();
                     move |value: T::Native| {
@@ -157,7 +175,9 @@ impl Bucket {
                     }
                 };
                 match shown {
-                    Shown::Label => labelled::<T, _>(column, options, EdgeLabels::new(edges, index)),
+                    Shown::Label => {
+                        labelled::<T, _>(column, options, EdgeLabels::new(edges, index))
+                    }
                     Shown::Lower => mapped::<T, _>(column, options, move |value| {
                         let lower = bounds.get(index(value)?.checked_sub(1)?)?;
                         Some(T::Native::narrow(*lower))
@@ -183,9 +203,9 @@ impl Definition for Bucket {
             (Ok(Intervals::Edges(own)), Ok(Intervals::Edges(floor))) => {
                 own.iter().all(|edge| floor.contains(edge))
             }
-            (Ok(Intervals::Edges(own)), Ok(Intervals::Width(width, origin))) => {
-                own.iter().all(|edge| edge.minus(origin).is_multiple_of(width))
-            }
+            (Ok(Intervals::Edges(own)), Ok(Intervals::Width(width, origin))) => own
+                .iter()
+                .all(|edge| edge.minus(origin).is_multiple_of(width)),
             (Ok(Intervals::Width(own, from)), Ok(Intervals::Width(width, origin))) => {
                 own.is_multiple_of(width) && from.minus(origin).is_multiple_of(width)
             }
@@ -220,7 +240,13 @@ impl Definition for Bucket {
         let unfit = || Misfit::of_type(Self::KIND, column.data_type, Self::FITS);
         if let Some(scale) = scale_of(column.data_type) {
             let intervals = self.exact(scale)?;
-            let builder = ExactBuilder { bucket: self, column, options, scale, intervals };
+            let builder = ExactBuilder {
+                bucket: self,
+                column,
+                options,
+                scale,
+                intervals,
+            };
             return with_exact(column.data_type, builder).ok_or_else(unfit)?;
         }
         match column.data_type {
@@ -247,7 +273,10 @@ struct ExactEdges {
 
 impl ExactEdges {
     fn new(widest: Vec<i256>) -> Self {
-        Self { small: widest.iter().map(|edge| edge.small()).collect(), widest }
+        Self {
+            small: widest.iter().map(|edge| edge.small()).collect(),
+            widest,
+        }
     }
 
     /// How many edges are not above the value.
@@ -277,14 +306,22 @@ impl ForExact for ExactBuilder<'_> {
         T: ArrowPrimitiveType,
         T::Native: Exact,
     {
-        let Self { bucket, column, options, scale, intervals } = self;
+        let Self {
+            bucket,
+            column,
+            options,
+            scale,
+            intervals,
+        } = self;
         let fits = move |lower: &T::Native| *lower >= least && *lower <= greatest;
         match (intervals, bucket.shown) {
             (ExactIntervals::Width(floor), Shown::Label) => {
                 labelled::<T, _>(column, options, ExactLabels { floor, scale })
             }
             (ExactIntervals::Width(floor), Shown::Lower) => {
-                mapped::<T, _>(column, options, move |value| floor.lower(value).filter(fits))
+                mapped::<T, _>(column, options, move |value| {
+                    floor.lower(value).filter(fits)
+                })
             }
             (ExactIntervals::Edges(edges), Shown::Label) => {
                 let index = move |value| Some(edges.index::<T::Native>(value));
@@ -322,11 +359,17 @@ mod tests {
     fn a_width_gives_half_open_intervals() {
         let array = Int64Array::from(vec![Some(1000), Some(1999), Some(2000), Some(-1), None]);
         let labels = treat::<Bucket>(json!({ "width": "1000" }), array.clone());
-        let expected =
-            [Some("[1000,2000)"), Some("[1000,2000)"), Some("[2000,3000)"), Some("[-1000,0)"), None];
+        let expected = [
+            Some("[1000,2000)"),
+            Some("[1000,2000)"),
+            Some("[2000,3000)"),
+            Some("[-1000,0)"),
+            None,
+        ];
         assert_eq!(texts(&labels), expected);
         let lower = treat::<Bucket>(json!({ "width": "1000", "as": "lower" }), array.clone());
-        let expected = Int64Array::from(vec![Some(1000), Some(1000), Some(2000), Some(-1000), None]);
+        let expected =
+            Int64Array::from(vec![Some(1000), Some(1000), Some(2000), Some(-1000), None]);
         assert_eq!(lower.as_primitive::<Int64Type>(), &expected);
         let shifted = treat::<Bucket>(json!({ "width": "1000", "origin": "500" }), array);
         assert_eq!(texts(&shifted)[0], Some("[500,1500)"));
@@ -352,15 +395,31 @@ mod tests {
             .with_precision_and_scale(12, 2)
             .unwrap();
         let labels = treat::<Bucket>(json!({ "width": "2.50" }), array.clone());
-        assert_eq!(texts(&labels), [Some("[10,12.5)"), Some("[0,2.5)"), Some("[-2.5,0)")]);
+        assert_eq!(
+            texts(&labels),
+            [Some("[10,12.5)"), Some("[0,2.5)"), Some("[-2.5,0)")]
+        );
         let lower = treat::<Bucket>(json!({ "width": "2.50", "as": "lower" }), array);
-        assert_eq!(&lower.as_primitive::<Decimal128Type>().values()[..], [1000, 0, -250]);
+        assert_eq!(
+            &lower.as_primitive::<Decimal128Type>().values()[..],
+            [1000, 0, -250]
+        );
         let floats = Float64Array::from(vec![0.3, 1e6, -0.05]);
         let labels = treat::<Bucket>(json!({ "width": "0.1" }), floats);
-        assert_eq!(texts(&labels), [Some("[0.3,0.4)"), Some("[1000000,1000000.1)"), Some("[-0.1,0)")]);
+        assert_eq!(
+            texts(&labels),
+            [
+                Some("[0.3,0.4)"),
+                Some("[1000000,1000000.1)"),
+                Some("[-0.1,0)")
+            ]
+        );
         let edges = json!({ "edges": ["0.50", "1000000"] });
         let labels = treat::<Bucket>(edges, Float32Array::from(vec![0.49, 0.5, 1e6]));
-        assert_eq!(texts(&labels), [Some("<0.5"), Some("[0.5,1000000)"), Some(">=1000000")]);
+        assert_eq!(
+            texts(&labels),
+            [Some("<0.5"), Some("[0.5,1000000)"), Some(">=1000000")]
+        );
     }
 
     #[test]
@@ -389,7 +448,10 @@ mod tests {
         assert!(lower.is_null(0) && lower.is_valid(1));
         let unsigned = UInt64Array::from(vec![u64::MAX]);
         let labels = treat::<Bucket>(json!({ "width": "10" }), unsigned);
-        assert_eq!(texts(&labels), [Some("[18446744073709551610,18446744073709551620)")]);
+        assert_eq!(
+            texts(&labels),
+            [Some("[18446744073709551610,18446744073709551620)")]
+        );
         let small = treat::<Bucket>(json!({ "width": "1000" }), Int8Array::from(vec![-128]));
         assert_eq!(texts(&small), [Some("[-1000,0)")]);
     }
@@ -434,14 +496,20 @@ mod tests {
 
     #[test]
     fn sentinels_are_kept_only_if_listed() {
-        let options = Options { sentinels: vec![Scalar::Integer(-1)], ..Options::default() };
+        let options = Options {
+            sentinels: vec![Scalar::Integer(-1)],
+            ..Options::default()
+        };
         let array = Int32Array::from(vec![-1, -2]);
         let label: Bucket = written(json!({ "width": "10" }));
         let treated = apply(&label, &options, array.clone()).unwrap();
         assert_eq!(texts(&treated.array), [Some("-1"), Some("[-10,0)")]);
         let lower: Bucket = written(json!({ "width": "10", "as": "lower" }));
         let treated = apply(&lower, &options, array).unwrap();
-        assert_eq!(&treated.array.as_primitive::<Int32Type>().values()[..], [-1, -10]);
+        assert_eq!(
+            &treated.array.as_primitive::<Int32Type>().values()[..],
+            [-1, -10]
+        );
     }
 
     #[test]
@@ -449,12 +517,20 @@ mod tests {
         let decimal = DataType::Decimal128(12, 2);
         for (table, data_type, parameter) in [
             (json!({}), &DataType::Int32, "width"),
-            (json!({ "width": "10", "edges": ["1"] }), &DataType::Int32, "edges"),
+            (
+                json!({ "width": "10", "edges": ["1"] }),
+                &DataType::Int32,
+                "edges",
+            ),
             (json!({ "width": "0" }), &DataType::Float64, "width"),
             (json!({ "width": "-1" }), &DataType::Int32, "width"),
             (json!({ "width": "1" }), &DataType::Int32, "width"),
             (json!({ "width": "2.5" }), &DataType::Int32, "width"),
-            (json!({ "width": "10", "origin": "0.5" }), &DataType::Int32, "origin"),
+            (
+                json!({ "width": "10", "origin": "0.5" }),
+                &DataType::Int32,
+                "origin",
+            ),
             (json!({ "width": "0.01" }), &decimal, "width"),
             (json!({ "width": "0.0000001" }), &DataType::Float32, "width"),
             (json!({ "edges": [] }), &DataType::Int32, "edges"),
@@ -467,7 +543,10 @@ mod tests {
             assert_eq!(misfit.parameter, Some(parameter), "{table} {data_type}");
         }
         for data_type in [DataType::Utf8, DataType::Date32, DataType::Boolean] {
-            assert_eq!(misfit::<Bucket>(json!({ "width": "10" }), &data_type).parameter, None);
+            assert_eq!(
+                misfit::<Bucket>(json!({ "width": "10" }), &data_type).parameter,
+                None
+            );
         }
     }
 
@@ -499,7 +578,10 @@ mod tests {
         let bucket = written::<Bucket>(json!({ "width": "10.0" }));
         let expected = json!({ "width": "10", "origin": "0", "as": "label" });
         assert_eq!(serde_json::to_value(&bucket).unwrap(), expected);
-        for table in [json!({ "width": 10 }), json!({ "width": "1", "like": "label" })] {
+        for table in [
+            json!({ "width": 10 }),
+            json!({ "width": "1", "like": "label" }),
+        ] {
             assert!(serde_json::from_value::<Bucket>(table).is_err());
         }
     }

@@ -10,9 +10,7 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Arms, PartBuilder, check_condition, part_type};
-use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of,
-};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
 use crate::treatment::Treatment;
 
 /// Most arms of one `case`.
@@ -55,7 +53,8 @@ impl Case {
 impl Definition for Case {
     const KIND: &'static str = "case";
     const SUMMARY: &'static str = "treats each row by the first condition that it meets";
-    const FITS: &'static str = "the types that all its treatments fit; strength is the weakest of them";
+    const FITS: &'static str =
+        "the types that all its treatments fit; strength is the weakest of them";
     const EXAMPLE: &'static str = "{ kind = \"case\", arms = [\
          { when = \"grade = 'public'\", then = { kind = \"keep-ends\", first = 1, last = 1 } }, \
          { when = \"grade = 'internal'\", then = { kind = \"keep-ends\", first = 1, last = 0 } }], \
@@ -69,9 +68,9 @@ impl Definition for Case {
     }
 
     fn width(&self) -> Option<usize> {
-        self.treatments().map(|(_, _, spec)| spec.width()).try_fold(0, |most, width| {
-            width.map(|width| most.max(width))
-        })
+        self.treatments()
+            .map(|(_, _, spec)| spec.width())
+            .try_fold(0, |most, width| width.map(|width| most.max(width)))
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -79,20 +78,26 @@ impl Definition for Case {
     }
 
     fn reads(&self) -> Vec<Read> {
-        let conditions = self.arms.iter().map(|arm| Read::Condition(arm.when.clone()));
+        let conditions = self
+            .arms
+            .iter()
+            .map(|arm| Read::Condition(arm.when.clone()));
         conditions.chain(reads_of(&self.parts())).collect()
     }
 
     fn at_least(&self, floor: &Self) -> bool {
         self.arms.len() == floor.arms.len()
             && self.otherwise.meets(&floor.otherwise)
-            && self.arms.iter().zip(&floor.arms).all(|(own, floor)| {
-                own.when == floor.when && own.then.meets(&floor.then)
-            })
+            && self
+                .arms
+                .iter()
+                .zip(&floor.arms)
+                .all(|(own, floor)| own.when == floor.when && own.then.meets(&floor.then))
     }
 
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        self.treatments().all(|(_, _, spec)| spec.within(options).meets(floor))
+        self.treatments()
+            .all(|(_, _, spec)| spec.within(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -43,7 +43,12 @@ impl Definition for Clear {
         if data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(ClearText, options, column)?));
         }
-        Ok(Box::new(ValueTreatment::new(data_type, Replacement::None, options, column)?))
+        Ok(Box::new(ValueTreatment::new(
+            data_type,
+            Replacement::None,
+            options,
+            column,
+        )?))
     }
 }
 

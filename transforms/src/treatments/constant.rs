@@ -62,11 +62,18 @@ impl Definition for Constant {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         let replacement = self.replacement(column)?;
         if *column.data_type == DataType::Utf8 {
-            let kernel = Kernel { value: self.value.as_text().into_owned() };
+            let kernel = Kernel {
+                value: self.value.as_text().into_owned(),
+            };
             return Ok(Box::new(TextTreatment::new(kernel, options, column)?));
         }
         let data_type = column.data_type.clone();
-        Ok(Box::new(ValueTreatment::new(data_type, replacement, options, column)?))
+        Ok(Box::new(ValueTreatment::new(
+            data_type,
+            replacement,
+            options,
+            column,
+        )?))
     }
 }
 
@@ -107,8 +114,11 @@ mod tests {
         let treated = treat_array("{ kind = 'constant', value = 7 }", &array).unwrap();
         let values: Vec<_> = treated.array.as_primitive::<Int32Type>().iter().collect();
         assert_eq!(values, [Some(7), None, Some(7)]);
-        let array: ArrayRef =
-            Arc::new(Decimal128Array::from(vec![123]).with_precision_and_scale(12, 2).unwrap());
+        let array: ArrayRef = Arc::new(
+            Decimal128Array::from(vec![123])
+                .with_precision_and_scale(12, 2)
+                .unwrap(),
+        );
         let treated = treat_array("{ kind = 'constant', value = '0.5' }", &array).unwrap();
         assert_eq!(treated.array.as_primitive::<Decimal128Type>().value(0), 50);
     }
@@ -122,7 +132,8 @@ mod tests {
 
     #[test]
     fn mask_all_is_the_constant() {
-        let text = "{ kind = 'constant', value = 'x', on_null = 'mask-all', on_empty = 'mask-all' }";
+        let text =
+            "{ kind = 'constant', value = 'x', on_null = 'mask-all', on_empty = 'mask-all' }";
         let treated = treat(text, &[None, Some(" "), Some("a")]);
         let values: Vec<_> = treated.array.as_string::<i32>().iter().collect();
         assert_eq!(values, [Some("x"), Some("x"), Some("x")]);
@@ -145,7 +156,10 @@ mod tests {
             ("'inf'", DataType::Float32),
             ("'2026-13-01'", DataType::Date32),
         ] {
-            let misfit = misfit_of(&format!("{{ kind = 'constant', value = {value} }}"), &data_type);
+            let misfit = misfit_of(
+                &format!("{{ kind = 'constant', value = {value} }}"),
+                &data_type,
+            );
             assert_eq!(misfit.parameter, Some("value"), "{value}");
         }
     }

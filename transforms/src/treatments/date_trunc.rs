@@ -80,9 +80,19 @@ impl Unit {
             Self::Month => days - (Civil::of_days(days).day - 1),
             Self::Quarter => {
                 let date = Civil::of_days(days);
-                Civil { month: (date.month - 1) / 3 * 3 + 1, day: 1, ..date }.to_days()
+                Civil {
+                    month: (date.month - 1) / 3 * 3 + 1,
+                    day: 1,
+                    ..date
+                }
+                .to_days()
             }
-            Self::Year => Civil { month: 1, day: 1, ..Civil::of_days(days) }.to_days(),
+            Self::Year => Civil {
+                month: 1,
+                day: 1,
+                ..Civil::of_days(days)
+            }
+            .to_days(),
             Self::Day | Self::Hour | Self::Minute => days,
         }
     }
@@ -112,7 +122,8 @@ impl Unit {
         } else {
             Occurrence::First
         };
-        zone.instant(self.truncate(local, 1)?, instant, pick)?.checked_mul(per_second)
+        zone.instant(self.truncate(local, 1)?, instant, pick)?
+            .checked_mul(per_second)
     }
 }
 
@@ -164,7 +175,9 @@ impl Definition for DateTrunc {
             DataType::Timestamp(time_unit, zone) => {
                 let zone = zone.as_deref().map(Zone::parse).transpose()?;
                 match time_unit {
-                    TimeUnit::Second => self.timestamp::<TimestampSecondType>(column, options, zone),
+                    TimeUnit::Second => {
+                        self.timestamp::<TimestampSecondType>(column, options, zone)
+                    }
                     TimeUnit::Millisecond => {
                         self.timestamp::<TimestampMillisecondType>(column, options, zone)
                     }
@@ -217,7 +230,10 @@ mod tests {
 
     fn day(text: &str) -> i32 {
         let date: NaiveDate = text.parse().unwrap();
-        date.signed_duration_since(NaiveDate::default()).num_days().try_into().unwrap()
+        date.signed_duration_since(NaiveDate::default())
+            .num_days()
+            .try_into()
+            .unwrap()
     }
 
     fn instant(text: &str) -> i64 {
@@ -244,7 +260,11 @@ mod tests {
         ] {
             let treated =
                 treat::<DateTrunc>(json!({ "unit": unit }), Date32Array::from(vec![day(date)]));
-            assert_eq!(treated.as_primitive::<Date32Type>().value(0), day(beginning), "{unit} {date}");
+            assert_eq!(
+                treated.as_primitive::<Date32Type>().value(0),
+                day(beginning),
+                "{unit} {date}"
+            );
         }
     }
 
@@ -260,7 +280,10 @@ mod tests {
             ("year", "1969-01-01T00:00:00Z"),
         ] {
             for zone in ["UTC", "+00:00"] {
-                assert_eq!(truncate_at(unit, zone, "1969-07-20T20:17:40Z"), instant(beginning));
+                assert_eq!(
+                    truncate_at(unit, zone, "1969-07-20T20:17:40Z"),
+                    instant(beginning)
+                );
             }
         }
     }
@@ -281,22 +304,71 @@ mod tests {
     fn changes_of_the_clock_have_one_defined_beginning() {
         for (unit, zone, time, beginning) in [
             // 02:00 to 03:00 was skipped.
-            ("hour", "Europe/Berlin", "2026-03-29T03:30:00+02:00", "2026-03-29T03:00:00+02:00"),
+            (
+                "hour",
+                "Europe/Berlin",
+                "2026-03-29T03:30:00+02:00",
+                "2026-03-29T03:00:00+02:00",
+            ),
             // 02:00 to 03:00 occurred twice.
-            ("hour", "Europe/Berlin", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+02:00"),
-            ("hour", "Europe/Berlin", "2026-10-25T02:30:00+01:00", "2026-10-25T02:00:00+01:00"),
-            ("minute", "Europe/Berlin", "2026-10-25T02:30:30+01:00", "2026-10-25T02:30:00+01:00"),
-            ("day", "Europe/Berlin", "2026-10-25T23:00:00+01:00", "2026-10-25T00:00:00+02:00"),
+            (
+                "hour",
+                "Europe/Berlin",
+                "2026-10-25T02:30:00+02:00",
+                "2026-10-25T02:00:00+02:00",
+            ),
+            (
+                "hour",
+                "Europe/Berlin",
+                "2026-10-25T02:30:00+01:00",
+                "2026-10-25T02:00:00+01:00",
+            ),
+            (
+                "minute",
+                "Europe/Berlin",
+                "2026-10-25T02:30:30+01:00",
+                "2026-10-25T02:30:00+01:00",
+            ),
+            (
+                "day",
+                "Europe/Berlin",
+                "2026-10-25T23:00:00+01:00",
+                "2026-10-25T00:00:00+02:00",
+            ),
             // Midnight was skipped.
-            ("day", "America/Sao_Paulo", "2017-10-15T12:00:00-02:00", "2017-10-15T01:00:00-02:00"),
+            (
+                "day",
+                "America/Sao_Paulo",
+                "2017-10-15T12:00:00-02:00",
+                "2017-10-15T01:00:00-02:00",
+            ),
             // Midnight occurred twice.
-            ("day", "America/Havana", "2020-11-01T12:00:00-05:00", "2020-11-01T00:00:00-04:00"),
+            (
+                "day",
+                "America/Havana",
+                "2020-11-01T12:00:00-05:00",
+                "2020-11-01T00:00:00-04:00",
+            ),
             // Half an hour from 02:00 was skipped: the hour begins with its second half.
-            ("hour", "Australia/Lord_Howe", "2026-10-04T02:45:00+11:00", "2026-10-04T02:30:00+11:00"),
+            (
+                "hour",
+                "Australia/Lord_Howe",
+                "2026-10-04T02:45:00+11:00",
+                "2026-10-04T02:30:00+11:00",
+            ),
             // The whole of 30 December was skipped.
-            ("week", "Pacific/Apia", "2011-12-31T05:00:00+14:00", "2011-12-26T00:00:00-10:00"),
+            (
+                "week",
+                "Pacific/Apia",
+                "2011-12-31T05:00:00+14:00",
+                "2011-12-26T00:00:00-10:00",
+            ),
         ] {
-            assert_eq!(truncate_at(unit, zone, time), instant(beginning), "{unit} {zone} {time}");
+            assert_eq!(
+                truncate_at(unit, zone, time),
+                instant(beginning),
+                "{unit} {zone} {time}"
+            );
         }
     }
 
@@ -322,14 +394,17 @@ mod tests {
             both::<TimestampMicrosecondType>(unit);
             both::<TimestampNanosecondType>(unit);
         }
-        let first = treat::<DateTrunc>(json!({ "unit": "year" }), Date32Array::from(vec![i32::MIN]));
+        let first =
+            treat::<DateTrunc>(json!({ "unit": "year" }), Date32Array::from(vec![i32::MIN]));
         assert!(first.is_null(0));
     }
 
     #[test]
     fn sentinels_are_kept_only_if_listed() {
-        let options =
-            Options { sentinels: vec![Scalar::Text("9999-12-31".into())], ..Options::default() };
+        let options = Options {
+            sentinels: vec![Scalar::Text("9999-12-31".into())],
+            ..Options::default()
+        };
         let dates = Date32Array::from(vec![day("9999-12-31"), day("1900-01-31")]);
         let truncate: DateTrunc = written(json!({ "unit": "month" }));
         let treated = apply(&truncate, &options, dates.clone()).unwrap();
@@ -337,7 +412,10 @@ mod tests {
         assert_eq!(treated.array.as_primitive::<Date32Type>(), &kept);
         assert_eq!(treated.counts.sentinels, 1);
         let treated = apply(&truncate, &Options::default(), dates).unwrap();
-        assert_eq!(treated.array.as_primitive::<Date32Type>().value(0), day("9999-12-01"));
+        assert_eq!(
+            treated.array.as_primitive::<Date32Type>().value(0),
+            day("9999-12-01")
+        );
     }
 
     #[test]
@@ -351,7 +429,10 @@ mod tests {
             DataType::Int32,
             DataType::Timestamp(TimeUnit::Second, Some("Asia/Nowhere".into())),
         ] {
-            assert_eq!(misfit::<DateTrunc>(json!({ "unit": "year" }), &data_type).parameter, None);
+            assert_eq!(
+                misfit::<DateTrunc>(json!({ "unit": "year" }), &data_type).parameter,
+                None
+            );
         }
         assert!(serde_json::from_value::<DateTrunc>(json!({ "unit": "second" })).is_err());
     }

@@ -13,9 +13,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, check_condition, condition, part_type, treat_kept};
-use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of,
-};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
 use crate::treatment::{Context, Treated, Treatment};
 
 /// Leaves out the rows for which a condition over the original row is true or null, and treats the
@@ -42,7 +40,8 @@ pub(super) fn clear() -> Box<TreatmentSpec> {
 impl Definition for DropRow {
     const KIND: &'static str = "drop-row";
     const SUMMARY: &'static str = "leaves out the rows that meet a condition";
-    const FITS: &'static str = "the types that the treatment of the other rows fits; strength is that treatment's";
+    const FITS: &'static str =
+        "the types that the treatment of the other rows fits; strength is that treatment's";
     const EXAMPLE: &'static str = "{ kind = \"drop-row\", when = \"age < 18\", reason = \"minors\", \
          then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
@@ -120,13 +119,11 @@ impl Treatment for Dropping {
         self.then.output_type()
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        context: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
         let drops = condition(context, 0, column.len())?;
-        treat_kept(&self.then, column, context, |row| drops.is_valid(row) && !drops.value(row))
+        treat_kept(&self.then, column, context, |row| {
+            drops.is_valid(row) && !drops.value(row)
+        })
     }
 }
 
@@ -142,7 +139,13 @@ mod tests {
 
     #[test]
     fn rows_that_meet_the_condition_or_cannot_be_judged_are_dropped() {
-        let inputs = [answers(&[Some(false), Some(true), None, Some(false), Some(true)])];
+        let inputs = [answers(&[
+            Some(false),
+            Some(true),
+            None,
+            Some(false),
+            Some(true),
+        ])];
         let values = [Some("ab"), Some("secret"), Some("secret"), None, None];
         let treated = treat_row(MINORS, &values, &inputs).unwrap();
         assert_eq!(flagged(treated.dropped.as_ref()), [1, 2, 4]);
@@ -188,7 +191,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        assert_eq!(misfit("{ kind = 'drop-row', when = '' }").parameter, Some("when"));
+        assert_eq!(
+            misfit("{ kind = 'drop-row', when = '' }").parameter,
+            Some("when")
+        );
         assert_eq!(misfit_of(MINORS, &DataType::Int64).parameter, Some("then"));
     }
 }

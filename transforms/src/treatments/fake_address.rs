@@ -87,7 +87,8 @@ impl Definition for FakeAddress {
     const KIND: &'static str = "fake-address";
     const SUMMARY: &'static str = "writes the postal address of a person who doesn't exist";
     const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -121,7 +122,14 @@ impl Definition for FakeAddress {
             reads_region: self.region.is_some(),
         };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -146,7 +154,12 @@ impl SurrogateKernel for Kernel {
             }
         };
         let division = person::division(&original.draw, &self.divisions, kept);
-        address::write(&original.draw, division.ok_or(Case::Invalid)?, original.value, out);
+        address::write(
+            &original.draw,
+            division.ok_or(Case::Invalid)?,
+            original.value,
+            out,
+        );
         Ok(())
     }
 
@@ -173,7 +186,10 @@ mod tests {
             let spec = format!("{{ kind = 'fake-address', domain = 'd', keep = [{keep}] }}");
             let written = alone(&spec, "address", &[original, "不知何处"]);
             let address = written[0].as_deref().unwrap();
-            assert!(address.starts_with(start) && !address.contains("文三路"), "{address}");
+            assert!(
+                address.starts_with(start) && !address.contains("文三路"),
+                "{address}"
+            );
             assert_eq!(written[1].as_deref(), Some("****"));
         }
     }

@@ -78,11 +78,18 @@ impl FakeAge {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
         if self.day().to_days() < BIRTH_END.to_days() {
-            return Err(Misfit::of_parameter("as_of", "`as_of` lies before drawn persons' births")
-                .with_hint("write 2006-01-01 or a later day"));
+            return Err(
+                Misfit::of_parameter("as_of", "`as_of` lies before drawn persons' births")
+                    .with_hint("write 2006-01-01 or a later day"),
+            );
         }
         surrogate::distinct(&self.keep)?;
-        surrogate::kept_from("birth", self.birth.as_ref(), "birth-year", !self.keep.is_empty())?;
+        surrogate::kept_from(
+            "birth",
+            self.birth.as_ref(),
+            "birth-year",
+            !self.keep.is_empty(),
+        )?;
         self.linkage().check(column)
     }
 }
@@ -91,7 +98,8 @@ impl Definition for FakeAge {
     const KIND: &'static str = "fake-age";
     const SUMMARY: &'static str = "writes the age of a person who doesn't exist";
     const FITS: &'static str = "utf8, whole numbers";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -121,9 +129,19 @@ impl Definition for FakeAge {
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
-        let kernel = Kernel { as_of: self.day(), keeps_year: !self.keep.is_empty() };
+        let kernel = Kernel {
+            as_of: self.day(),
+            keeps_year: !self.keep.is_empty(),
+        };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -135,7 +153,11 @@ struct Kernel {
 
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
-        let age = original.value.trim().parse::<i64>().map_err(|_| Case::Invalid)?;
+        let age = original
+            .value
+            .trim()
+            .parse::<i64>()
+            .map_err(|_| Case::Invalid)?;
         if !(0..=AGE_MAX).contains(&age) {
             return Err(Case::Invalid);
         }

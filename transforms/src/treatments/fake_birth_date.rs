@@ -75,7 +75,8 @@ impl Definition for FakeBirthDate {
     const KIND: &'static str = "fake-birth-date";
     const SUMMARY: &'static str = "writes the birth date of a person who doesn't exist";
     const FITS: &'static str = "utf8, dates";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -103,9 +104,18 @@ impl Definition for FakeBirthDate {
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
-        let kernel = Kernel { keeps_year: !self.keep.is_empty() };
+        let kernel = Kernel {
+            keeps_year: !self.keep.is_empty(),
+        };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -149,7 +159,11 @@ impl SurrogateKernel for Kernel {
         write_digits(&mut digits, number.map_err(|_| Case::Invalid)?);
         let mut digits = digits.iter();
         for character in value.chars() {
-            match digits.as_slice().first().filter(|_| character.is_ascii_digit()) {
+            match digits
+                .as_slice()
+                .first()
+                .filter(|_| character.is_ascii_digit())
+            {
                 Some(digit) => {
                     out.push(*digit);
                     digits.next();

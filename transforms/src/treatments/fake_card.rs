@@ -94,9 +94,18 @@ impl Definition for FakeCard {
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
-        let kernel = Kernel { keeps_bin: !self.keep.is_empty() };
+        let kernel = Kernel {
+            keeps_bin: !self.keep.is_empty(),
+        };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "card"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "card"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -129,7 +138,9 @@ impl SurrogateKernel for Kernel {
         let bin = bin.ok_or(Case::Invalid)?;
         // Everything between the bank's number and the check digit: 6 to 12 digits.
         let free = own.len() - BIN - 1;
-        let count = u32::try_from(free).ok().and_then(|free| 10_u64.checked_pow(free));
+        let count = u32::try_from(free)
+            .ok()
+            .and_then(|free| 10_u64.checked_pow(free));
         let count = count.ok_or(Case::Invalid)?;
         let start = out.len();
         let mut put = |chosen: u64| {
@@ -179,7 +190,12 @@ mod tests {
 
     #[test]
     fn spellings_of_one_card_become_one_card() {
-        let spelt = ["6222020011112222", "6222 0200 1111 2222", "6222-0200-1111-2222", "abc"];
+        let spelt = [
+            "6222020011112222",
+            "6222 0200 1111 2222",
+            "6222-0200-1111-2222",
+            "abc",
+        ];
         let cards = alone("{ kind = 'fake-card', domain = 'd' }", "bank-card", &spelt);
         assert!(cards[0] == cards[1] && cards[1] == cards[2]);
         assert_eq!(cards[3].as_deref(), Some("***"));

@@ -91,7 +91,8 @@ impl Definition for FakeEmail {
     const KIND: &'static str = "fake-email";
     const SUMMARY: &'static str = "writes an email address that no one reads";
     const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-email", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-email", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 40 };
 
@@ -125,7 +126,14 @@ impl Definition for FakeEmail {
             safe_domain: self.safe_domain.clone(),
         };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -149,7 +157,11 @@ impl SurrogateKernel for Kernel {
         if local.is_empty() || domain.is_empty() {
             return Err(Case::Invalid);
         }
-        let domain = if self.keeps_domain { domain } else { &self.safe_domain };
+        let domain = if self.keeps_domain {
+            domain
+        } else {
+            &self.safe_domain
+        };
         let start = out.len();
         let mut put = |chosen: u64| {
             out.truncate(start);
@@ -182,7 +194,14 @@ mod tests {
 
     #[test]
     fn nothing_of_an_address_stays_unless_it_is_kept() {
-        let originals = ["zhang.san@hz.gov.cn", "李四@公司.cn", "a@b@c.cn", "no-at", "@x.cn", "x@"];
+        let originals = [
+            "zhang.san@hz.gov.cn",
+            "李四@公司.cn",
+            "a@b@c.cn",
+            "no-at",
+            "@x.cn",
+            "x@",
+        ];
         let plain = alone("{ kind = 'fake-email', domain = 'd' }", "email", &originals);
         for email in plain.iter().take(3) {
             let (local, domain) = email.as_deref().unwrap().rsplit_once('@').unwrap();
@@ -200,7 +219,14 @@ mod tests {
 
     #[test]
     fn a_domain_that_delivers_is_refused() {
-        for domain in ["qq.com", "invalid", "a..invalid", "例.invalid", "example.cn.com", ""] {
+        for domain in [
+            "qq.com",
+            "invalid",
+            "a..invalid",
+            "例.invalid",
+            "example.cn.com",
+            "",
+        ] {
             let spec = format!("{{ kind = 'fake-email', domain = 'd', safe_domain = '{domain}' }}");
             assert_eq!(misfit(&spec).parameter, Some("safe_domain"), "{domain}");
         }

@@ -87,7 +87,10 @@ impl FakeId {
             (Keep::City, Level::City),
             (Keep::Province, Level::Province),
         ];
-        levels.into_iter().find(|(keep, _)| self.keeps(*keep)).map(|(_, level)| level)
+        levels
+            .into_iter()
+            .find(|(keep, _)| self.keeps(*keep))
+            .map(|(_, level)| level)
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
@@ -95,7 +98,12 @@ impl FakeId {
         surrogate::distinct(&self.keep)?;
         for (parameter, field, part, kept) in [
             ("sex", &self.sex, "sex", self.keeps(Keep::Sex)),
-            ("birth", &self.birth, "birth-year", self.keeps(Keep::BirthYear)),
+            (
+                "birth",
+                &self.birth,
+                "birth-year",
+                self.keeps(Keep::BirthYear),
+            ),
             ("region", &self.region, "province", self.level().is_some()),
         ] {
             if field.is_some() && !kept {
@@ -129,7 +137,8 @@ impl Definition for FakeId {
     fn at_least(&self, floor: &Self) -> bool {
         let others = |own: &Self| -> Vec<Keep> {
             let own = own.keep.iter().copied();
-            own.filter(|keep| matches!(keep, Keep::BirthYear | Keep::Sex)).collect()
+            own.filter(|keep| matches!(keep, Keep::BirthYear | Keep::Sex))
+                .collect()
         };
         self.linkage().at_least(&floor.linkage())
             && self.level() <= floor.level()
@@ -159,7 +168,14 @@ impl Definition for FakeId {
             keeps_sex: self.keeps(Keep::Sex),
         };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -195,7 +211,9 @@ impl SurrogateKernel for Kernel {
             }
             false => None,
         };
-        let sex = self.keeps_sex.then(|| Sex::read(&surrogate::identifier(original.sex)));
+        let sex = self
+            .keeps_sex
+            .then(|| Sex::read(&surrogate::identifier(original.sex)));
         let sex = person::sex(draw, sex.flatten());
         let birth = person::birth(draw, year);
         let drawn = person::resident_number(draw, region, birth, sex, Some(own));

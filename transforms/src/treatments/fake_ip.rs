@@ -260,7 +260,9 @@ mod tests {
     #[test]
     fn a_whole_network_maps_to_a_whole_network() {
         let pan = Pan::new(&[3; 32]);
-        let mapped: BTreeSet<u32> = (0..65_536).map(|host| v4(&pan, 0x0A14_0000 | host, 0)).collect();
+        let mapped: BTreeSet<u32> = (0..65_536)
+            .map(|host| v4(&pan, 0x0A14_0000 | host, 0))
+            .collect();
         assert_eq!(mapped.len(), 65_536);
         let networks: BTreeSet<u32> = mapped.iter().map(|address| address >> 16).collect();
         assert_eq!(networks.len(), 1);
@@ -269,7 +271,11 @@ mod tests {
     #[test]
     fn both_versions_are_written_and_other_text_is_covered() {
         let spec = "{ kind = 'fake-ip', domain = 'd' }";
-        let texts = alone(spec, "ip-address", &["10.1.2.3", "2001:db8::1", "10.1.2", "10.1.2.256"]);
+        let texts = alone(
+            spec,
+            "ip-address",
+            &["10.1.2.3", "2001:db8::1", "10.1.2", "10.1.2.256"],
+        );
         let parsed = |place: usize| texts[place].as_deref().unwrap().parse::<IpAddr>();
         assert!(parsed(0).unwrap().is_ipv4() && parsed(1).unwrap().is_ipv6());
         assert_eq!(texts[2].as_deref(), Some("******"));
@@ -283,7 +289,11 @@ mod tests {
         let too_long = "{ kind = 'fake-ip', domain = 'd', keep_prefix_v6 = 65 }";
         assert_eq!(misfit(too_long).parameter, Some("keep_prefix_v6"));
         let meets = |own: u8, floor: u8| {
-            let of = |bits| spec(&format!("{{ kind = 'fake-ip', domain = 'd', keep_prefix = {bits} }}"));
+            let of = |bits| {
+                spec(&format!(
+                    "{{ kind = 'fake-ip', domain = 'd', keep_prefix = {bits} }}"
+                ))
+            };
             of(own).meets(&of(floor))
         };
         assert!(meets(8, 16) && !meets(16, 8));

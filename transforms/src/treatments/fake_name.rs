@@ -67,7 +67,12 @@ impl FakeName {
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
         surrogate::distinct(&self.keep)?;
-        surrogate::kept_from("sex", self.sex.as_ref(), "sex", self.keep.contains(&Keep::Sex))?;
+        surrogate::kept_from(
+            "sex",
+            self.sex.as_ref(),
+            "sex",
+            self.keep.contains(&Keep::Sex),
+        )?;
         self.linkage().check(column)
     }
 }
@@ -76,7 +81,8 @@ impl Definition for FakeName {
     const KIND: &'static str = "fake-name";
     const SUMMARY: &'static str = "writes the name of a person who doesn't exist";
     const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -113,7 +119,14 @@ impl Definition for FakeName {
             },
         };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -128,7 +141,8 @@ impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let kept = self.keeps_sex.then(|| Sex::read(original.sex)).flatten();
         let sex = person::sex(&original.draw, kept);
-        self.naming.write(&original.draw, sex, original.value, self.kept, out)
+        self.naming
+            .write(&original.draw, sex, original.value, self.kept, out)
     }
 
     fn usual_bytes(&self) -> usize {

@@ -103,7 +103,14 @@ impl Definition for FakeOrg {
             keeps_type: self.keep.contains(&Keep::Type),
         };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "organisation"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "organisation"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -165,7 +172,12 @@ mod tests {
     #[test]
     fn a_kept_province_and_type_stay() {
         let spec = "{ kind = 'fake-org', domain = 'd', keep = ['province', 'type'] }";
-        let names = ["浙江省某某股份有限公司", "杭州某某贸易有限公司", "宁波市第一医院", "某某公司"];
+        let names = [
+            "浙江省某某股份有限公司",
+            "杭州某某贸易有限公司",
+            "宁波市第一医院",
+            "某某公司",
+        ];
         let written = alone(spec, "organisation-name", &names);
         let kernel = Kernel {
             divisions: Divisions::new(),
@@ -184,8 +196,16 @@ mod tests {
     fn name_and_credit_code_are_of_one_organisation() {
         let keys: Vec<String> = (0..200).map(|key| format!("K{key}")).collect();
         let by = || ("org_id", "other", texts(keys.iter().map(Some)));
-        let codes = ("code", "credit-code", texts(keys.iter().map(|_| Some("91110000600037341L"))));
-        let names = ("name", "organisation-name", texts(keys.iter().map(|_| Some("某某公司"))));
+        let codes = (
+            "code",
+            "credit-code",
+            texts(keys.iter().map(|_| Some("91110000600037341L"))),
+        );
+        let names = (
+            "name",
+            "organisation-name",
+            texts(keys.iter().map(|_| Some("某某公司"))),
+        );
         let facet = |kind: &str| format!("{{ kind = '{kind}', domain = 'd', by = 'org_id' }}");
         let codes = treat_texts(&facet("fake-uscc"), &[codes, by()]);
         let names = treat_texts(&facet("fake-org"), &[names, by()]);
@@ -195,7 +215,10 @@ mod tests {
             let division = divisions.find(code.region()).unwrap();
             let name = name.as_deref().unwrap();
             assert!(name.starts_with(division.prefecture));
-            let form = FORMS.iter().find(|form| name.ends_with(form.suffix)).unwrap();
+            let form = FORMS
+                .iter()
+                .find(|form| name.ends_with(form.suffix))
+                .unwrap();
             assert_eq!(form.code, code.form());
         }
     }

@@ -59,7 +59,10 @@ impl FakePhone {
     }
 
     fn kept(&self) -> Kept {
-        match (self.keep.contains(&Keep::Prefix), self.keep.contains(&Keep::Carrier)) {
+        match (
+            self.keep.contains(&Keep::Prefix),
+            self.keep.contains(&Keep::Carrier),
+        ) {
             (true, _) => Kept::Prefix,
             (false, true) => Kept::Carrier,
             (false, false) => Kept::Nothing,
@@ -77,7 +80,8 @@ impl Definition for FakePhone {
     const KIND: &'static str = "fake-phone";
     const SUMMARY: &'static str = "writes a mobile number";
     const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
 
@@ -113,7 +117,14 @@ impl Definition for FakePhone {
         self.check(column)?;
         let kernel = Kernel { kept: self.kept() };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 

@@ -100,10 +100,20 @@ impl Definition for FakePlate {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
         let kernel = Kernel {
-            kept: (self.keep.contains(&Keep::Province), self.keep.contains(&Keep::Authority)),
+            kept: (
+                self.keep.contains(&Keep::Province),
+                self.keep.contains(&Keep::Authority),
+            ),
         };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "plate"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "plate"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -116,7 +126,10 @@ struct Kernel {
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let text = surrogate::identifier(original.value);
-        let mut text: String = text.chars().filter(|own| !matches!(own, '·' | '•' | '.')).collect();
+        let mut text: String = text
+            .chars()
+            .filter(|own| !matches!(own, '·' | '•' | '.'))
+            .collect();
         text.make_ascii_uppercase();
         let own = plate::read(&text).ok_or(Case::Invalid)?;
         plate::write(&original.draw, &own, self.kept, &text, out).ok_or(Case::Invalid)
@@ -135,8 +148,17 @@ mod tests {
     #[test]
     fn plates_of_unexpected_form_never_pass() {
         let spec = "{ kind = 'fake-plate', domain = 'd', keep = ['province'] }";
-        let plates = alone(spec, "plate", &["浙A·12345", "浙A12345", "浙AD12345", "浙A123", "12345"]);
-        assert!(plates.iter().take(3).all(|plate| plate.as_deref().unwrap().starts_with('浙')));
+        let plates = alone(
+            spec,
+            "plate",
+            &["浙A·12345", "浙A12345", "浙AD12345", "浙A123", "12345"],
+        );
+        assert!(
+            plates
+                .iter()
+                .take(3)
+                .all(|plate| plate.as_deref().unwrap().starts_with('浙'))
+        );
         assert_eq!(plates[2].as_deref().unwrap().chars().count(), 8);
         assert_eq!(plates[3].as_deref(), Some("*****"));
         assert_eq!(plates[4].as_deref(), Some("*****"));

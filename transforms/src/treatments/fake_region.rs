@@ -92,7 +92,8 @@ impl Definition for FakeRegion {
     const KIND: &'static str = "fake-region";
     const SUMMARY: &'static str = "writes the division code of a person who doesn't exist";
     const FITS: &'static str = "utf8, whole numbers of 32 or 64 bits";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -120,9 +121,19 @@ impl Definition for FakeRegion {
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
-        let kernel = Kernel { divisions: Divisions::new(), level: self.level() };
+        let kernel = Kernel {
+            divisions: Divisions::new(),
+            level: self.level(),
+        };
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -139,9 +150,10 @@ impl SurrogateKernel for Kernel {
             return Err(Case::Invalid);
         }
         let kept = match self.level {
-            Some(level) => {
-                Some((person::read_region(original.region).ok_or(Case::Invalid)?, level))
-            }
+            Some(level) => Some((
+                person::read_region(original.region).ok_or(Case::Invalid)?,
+                level,
+            )),
             None => None,
         };
         let code = person::division_code(&original.draw, &self.divisions, kept);

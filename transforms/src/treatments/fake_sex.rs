@@ -53,7 +53,8 @@ impl Definition for FakeSex {
     const KIND: &'static str = "fake-sex";
     const SUMMARY: &'static str = "writes the sex of a person who doesn't exist";
     const FITS: &'static str = "utf8, whole numbers";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
@@ -83,7 +84,14 @@ impl Definition for FakeSex {
         self.check(column)?;
         let kernel = Kernel;
         let output = (column, column.data_type.clone());
-        surrogate::treatment((Self::KIND, "person"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "person"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -105,7 +113,9 @@ struct Kernel;
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let value = original.value.trim();
-        let form = FORMS.iter().find(|(male, female)| value == *male || value == *female);
+        let form = FORMS
+            .iter()
+            .find(|(male, female)| value == *male || value == *female);
         let (male, female) = form.ok_or(Case::Invalid)?;
         let word = match person::sex(&original.draw, None) {
             Sex::Male => male,

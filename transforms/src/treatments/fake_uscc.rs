@@ -111,7 +111,14 @@ impl Definition for FakeUscc {
             keeps_region: self.keep.contains(&Keep::Region),
         };
         let output = (column, DataType::Utf8);
-        surrogate::treatment((Self::KIND, "organisation"), &self.linkage(), kernel, output, options, key)
+        surrogate::treatment(
+            (Self::KIND, "organisation"),
+            &self.linkage(),
+            kernel,
+            output,
+            options,
+            key,
+        )
     }
 }
 
@@ -176,7 +183,8 @@ mod tests {
             ("'dept', 'category', 'region'", "91110000"),
         ] {
             for domain in ["a", "b", "c", "d"] {
-                let spec = format!("{{ kind = 'fake-uscc', domain = '{domain}', keep = [{keep}] }}");
+                let spec =
+                    format!("{{ kind = 'fake-uscc', domain = '{domain}', keep = [{keep}] }}");
                 let codes = alone(&spec, "credit-code", &[CODE, "91110000600037342L", "9111"]);
                 let code = codes[0].as_deref().unwrap();
                 assert!(CreditCode::read(code).is_some(), "{code}");

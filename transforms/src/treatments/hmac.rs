@@ -121,7 +121,11 @@ impl Hmac256 {
             return Err(Misfit::of_parameter("domain", "`domain` is empty")
                 .with_hint("name what is pseudonymised, such as \"person.id\""));
         }
-        if self.join.as_ref().is_some_and(|join| join.trim().is_empty()) {
+        if self
+            .join
+            .as_ref()
+            .is_some_and(|join| join.trim().is_empty())
+        {
             return Err(Misfit::of_parameter("join", "`join` is empty")
                 .with_hint("name an approved join group, or leave it out"));
         }
@@ -163,8 +167,7 @@ impl Definition for Hmac256 {
     /// matter of degree, so it must be the same.
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
-        let joins_no_more =
-            self.normalise == floor.normalise || self.normalise == Normalise::None;
+        let joins_no_more = self.normalise == floor.normalise || self.normalise == Normalise::None;
         self.domain == floor.domain
             && narrower
             && joins_no_more
@@ -216,7 +219,10 @@ impl Definition for Hmac256 {
             return Ok(Box::new(TextTreatment::with_rules(kernel, rules)));
         }
         let text = TextTreatment::with_rules(kernel, rules.as_text()?);
-        Ok(Box::new(OfValues { data_type: column.data_type.clone(), text }))
+        Ok(Box::new(OfValues {
+            data_type: column.data_type.clone(),
+            text,
+        }))
     }
 }
 
@@ -237,8 +243,18 @@ impl Keyed {
 
     fn digest(&self, text: &[u8]) -> [u8; 32] {
         match self {
-            Self::Sha256(mac) => mac.clone().chain_update(text).finalize().into_bytes().into(),
-            Self::Sm3(mac) => mac.clone().chain_update(text).finalize().into_bytes().into(),
+            Self::Sha256(mac) => mac
+                .clone()
+                .chain_update(text)
+                .finalize()
+                .into_bytes()
+                .into(),
+            Self::Sm3(mac) => mac
+                .clone()
+                .chain_update(text)
+                .finalize()
+                .into_bytes()
+                .into(),
         }
     }
 }
@@ -301,11 +317,7 @@ impl Treatment for OfValues {
         &DataType::Utf8
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        _: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
         if *column.data_type() != self.data_type {
             return Err(TreatmentError::UnexpectedType {
                 expected: self.data_type.clone(),

@@ -88,7 +88,9 @@ impl Leaf {
 }
 
 /// What happens to the values that no path leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unknown {
     /// They stay as they are.
@@ -115,7 +117,11 @@ impl JsonPath {
     /// The values it leads to, as a column.
     fn column<'a>(&'a self, whole: Column<'a>, data_type: &'a DataType) -> Column<'a> {
         let category = self.category.as_deref().unwrap_or(whole.category);
-        Column { data_type, category, ..whole }
+        Column {
+            data_type,
+            category,
+            ..whole
+        }
     }
 
     fn check(&self, whole: Column<'_>, number: usize) -> Result<(), Misfit> {
@@ -168,7 +174,11 @@ impl Definition for Json {
         if names_stay || self.unknown != Unknown::Drop {
             return Strength::CLEAR;
         }
-        let weakest = self.paths.iter().map(|path| path.treatment.strength()).min();
+        let weakest = self
+            .paths
+            .iter()
+            .map(|path| path.treatment.strength())
+            .min();
         weakest.unwrap_or(Strength::CLEAR)
     }
 
@@ -232,7 +242,11 @@ impl Definition for Json {
             };
             let cases = Rules::resolve(path.treatment.options(), leaf_column);
             let cases = cases.map_err(|misfit| misfit.within("paths", &place(number)))?;
-            rules.push(leaves::LeafRule { leaf: path.leaf, part, cases });
+            rules.push(leaves::LeafRule {
+                leaf: path.leaf,
+                part,
+                cases,
+            });
         }
         Ok(Box::new(apply::Documents {
             rules: Rules::resolve(options, column)?,

@@ -57,7 +57,11 @@ impl Definition for KeepEnds {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
         let filler = Filler::new(&self.fill, self.length)?;
-        let kernel = Kernel { first: self.first, last: self.last, filler };
+        let kernel = Kernel {
+            first: self.first,
+            last: self.last,
+            filler,
+        };
         Ok(Box::new(TextTreatment::new(kernel, options, column)?))
     }
 }
@@ -121,7 +125,10 @@ mod tests {
     fn characters_are_what_a_reader_sees() {
         let spec = "{ kind = 'keep-ends', first = 1, last = 1 }";
         assert_eq!(treat_one(spec, "👨‍👩‍👧e\u{301}张"), Some("👨‍👩‍👧*张".into()));
-        assert_eq!(treat_one(spec, "e\u{301}a\u{30A}o"), Some("e\u{301}*o".into()));
+        assert_eq!(
+            treat_one(spec, "e\u{301}a\u{30A}o"),
+            Some("e\u{301}*o".into())
+        );
         assert_eq!(treat_one(spec, "🇨🇳🇫🇷🇩🇪"), Some("🇨🇳*🇩🇪".into()));
         assert_eq!(treat_one(spec, "a\r\nb"), Some("a*b".into()));
     }

@@ -115,7 +115,11 @@ impl Definition for MaskAround {
         let filler = self.check()?;
         let mut characters = self.delimiter.chars();
         let single = characters.next().filter(|_| characters.next().is_none());
-        let kernel = Kernel { spec: self.clone(), single, filler };
+        let kernel = Kernel {
+            spec: self.clone(),
+            single,
+            filler,
+        };
         Ok(Box::new(TextTreatment::new(kernel, options, column)?))
     }
 }
@@ -139,12 +143,12 @@ impl Kernel {
         match (self.spec.occurrence, self.single) {
             (Occurrence::First, Some(single)) => value.match_indices(single).find_map(whole),
             (Occurrence::Last, Some(single)) => value.rmatch_indices(single).find_map(whole),
-            (Occurrence::First, None) => {
-                value.match_indices(self.spec.delimiter.as_str()).find_map(whole)
-            }
-            (Occurrence::Last, None) => {
-                value.rmatch_indices(self.spec.delimiter.as_str()).find_map(whole)
-            }
+            (Occurrence::First, None) => value
+                .match_indices(self.spec.delimiter.as_str())
+                .find_map(whole),
+            (Occurrence::Last, None) => value
+                .rmatch_indices(self.spec.delimiter.as_str())
+                .find_map(whole),
         }
     }
 }
@@ -202,20 +206,35 @@ mod tests {
     #[test]
     fn the_side_goes_and_the_rest_stays() {
         let before = "{ kind = 'mask-around' }";
-        assert_eq!(treat_one(before, "zhang@example.cn"), Some("*****@example.cn".into()));
+        assert_eq!(
+            treat_one(before, "zhang@example.cn"),
+            Some("*****@example.cn".into())
+        );
         let after = "{ kind = 'mask-around', side = 'after' }";
         assert_eq!(treat_one(after, "zhang@a.cn"), Some("zhang@****".into()));
         let road = "{ kind = 'mask-around', delimiter = '区', side = 'after', length = 3 }";
-        assert_eq!(treat_one(road, "杭州市西湖区文三路1号"), Some("杭州市西湖区***".into()));
+        assert_eq!(
+            treat_one(road, "杭州市西湖区文三路1号"),
+            Some("杭州市西湖区***".into())
+        );
     }
 
     #[test]
     fn keep_counts_from_the_outer_edge() {
         let before = "{ kind = 'mask-around', keep = 1 }";
-        assert_eq!(treat_one(before, "张三丰@example.cn"), Some("张**@example.cn".into()));
+        assert_eq!(
+            treat_one(before, "张三丰@example.cn"),
+            Some("张**@example.cn".into())
+        );
         let after = "{ kind = 'mask-around', side = 'after', delimiter = '-', keep = 2 }";
-        assert_eq!(treat_one(after, "0571-88886666"), Some("0571-******66".into()));
-        assert_eq!(treat_one(after, "0571-👨‍👩‍👧e\u{301}𠮷"), Some("0571-*e\u{301}𠮷".into()));
+        assert_eq!(
+            treat_one(after, "0571-88886666"),
+            Some("0571-******66".into())
+        );
+        assert_eq!(
+            treat_one(after, "0571-👨‍👩‍👧e\u{301}𠮷"),
+            Some("0571-*e\u{301}𠮷".into())
+        );
     }
 
     #[test]
@@ -238,11 +257,17 @@ mod tests {
     #[test]
     fn a_missing_delimiter_is_invalid_and_a_short_side_is_short() {
         let spec = "{ kind = 'mask-around', keep = 2 }";
-        let treated = treat(spec, &[Some("none"), Some("ab@c"), Some("@c"), Some("abc@d")]);
+        let treated = treat(
+            spec,
+            &[Some("none"), Some("ab@c"), Some("@c"), Some("abc@d")],
+        );
         assert_eq!(cases_of(&treated), (0, 0, 2, 1));
         assert_eq!(treat_one(spec, "none"), Some("****".into()));
         assert_eq!(treat_one(spec, "ab@c"), Some("****".into()));
-        assert_eq!(treat_one("{ kind = 'mask-around' }", "@c"), Some("**".into()));
+        assert_eq!(
+            treat_one("{ kind = 'mask-around' }", "@c"),
+            Some("**".into())
+        );
     }
 
     #[test]

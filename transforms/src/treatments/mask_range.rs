@@ -31,8 +31,11 @@ pub struct MaskRange {
 impl MaskRange {
     fn check(&self) -> Result<Filler, Misfit> {
         if (self.from < 0) == (self.to < 0) && self.from > self.to {
-            return Err(Misfit::of_parameter("to", "`to` lies before `from`, so nothing is hidden")
-                .with_hint("positions are 0-based, both ends included, negative from the end"));
+            return Err(Misfit::of_parameter(
+                "to",
+                "`to` lies before `from`, so nothing is hidden",
+            )
+            .with_hint("positions are 0-based, both ends included, negative from the end"));
         }
         Filler::new(&self.fill, Length::Same)
     }
@@ -66,7 +69,11 @@ impl Definition for MaskRange {
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
-        let kernel = Kernel { from: self.from, to: self.to, filler: self.check()? };
+        let kernel = Kernel {
+            from: self.from,
+            to: self.to,
+            filler: self.check()?,
+        };
         Ok(Box::new(TextTreatment::new(kernel, options, column)?))
     }
 }
@@ -83,7 +90,13 @@ impl Kernel {
     /// none is.
     fn hidden(&self, count: usize) -> Option<(usize, usize)> {
         let length = i64::try_from(count).ok()?;
-        let position = |at: i64| if at < 0 { length.saturating_add(at) } else { at };
+        let position = |at: i64| {
+            if at < 0 {
+                length.saturating_add(at)
+            } else {
+                at
+            }
+        };
         let from = position(self.from).max(0);
         let to = position(self.to).min(length - 1);
         if from > to {
@@ -125,7 +138,10 @@ mod tests {
     #[test]
     fn both_ends_of_the_range_are_hidden() {
         let birth = "{ kind = 'mask-range', from = 6, to = 13 }";
-        assert_eq!(treat_one(birth, "11010519491231002X"), Some("110105********002X".into()));
+        assert_eq!(
+            treat_one(birth, "11010519491231002X"),
+            Some("110105********002X".into())
+        );
         let one = "{ kind = 'mask-range', from = 1, to = 1, fill = '○' }";
         assert_eq!(treat_one(one, "张三丰"), Some("张○丰".into()));
     }
@@ -147,7 +163,11 @@ mod tests {
         let inner = "{ kind = 'mask-range', from = 1, to = -2 }";
         let treated = treat(inner, &[Some("ab"), Some("abc")]);
         assert_eq!(cases_of(&treated), (0, 0, 1, 0));
-        let far = format!("{{ kind = 'mask-range', from = {}, to = {} }}", i64::MIN, i64::MAX);
+        let far = format!(
+            "{{ kind = 'mask-range', from = {}, to = {} }}",
+            i64::MIN,
+            i64::MAX
+        );
         assert_eq!(treat_one(&far, "abc"), Some("***".into()));
     }
 
@@ -162,12 +182,17 @@ mod tests {
     #[test]
     fn a_wider_range_meets_a_narrower_one() {
         let range = |from: i64, to: i64| {
-            spec(&format!("{{ kind = 'mask-range', from = {from}, to = {to} }}"))
+            spec(&format!(
+                "{{ kind = 'mask-range', from = {from}, to = {to} }}"
+            ))
         };
         assert!(range(3, 8).meets(&range(4, 7)));
         assert!(range(0, -1).meets(&range(4, 7)));
         assert!(range(-9, -1).meets(&range(-4, -2)));
         assert!(!range(4, 7).meets(&range(3, 7)));
-        assert!(!range(3, -1).meets(&range(-4, -1)), "which is wider depends on the value");
+        assert!(
+            !range(3, -1).meets(&range(-4, -1)),
+            "which is wider depends on the value"
+        );
     }
 }

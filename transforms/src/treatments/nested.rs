@@ -66,15 +66,19 @@ impl Nested {
 
 impl Definition for Nested {
     const KIND: &'static str = "nested";
-    const SUMMARY: &'static str = "treats the values within lists, structs and maps by their places";
+    const SUMMARY: &'static str =
+        "treats the values within lists, structs and maps by their places";
     const FITS: &'static str = "lists, structs, maps";
-    const EXAMPLE: &'static str =
-        "{ kind = \"nested\", fields = { \"[]\" = { kind = \"keep-ends\", first = 1, last = 0 } } }";
+    const EXAMPLE: &'static str = "{ kind = \"nested\", fields = { \"[]\" = { kind = \"keep-ends\", first = 1, last = 0 } } }";
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn strength(&self) -> Strength {
-        self.fields.values().map(TreatmentSpec::strength).min().unwrap_or(Strength::CLEAR)
+        self.fields
+            .values()
+            .map(TreatmentSpec::strength)
+            .min()
+            .unwrap_or(Strength::CLEAR)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -83,7 +87,11 @@ impl Definition for Nested {
 
     fn at_least(&self, floor: &Self) -> bool {
         self.fields.iter().all(|(place, own)| {
-            own.is_withhold() || floor.fields.get(place).is_some_and(|floor| own.meets(floor))
+            own.is_withhold()
+                || floor
+                    .fields
+                    .get(place)
+                    .is_some_and(|floor| own.meets(floor))
         })
     }
 
@@ -125,8 +133,16 @@ impl Definition for Nested {
                 parts.push(None);
                 continue;
             };
-            let built = builder.build(spec, Column { data_type, ..column });
-            parts.push(Some(built.map_err(|misfit| misfit.within("fields", place))?));
+            let built = builder.build(
+                spec,
+                Column {
+                    data_type,
+                    ..column
+                },
+            );
+            parts.push(Some(
+                built.map_err(|misfit| misfit.within("fields", place))?,
+            ));
         }
         Ok(Box::new(apply::Rebuild {
             from: column.data_type.clone(),

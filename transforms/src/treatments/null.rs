@@ -43,7 +43,12 @@ impl Definition for Null {
         if data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(NullText, options, column)?));
         }
-        Ok(Box::new(ValueTreatment::new(data_type, Replacement::Null, options, column)?))
+        Ok(Box::new(ValueTreatment::new(
+            data_type,
+            Replacement::Null,
+            options,
+            column,
+        )?))
     }
 }
 

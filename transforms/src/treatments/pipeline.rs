@@ -14,9 +14,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, Report, part_type};
-use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness,
-};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness};
 use crate::treatment::{Context, Counts, Treated, Treatment};
 
 /// Most steps of one `pipeline`.
@@ -45,19 +43,26 @@ impl Pipeline {
             ..options.clone()
         };
         let steps = self.steps.iter().enumerate();
-        steps.map(|(at, step)| step.within(if at == 0 { options } else { &later })).collect()
+        steps
+            .map(|(at, step)| step.within(if at == 0 { options } else { &later }))
+            .collect()
     }
 
     /// The first step whose result no later one could undo.
     fn first_that_counts(&self) -> usize {
         let reads_fields = |step: &TreatmentSpec| {
-            step.reads().iter().any(|read| matches!(read, Read::Field(_)))
+            step.reads()
+                .iter()
+                .any(|read| matches!(read, Read::Field(_)))
         };
         self.steps.iter().rposition(reads_fields).unwrap_or(0)
     }
 
     fn column_after<'a>(column: Column<'a>, data_type: &'a DataType) -> Column<'a> {
-        Column { data_type, ..column }
+        Column {
+            data_type,
+            ..column
+        }
     }
 }
 
@@ -68,7 +73,8 @@ fn place(step: usize) -> String {
 impl Definition for Pipeline {
     const KIND: &'static str = "pipeline";
     const SUMMARY: &'static str = "applies several treatments one after the other";
-    const FITS: &'static str = "the types that its first treatment fits; strength is that of the strongest";
+    const FITS: &'static str =
+        "the types that its first treatment fits; strength is that of the strongest";
     const EXAMPLE: &'static str = "{ kind = \"pipeline\", steps = [\
          { kind = \"keep-ends\", first = 2, last = 0, length = 1 }, \
          { kind = \"hmac\", domain = \"person.prefix\" }] }";
@@ -77,7 +83,10 @@ impl Definition for Pipeline {
 
     fn strength(&self) -> Strength {
         let counting = self.steps.iter().skip(self.first_that_counts());
-        counting.map(TreatmentSpec::strength).max().unwrap_or(Strength::CLEAR)
+        counting
+            .map(TreatmentSpec::strength)
+            .max()
+            .unwrap_or(Strength::CLEAR)
     }
 
     fn width(&self) -> Option<usize> {
@@ -90,12 +99,19 @@ impl Definition for Pipeline {
 
     fn at_least(&self, floor: &Self) -> bool {
         self.steps.len() == floor.steps.len()
-            && self.steps.iter().zip(&floor.steps).all(|(own, floor)| own.meets(floor))
+            && self
+                .steps
+                .iter()
+                .zip(&floor.steps)
+                .all(|(own, floor)| own.meets(floor))
     }
 
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
         let steps = self.effective(options);
-        steps.iter().skip(self.first_that_counts()).any(|step| step.meets(floor))
+        steps
+            .iter()
+            .skip(self.first_that_counts())
+            .any(|step| step.meets(floor))
     }
 
     /// It need not outdo every step: the strongest is what the whole is worth.
@@ -155,11 +171,7 @@ impl Treatment for Steps {
         self.steps.last().map_or(&DataType::Null, Part::output_type)
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        context: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
         let mut report = Report::new(column.len());
         let mut array = Arc::clone(column);
         for (at, step) in self.steps.iter().enumerate() {
@@ -168,7 +180,11 @@ impl Treatment for Steps {
             let Counts { short, invalid, .. } = treated.counts;
             report.count(match at {
                 0 => treated.counts,
-                _ => Counts { short, invalid, ..Counts::default() },
+                _ => Counts {
+                    short,
+                    invalid,
+                    ..Counts::default()
+                },
             });
             array = treated.array;
         }

@@ -48,7 +48,10 @@ impl Round {
                 "significant",
                 "`to` and `significant` are both given; write one of them",
             )),
-            (None, None) => Err(Misfit::of_parameter("to", "`to` or `significant` is required")),
+            (None, None) => Err(Misfit::of_parameter(
+                "to",
+                "`to` or `significant` is required",
+            )),
             (Some(to), None) if to.is_positive() => Ok(Target::Step(to)),
             (Some(_), None) => Err(Misfit::of_parameter("to", "`to` must be greater than zero")),
             (None, Some(0)) => Err(Misfit::of_parameter(
@@ -152,12 +155,20 @@ impl Definition for Round {
         match (self.target()?, scale_of(column.data_type)) {
             (Target::Step(to), Some(scale)) => {
                 let rounding = exact(to, scale)?;
-                let builder = ExactBuilder { column, options, rounding };
+                let builder = ExactBuilder {
+                    column,
+                    options,
+                    rounding,
+                };
                 with_exact(column.data_type, builder).ok_or_else(unfit)?
             }
             (Target::Digits(digits), Some(_)) => {
                 let rounding = ExactDigits::new(digits);
-                let builder = ExactBuilder { column, options, rounding };
+                let builder = ExactBuilder {
+                    column,
+                    options,
+                    rounding,
+                };
                 with_exact(column.data_type, builder).ok_or_else(unfit)?
             }
             (Target::Step(to), None) => floats(column, options, FloatStep::new(to)),
@@ -246,8 +257,8 @@ fn floats(
 mod tests {
 
     use arrow::array::{
-        Array, ArrowPrimitiveType, AsArray, Decimal128Array, Decimal256Array,
-        Float32Array, Float64Array, Int64Array, PrimitiveArray,
+        Array, ArrowPrimitiveType, AsArray, Decimal128Array, Decimal256Array, Float32Array,
+        Float64Array, Int64Array, PrimitiveArray,
     };
     use arrow::datatypes::{
         Decimal128Type, Decimal256Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -261,15 +272,24 @@ mod tests {
     use crate::options::Scalar;
 
     fn decimals(values: Vec<i128>, precision: u8, scale: i8) -> Decimal128Array {
-        Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap()
+        Decimal128Array::from(values)
+            .with_precision_and_scale(precision, scale)
+            .unwrap()
     }
 
     #[test]
     fn decimals_round_half_away_from_zero() {
-        let array = decimals(vec![123_450, 149_999, 150_000, -149_999, -150_000, 0], 12, 2);
+        let array = decimals(
+            vec![123_450, 149_999, 150_000, -149_999, -150_000, 0],
+            12,
+            2,
+        );
         let rounded = treat::<Round>(json!({ "to": "1000" }), array);
         let expected = vec![100_000, 100_000, 200_000, -100_000, -200_000, 0];
-        assert_eq!(rounded.as_primitive::<Decimal128Type>(), &decimals(expected, 12, 2));
+        assert_eq!(
+            rounded.as_primitive::<Decimal128Type>(),
+            &decimals(expected, 12, 2)
+        );
     }
 
     #[test]
@@ -279,8 +299,14 @@ mod tests {
         let rounded = treat::<Round>(json!({ "to": "0.03" }), array);
         let expected = decimals(vec![9_999_999_999_999_999, 9_007_199_254_740_993], 17, 2);
         assert_eq!(rounded.as_primitive::<Decimal128Type>(), &expected);
-        let rounded = treat::<Round>(json!({ "to": "0.1" }), decimals(vec![9_999_999_999_999_995], 17, 2));
-        assert_eq!(rounded.as_primitive::<Decimal128Type>().value(0), 10_000_000_000_000_000);
+        let rounded = treat::<Round>(
+            json!({ "to": "0.1" }),
+            decimals(vec![9_999_999_999_999_995], 17, 2),
+        );
+        assert_eq!(
+            rounded.as_primitive::<Decimal128Type>().value(0),
+            10_000_000_000_000_000
+        );
     }
 
     #[test]
@@ -301,9 +327,14 @@ mod tests {
             .unwrap();
         let rounded = treat::<Round>(json!({ "to": "0.001" }), array);
         let rounded = rounded.as_primitive::<Decimal256Type>();
-        assert_eq!(&rounded.values()[..], [ten(75), ten(75).wrapping_neg(), i256::ZERO]);
+        assert_eq!(
+            &rounded.values()[..],
+            [ten(75), ten(75).wrapping_neg(), i256::ZERO]
+        );
         let full = ten(76).wrapping_sub(i256::ONE);
-        let array = Decimal256Array::from(vec![full]).with_precision_and_scale(76, 0).unwrap();
+        let array = Decimal256Array::from(vec![full])
+            .with_precision_and_scale(76, 0)
+            .unwrap();
         assert!(treat::<Round>(json!({ "to": "10" }), array).is_null(0));
     }
 
@@ -312,26 +343,50 @@ mod tests {
         let values = vec![31.225_f64, -1.005, f64::NAN, f64::INFINITY, 1e300];
         let rounded = treat::<Round>(json!({ "to": "0.01" }), Float64Array::from(values));
         let rounded = rounded.as_primitive::<Float64Type>();
-        assert_eq!(rounded.value(0).to_bits(), ((31.225_f64 * 100.0).round() / 100.0).to_bits());
-        assert_eq!(rounded.value(1).to_bits(), ((-1.005_f64 * 100.0).round() / 100.0).to_bits());
+        assert_eq!(
+            rounded.value(0).to_bits(),
+            ((31.225_f64 * 100.0).round() / 100.0).to_bits()
+        );
+        assert_eq!(
+            rounded.value(1).to_bits(),
+            ((-1.005_f64 * 100.0).round() / 100.0).to_bits()
+        );
         assert_eq!(rounded.null_count(), 2);
         let single = treat::<Round>(json!({ "to": "25" }), Float32Array::from(vec![37.5, -37.5]));
-        assert_eq!(&single.as_primitive::<Float32Type>().values()[..], [50.0, -50.0]);
+        assert_eq!(
+            &single.as_primitive::<Float32Type>().values()[..],
+            [50.0, -50.0]
+        );
     }
 
     #[test]
     fn nan_is_kept_only_as_a_sentinel() {
-        let options = Options { sentinels: vec![Scalar::Text("NaN".into())], ..Options::default() };
+        let options = Options {
+            sentinels: vec![Scalar::Text("NaN".into())],
+            ..Options::default()
+        };
         let round: Round = written(json!({ "to": "1" }));
         let treated = apply(&round, &options, Float64Array::from(vec![f64::NAN, 1.5])).unwrap();
-        assert!(treated.array.as_primitive::<Float64Type>().value(0).is_nan());
+        assert!(
+            treated
+                .array
+                .as_primitive::<Float64Type>()
+                .value(0)
+                .is_nan()
+        );
         assert_eq!((treated.counts.sentinels, treated.counts.invalid), (1, 0));
     }
 
     #[test]
     fn extremes_of_every_type_do_not_overflow() {
         fn both<T: ArrowPrimitiveType>(least: T::Native, greatest: T::Native) {
-            for to in ["2", "3", "100", "10000000000000000000", "99999999999999999999999999999999999999"] {
+            for to in [
+                "2",
+                "3",
+                "100",
+                "10000000000000000000",
+                "99999999999999999999999999999999999999",
+            ] {
                 let array = PrimitiveArray::<T>::from_iter_values([least, greatest]);
                 let rounded = treat::<Round>(json!({ "to": to }), array);
                 assert_eq!(rounded.len(), 2);
@@ -375,8 +430,16 @@ mod tests {
 
     #[test]
     fn other_types_do_not_fit() {
-        for data_type in [DataType::Utf8, DataType::Date32, DataType::Boolean, DataType::Binary] {
-            assert_eq!(misfit::<Round>(json!({ "to": "10" }), &data_type).parameter, None);
+        for data_type in [
+            DataType::Utf8,
+            DataType::Date32,
+            DataType::Boolean,
+            DataType::Binary,
+        ] {
+            assert_eq!(
+                misfit::<Round>(json!({ "to": "10" }), &data_type).parameter,
+                None
+            );
         }
     }
 
@@ -395,7 +458,10 @@ mod tests {
             assert!(serde_json::from_value::<Round>(table).is_err());
         }
         let round = written::<Round>(json!({ "to": "1000.0" }));
-        assert_eq!(serde_json::to_value(&round).unwrap(), json!({ "to": "1000" }));
+        assert_eq!(
+            serde_json::to_value(&round).unwrap(),
+            json!({ "to": "1000" })
+        );
     }
 
     #[test]
@@ -406,7 +472,10 @@ mod tests {
         let expected = decimals(vec![120_000, 130, -5_000, 7, 0, 1_000], 12, 2);
         assert_eq!(rounded.as_primitive::<Decimal128Type>(), &expected);
         let rounded = treat::<Round>(table(), Float64Array::from(vec![0.0126, -1_260.0]));
-        assert_eq!(&rounded.as_primitive::<Float64Type>().values()[..], [0.013, -1_300.0]);
+        assert_eq!(
+            &rounded.as_primitive::<Float64Type>().values()[..],
+            [0.013, -1_300.0]
+        );
         let extremes = Int64Array::from(vec![i64::MIN, i64::MAX]);
         let rounded = treat::<Round>(json!({ "significant": 18 }), extremes);
         let rounded = rounded.as_primitive::<Int64Type>();
@@ -424,11 +493,18 @@ mod tests {
             (16, DataType::Float64),
         ] {
             let misfit = misfit::<Round>(json!({ "significant": digits }), &data_type);
-            assert_eq!(misfit.parameter, Some("significant"), "{digits} {data_type}");
+            assert_eq!(
+                misfit.parameter,
+                Some("significant"),
+                "{digits} {data_type}"
+            );
         }
         let both = misfit::<Round>(json!({ "to": "10", "significant": 2 }), &DataType::Int32);
         assert_eq!(both.parameter, Some("significant"));
-        assert_eq!(misfit::<Round>(json!({}), &DataType::Int32).parameter, Some("to"));
+        assert_eq!(
+            misfit::<Round>(json!({}), &DataType::Int32).parameter,
+            Some("to")
+        );
     }
 
     #[test]

@@ -81,7 +81,11 @@ impl Sample {
             return Err(Misfit::of_parameter("domain", "`domain` is empty")
                 .with_hint("name what is sampled, such as \"person.id\""));
         }
-        if self.join.as_ref().is_some_and(|join| join.trim().is_empty()) {
+        if self
+            .join
+            .as_ref()
+            .is_some_and(|join| join.trim().is_empty())
+        {
             return Err(Misfit::of_parameter("join", "`join` is empty")
                 .with_hint("name an approved join group, or leave it out"));
         }
@@ -103,7 +107,8 @@ impl Sample {
 impl Definition for Sample {
     const KIND: &'static str = "sample";
     const SUMMARY: &'static str = "keeps a share of the entities with all of their rows";
-    const FITS: &'static str = "the types that the treatment of the rows that stay fits; strength is that treatment's";
+    const FITS: &'static str =
+        "the types that the treatment of the rows that stay fits; strength is that treatment's";
     const EXAMPLE: &'static str = "{ kind = \"sample\", rate = \"0.5\", by = \"person_id\", \
          domain = \"person.id\", then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
@@ -183,11 +188,14 @@ impl Definition for Sample {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.output_type(column)?;
         let (threshold, entity) = self.check(column)?;
-        let key = self.key_use().and_then(|used| keys.get(&used)).ok_or_else(|| Misfit {
-            parameter: None,
-            what: format!("treatment `sample` of field `{}` has no key", column.name),
-            hint: Some("make one with `lockgate keys new pseudonym`".to_owned()),
-        })?;
+        let key = self
+            .key_use()
+            .and_then(|used| keys.get(&used))
+            .ok_or_else(|| Misfit {
+                parameter: None,
+                what: format!("treatment `sample` of field `{}` has no key", column.name),
+                hint: Some("make one with `lockgate keys new pseudonym`".to_owned()),
+            })?;
         let mac = Hmac::<Sha256>::new_from_slice(key.expose())
             .map_err(|_| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
         let then = PartBuilder::new(keys, 1).build(&self.then.within(options), column);
@@ -217,14 +225,19 @@ impl fmt::Debug for Draw {
 
 impl Draw {
     fn keeps(&self, entity: &str) -> bool {
-        let entity = self.normalise.map_or(Cow::Borrowed(entity), |normalise| normalise(entity));
+        let entity = self
+            .normalise
+            .map_or(Cow::Borrowed(entity), |normalise| normalise(entity));
         if entity.trim().is_empty() {
             return false;
         }
         let mut mac = self.mac.clone();
         mac.update(entity.as_bytes());
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        let drawn = digest.iter().take(8).fold(0_u128, |drawn, byte| drawn << 8 | u128::from(*byte));
+        let drawn = digest
+            .iter()
+            .take(8)
+            .fold(0_u128, |drawn, byte| drawn << 8 | u128::from(*byte));
         drawn < self.threshold
     }
 }
@@ -240,15 +253,14 @@ impl Treatment for Sampling {
         self.then.output_type()
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        context: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
-        let entities = context.inputs.first().filter(|input| input.len() == column.len());
-        let entities: StringArray = to_text(entities.ok_or_else(|| {
-            crate::cases::failed("reading the entities of a sample")
-        })?)?;
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let entities = context
+            .inputs
+            .first()
+            .filter(|input| input.len() == column.len());
+        let entities: StringArray = to_text(
+            entities.ok_or_else(|| crate::cases::failed("reading the entities of a sample"))?,
+        )?;
         treat_kept(&self.then, column, context, |row| {
             entities.is_valid(row) && self.draw.keeps(entities.value(row))
         })

@@ -12,9 +12,7 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Arms, PartBuilder, check_condition, part_type};
-use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of,
-};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
 use crate::treatment::Treatment;
 
 /// Chooses between two treatments by a condition over the original row. Both must give one type;
@@ -41,8 +39,10 @@ impl When {
 
 impl Definition for When {
     const KIND: &'static str = "when";
-    const SUMMARY: &'static str = "treats the rows that meet a condition one way and the rest another";
-    const FITS: &'static str = "the types that both its treatments fit; strength is the weaker of the two";
+    const SUMMARY: &'static str =
+        "treats the rows that meet a condition one way and the rest another";
+    const FITS: &'static str =
+        "the types that both its treatments fit; strength is the weaker of the two";
     const EXAMPLE: &'static str = "{ kind = \"when\", condition = \"consent = true\", \
          then = { kind = \"hmac\", domain = \"person.id\" }, \
          else = { kind = \"constant\", value = \"-\" } }";
@@ -74,7 +74,9 @@ impl Definition for When {
     }
 
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        self.arms().iter().all(|(_, arm)| arm.within(options).meets(floor))
+        self.arms()
+            .iter()
+            .all(|(_, arm)| arm.within(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -84,8 +86,11 @@ impl Definition for When {
         if then == otherwise {
             return Ok(Some(then));
         }
-        Err(Misfit::of_parameter("else", format!("`then` gives {then}, `else` gives {otherwise}"))
-            .with_hint("choose treatments that give one type"))
+        Err(Misfit::of_parameter(
+            "else",
+            format!("`then` gives {then}, `else` gives {otherwise}"),
+        )
+        .with_hint("choose treatments that give one type"))
     }
 
     fn build(
@@ -109,7 +114,9 @@ impl Definition for When {
             let built = builder.build(&arm.within(options), column);
             built.map_err(|misfit| misfit.within(place, place))
         });
-        Ok(Box::new(Arms::new(arms.into_iter().collect::<Result<_, _>>()?)))
+        Ok(Box::new(Arms::new(
+            arms.into_iter().collect::<Result<_, _>>()?,
+        )))
     }
 }
 

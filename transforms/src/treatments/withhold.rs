@@ -39,7 +39,10 @@ impl Definition for Withhold {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         Err(Misfit {
             parameter: None,
-            what: format!("field `{}` is withheld, so nothing of it is treated", column.name),
+            what: format!(
+                "field `{}` is withheld, so nothing of it is treated",
+                column.name
+            ),
             hint: Some("leave the field out of what is read".to_owned()),
         })
     }

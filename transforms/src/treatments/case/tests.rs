@@ -15,7 +15,10 @@ fn the_first_condition_that_is_true_decides() {
         answers(&[Some(true), Some(false), None, None]),
     ];
     let treated = treat_row(THREE, &[Some("ab"); 4], &inputs).unwrap();
-    assert_eq!(texts(&treated), [Some("ab"), Some("a*"), Some("a*"), Some("ab")]);
+    assert_eq!(
+        texts(&treated),
+        [Some("ab"), Some("a*"), Some("a*"), Some("ab")]
+    );
 }
 
 #[test]
@@ -26,10 +29,17 @@ fn conditions_are_read_in_the_order_of_the_arms() {
 
 #[test]
 fn an_arm_that_does_not_fit_is_named() {
-    let text = THREE.replace("{ kind = 'hmac', domain = 'd' }", "{ kind = 'round', to = '1' }");
+    let text = THREE.replace(
+        "{ kind = 'hmac', domain = 'd' }",
+        "{ kind = 'round', to = '1' }",
+    );
     let misfit_of_arm = misfit(&text);
     assert_eq!(misfit_of_arm.parameter, Some("arms"));
-    assert!(misfit_of_arm.what.starts_with("in `arms[1].then`: "), "{}", misfit_of_arm.what);
+    assert!(
+        misfit_of_arm.what.starts_with("in `arms[1].then`: "),
+        "{}",
+        misfit_of_arm.what
+    );
     let none = misfit("{ kind = 'case', arms = [], else = { kind = 'clear' } }");
     assert_eq!(none.parameter, Some("arms"));
 }

@@ -30,11 +30,7 @@ impl Treatment for Documents {
         &DataType::Utf8
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        context: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
         let texts = as_text(column)?;
         let mut cases = self.rules.cases(texts.len());
         let mut draft = Draft::new(self, &texts);
@@ -148,7 +144,8 @@ impl<'a> Draft<'a> {
     }
 
     fn cover(&mut self, text: &str) {
-        self.bytes.resize(self.bytes.len() + clusters::count(text), b'*');
+        self.bytes
+            .resize(self.bytes.len() + clusters::count(text), b'*');
     }
 
     fn write(
@@ -157,7 +154,12 @@ impl<'a> Draft<'a> {
         document: &str,
         tokens: &[Token],
     ) -> Result<(), TreatmentError> {
-        let mut walk = Walk { row, document, tokens, draft: self };
+        let mut walk = Walk {
+            row,
+            document,
+            tokens,
+            draft: self,
+        };
         let start = walk.draft.documents.paths.start();
         walk.value(0, Way::Enter(start))?;
         self.rows.push(Some(self.bytes.len()));
@@ -165,11 +167,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Treats the values of every path, and puts them into their places.
-    fn fill(
-        self,
-        context: &Context<'_>,
-        report: &mut Report,
-    ) -> Result<ArrayRef, TreatmentError> {
+    fn fill(self, context: &Context<'_>, report: &mut Report) -> Result<ArrayRef, TreatmentError> {
         let rules = self.documents.leaves.iter();
         let mut treated: Vec<TreatedLeaves> = Vec::with_capacity(self.leaves.len());
         for (leaves, rule) in self.leaves.into_iter().zip(rules) {
@@ -193,11 +191,16 @@ impl<'a> Draft<'a> {
                 continue;
             };
             while let Some(hole) = holes.next_if(|hole| hole.at < end) {
-                out.bytes.extend_from_slice(self.bytes.get(from..hole.at).ok_or_else(lost)?);
+                out.bytes
+                    .extend_from_slice(self.bytes.get(from..hole.at).ok_or_else(lost)?);
                 from = hole.at;
-                treated.get(hole.path).ok_or_else(lost)?.write(hole.index, &mut out.bytes)?;
+                treated
+                    .get(hole.path)
+                    .ok_or_else(lost)?
+                    .write(hole.index, &mut out.bytes)?;
             }
-            out.bytes.extend_from_slice(self.bytes.get(from..end).ok_or_else(lost)?);
+            out.bytes
+                .extend_from_slice(self.bytes.get(from..end).ok_or_else(lost)?);
             from = end;
             out.close()?;
         }
@@ -226,8 +229,15 @@ impl Walk<'_, '_> {
             return Way::Enter(state);
         }
         if let Some(path) = documents.paths.ending(state) {
-            let removed = documents.leaves.get(path).is_none_or(|rule| rule.part.is_none());
-            return if removed { Way::Remove } else { Way::Treat(path) };
+            let removed = documents
+                .leaves
+                .get(path)
+                .is_none_or(|rule| rule.part.is_none());
+            return if removed {
+                Way::Remove
+            } else {
+                Way::Treat(path)
+            };
         }
         match documents.unknown {
             Unknown::Drop => Way::Remove,
@@ -270,7 +280,9 @@ impl Walk<'_, '_> {
         self.push(b'{');
         let mut first = true;
         while at < end {
-            let Token::Text(key) = self.token(at) else { break };
+            let Token::Text(key) = self.token(at) else {
+                break;
+            };
             let paths = &self.draft.documents.paths;
             let inner = match state {
                 Some(_) => paths.member(state, &key.text(self.document)),
@@ -319,7 +331,9 @@ impl Walk<'_, '_> {
 
     fn quoted(&mut self, text: Span) {
         self.push(b'"');
-        self.draft.bytes.extend_from_slice(text.raw(self.document).as_bytes());
+        self.draft
+            .bytes
+            .extend_from_slice(text.raw(self.document).as_bytes());
         self.push(b'"');
     }
 
@@ -339,7 +353,9 @@ impl Walk<'_, '_> {
         match token {
             Token::Text(span) => self.quoted(span),
             Token::Number(span) => {
-                self.draft.bytes.extend_from_slice(span.raw(self.document).as_bytes());
+                self.draft
+                    .bytes
+                    .extend_from_slice(span.raw(self.document).as_bytes());
             }
             Token::True => self.draft.bytes.extend_from_slice(b"true"),
             Token::False => self.draft.bytes.extend_from_slice(b"false"),
@@ -357,7 +373,11 @@ impl Walk<'_, '_> {
         let rule = draft.documents.leaves.get(path).ok_or_else(lost)?;
         let leaves = draft.leaves.get_mut(path).ok_or_else(lost)?;
         if let Some(index) = leaves.take(rule.leaf, token, self.document, number(self.row)?) {
-            draft.holes.push(Hole { at: draft.bytes.len(), path, index });
+            draft.holes.push(Hole {
+                at: draft.bytes.len(),
+                path,
+                index,
+            });
             return Ok(());
         }
         let misplaced = draft.misplaced.get_mut(path).ok_or_else(lost)?;

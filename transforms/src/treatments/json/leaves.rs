@@ -101,7 +101,9 @@ impl Leaves {
     }
 
     fn range(&self, index: usize) -> Range<usize> {
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
         let end = self.ends.get(index);
         start.copied().unwrap_or(0)..end.copied().unwrap_or(0)
     }
@@ -128,22 +130,46 @@ impl Leaves {
         Ok(match leaf {
             Leaf::Integer => Arc::new(
                 values
-                    .map(|value| if let Value::Integer(value) = value { Some(*value) } else { None })
+                    .map(|value| {
+                        if let Value::Integer(value) = value {
+                            Some(*value)
+                        } else {
+                            None
+                        }
+                    })
                     .collect::<Int64Array>(),
             ),
             Leaf::Number => Arc::new(
                 values
-                    .map(|value| if let Value::Number(value) = value { Some(*value) } else { None })
+                    .map(|value| {
+                        if let Value::Number(value) = value {
+                            Some(*value)
+                        } else {
+                            None
+                        }
+                    })
                     .collect::<Float64Array>(),
             ),
             Leaf::Boolean | Leaf::Text => Arc::new(
                 values
-                    .map(|value| if let Value::Boolean(value) = value { Some(*value) } else { None })
+                    .map(|value| {
+                        if let Value::Boolean(value) = value {
+                            Some(*value)
+                        } else {
+                            None
+                        }
+                    })
                     .collect::<BooleanArray>(),
             ),
             Leaf::Date => Arc::new(
                 values
-                    .map(|value| if let Value::Date(value) = value { Some(*value) } else { None })
+                    .map(|value| {
+                        if let Value::Date(value) = value {
+                            Some(*value)
+                        } else {
+                            None
+                        }
+                    })
                     .collect::<Date32Array>(),
             ),
         })
@@ -157,7 +183,10 @@ impl Leaves {
         report: &mut Report,
     ) -> Result<Treated, TreatmentError> {
         let Some(part) = rule.part.as_ref().filter(|_| !self.rows.is_empty()) else {
-            return Ok(Treated { result: Arc::new(StringArray::new_null(0)), leaves: self });
+            return Ok(Treated {
+                result: Arc::new(StringArray::new_null(0)),
+                leaves: self,
+            });
         };
         let rows = Rows::new(self.rows.clone());
         let treated = part.treat_of(&self.column(rule.leaf)?, &rows, context)?;
@@ -167,12 +196,18 @@ impl Leaves {
         } else {
             treated.array
         };
-        Ok(Treated { result, leaves: self })
+        Ok(Treated {
+            result,
+            leaves: self,
+        })
     }
 }
 
 fn days(text: &str) -> Option<i32> {
-    let is_iso = text.len() == 10 && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+    let is_iso = text.len() == 10
+        && text
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_digit());
     let date = is_iso.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())??;
     date.num_days_from_ce().checked_sub(EPOCH_FROM_CE)
 }
@@ -205,7 +240,11 @@ impl Treated {
                 false => write_text(text, out),
             }
         } else if let Some(booleans) = result.as_boolean_opt() {
-            out.extend_from_slice(if booleans.value(index) { b"true" } else { b"false" });
+            out.extend_from_slice(if booleans.value(index) {
+                b"true"
+            } else {
+                b"false"
+            });
         } else if let Some(integers) = result.as_primitive_opt::<Int64Type>() {
             out.extend_from_slice(integers.value(index).to_string().as_bytes());
         } else {

@@ -33,12 +33,17 @@ fn treat(text: &str, documents: &[Option<&str>]) -> Treated {
 }
 
 fn one(text: &str, document: &str) -> String {
-    texts(&treat(text, &[Some(document)]))[0].unwrap_or("NULL").to_owned()
+    texts(&treat(text, &[Some(document)]))[0]
+        .unwrap_or("NULL")
+        .to_owned()
 }
 
 #[test]
 fn values_are_treated_by_their_paths_and_the_rest_is_dropped() {
-    let text = json(&[("$.person.name", ENDS), ("$.tags[*]", ENDS), ("$.n", CLEAR)], "");
+    let text = json(
+        &[("$.person.name", ENDS), ("$.tags[*]", ENDS), ("$.n", CLEAR)],
+        "",
+    );
     let document = r#" {"n": 1.50, "person": {"id": "secret", "name": "张三"},
         "tags": ["abc", null, ["deep"], {"x": 1}, 12, true], "new": {"a": [1]}} "#;
     let expected =
@@ -48,7 +53,14 @@ fn values_are_treated_by_their_paths_and_the_rest_is_dropped() {
 
 #[test]
 fn the_order_of_keys_and_the_text_of_numbers_are_kept() {
-    let text = json(&[("$.z", CLEAR), ("$.a", CLEAR), ("$.m", &format!("{CLEAR} as number"))], "");
+    let text = json(
+        &[
+            ("$.z", CLEAR),
+            ("$.a", CLEAR),
+            ("$.m", &format!("{CLEAR} as number")),
+        ],
+        "",
+    );
     let document = r#"{"z":1E+2,"a":12345678901234567890.10,"m":1.500}"#;
     assert_eq!(one(&text, document), document);
     let kept = json(&[("$.x", ENDS)], ", unknown = 'keep'");
@@ -70,11 +82,21 @@ fn unknown_values_are_kept_or_covered_only_if_said() {
 #[test]
 fn what_is_no_document_never_passes() {
     let text = json(&[("$.a", CLEAR)], ", unknown = 'keep'");
-    for document in
-        ["{\"a\":1", "{\"a\":1,\"a\":2}", "secret", "\"secret\"", "42", "{\"a\":1} x", "[1,]", "{\"a\":NaN}"]
-    {
+    for document in [
+        "{\"a\":1",
+        "{\"a\":1,\"a\":2}",
+        "secret",
+        "\"secret\"",
+        "42",
+        "{\"a\":1} x",
+        "[1,]",
+        "{\"a\":NaN}",
+    ] {
         let treated = treat(&text, &[Some(document)]);
-        assert_eq!(texts(&treated), [Some("*".repeat(document.chars().count()).as_str())]);
+        assert_eq!(
+            texts(&treated),
+            [Some("*".repeat(document.chars().count()).as_str())]
+        );
         assert_eq!(cases_of(&treated), (0, 0, 0, 1), "{document}");
     }
     let rejected = text.replace("unknown", "on_invalid = 'reject', unknown");
@@ -83,41 +105,82 @@ fn what_is_no_document_never_passes() {
     assert_eq!(texts(&treated), [Some("{}"), None]);
     let failing = text.replace("unknown", "on_invalid = 'fail', unknown");
     let refused = treat_row(&failing, &[Some("{}"), Some("x")], &[]).unwrap_err();
-    assert_eq!(refused, TreatmentError::Refused { row: 1, case: Case::Invalid });
+    assert_eq!(
+        refused,
+        TreatmentError::Refused {
+            row: 1,
+            case: Case::Invalid
+        }
+    );
 }
 
 #[test]
 fn nulls_empty_values_and_sentinels_are_those_of_the_documents() {
     let text = json(&[("$.a", ENDS)], ", sentinels = ['none']");
-    let treated = treat(&text, &[None, Some(" "), Some("none"), Some("{\"a\":\"xy\"}")]);
-    assert_eq!(texts(&treated), [None, Some(" "), Some("none"), Some("{\"a\":\"x*\"}")]);
+    let treated = treat(
+        &text,
+        &[None, Some(" "), Some("none"), Some("{\"a\":\"xy\"}")],
+    );
+    assert_eq!(
+        texts(&treated),
+        [None, Some(" "), Some("none"), Some("{\"a\":\"x*\"}")]
+    );
     let counts = treated.counts;
-    assert_eq!((counts.rows, counts.nulls, counts.empty, counts.sentinels), (4, 1, 1, 1));
+    assert_eq!(
+        (counts.rows, counts.nulls, counts.empty, counts.sentinels),
+        (4, 1, 1, 1)
+    );
 }
 
 #[test]
 fn options_within_are_followed_for_the_row_of_the_document() {
     let rejecting = "{ kind = 'keep-ends', first = 2, last = 0, on_short = 'reject' }";
     let text = json(&[("$[*].a", rejecting)], "");
-    let documents = [Some(r#"[{"a":"abc"},{"a":"abcd"}]"#), None, Some(r#"[{"a":"abc"},{"a":"x"}]"#)];
+    let documents = [
+        Some(r#"[{"a":"abc"},{"a":"abcd"}]"#),
+        None,
+        Some(r#"[{"a":"abc"},{"a":"x"}]"#),
+    ];
     let treated = treat(&text, &documents);
     assert_eq!(flagged(treated.rejected.as_ref()), [2]);
     assert_eq!(texts(&treated)[0], Some(r#"[{"a":"ab*"},{"a":"ab**"}]"#));
     assert_eq!(treated.counts.short, 1);
     let failing = text.replace("'reject'", "'fail'");
     let refused = treat_row(&failing, &documents, &[]).unwrap_err();
-    assert_eq!(refused, TreatmentError::Refused { row: 2, case: Case::Short });
+    assert_eq!(
+        refused,
+        TreatmentError::Refused {
+            row: 2,
+            case: Case::Short
+        }
+    );
 }
 
 #[test]
 fn values_of_another_type_are_invalid() {
     let typed = |leaf: &str| json(&[("$.a", &format!("{CLEAR} as {leaf}"))], "");
     for (leaf, kept, lost) in [
-        ("integer", &["1", "-7"][..], &["1.5", "\"1\"", "99999999999999999999", "true", "{}"][..]),
-        ("number", &["1.50", "-0.0", "1e3"], &["1e999", "\"1\"", "false", "[]"]),
+        (
+            "integer",
+            &["1", "-7"][..],
+            &["1.5", "\"1\"", "99999999999999999999", "true", "{}"][..],
+        ),
+        (
+            "number",
+            &["1.50", "-0.0", "1e3"],
+            &["1e999", "\"1\"", "false", "[]"],
+        ),
         ("boolean", &["true", "false"], &["0", "\"true\""]),
-        ("date", &["\"2026-01-31\""], &["\"2026-02-30\"", "\"2026-1-31\"", "20260131"]),
-        ("text", &["\"x\"", "1.50", "true", "\"1\""], &["{\"b\":1}", "[1]"]),
+        (
+            "date",
+            &["\"2026-01-31\""],
+            &["\"2026-02-30\"", "\"2026-1-31\"", "20260131"],
+        ),
+        (
+            "text",
+            &["\"x\"", "1.50", "true", "\"1\""],
+            &["{\"b\":1}", "[1]"],
+        ),
     ] {
         for value in kept {
             let document = format!("{{\"a\":{value}}}");
@@ -149,12 +212,21 @@ fn results_are_written_as_their_type() {
     .replace('\'', "\"")
     .replace("\"a\\u0001\"\\\\b\"", "\"a\\u0001\\\"\\\\b\"");
     let document = r#"{"n":14,"f":1.26,"d":"2026-05-17","b":"x"}"#;
-    assert_eq!(one(&text, document), r#"{"n":10,"f":1.3,"d":"2026-01-01","b":"a\u0001\"\\b"}"#);
+    assert_eq!(
+        one(&text, document),
+        r#"{"n":10,"f":1.3,"d":"2026-01-01","b":"a\u0001\"\\b"}"#
+    );
 }
 
 #[test]
 fn withheld_values_go_with_their_keys() {
-    let text = json(&[("$.a", "{ kind = 'withhold' }"), ("$.l[*].b", "{ kind = 'withhold' }")], ", unknown = 'keep'");
+    let text = json(
+        &[
+            ("$.a", "{ kind = 'withhold' }"),
+            ("$.l[*].b", "{ kind = 'withhold' }"),
+        ],
+        ", unknown = 'keep'",
+    );
     let document = r#"{"a":{"deep":1},"c":2,"l":[{"b":1,"c":3}]}"#;
     assert_eq!(one(&text, document), r#"{"c":2,"l":[{"c":3}]}"#);
 }
@@ -173,7 +245,10 @@ fn conditions_within_see_the_row_of_their_document() {
     let inputs = [answers(&[Some(false), None, Some(true)])];
     let documents = [Some(r#"["ab","cd"]"#), Some("[]"), Some(r#"["ef"]"#)];
     let treated = treat_row(&text, &documents, &inputs).unwrap();
-    assert_eq!(texts(&treated), [Some(r#"["a*","c*"]"#), Some("[]"), Some(r#"["ef"]"#)]);
+    assert_eq!(
+        texts(&treated),
+        [Some(r#"["a*","c*"]"#), Some("[]"), Some(r#"["ef"]"#)]
+    );
 }
 
 #[test]
@@ -190,13 +265,26 @@ fn what_does_not_fit_is_named() {
         (json(&[("a.b", CLEAR)], ""), Some("paths")),
         (json(&[("$.a", CLEAR), ("$.a", ENDS)], ""), Some("paths")),
         (json(&[], ""), Some("paths")),
-        (json(&[("$.a", &format!("{ENDS} as integer"))], ""), Some("paths")),
+        (
+            json(&[("$.a", &format!("{ENDS} as integer"))], ""),
+            Some("paths"),
+        ),
     ] {
         assert_eq!(misfit(&text).parameter, parameter, "{text}");
     }
-    let unfit = misfit(&json(&[("$.a", CLEAR), ("$.b", &format!("{ENDS} as date"))], ""));
-    assert!(unfit.what.starts_with("in `paths[1].treatment`: "), "{}", unfit.what);
-    assert_eq!(misfit_of(&json(&[("$.a", CLEAR)], ""), &DataType::Int64).parameter, None);
+    let unfit = misfit(&json(
+        &[("$.a", CLEAR), ("$.b", &format!("{ENDS} as date"))],
+        "",
+    ));
+    assert!(
+        unfit.what.starts_with("in `paths[1].treatment`: "),
+        "{}",
+        unfit.what
+    );
+    assert_eq!(
+        misfit_of(&json(&[("$.a", CLEAR)], ""), &DataType::Int64).parameter,
+        None
+    );
 }
 
 #[test]
@@ -207,14 +295,21 @@ fn strength_is_that_of_the_weakest_that_may_pass() {
     assert_eq!(strength(&[("$.a", hmac)], ""), 3);
     assert_eq!(strength(&[("$.a", hmac)], ", unknown = 'mask'"), 0);
     assert_eq!(strength(&[("$.a", hmac)], ", unknown = 'keep'"), 0);
-    assert_eq!(strength(&[("$.*.a", hmac)], ""), 0, "keys that are data stay");
+    assert_eq!(
+        strength(&[("$.*.a", hmac)], ""),
+        0,
+        "keys that are data stay"
+    );
     let floor = spec(&json(&[("$.a", ENDS), ("$.b", hmac)], ""));
     assert!(spec(&json(&[("$.a", hmac), ("$.b", hmac)], "")).meets(&floor));
     assert!(!spec(&json(&[("$.a", hmac), ("$.b", ENDS)], "")).meets(&floor));
     assert!(!spec(hmac).meets(&floor) && spec("{ kind = 'null' }").meets(&floor));
     assert!(spec(&json(&[("$.a", hmac)], "")).meets(&spec(ENDS)));
     assert!(!spec(&json(&[("$.a", hmac)], ", unknown = 'keep'")).meets(&spec(ENDS)));
-    assert!(!spec(&json(&[("$.a", hmac)], ", unknown = 'mask'")).meets(&spec(&json(&[("$.a", hmac)], ""))));
+    assert!(
+        !spec(&json(&[("$.a", hmac)], ", unknown = 'mask'"))
+            .meets(&spec(&json(&[("$.a", hmac)], "")))
+    );
 }
 
 /// Documents whose every text is a secret.

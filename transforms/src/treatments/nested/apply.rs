@@ -36,11 +36,7 @@ impl Treatment for Rebuild {
         &self.to
     }
 
-    fn treat(
-        &self,
-        column: &ArrayRef,
-        context: &Context<'_>,
-    ) -> Result<Treated, TreatmentError> {
+    fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
         let mut cases = self.rules.cases(column.len());
         let mut kept = Vec::with_capacity(column.len());
         for row in 0..column.len() {
@@ -57,11 +53,18 @@ impl Treatment for Rebuild {
             }
         }
         let report = Report::new(column.len());
-        let mut work = Work { whole: self, context, report, cases };
+        let mut work = Work {
+            whole: self,
+            context,
+            report,
+            cases,
+        };
         let rows = Rows::new(kept);
         let values = work.values(&self.shape, &rows.of(column)?, &rows)?;
         let array = spread(&values, &rows, column.len())?;
-        let Work { mut report, cases, .. } = work;
+        let Work {
+            mut report, cases, ..
+        } = work;
         report.add(&cases.finish(Arc::clone(&array)), None);
         Ok(report.finish(array))
     }
@@ -120,7 +123,9 @@ impl Work<'_> {
         let rows = rows.at(&present)?;
         let built: ArrayRef = match shape {
             Shape::Struct(members) => {
-                let structs = there.as_struct_opt().ok_or_else(|| self.unexpected(values))?;
+                let structs = there
+                    .as_struct_opt()
+                    .ok_or_else(|| self.unexpected(values))?;
                 let mut columns = Vec::with_capacity(members.len());
                 for member in members {
                     let column = structs.column_by_name(&member.name);
@@ -152,7 +157,11 @@ impl Work<'_> {
         offsets: &[O],
         rows: &Rows,
     ) -> Result<ArrayRef, TreatmentError> {
-        let Elements { values, lengths, rows } = Elements::of(values, offsets, rows)?;
+        let Elements {
+            values,
+            lengths,
+            rows,
+        } = Elements::of(values, offsets, rows)?;
         let values = self.values(shape, &values, &rows)?;
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         let lists = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), values, None);
@@ -172,19 +181,28 @@ impl Work<'_> {
         let keys_treated = self.values(key, &keys.values, &keys.rows)?;
         let values_treated = self.values(value, &values.values, &values.rows)?;
         let mut valid = Vec::with_capacity(maps.len());
-        for (map, unlike) in unlike_keys(&keys_treated, &keys.lengths)?.into_iter().enumerate() {
+        for (map, unlike) in unlike_keys(&keys_treated, &keys.lengths)?
+            .into_iter()
+            .enumerate()
+        {
             if !unlike {
-                let row = rows.get(map).ok_or_else(|| failed("finding the row of a map"))?;
+                let row = rows
+                    .get(map)
+                    .ok_or_else(|| failed("finding the row of a map"))?;
                 // Whatever the outcome, a map with such keys is none: it becomes null.
                 self.cases.decide(row, Case::Invalid)?;
             }
             valid.push(unlike);
         }
         // Entries of maps that became null go.
-        let lengths = keys.lengths.iter().zip(&valid).map(|(length, valid)| match valid {
-            true => *length,
-            false => 0,
-        });
+        let lengths = keys
+            .lengths
+            .iter()
+            .zip(&valid)
+            .map(|(length, valid)| match valid {
+                true => *length,
+                false => 0,
+            });
         let lengths: Vec<usize> = lengths.collect();
         let mut stay = Vec::with_capacity(keys_treated.len());
         let mut entry = 0_usize;
@@ -202,7 +220,10 @@ impl Work<'_> {
         let entries = StructArray::try_new(fields.clone(), columns, None);
         let entries = entries.map_err(|_| failed("assembling the entries of a map"))?;
         let field = Arc::new(Field::new("entries", DataType::Struct(fields), false));
-        let nulls = valid.iter().any(|valid| !valid).then(|| NullBuffer::from(valid));
+        let nulls = valid
+            .iter()
+            .any(|valid| !valid)
+            .then(|| NullBuffer::from(valid));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let maps = MapArray::try_new(field, offsets, entries, nulls, false);
         Ok(Arc::new(maps.map_err(|_| failed("assembling a map"))?))
@@ -230,7 +251,9 @@ impl Elements {
         for (list, bounds) in offsets.windows(2).enumerate() {
             let [start, end] = bounds else { continue };
             let (start, end) = (start.as_usize(), end.as_usize());
-            let row = rows.get(list).ok_or_else(|| failed("finding the row of a list"))?;
+            let row = rows
+                .get(list)
+                .ok_or_else(|| failed("finding the row of a list"))?;
             let row = number(row)?;
             lengths.push(end.saturating_sub(start));
             for at in start..end {
@@ -241,7 +264,11 @@ impl Elements {
         if i32::try_from(taken.len()).is_err() {
             return Err(TreatmentError::TooLarge);
         }
-        Ok(Self { values: Rows::new(taken).of(values)?, lengths, rows: Rows::new(of_rows) })
+        Ok(Self {
+            values: Rows::new(taken).of(values)?,
+            lengths,
+            rows: Rows::new(of_rows),
+        })
     }
 }
 
@@ -250,13 +277,16 @@ fn unlike_keys(keys: &ArrayRef, lengths: &[usize]) -> Result<Vec<bool>, Treatmen
     let step = || failed("comparing the keys of a map");
     let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())]);
     let converter = converter.map_err(|_| step())?;
-    let encoded = converter.convert_columns(&[Arc::clone(keys)]).map_err(|_| step())?;
+    let encoded = converter
+        .convert_columns(&[Arc::clone(keys)])
+        .map_err(|_| step())?;
     let mut next = 0;
     let maps = lengths.iter().map(|length| {
         let own = next..next + length;
         next += length;
         let mut seen = HashSet::with_capacity(*length);
-        own.clone().all(|at| keys.is_valid(at)) && own.into_iter().all(|at| seen.insert(encoded.row(at)))
+        own.clone().all(|at| keys.is_valid(at))
+            && own.into_iter().all(|at| seen.insert(encoded.row(at)))
     });
     Ok(maps.collect())
 }
@@ -284,6 +314,8 @@ fn spread(values: &ArrayRef, rows: &Rows, length: usize) -> Result<ArrayRef, Tre
     }
     spread.try_extend(0, run.start, run.end).map_err(step)?;
     filled += run.len();
-    spread.try_extend_nulls(length.saturating_sub(filled)).map_err(step)?;
+    spread
+        .try_extend_nulls(length.saturating_sub(filled))
+        .map_err(step)?;
     Ok(make_array(spread.freeze()))
 }

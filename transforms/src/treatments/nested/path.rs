@@ -61,7 +61,9 @@ pub(super) fn tree(fields: &BTreeMap<String, TreatmentSpec>) -> Result<Tree<'_>,
         }
         if node.treatment.is_some() || !node.below.is_empty() {
             let other = node.any_place();
-            return Err(refused(format!("`{other}` lies within `{place}`, or is the same")));
+            return Err(refused(format!(
+                "`{other}` lies within `{place}`, or is the same"
+            )));
         }
         node.treatment = Some((number, place, spec));
     }
@@ -72,8 +74,14 @@ fn parse(place: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     let mut rest = place;
     while !rest.is_empty() {
-        let suffixes = [("[]", Step::Elements), ("{key}", Step::Key), ("{value}", Step::Value)];
-        let suffix = suffixes.into_iter().find(|(text, _)| rest.starts_with(text));
+        let suffixes = [
+            ("[]", Step::Elements),
+            ("{key}", Step::Key),
+            ("{value}", Step::Value),
+        ];
+        let suffix = suffixes
+            .into_iter()
+            .find(|(text, _)| rest.starts_with(text));
         if let Some((text, step)) = suffix {
             steps.push(step);
             rest = rest.strip_prefix(text)?;
@@ -122,14 +130,21 @@ mod tests {
         assert_eq!(parse("[]"), Some(vec![Step::Elements]));
         assert_eq!(
             parse("people[].身份.id"),
-            Some(vec![member("people"), Step::Elements, member("身份"), member("id")])
+            Some(vec![
+                member("people"),
+                Step::Elements,
+                member("身份"),
+                member("id")
+            ])
         );
         assert_eq!(
             parse("m{value}[]{key}"),
             Some(vec![member("m"), Step::Value, Step::Elements, Step::Key])
         );
         assert_eq!(parse(r"a\.b\[\]"), Some(vec![member("a.b[]")]));
-        for place in ["", ".a", "a.", "a..b", "a[", "a]", "a[0]", "{x}", "a{key}b", "[]a", "a\\"] {
+        for place in [
+            "", ".a", "a.", "a..b", "a[", "a]", "a[0]", "{x}", "a{key}b", "[]a", "a\\",
+        ] {
             assert_eq!(parse(place), None, "{place}");
         }
     }
@@ -138,11 +153,18 @@ mod tests {
     fn places_within_each_other_are_refused() {
         let fields = |places: &[&str]| -> BTreeMap<String, TreatmentSpec> {
             let clear = || spec("{ kind = 'clear' }");
-            places.iter().map(|place| ((*place).to_owned(), clear())).collect()
+            places
+                .iter()
+                .map(|place| ((*place).to_owned(), clear()))
+                .collect()
         };
         assert!(tree(&fields(&["a", "b.c", "b.d"])).is_ok());
         for places in [&["a", "a.b"][..], &["a[]", "a"], &["a.b", r"a.\b"], &[]] {
-            assert_eq!(tree(&fields(places)).unwrap_err().parameter, Some("fields"), "{places:?}");
+            assert_eq!(
+                tree(&fields(places)).unwrap_err().parameter,
+                Some("fields"),
+                "{places:?}"
+            );
         }
     }
 }

@@ -23,7 +23,10 @@ pub(super) enum Shape {
     Null(DataType),
     Struct(Vec<Member>),
     List(Box<Self>),
-    Map { key: Box<Self>, value: Box<Self> },
+    Map {
+        key: Box<Self>,
+        value: Box<Self>,
+    },
 }
 
 /// A member of a struct that stays.
@@ -54,12 +57,16 @@ impl Shape {
     /// The type of the values that each treatment is given.
     pub(super) fn leaf_types(&self, types: &mut BTreeMap<usize, DataType>) {
         match self {
-            Self::Leaf { treatment, from, .. } => {
+            Self::Leaf {
+                treatment, from, ..
+            } => {
                 types.insert(*treatment, from.clone());
             }
             Self::Null(_) => {}
             Self::Struct(members) => {
-                members.iter().for_each(|member| member.shape.leaf_types(types));
+                members
+                    .iter()
+                    .for_each(|member| member.shape.leaf_types(types));
             }
             Self::List(elements) => elements.leaf_types(types),
             Self::Map { key, value } => {
@@ -73,12 +80,17 @@ impl Shape {
 /// The fields of a struct of these members.
 pub(super) fn fields(members: &[Member]) -> Fields {
     let fields = members.iter();
-    fields.map(|member| Field::new(&member.name, member.shape.data_type(), true)).collect()
+    fields
+        .map(|member| Field::new(&member.name, member.shape.data_type(), true))
+        .collect()
 }
 
 /// The fields of a map's entries.
 pub(super) fn entry_fields(key: DataType, value: DataType) -> Fields {
-    Fields::from(vec![Field::new("keys", key, false), Field::new("values", value, true)])
+    Fields::from(vec![
+        Field::new("keys", key, false),
+        Field::new("values", value, true),
+    ])
 }
 
 /// The shape that places give a field.
@@ -110,41 +122,55 @@ pub(super) fn shape(
     clippy::wildcard_enum_match_arm,
     reason = "no other type has places within"
 )]
-fn inner(
-    tree: &Tree<'_>,
-    column: Column<'_>,
-    unknown: Unknown,
-) -> Result<Option<Shape>, Misfit> {
+fn inner(tree: &Tree<'_>, column: Column<'_>, unknown: Unknown) -> Result<Option<Shape>, Misfit> {
     if let Some((treatment, place, spec)) = tree.treatment {
-        let output = spec.output_type(column).map_err(|misfit| misfit.within("fields", place))?;
+        let output = spec
+            .output_type(column)
+            .map_err(|misfit| misfit.within("fields", place))?;
         let from = column.data_type.clone();
-        return Ok(output.map(|to| Shape::Leaf { treatment, from, to }));
+        return Ok(output.map(|to| Shape::Leaf {
+            treatment,
+            from,
+            to,
+        }));
     }
-    let at = |data_type| Column { data_type, ..column };
+    let at = |data_type| Column {
+        data_type,
+        ..column
+    };
     match column.data_type {
         DataType::Struct(fields) => structs(tree, fields, column, unknown),
         DataType::List(field) | DataType::LargeList(field) => {
             only(tree, &[Step::Elements], column)?;
-            let Some(below) = tree.below.get(&Step::Elements) else { return Ok(None) };
+            let Some(below) = tree.below.get(&Step::Elements) else {
+                return Ok(None);
+            };
             let elements = inner(below, at(field.data_type()), unknown)?;
             Ok(elements.map(|elements| Shape::List(Box::new(elements))))
         }
         DataType::Map(entries, _) => {
             only(tree, &[Step::Key, Step::Value], column)?;
-            let DataType::Struct(fields) = entries.data_type() else { return Ok(None) };
-            let [key, value] = fields.as_ref() else { return Ok(None) };
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Ok(None);
+            };
+            let [key, value] = fields.as_ref() else {
+                return Ok(None);
+            };
             let half = |step, data_type| match tree.below.get(&step) {
                 Some(below) => inner(below, at(data_type), unknown),
                 None => Ok(None),
             };
             let key = half(Step::Key, key.data_type())?;
             match (key, half(Step::Value, value.data_type())?) {
-                (Some(key), Some(value)) => {
-                    Ok(Some(Shape::Map { key: Box::new(key), value: Box::new(value) }))
-                }
+                (Some(key), Some(value)) => Ok(Some(Shape::Map {
+                    key: Box::new(key),
+                    value: Box::new(value),
+                })),
                 (None, None) => Ok(None),
-                _ => Err(Misfit::of_parameter("fields", "a map can't lose its keys or its values")
-                    .with_hint("name both {key} and {value}; { kind = \"null\" } fits values")),
+                _ => Err(
+                    Misfit::of_parameter("fields", "a map can't lose its keys or its values")
+                        .with_hint("name both {key} and {value}; { kind = \"null\" } fits values"),
+                ),
             }
         }
         _ => Err(no_such_place(tree, column)),
@@ -157,18 +183,31 @@ fn structs(
     column: Column<'_>,
     unknown: Unknown,
 ) -> Result<Option<Shape>, Misfit> {
-    let known: Vec<Step> = fields.iter().map(|field| Step::Member(field.name().clone())).collect();
+    let known: Vec<Step> = fields
+        .iter()
+        .map(|field| Step::Member(field.name().clone()))
+        .collect();
     only(tree, &known, column)?;
     let mut members = Vec::new();
     for (field, step) in fields.iter().zip(&known) {
         let data_type = field.data_type();
         let shape = match tree.below.get(step) {
-            Some(below) => inner(below, Column { data_type, ..column }, unknown)?,
+            Some(below) => inner(
+                below,
+                Column {
+                    data_type,
+                    ..column
+                },
+                unknown,
+            )?,
             None if unknown == Unknown::Null => Some(Shape::Null(plain(data_type))),
             None => None,
         };
         if let Some(shape) = shape {
-            members.push(Member { name: field.name().clone(), shape });
+            members.push(Member {
+                name: field.name().clone(),
+                shape,
+            });
         }
     }
     Ok((!members.is_empty()).then_some(Shape::Struct(members)))
@@ -198,7 +237,10 @@ fn only(tree: &Tree<'_>, known: &[Step], column: Column<'_>) -> Result<(), Misfi
 
 fn no_such_place(tree: &Tree<'_>, column: Column<'_>) -> Misfit {
     let place = tree.any_place();
-    let what = format!("there is no `{place}` in `{}`: a place lies in {}", column.name, column.data_type);
+    let what = format!(
+        "there is no `{place}` in `{}`: a place lies in {}",
+        column.name, column.data_type
+    );
     Misfit::of_parameter("fields", what)
         .with_hint("write a.b for structs, a[] for lists, a{key} and a{value} for maps")
 }

@@ -18,18 +18,32 @@ use crate::treatment::{Context, Treated};
 const ENDS: &str = "{ kind = 'keep-ends', first = 1, last = 0 }";
 
 fn nested(fields: &[(&str, &str)], rest: &str) -> String {
-    let fields: Vec<String> =
-        fields.iter().map(|(place, treatment)| format!("'{place}' = {treatment}")).collect();
-    format!("{{ kind = 'nested', fields = {{ {} }}{rest} }}", fields.join(", "))
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(place, treatment)| format!("'{place}' = {treatment}"))
+        .collect();
+    format!(
+        "{{ kind = 'nested', fields = {{ {} }}{rest} }}",
+        fields.join(", ")
+    )
 }
 
 fn try_treat(text: &str, array: &ArrayRef, inputs: &[ArrayRef]) -> Result<Treated, TreatmentError> {
     let column = Column::alone("field", array.data_type(), CATEGORY);
     let built = build(&spec(text), column).unwrap();
-    let treated = built.treat(array, &Context { inputs, chunk: None })?;
+    let treated = built.treat(
+        array,
+        &Context {
+            inputs,
+            chunk: None,
+        },
+    )?;
     assert_eq!(treated.array.len(), array.len());
     assert_eq!(treated.array.data_type(), built.output_type());
-    assert_eq!(Some(built.output_type()), spec(text).output_type(column).unwrap().as_ref());
+    assert_eq!(
+        Some(built.output_type()),
+        spec(text).output_type(column).unwrap().as_ref()
+    );
     treated.array.to_data().validate_full().unwrap();
     Ok(treated)
 }
@@ -49,7 +63,9 @@ fn misfit(text: &str, data_type: &DataType) -> Misfit {
 fn rows(array: &ArrayRef) -> Vec<String> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options).unwrap();
-    (0..array.len()).map(|row| formatter.value(row).to_string()).collect()
+    (0..array.len())
+        .map(|row| formatter.value(row).to_string())
+        .collect()
 }
 
 fn lists(values: &[Option<&[Option<&str>]>]) -> ArrayRef {
@@ -87,13 +103,19 @@ fn elements_of_lists_are_treated_and_nulls_stay_where_they_are() {
     let treated = treat(&nested(&[("[]", ENDS)], ""), &array);
     assert_eq!(rows(&treated.array), ["[张*, , a**]", "", "[]", "[*, ]"]);
     let counts = treated.counts;
-    assert_eq!((counts.rows, counts.nulls, counts.empty, counts.short), (4, 1, 1, 1));
+    assert_eq!(
+        (counts.rows, counts.nulls, counts.empty, counts.short),
+        (4, 1, 1, 1)
+    );
 }
 
 #[test]
 fn members_that_no_place_names_are_dropped_or_null() {
     let dropped = treat(&nested(&[("name", ENDS)], ""), &people());
-    assert_eq!(rows(&dropped.array), ["{name: 张*}", "", "{name: }", "{name: a*}"]);
+    assert_eq!(
+        rows(&dropped.array),
+        ["{name: 张*}", "", "{name: }", "{name: a*}"]
+    );
     let nulls = treat(&nested(&[("name", ENDS)], ", unknown = 'null'"), &people());
     assert_eq!(rows(&nulls.array)[0], "{name: 张*, age: }");
     assert!(nulls.array.as_struct().column(1).null_count() == 4);
@@ -110,7 +132,12 @@ fn nothing_stands_under_a_null_in_an_unnamed_member_or_outside_of_a_list() {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(vec![1, 2, 3, 4]));
     let field = Arc::new(Field::new_list_field(DataType::Utf8, true));
     let nulls = NullBuffer::from(vec![true, false, true]);
-    let array: ArrayRef = Arc::new(ListArray::new(field, offsets, Arc::new(values), Some(nulls)));
+    let array: ArrayRef = Arc::new(ListArray::new(
+        field,
+        offsets,
+        Arc::new(values),
+        Some(nulls),
+    ));
     let treated = treat(&nested(&[("[]", clear)], ""), &array);
     assert_eq!(rows(&treated.array), ["[a]", "", "[b]"]);
     assert!(holds(&array, b"SECRET") && !holds(&treated.array, b"SECRET"));
@@ -130,7 +157,13 @@ fn places_reach_through_every_level() {
     ]);
     let other: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let array: ArrayRef = Arc::new(StructArray::new(outer, vec![lists, other], None));
-    let text = nested(&[("people[].name", ENDS), ("people[].age", "{ kind = 'round', to = '10' }")], "");
+    let text = nested(
+        &[
+            ("people[].name", ENDS),
+            ("people[].age", "{ kind = 'round', to = '10' }"),
+        ],
+        "",
+    );
     let treated = treat(&text, &array);
     assert_eq!(
         rows(&treated.array),
@@ -144,7 +177,8 @@ fn places_reach_through_every_level() {
 
 #[test]
 fn large_lists_and_dictionaries_come_out_plain() {
-    let values: DictionaryArray<Int32Type> = vec![Some("abc"), None, Some("de")].into_iter().collect();
+    let values: DictionaryArray<Int32Type> =
+        vec![Some("abc"), None, Some("de")].into_iter().collect();
     let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
     let offsets = OffsetBuffer::<i64>::from_lengths([1, 2]);
     let array: ArrayRef = Arc::new(LargeListArray::new(field, offsets, Arc::new(values), None));
@@ -172,10 +206,24 @@ fn map(entries: &[Option<Entries<'_>>]) -> ArrayRef {
 
 #[test]
 fn keys_and_values_of_maps_are_treated() {
-    let array = map(&[Some(&[("abc", Some(14)), ("de", None)]), None, Some(&[]), Some(&[("x1", Some(5))])]);
-    let text = nested(&[("{key}", ENDS), ("{value}", "{ kind = 'round', to = '10' }")], "");
+    let array = map(&[
+        Some(&[("abc", Some(14)), ("de", None)]),
+        None,
+        Some(&[]),
+        Some(&[("x1", Some(5))]),
+    ]);
+    let text = nested(
+        &[
+            ("{key}", ENDS),
+            ("{value}", "{ kind = 'round', to = '10' }"),
+        ],
+        "",
+    );
     let treated = treat(&text, &array);
-    assert_eq!(rows(&treated.array), ["{a**: 10, d*: }", "", "{}", "{x*: 10}"]);
+    assert_eq!(
+        rows(&treated.array),
+        ["{a**: 10, d*: }", "", "{}", "{x*: 10}"]
+    );
     assert_eq!(treated.counts.empty, 1);
 }
 
@@ -189,7 +237,10 @@ fn a_map_whose_keys_meet_or_are_null_is_invalid() {
     let treated = treat(&nested(&[("{key}", ENDS), ("{value}", clear)], ""), &array);
     assert_eq!(rows(&treated.array), ["", "{b*: 3, c*: 4}"]);
     assert_eq!(treated.counts.invalid, 1);
-    let text = nested(&[("{key}", ENDS), ("{value}", clear)], ", on_invalid = 'reject'");
+    let text = nested(
+        &[("{key}", ENDS), ("{value}", clear)],
+        ", on_invalid = 'reject'",
+    );
     assert_eq!(flagged(treat(&text, &array).rejected.as_ref()), [0]);
     let null = nested(&[("{key}", "{ kind = 'null' }"), ("{value}", clear)], "");
     assert_eq!(treat(&null, &array).array.null_count(), 2);
@@ -197,23 +248,50 @@ fn a_map_whose_keys_meet_or_are_null_is_invalid() {
 
 #[test]
 fn refused_rejected_and_dropped_rows_are_those_of_the_column() {
-    let array = lists(&[Some(&[Some("abc")]), None, Some(&[Some("abc"), Some("x")]), Some(&[Some("yz")])]);
+    let array = lists(&[
+        Some(&[Some("abc")]),
+        None,
+        Some(&[Some("abc"), Some("x")]),
+        Some(&[Some("yz")]),
+    ]);
     let with = |action: &str| {
-        nested(&[("[]", &format!("{{ kind = 'keep-ends', first = 1, last = 0, on_short = '{action}' }}"))], "")
+        nested(
+            &[(
+                "[]",
+                &format!("{{ kind = 'keep-ends', first = 1, last = 0, on_short = '{action}' }}"),
+            )],
+            "",
+        )
     };
-    assert_eq!(flagged(treat(&with("reject"), &array).rejected.as_ref()), [2]);
+    assert_eq!(
+        flagged(treat(&with("reject"), &array).rejected.as_ref()),
+        [2]
+    );
     let refused = try_treat(&with("fail"), &array, &[]).unwrap_err();
-    assert_eq!(refused, TreatmentError::Refused { row: 2, case: Case::Short });
+    assert_eq!(
+        refused,
+        TreatmentError::Refused {
+            row: 2,
+            case: Case::Short
+        }
+    );
     let dropping = nested(&[("[]", "{ kind = 'drop-row', when = 'c' }")], "");
     let inputs = [answers(&[Some(false), Some(true), Some(false), Some(true)])];
     let treated = try_treat(&dropping, &array, &inputs).unwrap();
-    assert_eq!(flagged(treated.dropped.as_ref()), [3], "row 1 has no element");
+    assert_eq!(
+        flagged(treated.dropped.as_ref()),
+        [3],
+        "row 1 has no element"
+    );
 }
 
 #[test]
 fn withheld_members_go_and_something_must_be_left() {
     let withhold = "{ kind = 'withhold' }";
-    let treated = treat(&nested(&[("name", withhold), ("age", "{ kind = 'clear' }")], ""), &people());
+    let treated = treat(
+        &nested(&[("name", withhold), ("age", "{ kind = 'clear' }")], ""),
+        &people(),
+    );
     assert_eq!(rows(&treated.array)[0], "{age: 41}");
     let nothing = misfit(&nested(&[("name", withhold)], ""), people().data_type());
     assert_eq!(nothing.parameter, Some("fields"));
@@ -240,9 +318,18 @@ fn places_that_the_type_does_not_have_are_refused() {
         let misfit = misfit(&nested(&places, ""), array.data_type());
         assert_eq!(misfit.parameter, Some("fields"), "{places:?}");
     }
-    assert_eq!(misfit(&nested(&[("[]", clear)], ""), &DataType::Utf8).parameter, None);
+    assert_eq!(
+        misfit(&nested(&[("[]", clear)], ""), &DataType::Utf8).parameter,
+        None
+    );
     let unfit = misfit(&nested(&[("age", ENDS)], ""), people.data_type());
-    assert!(unfit.what.starts_with("in `age`: treatment `keep-ends` does not fit"), "{}", unfit.what);
+    assert!(
+        unfit
+            .what
+            .starts_with("in `age`: treatment `keep-ends` does not fit"),
+        "{}",
+        unfit.what
+    );
 }
 
 #[test]
@@ -251,7 +338,10 @@ fn every_value_must_meet_the_floor() {
     let floor = spec(&nested(&[("name", ENDS), ("age", hmac)], ""));
     assert_eq!(floor.strength().0, 1);
     assert!(spec(&nested(&[("name", hmac), ("age", hmac)], "")).meets(&floor));
-    assert!(spec(&nested(&[("name", ENDS)], "")).meets(&floor), "less is left");
+    assert!(
+        spec(&nested(&[("name", ENDS)], "")).meets(&floor),
+        "less is left"
+    );
     assert!(!spec(&nested(&[("age", ENDS)], "")).meets(&floor));
     assert!(!spec(&nested(&[("name", ENDS), ("other", hmac)], "")).meets(&floor));
 }
@@ -290,7 +380,12 @@ fn array_of(model: &Model) -> ArrayRef {
     let structs = StructArray::new(fields, columns, Some(NullBuffer::from(struct_nulls)));
     let field = Arc::new(Field::new_list_field(structs.data_type().clone(), true));
     let nulls = NullBuffer::from(model.iter().map(Option::is_some).collect::<Vec<_>>());
-    Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), Arc::new(structs), Some(nulls)))
+    Arc::new(ListArray::new(
+        field,
+        OffsetBuffer::from_lengths(lengths),
+        Arc::new(structs),
+        Some(nulls),
+    ))
 }
 
 /// What `keep-ends` with `first = 1` makes of a model.
@@ -298,13 +393,21 @@ fn masked(model: &Model) -> Model {
     let mask = |text: &String| match text.len() {
         0 => String::new(),
         1 => "*".to_owned(),
-        more => text.chars().take(1).chain(std::iter::repeat_n('*', more - 1)).collect(),
+        more => text
+            .chars()
+            .take(1)
+            .chain(std::iter::repeat_n('*', more - 1))
+            .collect(),
     };
     let lists = model.iter();
     lists
         .map(|list| {
             let list = list.as_ref()?;
-            Some(list.iter().map(|e| e.as_ref().map(|t| t.as_ref().map(mask))).collect())
+            Some(
+                list.iter()
+                    .map(|e| e.as_ref().map(|t| t.as_ref().map(mask)))
+                    .collect(),
+            )
         })
         .collect()
 }

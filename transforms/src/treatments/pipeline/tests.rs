@@ -23,8 +23,7 @@ fn each_step_treats_what_the_one_before_left() {
 fn types_follow_from_step_to_step() {
     let text = "{ kind = 'pipeline', steps = [{ kind = 'date-trunc', unit = 'year' }, \
         { kind = 'hmac', domain = 'd' }, { kind = 'keep-ends', first = 8, last = 0 }] }";
-    let built =
-        build(&spec(text), Column::alone("d", &DataType::Date32, CATEGORY)).unwrap();
+    let built = build(&spec(text), Column::alone("d", &DataType::Date32, CATEGORY)).unwrap();
     assert_eq!(*built.output_type(), DataType::Utf8);
     let dates: ArrayRef = Arc::new(Date32Array::from(vec![Some(1), Some(300), Some(400)]));
     let treated = built.apply(&dates).unwrap();
@@ -34,7 +33,11 @@ fn types_follow_from_step_to_step() {
         { kind = 'round', to = '1' }] }";
     let misfit = misfit_of(wrong, &DataType::Int64);
     assert_eq!(misfit.parameter, Some("steps"));
-    assert!(misfit.what.starts_with("in `steps[1]`: treatment `round` does not fit a field of type Utf8"));
+    assert!(
+        misfit
+            .what
+            .starts_with("in `steps[1]`: treatment `round` does not fit a field of type Utf8")
+    );
 }
 
 #[test]
@@ -52,14 +55,23 @@ fn nulls_and_empty_values_are_counted_once_and_flags_of_all_steps_add_up() {
     let text = "{ kind = 'pipeline', on_null = 'reject', steps = [\
         { kind = 'drop-row', when = 'c', then = { kind = 'clear' } }, \
         { kind = 'keep-ends', first = 1, last = 0, on_short = 'reject' }] }";
-    let inputs = [answers(&[Some(false), Some(true), Some(false), Some(false), Some(false)])];
+    let inputs = [answers(&[
+        Some(false),
+        Some(true),
+        Some(false),
+        Some(false),
+        Some(false),
+    ])];
     let values = [None, Some("secret"), Some(""), Some("x"), Some("ab")];
     let treated = treat_row(text, &values, &inputs).unwrap();
     assert_eq!(texts(&treated), [None, None, Some(""), None, Some("a*")]);
     assert_eq!(flagged(treated.rejected.as_ref()), [0, 3]);
     assert_eq!(flagged(treated.dropped.as_ref()), [1]);
     let counts = treated.counts;
-    assert_eq!((counts.rows, counts.nulls, counts.empty, counts.short), (5, 1, 1, 1));
+    assert_eq!(
+        (counts.rows, counts.nulls, counts.empty, counts.short),
+        (5, 1, 1, 1)
+    );
 }
 
 #[test]
@@ -75,7 +87,10 @@ fn a_sentinel_of_the_whole_passes_every_step() {
     let text = "{ kind = 'pipeline', sentinels = ['未知'], steps = [\
         { kind = 'keep-ends', first = 1, last = 0 }, { kind = 'constant', value = 'x' }] }";
     let treated = treat(text, &[Some("未知"), Some("ab")]);
-    assert_eq!((texts(&treated), treated.counts.sentinels), (vec![Some("未知"), Some("x")], 1));
+    assert_eq!(
+        (texts(&treated), treated.counts.sentinels),
+        (vec![Some("未知"), Some("x")], 1)
+    );
     let listed_once = text.replace(", sentinels = ['未知']", "");
     let listed_once = listed_once.replace("last = 0", "last = 0, sentinels = ['未知']");
     assert_eq!(texts(&treat(&listed_once, &[Some("未知")])), [Some("x")]);
@@ -93,14 +108,25 @@ fn strength_is_that_of_the_strongest_step() {
     let other = "{ kind = 'hmac', domain = 'd', sentinels = ['x'] }";
     assert!(!with(other).meets(&spec(ends)), "a sentinel passes");
     assert!(spec("{ kind = 'null' }").meets(&with(&format!("{hmac}, {ends}"))));
-    let sampled = format!("{{ kind = 'sample', rate = 1, by = 'id', domain = 'd', then = {ends} }}");
-    assert_eq!(with(&format!("{hmac}, {sampled}")).strength().0, 1, "a step that reads fields");
-    assert!(!spec("{ kind = 'null' }").meets(&with(&sampled)), "rows must be left out");
+    let sampled =
+        format!("{{ kind = 'sample', rate = 1, by = 'id', domain = 'd', then = {ends} }}");
+    assert_eq!(
+        with(&format!("{hmac}, {sampled}")).strength().0,
+        1,
+        "a step that reads fields"
+    );
+    assert!(
+        !spec("{ kind = 'null' }").meets(&with(&sampled)),
+        "rows must be left out"
+    );
 }
 
 #[test]
 fn steps_are_needed_and_keep_the_field() {
-    assert_eq!(misfit("{ kind = 'pipeline', steps = [] }").parameter, Some("steps"));
+    assert_eq!(
+        misfit("{ kind = 'pipeline', steps = [] }").parameter,
+        Some("steps")
+    );
     let gone = misfit("{ kind = 'pipeline', steps = [{ kind = 'withhold' }] }");
     assert_eq!(gone.parameter, Some("steps"));
 }

@@ -18,9 +18,18 @@ const MASKS: &str = "{ kind = 'when', condition = 'c', \
 #[test]
 fn each_row_is_treated_by_its_arm() {
     let values = [Some("甲乙"), Some("abc"), None, Some("abc"), Some("x")];
-    let inputs = [answers(&[Some(true), Some(false), Some(true), None, Some(false)])];
+    let inputs = [answers(&[
+        Some(true),
+        Some(false),
+        Some(true),
+        None,
+        Some(false),
+    ])];
     let treated = treat_row(MASKS, &values, &inputs).unwrap();
-    assert_eq!(texts(&treated), [Some("甲乙"), Some("a**"), None, Some("a**"), Some("*")]);
+    assert_eq!(
+        texts(&treated),
+        [Some("甲乙"), Some("a**"), None, Some("a**"), Some("*")]
+    );
     let counts = treated.counts;
     assert_eq!((counts.rows, counts.nulls, counts.short), (5, 1, 1));
 }
@@ -38,7 +47,13 @@ fn refused_rows_are_those_of_the_column() {
     let inputs = [answers(&[Some(true), Some(false), Some(true), Some(false)])];
     let values = [Some("x"), Some("ab"), Some("y"), Some("z")];
     let refused = treat_row(text, &values, &inputs).unwrap_err();
-    assert_eq!(refused, TreatmentError::Refused { row: 3, case: Case::Short });
+    assert_eq!(
+        refused,
+        TreatmentError::Refused {
+            row: 3,
+            case: Case::Short
+        }
+    );
 }
 
 #[test]
@@ -50,11 +65,20 @@ fn rejected_and_dropped_rows_are_those_of_the_column() {
         answers(&[Some(false), Some(true), Some(false), Some(true), Some(true)]),
         answers(&[Some(true), Some(false), Some(true), Some(true), Some(false)]),
     ];
-    let values = [Some("ab"), Some("secret"), Some("c"), Some("de"), Some("fg")];
+    let values = [
+        Some("ab"),
+        Some("secret"),
+        Some("c"),
+        Some("de"),
+        Some("fg"),
+    ];
     let treated = treat_row(text, &values, &inputs).unwrap();
     assert_eq!(flagged(treated.rejected.as_ref()), [2]);
     assert_eq!(flagged(treated.dropped.as_ref()), [3]);
-    assert_eq!(texts(&treated), [Some("a*"), Some("secret"), None, None, Some("fg")]);
+    assert_eq!(
+        texts(&treated),
+        [Some("a*"), Some("secret"), None, None, Some("fg")]
+    );
     assert_eq!(treated.counts.rows, 5);
 }
 
@@ -67,7 +91,10 @@ fn options_of_the_whole_hold_in_both_arms() {
     assert_eq!(flagged(treated.rejected.as_ref()), [0, 1]);
     let text = with("sentinels = ['未知']");
     let treated = treat_row(&text, &[Some("未知"), Some("未知")], &inputs).unwrap();
-    assert_eq!((texts(&treated), treated.counts.sentinels), (vec![Some("未知"); 2], 2));
+    assert_eq!(
+        (texts(&treated), treated.counts.sentinels),
+        (vec![Some("未知"); 2], 2)
+    );
 }
 
 #[test]
@@ -87,14 +114,27 @@ fn every_arm_gets_its_own_key() {
     let pseudonyms = texts(&treated);
     for (domain, pseudonym) in ["a", "b"].iter().zip(pseudonyms) {
         let alone = format!("{{ kind = 'hmac', domain = '{domain}' }}");
-        assert_eq!(texts(&treat_row(&alone, &[Some("x")], &[]).unwrap()), [pseudonym]);
+        assert_eq!(
+            texts(&treat_row(&alone, &[Some("x")], &[]).unwrap()),
+            [pseudonym]
+        );
     }
     let spec = spec(text);
     let column = Column::alone("field", &DataType::Utf8, CATEGORY);
     assert_eq!(spec.key_uses().len(), 2);
     let key = DerivedKey::derive(&[7; 32], "pseudonym", "a", "grant:G-1", 1);
-    assert!(spec.build(column, Some(&key)).is_err(), "one key never serves two domains");
-    let held = [(KeyUse { purpose: "pseudonym", domain: "a".to_owned(), join: None }, &key)];
+    assert!(
+        spec.build(column, Some(&key)).is_err(),
+        "one key never serves two domains"
+    );
+    let held = [(
+        KeyUse {
+            purpose: "pseudonym",
+            domain: "a".to_owned(),
+            join: None,
+        },
+        &key,
+    )];
     let misfit = spec.build_with(column, Keys::new(&held)).unwrap_err();
     assert_eq!(misfit.parameter, Some("else"));
     assert!(misfit.what.contains("has no key"), "{}", misfit.what);
@@ -116,7 +156,10 @@ fn every_arm_reads_its_own_inputs() {
         answers(&[Some(false), Some(true), Some(false), Some(true)]),
     ];
     let treated = treat_row(text, &[Some("x"); 4], &inputs).unwrap();
-    assert_eq!(texts(&treated), [Some("x"), Some("2"), Some("3"), Some("1")]);
+    assert_eq!(
+        texts(&treated),
+        [Some("x"), Some("2"), Some("3"), Some("1")]
+    );
 }
 
 #[test]
@@ -133,12 +176,32 @@ fn inputs_that_are_missing_short_or_no_conditions_are_an_error() {
 fn a_dictionary_agrees_with_plain_text() {
     let values = ["abc", "de", "abc", "abc", "de"];
     let mut dictionary = StringDictionaryBuilder::<Int32Type>::new();
-    values.iter().for_each(|value| dictionary.append_value(value));
+    values
+        .iter()
+        .for_each(|value| dictionary.append_value(value));
     let dictionary: ArrayRef = Arc::new(dictionary.finish());
-    let inputs = [answers(&[Some(true), None, Some(false), Some(true), Some(true)])];
+    let inputs = [answers(&[
+        Some(true),
+        None,
+        Some(false),
+        Some(true),
+        Some(true),
+    ])];
     let plain = treat_row(MASKS, &values.map(Some), &inputs).unwrap();
-    let built = build(&spec(MASKS), Column::alone("field", &DataType::Utf8, CATEGORY)).unwrap();
-    let treated = built.treat(&dictionary, &Context { inputs: &inputs, chunk: None }).unwrap();
+    let built = build(
+        &spec(MASKS),
+        Column::alone("field", &DataType::Utf8, CATEGORY),
+    )
+    .unwrap();
+    let treated = built
+        .treat(
+            &dictionary,
+            &Context {
+                inputs: &inputs,
+                chunk: None,
+            },
+        )
+        .unwrap();
     assert_eq!(&treated.array, &plain.array);
 }
 
@@ -149,7 +212,15 @@ fn other_types_are_split_alike() {
     let array: ArrayRef = Arc::new(Int64Array::from(vec![Some(14), Some(25), None, Some(7)]));
     let built = build(&spec(text), Column::alone("n", &DataType::Int64, CATEGORY)).unwrap();
     let inputs = [answers(&[Some(true), None, Some(true), Some(true)])];
-    let treated = built.treat(&array, &Context { inputs: &inputs, chunk: None }).unwrap();
+    let treated = built
+        .treat(
+            &array,
+            &Context {
+                inputs: &inputs,
+                chunk: None,
+            },
+        )
+        .unwrap();
     let expected: ArrayRef = Arc::new(Int64Array::from(vec![Some(10), None, None, Some(10)]));
     assert_eq!(&treated.array, &expected);
 }
@@ -165,9 +236,17 @@ fn arms_must_fit_and_agree() {
     assert_eq!(disagree.what, "`then` gives Utf8, `else` gives Int64");
     let unfit = misfit(&with("{ kind = 'round', to = '10' }", clear));
     assert_eq!(unfit.parameter, Some("then"));
-    assert!(unfit.what.starts_with("in `then`: treatment `round` does not fit"));
-    assert_eq!(misfit(&with(clear, "{ kind = 'withhold' }")).parameter, Some("else"));
-    let empty = "{ kind = 'when', condition = ' ', then = { kind = 'clear' }, else = { kind = 'clear' } }";
+    assert!(
+        unfit
+            .what
+            .starts_with("in `then`: treatment `round` does not fit")
+    );
+    assert_eq!(
+        misfit(&with(clear, "{ kind = 'withhold' }")).parameter,
+        Some("else")
+    );
+    let empty =
+        "{ kind = 'when', condition = ' ', then = { kind = 'clear' }, else = { kind = 'clear' } }";
     assert_eq!(misfit(empty).parameter, Some("condition"));
 }
 
@@ -186,17 +265,27 @@ fn strength_is_that_of_the_weaker_arm_and_both_must_meet_the_floor() {
     assert!(!with(null, more).meets(&spec(ends)));
     assert!(!with(null, clear).meets(&spec(ends)));
     let hmac = spec("{ kind = 'hmac', domain = 'd' }");
-    assert!(!hmac.meets(&with(null, ends)), "the floor demands a null for some rows");
+    assert!(
+        !hmac.meets(&with(null, ends)),
+        "the floor demands a null for some rows"
+    );
     assert!(hmac.meets(&with(clear, ends)));
     assert!(with(null, ends).meets(&with(null, more)));
     assert!(!with(ends, null).meets(&with(null, ends)));
     let listed = "{ kind = 'keep-ends', first = 1, last = 0, sentinels = ['x'] }";
-    assert!(!with(null, listed).meets(&spec(ends)), "a sentinel of an arm passes");
+    assert!(
+        !with(null, listed).meets(&spec(ends)),
+        "a sentinel of an arm passes"
+    );
 }
 
 #[test]
 fn random_encryption_draws_its_nonces_for_every_arm() {
-    let chunk = ChunkId { attempt: [1; 16], split: 2, chunk: 3 };
+    let chunk = ChunkId {
+        attempt: [1; 16],
+        split: 2,
+        chunk: 3,
+    };
     assert_ne!(chunk.part(0), chunk.part(1));
     assert_ne!(chunk.part(0), chunk);
     assert_ne!(chunk.part(0).part(1), chunk.part(1).part(0));
@@ -207,7 +296,10 @@ fn random_encryption_draws_its_nonces_for_every_arm() {
 fn nested_treatments_are_read_strictly_and_written_out_in_full() {
     let unknown = MASKS.replace("last = 0", "last = 0, fil = '*'");
     let message = try_spec(&unknown).unwrap_err().message().to_owned();
-    assert!(message.starts_with("unknown field `fil`, expected one of `first`"), "{message}");
+    assert!(
+        message.starts_with("unknown field `fil`, expected one of `first`"),
+        "{message}"
+    );
     let span = try_spec(&unknown).unwrap_err().span().unwrap();
     let place = format!("treatment = {unknown}");
     let pointed = place.get(span).unwrap();
@@ -220,5 +312,8 @@ fn nested_treatments_are_read_strictly_and_written_out_in_full() {
 #[test]
 fn the_summary_tells_the_arms_and_hides_the_condition() {
     let summary = spec(&MASKS.replace("'c'", "\"name = '张三'\"")).summary();
-    assert_eq!(summary, "when(condition=…, else=keep-ends(first=1, last=0), then=clear)");
+    assert_eq!(
+        summary,
+        "when(condition=…, else=keep-ends(first=1, last=0), then=clear)"
+    );
 }
