@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, TimeUnit};
 
 /// One way in which a file differs from the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,14 @@ pub(crate) fn compare(
                 "is missing".to_owned(),
                 likely(field.name(), by_name.keys().copied()),
             )),
-            Some([actual]) => differs(actual, field.data_type()).map(|what| (what, None)),
+            Some([actual]) => {
+                let at = Place {
+                    file,
+                    path: field.name().clone(),
+                };
+                at.walk(actual, field.data_type(), &mut differences, ignored);
+                continue;
+            }
             Some(_) => Some(("appears more than once".to_owned(), None)),
         };
         if let Some((what, hint)) = difference {
@@ -88,7 +95,116 @@ pub(crate) fn likely<'a>(name: &str, columns: impl Iterator<Item = &'a str>) -> 
 
 /// Whether a column of the one type can stand for a field of the other.
 pub(crate) fn fits(actual: &DataType, catalogued: &DataType) -> bool {
-    differs(actual, catalogued).is_none()
+    let mut differences = Vec::new();
+    let at = Place {
+        file: "",
+        path: String::new(),
+    };
+    at.walk(actual, catalogued, &mut differences, &mut BTreeSet::new());
+    differences.is_empty()
+}
+
+/// A place within a column: `people[].name`, `{key}`.
+struct Place<'a> {
+    file: &'a str,
+    path: String,
+}
+
+impl Place<'_> {
+    fn below(&self, step: &str) -> Self {
+        Place {
+            file: self.file,
+            path: format!("{}{step}", self.path),
+        }
+    }
+
+    fn differs(&self, what: String, hint: Option<String>) -> Difference {
+        Difference {
+            file: self.file.to_owned(),
+            field: self.path.clone(),
+            what,
+            hint,
+        }
+    }
+
+    /// Compares types place by place; members that the catalogue does not have are ignored, as
+    /// columns are.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other pair of types is compared as a whole"
+    )]
+    fn walk(
+        &self,
+        actual: &DataType,
+        catalogued: &DataType,
+        differences: &mut Vec<Difference>,
+        ignored: &mut BTreeSet<String>,
+    ) {
+        match (actual, catalogued) {
+            (DataType::List(found) | DataType::LargeList(found), DataType::List(wanted)) => {
+                let elements = self.below("[]");
+                elements.walk(found.data_type(), wanted.data_type(), differences, ignored);
+            }
+            (DataType::Struct(found), DataType::Struct(wanted)) => {
+                self.walk_members(found, wanted, differences, ignored);
+            }
+            (DataType::Map(found, _), DataType::Map(wanted, _)) => {
+                let (Some(found), Some(wanted)) = (entry(found), entry(wanted)) else {
+                    differences.push(self.differs("is a map without entries".to_owned(), None));
+                    return;
+                };
+                for ((step, found), wanted) in ["{key}", "{value}"].iter().zip(found).zip(wanted) {
+                    let at = self.below(step);
+                    at.walk(found, wanted, differences, ignored);
+                }
+            }
+            _ => {
+                let what = differs(actual, catalogued);
+                differences.extend(what.map(|what| self.differs(what, None)));
+            }
+        }
+    }
+
+    fn walk_members(
+        &self,
+        found: &Fields,
+        wanted: &Fields,
+        differences: &mut Vec<Difference>,
+        ignored: &mut BTreeSet<String>,
+    ) {
+        let mut by_name: BTreeMap<&str, Vec<&DataType>> = BTreeMap::new();
+        for member in found {
+            let types = by_name.entry(member.name()).or_default();
+            types.push(member.data_type());
+        }
+        for member in wanted {
+            let at = self.below(&format!(".{}", member.name()));
+            match by_name.remove(member.name().as_str()).as_deref() {
+                None => {
+                    let names = found.iter().map(|member| member.name().as_str());
+                    let hint = likely(member.name(), names);
+                    differences.push(at.differs("is missing".to_owned(), hint));
+                }
+                Some([actual]) => at.walk(actual, member.data_type(), differences, ignored),
+                Some(_) => {
+                    differences.push(at.differs("appears more than once".to_owned(), None));
+                }
+            }
+        }
+        let extra = by_name.keys();
+        ignored.extend(extra.map(|name| format!("{}.{name}", self.path)));
+    }
+}
+
+/// Types of a map's keys and values.
+fn entry(entries: &FieldRef) -> Option<[&DataType; 2]> {
+    let DataType::Struct(fields) = entries.data_type() else {
+        return None;
+    };
+    let [key, value] = fields.as_ref() else {
+        return None;
+    };
+    Some([key.data_type(), value.data_type()])
 }
 
 fn differs(actual: &DataType, catalogued: &DataType) -> Option<String> {
@@ -193,7 +309,8 @@ impl Meaning {
     }
 }
 
-/// A type as a catalogue writes it, or Arrow's name of a type that a catalogue cannot write.
+/// A type as a catalogue writes it, or Arrow's name of a type that a catalogue cannot write. Of
+/// nested types, only what they are is named: their places are compared one by one.
 fn notation(data_type: &DataType) -> String {
     match Meaning::of(data_type) {
         Meaning::Text => "utf8".to_owned(),
@@ -217,7 +334,12 @@ fn notation(data_type: &DataType) -> String {
                 format!("timestamp({unit})")
             }
         }
-        Meaning::Other => data_type.to_string(),
+        Meaning::Other => match data_type {
+            DataType::List(_) | DataType::LargeList(_) => "a list".to_owned(),
+            DataType::Struct(_) => "a struct".to_owned(),
+            DataType::Map(..) => "a map".to_owned(),
+            other => other.to_string(),
+        },
     }
 }
 

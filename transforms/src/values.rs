@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryBuilder, BooleanArray,
-    PrimitiveArray, downcast_primitive_array,
+    PrimitiveArray, downcast_primitive_array, new_null_array,
 };
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
@@ -15,6 +15,7 @@ use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
 use crate::treatment::{Context, Treated, Treatment};
+use crate::treatments::nested;
 
 /// The type of a field, where it is one that fields have.
 ///
@@ -42,6 +43,18 @@ pub(crate) fn plain_type(kind: &str, column: Column<'_>) -> Result<DataType, Mis
             data_type,
             "the types a catalogue can declare",
         ))
+    }
+}
+
+/// The field's type if a catalogue can declare it, in its plain form; lists, structs and maps too.
+///
+/// # Errors
+/// It cannot.
+pub(crate) fn any_type(kind: &str, column: Column<'_>) -> Result<DataType, Misfit> {
+    if column.data_type.is_nested() {
+        nested::plain_type(kind, column)
+    } else {
+        plain_type(kind, column)
     }
 }
 
@@ -118,6 +131,9 @@ impl ValueTreatment {
                 let constant = constant.and_then(|value| value.as_binary_opt::<i32>());
                 let constant = constant.map(|value| value.value(0));
                 Arc::new(binaries(array.as_binary(), picks, constant)?)
+            }
+            _ if picks.iter().all(|pick| matches!(pick, Pick::Null)) => {
+                new_null_array(&self.data_type, picks.len())
             }
             _ => return Err(self.unexpected(array)),
         };

@@ -200,7 +200,13 @@ fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     }
     if matches!(
         column.data_type(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
+        DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Binary
+            | DataType::LargeBinary
+            | DataType::List(_)
+            | DataType::Struct(_)
+            | DataType::Map(..)
     ) {
         for (row, width) in widths.iter_mut().enumerate() {
             add(width, length(column, row));
@@ -213,7 +219,7 @@ fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     clippy::wildcard_enum_match_arm,
     reason = "values of other types have a fixed width"
 )]
-/// Bytes of a text or of bytes; 0 for other values.
+/// Bytes of a text, of bytes, or of all that a nested value holds; 0 for other values.
 fn length(column: &dyn Array, row: usize) -> u64 {
     if column.is_null(row) {
         return 0;
@@ -225,9 +231,29 @@ fn length(column: &dyn Array, row: usize) -> u64 {
         DataType::Binary => column.as_binary::<i32>().value(row).len(),
         DataType::LargeBinary => column.as_binary::<i64>().value(row).len(),
         DataType::BinaryView => column.as_binary_view().value(row).len(),
+        DataType::List(_) => return held(column.as_list::<i32>().value(row).as_ref()),
+        DataType::Map(..) => return held(&column.as_map().value(row)),
+        DataType::Struct(_) => {
+            let members = column.as_struct().columns().iter();
+            return members
+                .map(|member| held_at(member, row))
+                .fold(0, u64::saturating_add);
+        }
         _ => 0,
     };
     u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// Bytes of one value of any type.
+fn held_at(column: &dyn Array, row: usize) -> u64 {
+    fixed_width(column.data_type()).saturating_add(length(column, row))
+}
+
+/// Bytes of all values of an array.
+fn held(values: &dyn Array) -> u64 {
+    (0..values.len())
+        .map(|row| held_at(values, row))
+        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ impl Encoder {
         software: &str,
     ) -> Result<Self, RunError> {
         let parquet_schema = ArrowSchemaConverter::new()
+            .with_coerce_types(true)
             .convert(&schema)
             .map_err(|error| RunError::writing(&error))?;
         let mut file_properties = base_properties(compression)
@@ -128,19 +129,24 @@ impl Encoder {
         .map_err(|error| RunError::writing(&error))
     }
 
-    /// Column writers with the settings that suit a row group which begins with `first`.
-    fn column_writers(&self, first: &[ArrayRef]) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+    /// Writers of the leaves of each column, with the settings that suit a row group which begins
+    /// with `first`.
+    fn column_writers(
+        &self,
+        first: &[ArrayRef],
+    ) -> Result<Vec<Vec<ArrowColumnWriter>>, ParquetError> {
         let mut properties = base_properties(self.compression);
-        for ((field, column), leaf) in self
-            .schema
-            .fields()
-            .iter()
-            .zip(first)
-            .zip(self.parquet_schema.columns())
-        {
-            let path = ColumnPath::new(vec![field.name().clone()]);
-            let repetitive = repeats(column);
-            properties = match (leaf.physical_type(), repetitive) {
+        let leaves = self.parquet_schema.columns().iter().enumerate();
+        for (number, leaf) in leaves {
+            let path = leaf.path().clone();
+            if path.parts().len() > 1 {
+                // No reader prunes by what stands within lists; the dictionary falls back by itself.
+                properties =
+                    properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+                continue;
+            }
+            let column = first.get(self.parquet_schema.get_column_root_idx(number));
+            properties = match (leaf.physical_type(), column.is_none_or(repeats)) {
                 (_, true) => properties,
                 (PhysicalType::BYTE_ARRAY, false) => properties
                     .set_column_dictionary_enabled(path.clone(), false)
@@ -158,8 +164,16 @@ impl Encoder {
             self.parquet_schema.root_schema_ptr(),
             Arc::new(properties.build()),
         )?;
-        ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema))
-            .create_column_writers(0)
+        let writers = ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema))
+            .create_column_writers(0)?;
+        let mut columns: Vec<Vec<ArrowColumnWriter>> =
+            self.schema.fields().iter().map(|_| Vec::new()).collect();
+        for (number, writer) in writers.into_iter().enumerate() {
+            if let Some(column) = columns.get_mut(self.parquet_schema.get_column_root_idx(number)) {
+                column.push(writer);
+            }
+        }
+        Ok(columns)
     }
 }
 
@@ -168,6 +182,8 @@ fn base_properties(compression: Compression) -> WriterPropertiesBuilder {
         .set_compression(compression.0)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_bloom_filter_enabled(false)
+        // Names within lists and maps as the format's specification has them.
+        .set_coerce_types(true)
 }
 
 /// Whether values of a column repeat so much that a dictionary pays.
@@ -201,7 +217,8 @@ fn distinct(sample: &ArrayRef) -> Option<usize> {
 
 /// A row group under way. Used on a rayon pool.
 pub(super) struct GroupWriter {
-    columns: Vec<ArrowColumnWriter>,
+    /// Of each column, the writers of its leaves.
+    columns: Vec<Vec<ArrowColumnWriter>>,
     rows: usize,
     bytes: u64,
 }
@@ -236,10 +253,10 @@ impl GroupWriter {
             .zip(&chunk.columns)
             .zip(encoder.schema.fields().as_ref().par_iter())
             .with_max_len(1)
-            .try_for_each(|((writer, column), field)| {
-                compute_leaves(field, column)?
-                    .iter()
-                    .try_for_each(|leaf| writer.write(leaf))
+            .try_for_each(|((writers, column), field)| {
+                let leaves = compute_leaves(field, column)?;
+                let mut pairs = writers.iter_mut().zip(&leaves);
+                pairs.try_for_each(|(writer, leaf)| writer.write(leaf))
             })
             .map_err(|error: ParquetError| RunError::writing(&error))?;
         self.rows += chunk.rows;
@@ -253,11 +270,11 @@ impl GroupWriter {
             .columns
             .into_par_iter()
             .with_max_len(1)
-            .map(ArrowColumnWriter::close)
-            .collect::<Result<Vec<_>, _>>()
+            .map(|leaves| leaves.into_iter().map(ArrowColumnWriter::close).collect())
+            .collect::<Result<Vec<Vec<_>>, _>>()
             .map_err(|error| RunError::writing(&error))?;
         Ok(EncodedGroup {
-            chunks,
+            chunks: chunks.into_iter().flatten().collect(),
             rows: self.rows,
         })
     }

@@ -205,7 +205,8 @@ pub enum OnMalformed {
 pub struct Field {
     /// Name, as in the source.
     pub name: String,
-    /// Type: `utf8`, `int64`, `decimal(12,2)`, `date`, `timestamp(us)`, …
+    /// Type: `utf8`, `int64`, `decimal(12,2)`, `date`, `timestamp(us)`, `list(utf8)`,
+    /// `struct(name: utf8, age: int32)`, `map(utf8, int64)`, …
     #[serde(rename = "type")]
     pub data_type: String,
     /// Title for people.

@@ -10,9 +10,11 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
+use crate::treatments::nested;
 use crate::values::{self, Replacement, ValueTreatment};
 
-/// Leaves every value as it is. NaN and infinities are invalid, unless listed as sentinels.
+/// Leaves every value as it is. NaN and infinities are invalid, unless listed as sentinels. Of
+/// lists, structs and maps, everything within is left, each value under the same options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clear {}
@@ -30,7 +32,7 @@ impl Definition for Clear {
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        values::plain_type(Self::KIND, column).map(Some)
+        values::any_type(Self::KIND, column).map(Some)
     }
 
     fn build(
@@ -39,6 +41,9 @@ impl Definition for Clear {
         options: &Options,
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
+        if column.data_type.is_nested() {
+            return nested::clear(column, options);
+        }
         let data_type = values::plain_type(Self::KIND, column)?;
         if data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(ClearText, options, column)?));

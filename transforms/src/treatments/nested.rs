@@ -20,6 +20,8 @@ use crate::options::Options;
 use crate::parts::PartBuilder;
 use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
 use crate::treatment::Treatment;
+use crate::treatments::AnyTreatment;
+use crate::treatments::clear::Clear;
 use shape::Shape;
 
 /// Treats the values within lists, structs and maps, each by its place in the type.
@@ -152,6 +154,44 @@ impl Definition for Nested {
             parts,
         }))
     }
+}
+
+/// The plain type of a nested field: lists with 32-bit offsets, everything nullable but the keys of
+/// maps.
+///
+/// # Errors
+/// A value of a type that no catalogue can declare.
+pub(crate) fn plain_type(kind: &str, column: Column<'_>) -> Result<DataType, Misfit> {
+    shape::whole(kind, column, &mut Vec::new()).map(|shape| shape.data_type())
+}
+
+/// Leaves everything within lists, structs and maps as it is, with these options at every place.
+///
+/// # Errors
+/// As [`Definition::build`].
+pub(super) fn clear(column: Column<'_>, options: &Options) -> Result<Box<dyn Treatment>, Misfit> {
+    let mut leaves = Vec::new();
+    let shape = shape::whole(Clear::KIND, column, &mut leaves)?;
+    let spec = TreatmentSpec::new(AnyTreatment::Clear(Clear {}), options.clone());
+    let mut builder = PartBuilder::new(Keys::default(), 0);
+    let parts = leaves.iter().map(|data_type| {
+        let part = builder.build(
+            &spec,
+            Column {
+                data_type,
+                ..column
+            },
+        );
+        part.map(Some)
+    });
+    let parts = parts.collect::<Result<_, _>>()?;
+    Ok(Box::new(apply::Rebuild {
+        from: column.data_type.clone(),
+        to: shape.data_type(),
+        rules: Rules::resolve(options, column)?,
+        shape,
+        parts,
+    }))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Definition for Null {
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        values::plain_type(Self::KIND, column).map(Some)
+        values::any_type(Self::KIND, column).map(Some)
     }
 
     fn build(
@@ -39,7 +39,7 @@ impl Definition for Null {
         options: &Options,
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
-        let data_type = values::plain_type(Self::KIND, column)?;
+        let data_type = values::any_type(Self::KIND, column)?;
         if data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(NullText, options, column)?));
         }

@@ -494,17 +494,30 @@ fn nothing_stands_under_a_null_or_beyond_a_slice() {
 }
 
 #[test]
-fn only_the_treatment_of_nested_values_takes_them() {
-    for entry in catalogue() {
-        for array in columns() {
-            let takes = built(&spec(entry.example), &array).is_some();
-            let nested = array.data_type().is_nested();
-            assert!(
-                !nested || !takes || entry.kind == "nested",
-                "{}",
-                entry.kind
-            );
-        }
+fn nested_values_are_taken_whole_or_place_by_place() {
+    let examples: Vec<TreatmentSpec> = catalogue()
+        .iter()
+        .map(|entry| spec(entry.example))
+        .collect();
+    for array in columns()
+        .iter()
+        .filter(|array| array.data_type().is_nested())
+    {
+        let taken = examples
+            .iter()
+            .filter(|example| built(example, array).is_some());
+        let taken: Vec<&str> = taken.map(TreatmentSpec::kind).collect();
+        let whole = ["clear", "null", "drop-row", "sample"];
+        assert!(
+            whole[..2].iter().all(|kind| taken.contains(&kind)),
+            "{taken:?}"
+        );
+        assert!(
+            taken
+                .iter()
+                .all(|kind| whole.contains(kind) || *kind == "nested"),
+            "{taken:?}"
+        );
     }
 }
 

@@ -71,6 +71,24 @@ fn check_roles(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
     if let Some(cursor) = &dataset.cursor {
         checker.refers(dataset, &["cursor"], "field", cursor, names());
     }
+    let roles = dataset.key.iter().enumerate().map(|(index, name)| {
+        let path = vec!["key".to_owned(), index.to_string()];
+        (path, name)
+    });
+    let cursor = dataset
+        .cursor
+        .iter()
+        .map(|name| (vec!["cursor".to_owned()], name));
+    for (path, name) in roles.chain(cursor) {
+        if let Some(field) = dataset.field(name)
+            && FieldType::parse(&field.data_type).is_ok_and(|found| found.is_nested())
+        {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let what = format!("field `{name}` holds several values and has no order");
+            let hint = Some("name a field of single values".to_owned());
+            checker.at(dataset, &path, what, hint);
+        }
+    }
     if let Some(division) = &dataset.division {
         checker.refers(dataset, &["division"], "field", division, names());
         if let Some(field) = dataset.field(division)
@@ -197,7 +215,22 @@ fn check_files(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
                 checker.at_key(dataset, &["source", key], what, None);
             }
         }
-        Some(SourceFormat::Csv) => check_csv(checker, dataset),
+        Some(SourceFormat::Csv) => {
+            check_csv(checker, dataset);
+            check_csv_types(checker, dataset);
+        }
+    }
+}
+
+/// A field of delimited text is one value.
+fn check_csv_types(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    for (index, field) in dataset.fields.iter().enumerate() {
+        if FieldType::parse(&field.data_type).is_ok_and(|found| found.is_nested()) {
+            let path = ["fields", &index.to_string(), "type"];
+            let what = "CSV has no lists, structs or maps";
+            let hint = Some("declare it as utf8 and treat it by `json`".to_owned());
+            checker.at(dataset, &path, what, hint);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::Unknown;
 use super::path::{Step, Tree};
 use crate::error::Misfit;
 use crate::spec::Column;
+use crate::values::plain_type;
 
 /// A type, with what is done at each of its places.
 #[derive(Debug)]
@@ -91,6 +92,71 @@ pub(super) fn entry_fields(key: DataType, value: DataType) -> Fields {
         Field::new("keys", key, false),
         Field::new("values", value, true),
     ])
+}
+
+/// The shape of a type of which everything stays; adds the types of its values, in the order of
+/// their treatments' numbers.
+///
+/// # Errors
+/// A value of a type that no catalogue can declare.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other type has places within"
+)]
+pub(super) fn whole(
+    kind: &str,
+    column: Column<'_>,
+    leaves: &mut Vec<DataType>,
+) -> Result<Shape, Misfit> {
+    let mut within = |data_type| {
+        let column = Column {
+            data_type,
+            ..column
+        };
+        whole(kind, column, leaves)
+    };
+    match column.data_type {
+        DataType::List(field) | DataType::LargeList(field) => {
+            Ok(Shape::List(Box::new(within(field.data_type())?)))
+        }
+        DataType::Struct(fields) => {
+            let members = fields.iter().map(|field| {
+                let (name, shape) = (field.name().clone(), within(field.data_type())?);
+                Ok(Member { name, shape })
+            });
+            members.collect::<Result<_, _>>().map(Shape::Struct)
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                let mut halves = fields.iter().map(|half| within(half.data_type()));
+                match (halves.next(), halves.next()) {
+                    (Some(key), Some(value)) => Ok(Shape::Map {
+                        key: Box::new(key?),
+                        value: Box::new(value?),
+                    }),
+                    _ => Err(Misfit::of_type(
+                        kind,
+                        column.data_type,
+                        "maps of keys and values",
+                    )),
+                }
+            }
+            _ => Err(Misfit::of_type(
+                kind,
+                column.data_type,
+                "maps of keys and values",
+            )),
+        },
+        _ => {
+            let from = plain_type(kind, column)?;
+            leaves.push(from.clone());
+            Ok(Shape::Leaf {
+                treatment: leaves.len() - 1,
+                to: from.clone(),
+                from,
+            })
+        }
+    }
 }
 
 /// The shape that places give a field.

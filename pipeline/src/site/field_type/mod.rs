@@ -3,10 +3,13 @@
 //! Anything else that Arrow knows (views, dictionaries, large offsets, negative scales) has no
 //! notation here and never reaches a delivery.
 
+mod notation;
+
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
 use super::nearest;
 
@@ -35,7 +38,14 @@ const PLAIN: [(&str, FieldType); 14] = [
 ];
 
 /// Words of other systems, and what they are called here.
-const FOREIGN: [(&str, &str); 18] = [
+const FOREIGN: [(&str, &str); 22] = [
+    ("array", "list(T), such as list(utf8)"),
+    ("list", "list(T), such as list(utf8)"),
+    ("map", "map(K, V), such as map(utf8, int64)"),
+    (
+        "struct",
+        "struct(name: T, …), such as struct(street: utf8, rooms: int32)",
+    ),
     ("bigint", "int64"),
     ("bool", "boolean"),
     ("bytes", "binary"),
@@ -104,6 +114,12 @@ pub enum FieldType {
     },
     /// Bytes.
     Binary,
+    /// Any number of values of one type, in their order.
+    List(Box<FieldType>),
+    /// Named members, each of its own type.
+    Struct(Vec<(String, FieldType)>),
+    /// Keys, each with a value.
+    Map(Box<(FieldType, FieldType)>),
 }
 
 /// A type that cannot be read.
@@ -126,7 +142,7 @@ impl TypeError {
 
 impl FieldType {
     /// Reads a type as the catalogue writes it: `utf8`, `decimal(12,2)`,
-    /// `timestamp(us, Asia/Shanghai)`.
+    /// `timestamp(us, Asia/Shanghai)`, `list(struct(name: utf8, age: int32))`.
     ///
     /// # Errors
     /// What is wrong and what to write instead, in one line.
@@ -138,6 +154,16 @@ impl FieldType {
     }
 
     pub(crate) fn read(text: &str) -> Result<Self, TypeError> {
+        notation::read(text, 0)
+    }
+
+    /// Whether values of it hold others.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Struct(_) | Self::Map(_))
+    }
+
+    /// Reads a type that holds no other.
+    fn read_plain(text: &str) -> Result<Self, TypeError> {
         if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == text) {
             return Ok(plain.clone());
         }
@@ -242,6 +268,24 @@ impl FieldType {
                 DataType::Timestamp(*unit, zone.as_deref().map(Into::into))
             }
             Self::Binary => DataType::Binary,
+            Self::List(element) => {
+                DataType::List(Arc::new(Field::new_list_field(element.to_arrow(), true)))
+            }
+            Self::Struct(members) => DataType::Struct(
+                members
+                    .iter()
+                    .map(|(name, member)| Field::new(name, member.to_arrow(), true))
+                    .collect(),
+            ),
+            Self::Map(entry) => {
+                let (key, value) = entry.as_ref();
+                let entries = Fields::from(vec![
+                    Field::new("keys", key.to_arrow(), false),
+                    Field::new("values", value.to_arrow(), true),
+                ]);
+                let entries = Field::new("entries", DataType::Struct(entries), false);
+                DataType::Map(Arc::new(entries), false)
+            }
         }
     }
 
@@ -266,6 +310,23 @@ impl FieldType {
                 unit: *unit,
                 zone: zone.as_deref().map(str::to_owned),
             },
+            DataType::List(element) => Self::List(Box::new(Self::of(element.data_type())?)),
+            DataType::Struct(members) => {
+                let members = members.iter();
+                let member =
+                    |field: &Arc<Field>| Some((field.name().clone(), Self::of(field.data_type())?));
+                Self::Struct(members.map(member).collect::<Option<_>>()?)
+            }
+            DataType::Map(entries, _) => {
+                let DataType::Struct(fields) = entries.data_type() else {
+                    return None;
+                };
+                let [key, value] = fields.as_ref() else {
+                    return None;
+                };
+                let entry = (Self::of(key.data_type())?, Self::of(value.data_type())?);
+                Self::Map(Box::new(entry))
+            }
             other => PLAIN
                 .iter()
                 .find(|(_, plain)| plain.to_arrow() == *other)?
@@ -296,6 +357,17 @@ impl fmt::Display for FieldType {
                     None => write!(f, "timestamp({unit})"),
                 }
             }
+            Self::List(element) => write!(f, "list({element})"),
+            Self::Map(entry) => write!(f, "map({}, {})", entry.0, entry.1),
+            Self::Struct(members) => {
+                f.write_str("struct(")?;
+                for (number, (name, member)) in members.iter().enumerate() {
+                    f.write_str(if number == 0 { "" } else { ", " })?;
+                    notation::write_name(f, name)?;
+                    write!(f, ": {member}")?;
+                }
+                f.write_str(")")
+            }
             plain => f.write_str(
                 PLAIN
                     .iter()
@@ -309,10 +381,13 @@ impl fmt::Display for FieldType {
 fn unknown(text: &str) -> TypeError {
     let lower = text.to_ascii_lowercase();
     let word = lower.split('(').next().unwrap_or_default().trim();
-    let known = PLAIN
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(["decimal(p,s)", "timestamp(us)"]);
+    let known = PLAIN.iter().map(|(name, _)| *name).chain([
+        "decimal(p,s)",
+        "timestamp(us)",
+        "list(T)",
+        "struct(name: T)",
+        "map(K, V)",
+    ]);
     let hint = if let Some((_, here)) = FOREIGN.iter().find(|(name, _)| *name == word) {
         format!("write {here}")
     } else if let Some(near) = nearest(word, known.clone()) {
@@ -350,11 +425,29 @@ mod tests {
             "timestamp(ms)",
             "timestamp(us, Asia/Shanghai)",
             "timestamp(ns, +08:00)",
+            "list(utf8)",
+            "map(utf8, list(decimal(12,2)))",
+            "struct(street: utf8, 门牌: int32, seen: timestamp(us, Asia/Shanghai))",
+            "list(struct(name: utf8, tags: map(int64, struct(a: binary))))",
+            r#"struct("a, b": utf8, "q\"\\": int8, " edge ": date)"#,
         ];
         for text in PLAIN.iter().map(|(name, _)| *name).chain(more) {
             let read = FieldType::parse(text).unwrap();
             assert_eq!(read.to_string(), text);
             assert_eq!(FieldType::of(&read.to_arrow()), Some(read), "{text}");
+        }
+    }
+
+    #[test]
+    fn types_nested_too_deeply_are_refused_and_never_exhaust_the_stack() {
+        let deep = |levels: usize| format!("{}utf8{}", "list(".repeat(levels), ")".repeat(levels));
+        FieldType::parse(&deep(16)).unwrap();
+        for levels in [17, 5_000, 100_000] {
+            let error = FieldType::parse(&deep(levels)).unwrap_err();
+            assert!(
+                error.contains("too deeply") || error.contains("too long"),
+                "{error}"
+            );
         }
     }
 
@@ -390,6 +483,21 @@ mod tests {
             ("timestamp(minutes)", "unknown unit"),
             ("", "known types"),
             ("日期", "known types"),
+            ("list", "write list(T)"),
+            ("array(utf8)", "write list(T)"),
+            ("list()", "known types"),
+            ("list(utf8, utf8)", "elements of one type"),
+            ("list(utf9)", "did you mean `utf8`?"),
+            ("list(utf8", "write list(T)"),
+            ("list((utf8)", "never closed"),
+            ("map(utf8)", "keys and values"),
+            ("map(list(utf8), utf8)", "keys of a map are single values"),
+            ("struct()", "name and type"),
+            ("struct(a)", "name and type"),
+            ("struct(a: utf8, a: utf8)", "one name"),
+            ("struct(: utf8)", "cannot be used"),
+            ("struct(a\"b: utf8)", "name and type"),
+            ("struct(\"a\"b: utf8)", "malformed"),
         ] {
             let error = FieldType::parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
