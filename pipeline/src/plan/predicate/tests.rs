@@ -405,6 +405,36 @@ fn what_is_not_in_the_list_is_refused() {
 }
 
 #[test]
+fn what_holds_several_values_is_only_null_or_not() {
+    let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+    let fields = Schema::new(
+        ["tags", "more"]
+            .map(|name| Field::new(name, list.clone(), true))
+            .to_vec(),
+    );
+    let fields = Arc::new(fields);
+    for text in ["tags IS NULL", "tags IS NOT NULL AND more IS NULL"] {
+        Predicate::parse(text, &fields).unwrap();
+    }
+    for text in [
+        "tags = 'a'",
+        "tags = more",
+        "tags < more",
+        "tags IN ('a')",
+        "tags BETWEEN 'a' AND 'b'",
+        "tags LIKE 'a%'",
+        "CAST(tags AS utf8) = 'a'",
+        "CAST('a' AS list(utf8)) = tags",
+        "tags + 1 = 2",
+        "tags",
+        "NOT tags",
+    ] {
+        let error = Predicate::parse(text, &fields).unwrap_err();
+        assert_eq!(error.kind, PredicateErrorKind::NotAllowed, "{text}: {error}");
+    }
+}
+
+#[test]
 fn errors_say_where_and_never_what() {
     let error = refusal("age = 17\n  AND secret('张三秘密', 4711)");
     assert_eq!((error.line, error.column), (2, 7));

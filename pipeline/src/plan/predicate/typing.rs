@@ -82,6 +82,9 @@ pub(super) fn unify(
     constants: Vec<(Constant, Position)>,
 ) -> Result<(Node, Vec<ScalarValue>), PredicateError> {
     let mut target = node.data_type();
+    if let Some((_, at)) = constants.first() {
+        refuse_nested(&target, *at)?;
+    }
     for (constant, at) in &constants {
         let fits = constant
             .adapt(&target)
@@ -160,6 +163,7 @@ pub(super) fn compare(
             same_type(left, right, operator)?
         }
     };
+    refuse_nested(&left.data_type(), operator)?;
     if left.data_type() == DataType::Binary {
         return Err(operator.refuse("a comparison of bytes", "use IS NULL; bytes do not compare"));
     }
@@ -168,6 +172,18 @@ pub(super) fn compare(
         left: Box::new(left),
         right: Box::new(right),
     })
+}
+
+/// What holds several values does not compare.
+fn refuse_nested(data_type: &DataType, at: Position) -> Result<(), PredicateError> {
+    if data_type.is_nested() {
+        let what = "a comparison of lists, structs or maps";
+        return Err(at.refuse(
+            what,
+            "use IS NULL; what holds several values does not compare",
+        ));
+    }
+    Ok(())
 }
 
 const NOTHING: Unfit = ("nothing to compare with", "write a constant");
@@ -275,5 +291,5 @@ pub(super) fn castable(from: &DataType, to: &DataType) -> bool {
         || (temporal(from) && temporal(to))
         || (*from == DataType::Utf8 && *to != DataType::Binary)
         || (*to == DataType::Utf8 && *from != DataType::Binary);
-    plain && can_cast_types(from, to)
+    plain && !from.is_nested() && !to.is_nested() && can_cast_types(from, to)
 }
