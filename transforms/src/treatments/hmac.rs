@@ -6,6 +6,7 @@
 //! can't be guessed from a list of numbers, as an unkeyed hash can.
 
 mod digits;
+mod sha256;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,6 @@ use arrow::datatypes::DataType;
 use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use sm3::Sm3;
 
 use crate::cases::{Rules, to_text};
@@ -26,6 +26,7 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
+use sha256::HmacSha256;
 
 pub use digits::Encoding;
 
@@ -227,28 +228,23 @@ impl Definition for Hmac256 {
 }
 
 /// The key, absorbed: both midstates, which saves two of four compressions a value. Zeroized on
-/// drop, as its clones are.
+/// drop.
 enum Keyed {
-    Sha256(Hmac<Sha256>),
+    Sha256(HmacSha256),
     Sm3(Hmac<Sm3>),
 }
 
 impl Keyed {
     fn new(algorithm: Algorithm, key: &DerivedKey) -> Option<Self> {
         match algorithm {
-            Algorithm::Sha256 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sha256),
+            Algorithm::Sha256 => Some(Self::Sha256(HmacSha256::new(key.expose()))),
             Algorithm::Sm3 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sm3),
         }
     }
 
     fn digest(&self, text: &[u8]) -> [u8; 32] {
         match self {
-            Self::Sha256(mac) => mac
-                .clone()
-                .chain_update(text)
-                .finalize()
-                .into_bytes()
-                .into(),
+            Self::Sha256(mac) => mac.digest(text),
             Self::Sm3(mac) => mac
                 .clone()
                 .chain_update(text)
