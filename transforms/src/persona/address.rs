@@ -1,8 +1,8 @@
 //! Postal addresses: the names of a division, then road, number, estate, building and room.
 
-use super::divisions::{Division, Divisions, Level};
 use super::draw::{Draw, another};
 use super::places::{ESTATES, ROADS};
+use crate::divisions::{Division, Divisions, Level};
 
 /// Reads the division an address begins with, down to a level: its code, where every name down to
 /// that level is there. Provinces may be written short (`浙江`, `内蒙古`), and be left out before

@@ -4,10 +4,11 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
-use crate::persona::{Divisions, Level, ResidentId, Sex, person};
+use crate::persona::{ResidentId, Sex, person};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
 use crate::text;

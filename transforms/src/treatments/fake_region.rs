@@ -4,11 +4,12 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
+use crate::persona::person;
 use crate::persona::resident_id::write_digits;
-use crate::persona::{Divisions, Level, person};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
 use crate::treatment::Treatment;

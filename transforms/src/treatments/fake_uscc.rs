@@ -4,11 +4,11 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
 use crate::persona::organisation::{self, CreditCode};
-use crate::persona::{Divisions, Level};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
 use crate::text;
