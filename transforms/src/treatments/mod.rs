@@ -92,6 +92,13 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::keyed_by`].
+            pub fn keyed_by(&self) -> Option<&str> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.keyed_by(),)+
+                }
+            }
+
             /// See [`Definition::key_uses`].
             pub fn key_uses(&self) -> Vec<KeyUse> {
                 match self {
