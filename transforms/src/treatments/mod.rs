@@ -240,7 +240,10 @@ treatments! {
     fake_org: FakeOrg,
     fake_uscc: FakeUscc,
     fake_plate: FakePlate,
+    fake_vin: FakeVin,
+    fake_passport: FakePassport,
     fake_ip: FakeIp,
+    substitute: Substitute,
 }
 
 #[cfg(test)]
