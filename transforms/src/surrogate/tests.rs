@@ -1,5 +1,7 @@
 //! What every facet of one person shares: who it is, and nothing else.
 
+mod agreement;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, LargeStringArray};
