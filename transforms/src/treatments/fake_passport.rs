@@ -155,7 +155,7 @@ struct Kernel {
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let text = surrogate::identifier(original.value).to_ascii_uppercase();
-        let own = text.as_bytes().try_into().map_err(|_| Case::Invalid)?;
+        let own: &[u8; 9] = text.as_bytes().try_into().map_err(|_| Case::Invalid)?;
         let form = Form::of(own).ok_or(Case::Invalid)?;
         let form = if self.keeps_type { form } else { Form::Chip };
         let chosen = original.draw.below_wide(0, form.count());

@@ -146,7 +146,7 @@ impl Kernel {
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let text = surrogate::identifier(original.value).to_ascii_uppercase();
-        let own = text.as_bytes().try_into().map_err(|_| Case::Invalid)?;
+        let own: &[u8; 17] = text.as_bytes().try_into().map_err(|_| Case::Invalid)?;
         vin::check(own).ok_or(Case::Invalid)?;
         let serial = original.draw.below_wide(3, SERIALS);
         let mut number = self.number(original, own, serial).ok_or(Case::Invalid)?;

@@ -109,15 +109,15 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
     reason = "only these types are small enough to matter"
 )]
 fn domain_size(field: &Field) -> Option<u64> {
-    let data_type = FieldType::parse(&field.data_type).ok().map(|own| own.to_arrow());
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
-    let by_type = match data_type {
-        Some(DataType::Boolean) => Some(2),
-        Some(DataType::Int8 | DataType::UInt8) => Some(1 << 8),
-        Some(DataType::Int16 | DataType::UInt16) => Some(1 << 16),
-        Some(DataType::Decimal128(digits, _)) => 10_u64.checked_pow(u32::from(digits)),
+    let data_type = FieldType::parse(&field.data_type).ok();
+    let by_type = data_type.and_then(|data_type| match data_type.to_arrow() {
+        DataType::Boolean => Some(2),
+        DataType::Int8 | DataType::UInt8 => Some(1 << 8),
+        DataType::Int16 | DataType::UInt16 => Some(1 << 16),
+        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(digits)),
         _ => None,
-    };
+    });
     [by_category, by_type, field.domain_size]
         .into_iter()
         .flatten()
