@@ -172,6 +172,7 @@ pub(crate) mod vin {
     }
 
     /// Whether a number is seventeen characters of the alphabet, and its check character right.
+    #[cfg(test)]
     pub(crate) fn is_valid(number: &[u8]) -> bool {
         check(number).is_some_and(|check| number.get(8) == Some(&check))
     }

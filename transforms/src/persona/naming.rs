@@ -327,7 +327,7 @@ mod tests {
                     .iter()
                     .any(|own| frequent.starts_with(own.text))
             );
-            let common = name(seed, "汤小明", kept);
+            let common = name(seed, "孔小明", kept);
             assert!(
                 naming.surnames[10..100]
                     .iter()

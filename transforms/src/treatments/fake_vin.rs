@@ -208,7 +208,6 @@ mod tests {
             "",
             &[
                 "LSVAU033672188888",
-                "lsvau033672188888",
                 "LSV AU033-672188888",
                 "LSVAU03367218888O",
                 "LSVAU03367218888",
@@ -216,8 +215,7 @@ mod tests {
             ],
         );
         assert_eq!(written[0], written[1]);
-        assert_eq!(written[0], written[2]);
-        for covered in written.iter().skip(3) {
+        for covered in written.iter().skip(2) {
             assert!(covered.bytes().all(|byte| byte == b'*'), "{covered}");
         }
     }

@@ -75,10 +75,10 @@ proptest! {
         let table = people(40);
         let of = facets(&table, master);
         let (codes, divisions, naming) = (Codes::new(), Divisions::new(), Naming::new());
-        for row in 0..40 {
+        for (row, number) in of["id"].iter().enumerate() {
             let text = |kind: &str| of[kind][row].as_str();
-            prop_assert!(resident_id::is_valid(text("id").as_bytes()), "{}", text("id"));
-            let id = ResidentId::read(text("id")).unwrap();
+            prop_assert!(resident_id::is_valid(number.as_bytes()), "{}", number);
+            let id = ResidentId::read(number).unwrap();
             prop_assert_eq!(text("sex"), if id.sex() == Sex::Male { "男" } else { "女" });
             let given = text("name").chars().last().unwrap();
             prop_assert!(naming.is_given(given, id.sex()), "{}", text("name"));
@@ -115,8 +115,8 @@ proptest! {
         let address = facet("fake-address", ", keep = ['city'], region = 'region'");
         let addresses = written(&address, &with(&table, "address", "某地"), master);
         let (divisions, naming) = (Divisions::new(), Naming::new());
-        for row in 0..40 {
-            let id = ResidentId::read(&ids[row]).unwrap();
+        for (row, number) in ids.iter().enumerate() {
+            let id = ResidentId::read(number).unwrap();
             prop_assert_eq!((id.region / 100, id.sex()), (own[row].region / 100, own[row].sex()));
             prop_assert_eq!(id.birth.year, own[row].birth.year);
             prop_assert!(naming.is_given(names[row].chars().last().unwrap(), id.sex()));
@@ -139,7 +139,7 @@ proptest! {
         let (divisions, all) = (Divisions::new(), Codes::new());
         for (code, name) in codes.iter().zip(&names) {
             prop_assert!(credit_code::is_valid(code.as_bytes()), "{}", code);
-            let region: u32 = code[2..8].parse().unwrap();
+            let region: u32 = code.get(2..8).unwrap().parse().unwrap();
             prop_assert!(all.in_force(all.find(region).unwrap(), u16::MAX));
             let home = divisions.find(region).unwrap();
             let place = if home.prefecture.is_empty() { home.province } else { home.prefecture };

@@ -140,7 +140,14 @@ fn resident_numbers_stay_valid_and_keep_what_is_asked() {
 
 #[test]
 fn what_is_not_kept_changes() {
+    // Without those of divisions in force for too few years.
     let values = residents(2, 4_000);
+    let spec = written("resident-id", "'region6'");
+    let treated = treated_with(&spec, &values, Direction::Encrypt);
+    let pairs = values.iter().zip(texts(&treated));
+    let wide = pairs.filter(|(_, out)| !out.starts_with('*'));
+    let values: Vec<String> = wide.map(|(value, _)| value.clone()).collect();
+    assert!(values.len() > 3_975);
     let outs = permuted("resident-id", "", &values);
     let same = |range: std::ops::Range<usize>| {
         let pairs = values.iter().zip(&outs);
