@@ -177,6 +177,12 @@ pub trait Definition:
         reads_of(&self.parts())
     }
 
+    /// The field of the row whose values the result follows under the key, where that isn't the
+    /// treated field itself: a facet of a person follows the person's key.
+    fn keyed_by(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether every parameter reveals no more than `floor`'s.
     fn at_least(&self, floor: &Self) -> bool;
 
@@ -354,12 +360,18 @@ impl TreatmentSpec {
         self.treatment.reads()
     }
 
-    /// Whether equality of values survives under a key, and with it their frequencies, here or in
-    /// a treatment within.
-    pub fn is_keyed_equality(&self) -> bool {
-        let parts = self.treatment.parts();
-        self.strength() == Strength::KEYED_EQUALITY
-            || parts.iter().any(|part| part.is_keyed_equality())
+    /// The fields of which equality of values survives under a key, and with it their frequencies,
+    /// here or in a treatment within; none stands for the treated field itself.
+    pub fn keyed_fields(&self) -> Vec<Option<&str>> {
+        let keyed = self.strength() == Strength::KEYED_EQUALITY;
+        let mut fields: Vec<_> = keyed
+            .then(|| self.treatment.keyed_by())
+            .into_iter()
+            .collect();
+        for part in self.treatment.parts() {
+            fields.extend(part.keyed_fields());
+        }
+        fields
     }
 
     /// Every key it needs, none twice.

@@ -12,6 +12,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions;
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::number::column::mapped;
@@ -72,14 +73,6 @@ impl Level {
     }
 }
 
-/// Whether two digits name a province (GB/T 2260-2007, table 1).
-fn is_province(digits: u64) -> bool {
-    matches!(
-        digits,
-        11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82
-    )
-}
-
 /// The digits that codes have.
 const LENGTHS: [u8; 3] = [6, 9, 12];
 
@@ -117,6 +110,7 @@ impl Definition for AdminLevel {
         let kept = Kept {
             digits: self.level.digits(),
             rest: self.rest,
+            provinces: divisions::provinces(),
         };
         if *column.data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(kept, options, column)?));
@@ -138,15 +132,23 @@ impl Definition for AdminLevel {
 struct Kept {
     digits: u8,
     rest: Rest,
+    /// Which two digits name a province: a bit for each.
+    provinces: u128,
 }
 
 impl Kept {
+    /// Whether a number names a province.
+    #[inline]
+    fn is_province(self, digits: u64) -> bool {
+        digits < 100 && self.provinces >> digits & 1 == 1
+    }
+
     /// What is kept of a code as a number.
     #[inline]
     fn of_number(self, code: u64) -> Option<u64> {
         let length = u8::try_from(code.checked_ilog10()? + 1).ok()?;
         let power = |digits: u8| 10_u64.checked_pow(u32::from(length.checked_sub(digits)?));
-        if !LENGTHS.contains(&length) || !is_province(code.checked_div(power(2)?)?) {
+        if !LENGTHS.contains(&length) || !self.is_province(code.checked_div(power(2)?)?) {
             return None;
         }
         let below = power(self.digits)?;
@@ -174,7 +176,7 @@ impl TextKernel for Kept {
             [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] => (tens - b'0') * 10 + (ones - b'0'),
             _ => 0,
         };
-        if !is_code || !is_province(province.into()) {
+        if !is_code || !self.is_province(province.into()) {
             return Err(Case::Invalid);
         }
         let kept = code.get(..usize::from(self.digits)).ok_or(Case::Invalid)?;

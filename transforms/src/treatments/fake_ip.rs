@@ -58,11 +58,7 @@ pub struct FakeIp {
 
 impl FakeIp {
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            ..Linkage::default()
-        }
+        Linkage::of(&self.domain, &self.join, &None)
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {

@@ -92,6 +92,13 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::keyed_by`].
+            pub fn keyed_by(&self) -> Option<&str> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.keyed_by(),)+
+                }
+            }
+
             /// See [`Definition::key_uses`].
             pub fn key_uses(&self) -> Vec<KeyUse> {
                 match self {
@@ -233,7 +240,10 @@ treatments! {
     fake_org: FakeOrg,
     fake_uscc: FakeUscc,
     fake_plate: FakePlate,
+    fake_vin: FakeVin,
+    fake_passport: FakePassport,
     fake_ip: FakeIp,
+    substitute: Substitute,
 }
 
 #[cfg(test)]

@@ -108,15 +108,16 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
     clippy::wildcard_enum_match_arm,
     reason = "only these types are small enough to matter"
 )]
-fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
+fn domain_size(field: &Field) -> Option<u64> {
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
-    let by_type = match data_type {
+    let data_type = FieldType::parse(&field.data_type).ok();
+    let by_type = data_type.and_then(|data_type| match data_type.to_arrow() {
         DataType::Boolean => Some(2),
         DataType::Int8 | DataType::UInt8 => Some(1 << 8),
         DataType::Int16 | DataType::UInt16 => Some(1 << 16),
-        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(*digits)),
+        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(digits)),
         _ => None,
-    };
+    });
     [by_category, by_type, field.domain_size]
         .into_iter()
         .flatten()
@@ -171,7 +172,7 @@ impl Resolver<'_, '_> {
             self.refusals
                 .extend(gate(field, self.subject.grant.important));
         }
-        self.check_domain(&treatment, &source_type);
+        self.check_domain(&treatment);
         self.check_join(&treatment);
         resolved.reads.extend(self.reads(&treatment)?);
         resolved.fields.push(PlannedField {
@@ -287,12 +288,15 @@ impl Resolver<'_, '_> {
         Ok(fields)
     }
 
-    /// A keyed pseudonym of few values can be undone by counting them all.
-    fn check_domain(&mut self, treatment: &TreatmentSpec, source_type: &FieldType) {
-        if !treatment.is_keyed_equality() {
-            return;
-        }
-        let size = domain_size(self.field, &source_type.to_arrow());
+    /// A keyed pseudonym of few values can be undone by counting them all. A facet that is drawn for
+    /// a person has as many values as there are keys of persons, and its own tell nothing.
+    fn check_domain(&mut self, treatment: &TreatmentSpec) {
+        let named = treatment.keyed_fields().into_iter();
+        let fields = named.filter_map(|name| match name {
+            Some(name) => self.subject.dataset.field(name),
+            None => Some(self.field),
+        });
+        let size = fields.filter_map(domain_size).min();
         let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else {
             return;
         };
