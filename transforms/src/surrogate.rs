@@ -57,7 +57,10 @@ impl<'a> Linkage<'a> {
     /// See [`Definition::reads`](crate::spec::Definition::reads).
     pub(crate) fn reads(&self) -> Vec<Read> {
         self.fields()
-            .map(|(_, name)| Read::Field(name.to_owned()))
+            .map(|(parameter, name)| match parameter {
+                "by" => Read::Entity(name.to_owned()),
+                _ => Read::Field(name.to_owned()),
+            })
             .collect()
     }
 
