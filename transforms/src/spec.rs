@@ -63,8 +63,11 @@ pub enum Uniqueness {
 /// What a treatment reads of the original row beside its own field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
-    /// A field, by name.
+    /// A field, by name, whose value may show in the result.
     Field(String),
+    /// A field, by name, that tells whose row it is: of its value the result shows nothing but,
+    /// under a key, which rows belong together.
+    Entity(String),
     /// A condition in the predicate language, evaluated over the original row. Nulls are handed
     /// over as nulls: they count as false, but for `drop-row`, which leaves such rows out.
     Condition(String),
@@ -143,16 +146,44 @@ pub trait Definition:
     const FITS: &'static str;
     /// A TOML inline table that uses it.
     const EXAMPLE: &'static str;
-    /// The strength of the kind.
+    /// The strength of the kind: the most that its parameters can make of it, or, where it holds
+    /// other treatments, what its example comes to.
     const STRENGTH: Strength;
+    /// Which parameters make it weaker than that, in words; absent where none do.
+    const WEAKER: Option<&'static str> = None;
     /// What is left of the difference between values.
     const UNIQUENESS: Uniqueness;
     /// Who can restore the value, in words; absent where nobody can.
     const REVERSIBLE: Option<&'static str> = None;
 
-    /// The strength with these parameters.
+    /// The strength with these parameters: what it counts as where it has to meet a floor. What
+    /// is kept of a value lowers it.
     fn strength(&self) -> Strength {
         Self::STRENGTH
+    }
+
+    /// What has to be exceeded where this is the floor: the strength of the kind, whatever the
+    /// parameters keep, because what they keep says nothing about the rest.
+    fn strength_as_floor(&self) -> Strength {
+        match self.parts().is_empty() {
+            true => self.strength().max(Self::STRENGTH),
+            false => self.strength(),
+        }
+    }
+
+    /// Whether equality of values survives under a key, and with it their frequencies, here or in
+    /// a treatment within.
+    fn is_keyed_equality(&self) -> bool {
+        let parts = self.parts();
+        match parts.is_empty() {
+            true => Self::STRENGTH == Strength::KEYED_EQUALITY,
+            false => parts.iter().any(|part| part.is_keyed_equality()),
+        }
+    }
+
+    /// Whether it leaves out rows on purpose, here or in a treatment within.
+    fn leaves_out_rows(&self) -> bool {
+        self.parts().iter().any(|part| part.leaves_out_rows())
     }
 
     /// What is left of the difference between values, with these parameters.
@@ -183,6 +214,18 @@ pub trait Definition:
         None
     }
 
+    /// What of its [reads](Self::reads) the delivered values may show, be it by which treatment a
+    /// row got: everything but entities. A kind that shows less says so.
+    fn reveals(&self) -> Vec<Read> {
+        let parts = self.parts();
+        let reads = self.reads();
+        let own = reads.len().saturating_sub(reads_of(&parts).len());
+        let own = reads.into_iter().take(own);
+        own.filter(|read| !matches!(read, Read::Entity(_)))
+            .chain(parts.iter().flat_map(|part| part.reveals()))
+            .collect()
+    }
+
     /// Whether every parameter reveals no more than `floor`'s.
     fn at_least(&self, floor: &Self) -> bool;
 
@@ -196,7 +239,8 @@ pub trait Definition:
     /// it is stronger than this and everything within.
     fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
         let parts = self.parts();
-        strength > self.strength() && parts.iter().all(|part| part.outdone_by(strength, options))
+        strength > self.strength_as_floor()
+            && parts.iter().all(|part| part.outdone_by(strength, options))
     }
 
     /// Type of the treated field; `None` where the field is withheld.
@@ -306,6 +350,9 @@ impl TreatmentSpec {
     /// Whether this treatment may stand where `floor` is the least allowed: it is stronger, or of
     /// the same kind with every parameter revealing no more; and its options let no value pass
     /// that the floor's would not.
+    ///
+    /// This is about the field's own value. What is read of the row beside it is for the caller to
+    /// compare: see [`reveals`](Self::reveals).
     pub fn meets(&self, floor: &Self) -> bool {
         if self.is_withhold() {
             let options = Options::withheld();
@@ -363,7 +410,7 @@ impl TreatmentSpec {
     /// The fields of which equality of values survives under a key, and with it their frequencies,
     /// here or in a treatment within; none stands for the treated field itself.
     pub fn keyed_fields(&self) -> Vec<Option<&str>> {
-        let keyed = self.strength() == Strength::KEYED_EQUALITY;
+        let keyed = self.treatment.parts().is_empty() && self.is_keyed_equality();
         let mut fields: Vec<_> = keyed
             .then(|| self.treatment.keyed_by())
             .into_iter()
@@ -372,6 +419,27 @@ impl TreatmentSpec {
             fields.extend(part.keyed_fields());
         }
         fields
+    }
+
+    /// What it reads of the row that the delivered values may show.
+    pub fn reveals(&self) -> Vec<Read> {
+        self.treatment.reveals()
+    }
+
+    /// Whether equality of values survives under a key, and with it their frequencies, here or in
+    /// a treatment within.
+    pub fn is_keyed_equality(&self) -> bool {
+        self.treatment.is_keyed_equality()
+    }
+
+    /// Whether it leaves out rows on purpose, here or in a treatment within.
+    pub fn leaves_out_rows(&self) -> bool {
+        self.treatment.leaves_out_rows()
+    }
+
+    /// What has to be exceeded where this is the floor.
+    pub(crate) fn strength_as_floor(&self) -> Strength {
+        self.treatment.strength_as_floor()
     }
 
     /// Every key it needs, none twice.

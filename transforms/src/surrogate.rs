@@ -58,6 +58,9 @@ pub(crate) trait Surrogate:
     /// The type doesn't fit; a parameter is out of its range, or means nothing without another.
     fn check(&self, column: Column<'_>) -> Result<(), Misfit>;
 
+    /// Whether anything of the original is kept.
+    fn keeps_any(&self) -> bool;
+
     /// Whether no more of the original is kept than `floor` keeps.
     fn keeps_no_more(&self, floor: &Self) -> bool;
 
@@ -74,6 +77,13 @@ impl<T: Surrogate> Definition for T {
     const EXAMPLE: &'static str = T::EXAMPLE;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = T::UNIQUENESS;
+
+    fn strength(&self) -> Strength {
+        match self.keeps_any() {
+            true => Strength::PARTIAL,
+            false => Strength::KEYED_EQUALITY,
+        }
+    }
 
     fn uniqueness(&self) -> Uniqueness {
         Surrogate::uniqueness(self)
@@ -172,7 +182,10 @@ impl<'a> Linkage<'a> {
     /// See [`Definition::reads`](crate::spec::Definition::reads).
     pub(crate) fn reads(&self) -> Vec<Read> {
         self.fields()
-            .map(|(_, name)| Read::Field(name.to_owned()))
+            .map(|(parameter, name)| match parameter {
+                "by" => Read::Entity(name.to_owned()),
+                _ => Read::Field(name.to_owned()),
+            })
             .collect()
     }
 

@@ -155,6 +155,17 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.filter_only.join(", ")
         ));
     }
+    for field in document
+        .fields
+        .iter()
+        .filter(|field| !field.reads.is_empty())
+    {
+        text.push_str(&format!(
+            "reads       {}: {}\n",
+            field.name,
+            field.reads.join(", ")
+        ));
+    }
     if let Some(predicate) = &document.rows.predicate {
         text.push_str(&format!("rows        {predicate}\n"));
     }

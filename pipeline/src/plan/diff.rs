@@ -205,13 +205,17 @@ fn of_field(kind: ChangeKind, field: &PlannedField, what: String) -> Change {
     }
 }
 
+/// Whether the treatment of a field may stand where another was, and shows nothing else of the row.
+fn stands_for(field: &PlannedField, earlier: &PlannedField) -> bool {
+    let known = earlier.treatment.reveals();
+    let shown = field.treatment.reveals();
+    field.treatment.meets(&earlier.treatment) && shown.iter().all(|read| known.contains(read))
+}
+
 /// What changed of a field that is delivered before and after.
 fn field_changes(earlier: &PlannedField, field: &PlannedField) -> Vec<Change> {
     let mut changes = Vec::new();
-    let kind = match (
-        field.treatment.meets(&earlier.treatment),
-        earlier.treatment.meets(&field.treatment),
-    ) {
+    let kind = match (stands_for(field, earlier), stands_for(earlier, field)) {
         (true, true) => None,
         (true, false) => Some((ChangeKind::Stronger, "stronger")),
         (false, true) => Some((ChangeKind::Weaker, "weaker")),

@@ -108,6 +108,10 @@ pub struct PlannedField {
     pub level: Level,
     /// The resolved treatment.
     pub treatment: TreatmentSpec,
+    /// The fields of the row that the treatment reads, delivered or not, in the order of their
+    /// names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
     /// Its strength.
     pub strength: u8,
     /// Where the treatment comes from: `floor`, `grant` or `exemption`.

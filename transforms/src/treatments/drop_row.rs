@@ -40,11 +40,11 @@ pub(super) fn clear() -> Box<TreatmentSpec> {
 impl Definition for DropRow {
     const KIND: &'static str = "drop-row";
     const SUMMARY: &'static str = "leaves out the rows that meet a condition";
-    const FITS: &'static str =
-        "the types that the treatment of the other rows fits; strength is that treatment's";
+    const FITS: &'static str = "the types that the treatment of the other rows fits";
     const EXAMPLE: &'static str = "{ kind = \"drop-row\", when = \"age < 18\", reason = \"minors\", \
          then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn strength(&self) -> Strength {
@@ -67,6 +67,15 @@ impl Definition for DropRow {
         let mut reads = vec![Read::Condition(self.when.clone())];
         reads.extend(reads_of(&self.parts()));
         reads
+    }
+
+    /// Nothing of its condition: that a row is there tells no more than a predicate over rows does.
+    fn reveals(&self) -> Vec<Read> {
+        self.then.reveals()
+    }
+
+    fn leaves_out_rows(&self) -> bool {
+        true
     }
 
     fn at_least(&self, floor: &Self) -> bool {

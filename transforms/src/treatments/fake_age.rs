@@ -103,6 +103,10 @@ impl Surrogate for FakeAge {
         )
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.as_of == floor.as_of && surrogate::subset(&self.keep, &floor.keep)
     }

@@ -64,6 +64,10 @@ impl Surrogate for FakeCard {
         surrogate::distinct(&self.keep)
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
     }

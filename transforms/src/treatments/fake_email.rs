@@ -92,6 +92,10 @@ impl Surrogate for FakeEmail {
         Ok(())
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
     }

@@ -126,6 +126,10 @@ impl Surrogate for FakeId {
         Ok(())
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         let others = |own: &Self| -> Vec<Keep> {
             let own = own.keep.iter().copied();

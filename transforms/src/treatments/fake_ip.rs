@@ -86,6 +86,13 @@ impl Definition for FakeIp {
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const REVERSIBLE: Option<&'static str> = Some("whoever holds the pseudonym key");
 
+    fn strength(&self) -> Strength {
+        match (self.keep_prefix, self.keep_prefix_v6) {
+            (0, 0) => Self::STRENGTH,
+            _ => Strength::PARTIAL,
+        }
+    }
+
     fn at_least(&self, floor: &Self) -> bool {
         self.linkage().at_least(&floor.linkage())
             && self.keep_prefix <= floor.keep_prefix

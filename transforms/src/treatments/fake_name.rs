@@ -86,6 +86,10 @@ impl Surrogate for FakeName {
         )
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
     }

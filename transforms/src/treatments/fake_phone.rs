@@ -79,6 +79,10 @@ impl Surrogate for FakePhone {
         surrogate::distinct(&self.keep)
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.kept() <= floor.kept()
     }

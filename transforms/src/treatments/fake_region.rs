@@ -99,6 +99,10 @@ impl Surrogate for FakeRegion {
         Ok(())
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.level() <= floor.level()
     }

@@ -52,6 +52,10 @@ impl Surrogate for FakeSex {
         Ok(())
     }
 
+    fn keeps_any(&self) -> bool {
+        false
+    }
+
     fn keeps_no_more(&self, _: &Self) -> bool {
         true
     }

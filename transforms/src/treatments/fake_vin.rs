@@ -85,6 +85,10 @@ impl Surrogate for FakeVin {
         surrogate::distinct(&self.keep)
     }
 
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
     }

@@ -21,7 +21,8 @@ const TEXT_BYTES_MAX: usize = 1_000;
 
 /// Puts another text in the place of each value, by a list. A value is looked up as it is written.
 ///
-/// Strength: where every text stands for several values, a coarser value is left (2). The list
+/// Strength: where every text stands for several values, part of what is there is hidden (1). It is
+/// no more, because a list can name values that never occur, and only the data would tell. The list
 /// stands in policy or grant and has to be taken as known to the recipient, so as soon as one text
 /// stands for one value alone, that value can be read back, and the treatment counts as nothing (0).
 /// The text of `other` stands for all values that aren't listed.
@@ -124,14 +125,15 @@ impl Definition for Map {
     const EXAMPLE: &'static str = "{ kind = \"map\", entries = { \"初婚\" = \"有配偶\", \
         \"再婚\" = \"有配偶\", \"未婚\" = \"无配偶\", \"丧偶\" = \"无配偶\" }, \
         on_missing = { other = \"未说明\" } }";
-    const STRENGTH: Strength = Strength::COARSER;
+    const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("0 where a text stands for one value alone");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const REVERSIBLE: Option<&'static str> =
         Some("by whoever holds the list, where a text stands for one value alone");
 
     fn strength(&self) -> Strength {
         match self.sources().values().all(|values| *values > 1) {
-            true => Strength::COARSER,
+            true => Self::STRENGTH,
             false => Strength::CLEAR,
         }
     }
@@ -289,14 +291,30 @@ mod tests {
     #[test]
     fn a_list_that_can_be_read_backwards_counts_as_clear() {
         let strength = |text: &str| spec(text).strength();
-        assert_eq!(strength(&listed("")), Strength::COARSER);
+        assert_eq!(strength(&listed("")), Strength::PARTIAL);
         let renaming = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'y' } }";
         assert_eq!(strength(renaming), Strength::CLEAR);
         let one_alone = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'x', 'c' = 'y' } }";
         assert_eq!(strength(one_alone), Strength::CLEAR);
         let others = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'x', 'c' = 'y' }, on_missing = { other = 'y' } }";
-        assert_eq!(strength(others), Strength::COARSER);
+        assert_eq!(strength(others), Strength::PARTIAL);
         assert!(!spec(renaming).meets(&spec("{ kind = 'keep-ends', first = 1, last = 0 }")));
+    }
+
+    #[test]
+    fn a_list_padded_with_values_that_never_occur_meets_no_partial_mask() {
+        let padded = spec(
+            "{ kind = 'map', entries = { '男' = 'M', '男_' = 'M', '女' = 'F', '女_' = 'F' } }",
+        );
+        assert_eq!(padded.strength(), Strength::PARTIAL);
+        for floor in [
+            "{ kind = 'keep-ends', first = 0, last = 0 }",
+            "{ kind = 'typed-mask', of = 'person-name' }",
+            "{ kind = 'hmac', domain = 'd' }",
+        ] {
+            assert!(!padded.meets(&spec(floor)), "{floor}");
+        }
+        assert!(padded.meets(&spec("{ kind = 'clear' }")));
     }
 
     #[test]

@@ -99,6 +99,34 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::reveals`].
+            pub fn reveals(&self) -> Vec<Read> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.reveals(),)+
+                }
+            }
+
+            /// See [`Definition::is_keyed_equality`].
+            pub fn is_keyed_equality(&self) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.is_keyed_equality(),)+
+                }
+            }
+
+            /// See [`Definition::leaves_out_rows`].
+            pub fn leaves_out_rows(&self) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.leaves_out_rows(),)+
+                }
+            }
+
+            /// See [`Definition::strength_as_floor`].
+            pub fn strength_as_floor(&self) -> Strength {
+                match self {
+                    $(Self::$Name(treatment) => treatment.strength_as_floor(),)+
+                }
+            }
+
             /// See [`Definition::key_uses`].
             pub fn key_uses(&self) -> Vec<KeyUse> {
                 match self {

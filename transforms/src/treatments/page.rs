@@ -28,6 +28,8 @@ pub struct Entry {
     pub example: &'static str,
     /// How much it hides.
     pub strength: Strength,
+    /// Which parameters make it weaker than that, in words.
+    pub weaker: Option<&'static str>,
     /// What is left of the difference between values, at the defaults.
     pub uniqueness: Uniqueness,
     /// Who can restore the value, in words; absent where nobody can.
@@ -82,6 +84,7 @@ pub fn render_markdown() -> String {
             fits,
             example,
             strength,
+            weaker,
             uniqueness,
             reversible,
             parameters,
@@ -90,8 +93,9 @@ pub fn render_markdown() -> String {
         line(
             &mut page,
             format_args!(
-                "\nFits {fits}. Strength {}. {} {}",
+                "\nFits {fits}. Strength {}{}. {} {}",
                 strength.0,
+                weaker.map_or_else(String::new, |weaker| format!("; {weaker}")),
                 distinct_words(uniqueness),
                 reversible.map_or_else(
                     || "Nobody can restore the value.".to_owned(),
@@ -171,6 +175,7 @@ pub(super) fn entry<T: Definition>() -> Entry {
         fits: T::FITS,
         example: T::EXAMPLE,
         strength: T::STRENGTH,
+        weaker: T::WEAKER,
         uniqueness: T::UNIQUENESS,
         reversible: T::REVERSIBLE,
         parameters: parameters(&object_schema::<T>(), field_names::<T>()),

@@ -107,11 +107,11 @@ impl Sample {
 impl Definition for Sample {
     const KIND: &'static str = "sample";
     const SUMMARY: &'static str = "keeps a share of the entities with all of their rows";
-    const FITS: &'static str =
-        "the types that the treatment of the rows that stay fits; strength is that treatment's";
+    const FITS: &'static str = "the types that the treatment of the rows that stay fits";
     const EXAMPLE: &'static str = "{ kind = \"sample\", rate = \"0.5\", by = \"person_id\", \
          domain = \"person.id\", then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn strength(&self) -> Strength {
@@ -131,9 +131,13 @@ impl Definition for Sample {
     }
 
     fn reads(&self) -> Vec<Read> {
-        let mut reads = vec![Read::Field(self.by.clone())];
+        let mut reads = vec![Read::Entity(self.by.clone())];
         reads.extend(reads_of(&self.parts()));
         reads
+    }
+
+    fn leaves_out_rows(&self) -> bool {
+        true
     }
 
     fn at_least(&self, floor: &Self) -> bool {

@@ -87,6 +87,10 @@ impl Surrogate for Substitute {
         Ok(())
     }
 
+    fn keeps_any(&self) -> bool {
+        false
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
         subset(&self.values, &floor.values)
     }

@@ -17,6 +17,8 @@ use arrow::datatypes::{
 };
 use proptest::prelude::*;
 
+mod floors;
+
 use super::*;
 use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{key, spec};
@@ -172,7 +174,7 @@ fn inputs(spec: &TreatmentSpec, rows: usize) -> Vec<ArrayRef> {
                     let answers = [Some(true), Some(false), None].into_iter().cycle();
                     Arc::new(answers.take(rows).collect::<BooleanArray>())
                 }
-                Read::Field(_) => {
+                Read::Field(_) | Read::Entity(_) => {
                     let names = (0..rows).map(|row| (row % 5 > 0).then(|| format!("P{row}")));
                     Arc::new(names.collect::<StringArray>())
                 }
@@ -233,7 +235,7 @@ fn fields(spec: &TreatmentSpec) -> Vec<String> {
     let reads = spec.reads().into_iter();
     reads
         .filter_map(|read| match read {
-            Read::Field(name) => Some(name),
+            Read::Field(name) | Read::Entity(name) => Some(name),
             Read::Condition(_) => None,
         })
         .collect()

@@ -155,6 +155,9 @@ impl Resolver<'_, '_> {
             return Ok(());
         };
         let (treatment, origin) = self.treatment(&rule.treatment, resolved);
+        if origin == Origin::Grant {
+            self.check_reveals(&treatment, &rule.treatment)?;
+        }
         let (source_type, output) = self.types(&treatment)?;
         let Some(output) = output else {
             let by = match origin {
@@ -174,7 +177,8 @@ impl Resolver<'_, '_> {
         }
         self.check_domain(&treatment);
         self.check_join(&treatment);
-        resolved.reads.extend(self.reads(&treatment)?);
+        let reads = self.fields_of(treatment.reads())?;
+        resolved.reads.extend(reads.iter().cloned());
         resolved.fields.push(PlannedField {
             name: field.name.clone(),
             source_type: source_type.to_string(),
@@ -183,6 +187,7 @@ impl Resolver<'_, '_> {
             level: field.level,
             strength: treatment.strength().0,
             treatment,
+            reads: reads.into_iter().collect(),
             origin,
         });
         Ok(())
@@ -218,6 +223,40 @@ impl Resolver<'_, '_> {
             resolved.strengthened.push(name.clone());
         }
         (treatment.clone(), Origin::Grant)
+    }
+
+    /// A grant's treatment may show what another field holds, by a condition that chooses constants
+    /// or by a part that is kept. So whatever it shows, beyond what the floor itself shows, must be
+    /// a field whose own floor lets it pass clear; that goes for the treated field as well, which a
+    /// condition could spell out. Only an exemption of the treated field may show more.
+    fn check_reveals(
+        &mut self,
+        treatment: &TreatmentSpec,
+        floor: &TreatmentSpec,
+    ) -> Result<(), CompileError> {
+        let known = floor.reveals();
+        let shown = treatment.reveals().into_iter();
+        let beyond = self.fields_of(shown.filter(|read| !known.contains(read)))?;
+        let mut reasons = Vec::new();
+        for name in &beyond {
+            let least = self.subject.dataset.field(name);
+            let least = least.and_then(|field| self.subject.site.policy.rule_for(field));
+            let least = least.map(|(_, rule)| &rule.treatment);
+            if least.is_some_and(|least| TreatmentSpec::clear().meets(least)) {
+                continue;
+            }
+            let least = least.map_or_else(|| "withhold".to_owned(), TreatmentSpec::summary);
+            reasons.push(format!(
+                "its treatment {} can show what field `{name}` holds, whose floor is {least}; let \
+                 it read fields that may pass clear, or have an exemption for `{}` approved",
+                treatment.summary(),
+                self.field.name
+            ));
+        }
+        for reason in reasons {
+            self.refuse(RefusalCode::BelowFloor, reason);
+        }
+        Ok(())
     }
 
     /// The approver that an exemption names may release data of this provider.
@@ -263,12 +302,15 @@ impl Resolver<'_, '_> {
         Ok((source, output))
     }
 
-    /// Fields that a treatment reads, those of its conditions included.
-    fn reads(&self, treatment: &TreatmentSpec) -> Result<BTreeSet<String>, CompileError> {
+    /// The fields of what a treatment reads, those of its conditions included.
+    fn fields_of(
+        &self,
+        reads: impl IntoIterator<Item = Read>,
+    ) -> Result<BTreeSet<String>, CompileError> {
         let mut fields = BTreeSet::new();
-        for read in treatment.reads() {
+        for read in reads {
             match read {
-                Read::Field(name) => {
+                Read::Field(name) | Read::Entity(name) => {
                     fields.insert(name);
                 }
                 Read::Condition(text) => {

@@ -2,6 +2,8 @@ use super::*;
 use crate::approval::test_site::{TestSite, codes, day};
 use crate::plan::Origin;
 
+mod reveals;
+
 fn of(code: RefusalCode, field: &str) -> (RefusalCode, Option<String>) {
     (code, Some(field.to_owned()))
 }

@@ -491,3 +491,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_kept_makes_it_partly_hidden_text() {
+    let strength = |of: &str, keep: &str| spec(&written(of, keep)).strength().0;
+    assert_eq!(strength("resident-id", ""), 3);
+    assert_eq!(strength("resident-id", "'sex'"), 1);
+    assert_eq!(strength("mobile", ""), 3);
+    assert_eq!(strength("bank-card", "'bin6'"), 1);
+    assert_eq!(
+        strength("credit-code", ""),
+        1,
+        "its first two characters stay"
+    );
+    let shown = "{ kind = 'typed-mask', of = 'resident-id', keep = 'province' }";
+    assert!(!spec(&written("resident-id", "'region6', 'sex'")).meets(&spec(shown)));
+    assert!(spec(&written("resident-id", "")).meets(&spec(shown)));
+    let kept = spec(&written("resident-id", "'region2'"));
+    assert!(
+        kept.is_keyed_equality(),
+        "the rest is a pseudonym all the same"
+    );
+    assert!(
+        !spec("{ kind = 'hmac', domain = 'd' }").meets(&kept),
+        "as a floor it counts as its kind"
+    );
+}
