@@ -21,6 +21,7 @@ pub mod cell;
 mod check_digit;
 mod classes;
 mod clusters;
+pub mod condition;
 pub mod date;
 mod draw;
 mod entity;

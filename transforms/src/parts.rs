@@ -7,13 +7,12 @@
 
 use std::ops::Range;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, UInt32Array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanBufferBuilder, UInt32Array, new_null_array};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::DataType;
 
 use crate::cases::failed;
+use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::Keys;
 use crate::spec::{Column, TreatmentSpec};
@@ -215,6 +214,9 @@ impl Rows {
                 row: self.get(row).unwrap_or(row),
                 case,
             },
+            TreatmentError::NoAnswer { row } => TreatmentError::NoAnswer {
+                row: self.get(row).unwrap_or(row),
+            },
             other @ (TreatmentError::UnexpectedType { .. }
             | TreatmentError::TooLarge
             | TreatmentError::NoChunk
@@ -323,23 +325,6 @@ fn set(flags: &mut Option<BooleanBufferBuilder>, rows: usize, row: usize) {
     }
 }
 
-/// The condition at `index` of what the whole reads; as long as the column.
-///
-/// # Errors
-/// It isn't there, or isn't a condition over these rows.
-pub(crate) fn condition<'a>(
-    context: &Context<'a>,
-    index: usize,
-    rows: usize,
-) -> Result<&'a BooleanArray, TreatmentError> {
-    let input = context
-        .inputs
-        .get(index)
-        .and_then(|input| input.as_boolean_opt());
-    let input = input.filter(|input| input.len() == rows);
-    input.ok_or_else(|| failed("reading a condition"))
-}
-
 /// The arms of a treatment that chooses among several for each row.
 #[derive(Debug)]
 pub(crate) struct Arms {
@@ -358,24 +343,35 @@ impl Arms {
     }
 
     /// The rows of every arm: a row belongs to the first arm whose condition is true.
+    ///
+    /// # Errors
+    /// A condition has no answer for a row that no arm before it took: the first such row.
     fn split(&self, rows: usize, context: &Context<'_>) -> Result<Vec<Vec<u32>>, TreatmentError> {
         let mut chosen: Vec<Vec<u32>> = Vec::with_capacity(self.parts.len());
         let mut left: Vec<u32> = (0..number(rows)?).collect();
+        let mut unanswered: Option<usize> = None;
         for arm in 0..self.parts.len() {
             if self.is_last(arm) {
                 chosen.push(std::mem::take(&mut left));
                 continue;
             }
-            let condition = condition(context, arm, rows)?;
+            let answers = Answers::read(context, arm, rows)?;
             let met = |row: &u32| {
                 let row = usize::try_from(*row).unwrap_or(usize::MAX);
-                row < rows && condition.is_valid(row) && condition.value(row)
+                let answer = answers.of(row);
+                if answer.is_none() {
+                    unanswered = Some(unanswered.map_or(row, |first| first.min(row)));
+                }
+                answer == Some(Answer::True)
             };
             let (own, rest) = left.into_iter().partition(met);
             chosen.push(own);
             left = rest;
         }
-        Ok(chosen)
+        match unanswered {
+            Some(row) => Err(TreatmentError::NoAnswer { row }),
+            None => Ok(chosen),
+        }
     }
 }
 
@@ -420,12 +416,12 @@ impl Treatment for Arms {
 /// but its null is counted of it.
 ///
 /// # Errors
-/// As [`Treatment::treat`].
+/// As [`Treatment::treat`], and what `stays` says.
 pub(crate) fn treat_kept(
     part: &Part,
     column: &ArrayRef,
     context: &Context<'_>,
-    stays: impl Fn(usize) -> bool,
+    stays: impl Fn(usize) -> Result<bool, TreatmentError>,
 ) -> Result<Treated, TreatmentError> {
     let mut kept = Vec::with_capacity(column.len());
     let mut report = Report::new(column.len());
@@ -434,7 +430,7 @@ pub(crate) fn treat_kept(
     // A null stands first in the results, for the rows that are dropped.
     let mut places = vec![(0, 0); column.len()];
     for (row, place) in places.iter_mut().enumerate() {
-        if stays(row) {
+        if stays(row)? {
             *place = (1, kept.len());
             kept.push(number(row)?);
             continue;

@@ -183,6 +183,13 @@ pub(crate) fn answers(answers: &[Option<bool>]) -> ArrayRef {
     Arc::new(BooleanArray::from(answers.to_vec()))
 }
 
+/// The answers of a condition that has no value for the rows `unanswered`.
+pub(crate) fn answers_but(answers: &[Option<bool>], unanswered: &[usize]) -> ArrayRef {
+    let flags = (0..answers.len()).map(|row| unanswered.contains(&row));
+    let flags = BooleanBuffer::from_iter(flags);
+    crate::condition::input(BooleanArray::from(answers.to_vec()), Some(&flags))
+}
+
 /// The texts of a treated column.
 pub(crate) fn texts(treated: &Treated) -> Vec<Option<&str>> {
     treated.array.as_string::<i32>().iter().collect()

@@ -30,8 +30,8 @@ pub trait Treatment: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`TreatmentError::Refused`] where the options say `fail`; a type other than the one it was
-    /// built for; a result that exceeds what one array can hold; a context that lacks what the
-    /// treatment [reads](crate::spec::Definition::reads).
+    /// built for; a result that exceeds what one array can hold; a condition without a value for a
+    /// row where it matters; a context that lacks what the treatment [reads](crate::spec::Definition::reads).
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError>;
 
     /// Treats a column that stands alone: for treatments that read nothing else.
@@ -47,8 +47,8 @@ pub trait Treatment: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
     /// What it reads of the original rows, in the order of
-    /// [`Definition::reads`](crate::spec::Definition::reads): a column for a field, a boolean
-    /// array for a condition; each as long as the column.
+    /// [`Definition::reads`](crate::spec::Definition::reads): a column for a field, the
+    /// [answers](crate::condition::input) of a condition; each as long as the column.
     pub inputs: &'a [ArrayRef],
     /// Which chunk this is; absent outside a run, where random encryption refuses.
     pub chunk: Option<ChunkId>,

@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use lockgate_transforms::{ChunkId, Context, Counts, Treated, Treatment, TreatmentError};
+use lockgate_transforms::{
+    ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
+};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::chunk;
@@ -37,16 +39,13 @@ impl RowRead {
             Self::Column(index) => chunk.columns().get(*index).cloned().ok_or_else(|| {
                 TreatmentError::Arrow("a column that a treatment reads is missing".to_owned())
             }),
-            Self::Condition(condition) => condition
-                .evaluate(chunk)
-                .map(|rows| -> ArrayRef { Arc::new(rows) })
-                .map_err(|_| {
-                    TreatmentError::Arrow(
-                        "a condition has no value for some row (division by zero, overflow or a \
-                         CAST that does not fit); guard it with a condition before it"
-                            .to_owned(),
-                    )
-                }),
+            Self::Condition(condition) => {
+                let answers = condition.evaluate(chunk, None).map_err(|_| {
+                    let what = "a column that a condition reads is missing or of another type";
+                    TreatmentError::Arrow(what.to_owned())
+                })?;
+                Ok(condition::input(answers.rows, answers.unanswered.as_ref()))
+            }
         }
     }
 }

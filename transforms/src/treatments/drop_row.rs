@@ -9,10 +9,11 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
-use crate::parts::{Part, PartBuilder, check_condition, condition, part_type, treat_kept};
+use crate::parts::{Part, PartBuilder, check_condition, part_type, treat_kept};
 use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
 use crate::treatment::{Context, Treated, Treatment};
 
@@ -120,9 +121,10 @@ impl Treatment for Dropping {
     }
 
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
-        let drops = condition(context, 0, column.len())?;
-        treat_kept(&self.then, column, context, |row| {
-            drops.is_valid(row) && !drops.value(row)
+        let drops = Answers::read(context, 0, column.len())?;
+        treat_kept(&self.then, column, context, |row| match drops.of(row) {
+            Some(answer) => Ok(answer == Answer::False),
+            None => Err(TreatmentError::NoAnswer { row }),
         })
     }
 }
@@ -132,10 +134,19 @@ mod tests {
     use arrow::datatypes::DataType;
 
     use crate::TreatmentError;
-    use crate::testing::{answers, flagged, misfit, misfit_of, spec, texts, treat_row};
+    use crate::testing::{
+        answers, answers_but, flagged, misfit, misfit_of, spec, texts, treat_row,
+    };
 
     const MINORS: &str = "{ kind = 'drop-row', when = 'age < 18', \
         then = { kind = 'keep-ends', first = 1, last = 0, on_short = 'fail' } }";
+
+    #[test]
+    fn a_row_that_the_condition_cannot_judge_for_want_of_a_value_fails() {
+        let inputs = [answers_but(&[Some(false), Some(true), None], &[2])];
+        let error = treat_row(MINORS, &[Some("ab"); 3], &inputs).unwrap_err();
+        assert_eq!(error, TreatmentError::NoAnswer { row: 2 });
+    }
 
     #[test]
     fn rows_that_meet_the_condition_or_cannot_be_judged_are_dropped() {

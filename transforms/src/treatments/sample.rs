@@ -270,7 +270,7 @@ impl Treatment for Sampling {
             entities.ok_or_else(|| crate::cases::failed("reading the entities of a sample"))?,
         )?;
         treat_kept(&self.then, column, context, |row| {
-            entities.is_valid(row) && self.draw.keeps(entities.value(row))
+            Ok(entities.is_valid(row) && self.draw.keeps(entities.value(row)))
         })
     }
 }
