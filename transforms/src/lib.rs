@@ -51,4 +51,4 @@ pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};
-pub use treatment::{ChunkId, Context, Counts, Treated, Treatment};
+pub use treatment::{ChunkId, Context, Counts, Reason, Treated, Treatment};

@@ -119,7 +119,7 @@ pub(crate) fn treat_one(text: &str, value: &str) -> Option<String> {
 
 /// How many were null, empty, short, invalid.
 pub(crate) fn cases_of(treated: &Treated) -> (u64, u64, u64, u64) {
-    let counts = treated.counts;
+    let counts = &treated.counts;
     (counts.nulls, counts.empty, counts.short, counts.invalid)
 }
 

@@ -11,8 +11,10 @@
 //! - **Types**: text arrives as `Utf8`, `LargeUtf8`, `Utf8View` or a dictionary of one of them, and
 //!   leaves as plain `Utf8`; other types keep or change type as [`Treatment::output_type`] says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
@@ -98,10 +100,36 @@ pub struct Treated {
     /// Rows (set bits) that the treatment leaves out on purpose (`drop-row`, `sample`); absent if
     /// none.
     pub dropped: Option<BooleanBuffer>,
+    /// The same rows by the reason they are left out for; a row may be left out for several.
+    pub reasons: Vec<Reason>,
+}
+
+/// Rows left out for one reason.
+#[derive(Debug, Clone)]
+pub struct Reason {
+    /// The reason as a `drop-row` states it; without one, the kind that leaves the rows out.
+    pub text: Arc<str>,
+    /// Which rows (set bits).
+    pub rows: BooleanBuffer,
+}
+
+impl Treated {
+    /// The counts, with the rows that are rejected and left out.
+    #[must_use]
+    pub fn tally(&self) -> Counts {
+        let rows =
+            |flags: &BooleanBuffer| u64::try_from(flags.count_set_bits()).unwrap_or(u64::MAX);
+        let mut counts = self.counts.clone();
+        counts.rejected += self.rejected.as_ref().map_or(0, rows);
+        for reason in &self.reasons {
+            *counts.dropped.entry(reason.text.to_string()).or_default() += rows(&reason.rows);
+        }
+        counts
+    }
 }
 
 /// How many values of a field fell into each case. A value is counted in one case at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Rows seen.
     pub rows: u64,
@@ -115,6 +143,22 @@ pub struct Counts {
     pub invalid: u64,
     /// Kept as given because the treatment lists them.
     pub sentinels: u64,
+    /// Rows that this field's treatment rejected. Left out of documents where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejected: u64,
+    /// Rows that this field's treatment left out on purpose, by reason; a row that it left out for
+    /// two reasons, or that two fields left out, is counted with each. Left out of documents where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "shape of skip_serializing_if"
+)]
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }
 
 impl AddAssign for Counts {
@@ -125,5 +169,9 @@ impl AddAssign for Counts {
         self.short += other.short;
         self.invalid += other.invalid;
         self.sentinels += other.sentinels;
+        self.rejected += other.rejected;
+        for (reason, rows) in other.dropped {
+            *self.dropped.entry(reason).or_default() += rows;
+        }
     }
 }

@@ -146,6 +146,11 @@ fn text(document: &PlanDocument<'_>) -> String {
             ]
         }),
     ));
+    for field in document.fields {
+        if let Some(full) = field.treatment.in_full() {
+            text.push_str(&format!("in full     {}: {full}\n", field.name));
+        }
+    }
     for field in document.withheld {
         text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));
     }

@@ -339,17 +339,12 @@ impl<'a> SplitWork<'a> {
     /// Says where in the source a value stands that is too long.
     fn uncut(&self, error: CutError, first_row: u64) -> RunError {
         match error {
-            CutError::TooLong { column, row } => {
-                let columns = self.lane.exchange.treater.columns();
-                // A column beyond the delivered ones is read for the others' sake.
-                let field = columns.get(column).map(|column| column.name().to_owned());
-                RunError::TooLong {
-                    field: field.unwrap_or_default(),
-                    file: self.file(),
-                    row: from_one(first_row + count(row)),
-                    limit: VALUE_BYTES_MAX,
-                }
-            }
+            CutError::TooLong { column, row } => RunError::TooLong {
+                field: column,
+                file: self.file(),
+                row: from_one(first_row + count(row)),
+                limit: VALUE_BYTES_MAX,
+            },
             CutError::Arrow(error) => arrow_failed(error),
         }
     }

@@ -1,5 +1,6 @@
 //! Treating a chunk: every column by its treatment, then the rows that a treatment rejected out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
@@ -20,7 +21,7 @@ use crate::plan::predicate::Condition;
 pub struct ColumnTreatment {
     name: String,
     treatment: Box<dyn Treatment>,
-    key_version: Option<u32>,
+    key_versions: BTreeMap<&'static str, u32>,
     reads: Vec<RowRead>,
 }
 
@@ -56,7 +57,7 @@ impl ColumnTreatment {
         Self {
             name,
             treatment,
-            key_version: None,
+            key_versions: BTreeMap::new(),
             reads: Vec::new(),
         }
     }
@@ -67,18 +68,18 @@ impl ColumnTreatment {
         Self { reads, ..self }
     }
 
-    /// The same, keyed by that version of its purpose's key.
+    /// The same, keyed by those versions of the purposes' keys.
     #[must_use]
-    pub fn keyed(self, key_version: Option<u32>) -> Self {
+    pub fn keyed(self, key_versions: BTreeMap<&'static str, u32>) -> Self {
         Self {
-            key_version,
+            key_versions,
             ..self
         }
     }
 
-    /// Version of the key it uses; absent where it needs none.
-    pub fn key_version(&self) -> Option<u32> {
-        self.key_version
+    /// Versions of the keys it uses, by purpose; empty where it needs none.
+    pub fn key_versions(&self) -> &BTreeMap<&'static str, u32> {
+        &self.key_versions
     }
 
     /// Name of the field.
@@ -177,7 +178,7 @@ impl Treater {
                 field: column.name.clone(),
                 error,
             })?;
-            *total += treated.counts;
+            *total += treated.tally();
             rejected = either(rejected, treated.rejected);
             dropped = either(dropped, treated.dropped);
             columns.push(treated.array);

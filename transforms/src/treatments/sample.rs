@@ -269,7 +269,7 @@ impl Treatment for Sampling {
         let entities: StringArray = to_text(
             entities.ok_or_else(|| crate::cases::failed("reading the entities of a sample"))?,
         )?;
-        treat_kept(&self.then, column, context, |row| {
+        treat_kept(&self.then, column, context, &Sample::KIND.into(), |row| {
             Ok(entities.is_valid(row) && self.draw.keeps(entities.value(row)))
         })
     }

@@ -4,6 +4,8 @@
 //! of fields can't change a result. One that is null counts as false: give the rows it is unsure
 //! of the stronger treatment, as `else`.
 
+use std::fmt;
+
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use crate::treatment::Treatment;
 /// Chooses between two treatments by a condition over the original row. Both must give one type;
 /// which of the two a value got may show what the condition says about its row. An option written
 /// here holds in both where it is stricter than theirs, and sentinels listed here in both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// A condition in the predicate language over the fields of the original row
@@ -29,6 +31,15 @@ pub struct When {
     /// The treatment of all other rows.
     #[serde(rename = "else")]
     pub otherwise: Box<TreatmentSpec>,
+}
+
+impl fmt::Debug for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("When")
+            .field("then", &self.then)
+            .field("otherwise", &self.otherwise)
+            .finish_non_exhaustive()
+    }
 }
 
 impl When {
@@ -48,6 +59,7 @@ impl Definition for When {
          else = { kind = \"constant\", value = \"-\" } }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const CONCEALED: &'static [&'static str] = &["condition"];
 
     fn strength(&self) -> Strength {
         self.then.strength().min(self.otherwise.strength())
