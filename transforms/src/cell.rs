@@ -227,7 +227,8 @@ impl Chunk {
     /// The chunk and the row of a decrypted block; absent where it is no place's.
     fn of_place(attempt: [u8; 16], block: [u8; PLACE_BYTES]) -> Option<(Self, u32)> {
         let (words, _) = block.as_chunks::<4>();
-        let [split, chunk, row, [0, 0, 0, 0]] = words.try_into().ok()? else {
+        let words: [[u8; 4]; 4] = words.try_into().ok()?;
+        let [split, chunk, row, [0, 0, 0, 0]] = words else {
             return None;
         };
         let chunk = Self {
@@ -287,6 +288,7 @@ impl ChunkCipher {
     fn header(&self, row: u32) -> [u8; HEADER_BYTES] {
         let mut place = self.chunk.place(row).into();
         self.places.encrypt_block(&mut place);
+        let place: [u8; PLACE_BYTES] = place.into();
         let mut header = [0; HEADER_BYTES];
         if let Some((prefix, last)) = header.split_first_chunk_mut() {
             *prefix = self.prefix;

@@ -433,8 +433,8 @@ impl Treatment for Arms {
     }
 }
 
-/// Treats the rows that stay and flags the others as dropped for `reason`; a dropped row is null, and nothing
-/// but its null is counted of it.
+/// Treats the rows that stay and flags the others as dropped for `reason`; a dropped row is null,
+/// and nothing but its null is counted of it.
 ///
 /// # Errors
 /// As [`Treatment::treat`], and what `stays` says.

@@ -35,9 +35,9 @@ pub(crate) fn key() -> DerivedKey {
     DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G-1", 1)
 }
 
-/// Asserts that `own`, a key that HKDF made of `key` for an algorithm's `name` and `label`, isn't what
-/// `hmac` delivers under `key` for a text somebody thought of: HKDF's own second step, under any
-/// spelling of its information, or the label behind a prefix.
+/// Asserts that `own`, a key that HKDF made of `key` for an algorithm's `name` and `label`, isn't
+/// what `hmac` delivers under `key` for a text somebody thought of: HKDF's own second step, under
+/// any spelling of its information, or the label behind a prefix.
 pub(crate) fn no_pseudonym_is(key: &DerivedKey, own: &[u8], name: &str, label: &str) {
     let lp = |part: &str| {
         let length = u32::try_from(part.len()).unwrap().to_be_bytes();

@@ -33,7 +33,8 @@ pub trait Treatment: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`TreatmentError::Refused`] where the options say `fail`; a type other than the one it was
     /// built for; a result that exceeds what one array can hold; a condition without a value for a
-    /// row where it matters; a context that lacks what the treatment [reads](crate::spec::Definition::reads).
+    /// row where it matters; a context that lacks what the treatment
+    /// [reads](crate::spec::Definition::reads).
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError>;
 
     /// Treats a column that stands alone: for treatments that read nothing else.

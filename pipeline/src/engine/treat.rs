@@ -232,7 +232,12 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
     }
     let flagged =
         |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
-    if treated.array.len() != rows || !flagged(&treated.rejected) || !flagged(&treated.dropped) {
+    let mut reasons = treated.reasons.iter();
+    if treated.array.len() != rows
+        || !flagged(&treated.rejected)
+        || !flagged(&treated.dropped)
+        || !reasons.all(|reason| reason.rows.len() == rows)
+    {
         return Err(TreatmentError::Arrow(
             "a treatment changed the number of rows".to_owned(),
         ));

@@ -387,7 +387,7 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
                 delivered = Some(Delivery::of_run(&finished.document()));
             }
         }
-        // The plan and the grant's own page show its literals to who may see the grant; nothing else.
+        // The plan and the grant's own page show literals to who may see the grant; nothing else.
         let mut but_literals = Canaries::default();
         for name in values.names() {
             if !LITERALS.contains(&name) && !name.contains(',') && name != "day" {

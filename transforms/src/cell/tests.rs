@@ -85,10 +85,11 @@ fn the_parts_stand_where_the_format_says() {
     assert_eq!(&cell[5..21], &[3; 16]);
     let place_key =
         key().expand::<32>(&[b"fle/place/v1", b"person.contact", b"mobile", &cell[5..21]]);
-    let mut place: aes::Block = <[u8; 16]>::try_from(&cell[21..37]).unwrap().into();
-    Aes256::new((&*place_key).into()).decrypt_block(&mut place);
+    let mut block = <[u8; 16]>::try_from(&cell[21..37]).unwrap().into();
+    Aes256::new((&*place_key).into()).decrypt_block(&mut block);
+    let place: [u8; 16] = block.into();
     let expected = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0];
-    assert_eq!(place.as_slice(), expected);
+    assert_eq!(place, expected);
     let chunk_key = key().expand::<32>(&[
         b"fle/v1",
         b"person.contact",

@@ -66,6 +66,8 @@ fn about_the_given_share_of_the_entities_stays() {
         assert!((least..=most).contains(&kept), "{rate}: {kept}");
         assert_eq!(treated.array.len() - treated.array.null_count(), kept);
         assert!(treated.rejected.is_none());
+        let left_out = treated.tally().dropped.get("sample").copied().unwrap_or(0);
+        assert_eq!(left_out, 20_000 - u64::try_from(kept).unwrap());
     }
 }
 
