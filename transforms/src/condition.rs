@@ -52,7 +52,7 @@ pub(crate) enum Answers<'a> {
     /// For every row.
     All(&'a BooleanArray),
     /// But for some rows, which hold [`NONE`].
-    Some(&'a UInt8Array),
+    Partly(&'a UInt8Array),
 }
 
 impl<'a> Answers<'a> {
@@ -70,8 +70,8 @@ impl<'a> Answers<'a> {
         let all = input
             .and_then(|input| input.as_boolean_opt())
             .map(Self::All);
-        let some = || input.and_then(|input| input.as_primitive_opt::<UInt8Type>());
-        all.or_else(|| some().map(Self::Some))
+        let partly = || input.and_then(|input| input.as_primitive_opt::<UInt8Type>());
+        all.or_else(|| partly().map(Self::Partly))
             .ok_or_else(|| failed("reading a condition"))
     }
 
@@ -84,10 +84,10 @@ impl<'a> Answers<'a> {
             }
             Self::All(answers) if answers.value(row) => Some(Answer::True),
             Self::All(_) => Some(Answer::False),
-            Self::Some(written) if row >= written.len() || written.is_null(row) => {
+            Self::Partly(written) if row >= written.len() || written.is_null(row) => {
                 Some(Answer::Null)
             }
-            Self::Some(written) => match written.value(row) {
+            Self::Partly(written) => match written.value(row) {
                 FALSE => Some(Answer::False),
                 TRUE => Some(Answer::True),
                 _ => None,

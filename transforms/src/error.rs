@@ -97,7 +97,7 @@ pub enum TreatmentError {
         case: Case,
     },
     /// A condition has no value for a row: division by zero, overflow, a CAST that doesn't fit.
-    #[error("row {row} of the batch: {NO_ANSWER}")]
+    #[error("row {row} of the batch: {}", NO_ANSWER)]
     NoAnswer {
         /// Row within the batch handed to `apply`, from 0.
         row: usize,

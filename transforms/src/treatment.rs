@@ -154,10 +154,6 @@ pub struct Counts {
     pub dropped: BTreeMap<String, u64>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "shape of skip_serializing_if"
-)]
 fn is_zero(rows: &u64) -> bool {
     *rows == 0
 }
