@@ -22,7 +22,7 @@ pub struct Condition {
 }
 
 /// What a condition says of the rows of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
     /// True, false or null for each row; null as well for those without an answer. What stands for
     /// rows that were not asked for means nothing.
