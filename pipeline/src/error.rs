@@ -7,6 +7,7 @@
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::error::ErrorClass;
 use lockgate_transforms::TreatmentError;
+use lockgate_transforms::error::NO_ANSWER;
 use thiserror::Error;
 
 use crate::approval::SignError;
@@ -264,8 +265,12 @@ fn at_row(row: Option<u64>) -> String {
 }
 
 fn describe(error: &TreatmentError) -> String {
+    // The row is named by whoever knows it within the file.
     if let TreatmentError::Refused { case, .. } = error {
         return format!("value is {}, and the treatment says fail", case.as_str());
+    }
+    if matches!(error, TreatmentError::NoAnswer { .. }) {
+        return NO_ANSWER.to_owned();
     }
     error.to_string()
 }

@@ -1,6 +1,7 @@
 //! An installation: a site with its keyring, its ledger and its clock, and what can be made of
 //! them. Commands start here, so that `plan`, `preview`, `run` and `grant sign` see the same.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -302,12 +303,12 @@ impl Installation {
             .iter()
             .map(|field| {
                 let uses = field.treatment.key_uses();
-                let mut version = None;
+                let mut versions = BTreeMap::new();
                 let mut derived = Vec::with_capacity(uses.len());
                 for used in uses {
-                    let key = self.derived_key(&keyring, plan, &used)?;
-                    version = Some(key.1);
-                    derived.push((used, key.0));
+                    let (key, version) = self.derived_key(&keyring, plan, &used)?;
+                    versions.insert(used.purpose, version);
+                    derived.push((used, key));
                 }
                 let keys: Vec<(KeyUse, &DerivedKey)> = derived
                     .iter()
@@ -331,7 +332,7 @@ impl Installation {
                 let reads = field.treatment.reads();
                 let reads = reads.iter().map(|read| row_read(plan, &schema, read));
                 Ok(ColumnTreatment::new(field.name.clone(), treatment)
-                    .keyed(version)
+                    .keyed(versions)
                     .reading(reads.collect::<Result<_, RunError>>()?))
             })
             .collect()

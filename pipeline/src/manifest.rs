@@ -82,7 +82,8 @@ pub struct Manifest {
     pub files: Vec<FileStatement>,
     /// What became of the rows.
     pub rows: Rows,
-    /// Per field, how many values fell into which case.
+    /// Per field, how many values fell into which case, and how many rows its treatment rejected or
+    /// left out on purpose, by reason. Rows left out are among `rows.filtered`.
     pub treatment_counts: BTreeMap<String, Counts>,
     /// How the data is marked; null where it is not.
     pub mark: Option<Value>,
@@ -131,13 +132,15 @@ pub struct FieldStatement {
     pub category: String,
     /// Its level: 1 to 4, or `"important"`.
     pub level: Value,
-    /// Its treatment, every default spelled out.
+    /// Its treatment, every default spelled out; of what may quote values of rows, only that it is
+    /// there (`"…"` for a condition) or how many (entries of a list, sentinels).
     pub treatment: Value,
     /// Strength of the treatment, 0 to 5.
     pub strength: u8,
-    /// Version of the key that it was treated with; absent where no key was needed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_version: Option<u32>,
+    /// Versions of the keys that it was treated with, by purpose (`pseudonym`, `encryption`, `fpe`);
+    /// left out where no key was needed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_versions: BTreeMap<String, u32>,
 }
 
 /// A granted field that is not delivered.
@@ -170,7 +173,7 @@ pub struct FileStatement {
 pub struct Rows {
     /// Reached the engine.
     pub read: u64,
-    /// Dropped by the grant's rows and divisions.
+    /// Dropped by the grant's rows and divisions, or left out on purpose by a treatment.
     pub filtered: u64,
     /// Skipped at the source; null if unknown.
     pub pruned: Option<u64>,

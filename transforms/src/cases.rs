@@ -2,7 +2,7 @@
 //! actions taken, rejected rows flagged. Every treatment goes through here, so that none can count
 //! or decide differently.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -20,27 +20,51 @@ use crate::options::{Action, Options, Scalar};
 use crate::spec::Column;
 use crate::treatment::{Counts, Treated};
 
-/// The options of a treatment, resolved for one field.
-#[derive(Debug, Clone)]
+/// The options of a treatment, resolved for one field. `Debug` shows no sentinel.
+#[derive(Clone)]
 pub struct Rules {
     options: Options,
     sentinels: Sentinels,
 }
 
-#[derive(Debug, Clone)]
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
 enum Sentinels {
     Text(Vec<String>),
     /// Arrays of one element, of the field's type.
     Values(Vec<ArrayRef>),
 }
 
+/// Most sentinels of a treatment: every value of a column is compared with each of them.
+const SENTINELS_MAX: usize = 100;
+
+/// Refuses more sentinels than [`SENTINELS_MAX`].
+///
+/// # Errors
+/// There are more.
+pub(crate) fn check_sentinels(options: &Options) -> Result<(), Misfit> {
+    let listed = options.sentinels.len();
+    if listed <= SENTINELS_MAX {
+        return Ok(());
+    }
+    let what = format!("`sentinels` lists {listed} values, and {SENTINELS_MAX} is the most");
+    Err(Misfit::of_parameter("sentinels", what)
+        .with_hint("list fewer, or choose the treatment of such values by a condition"))
+}
+
 impl Rules {
     /// Resolves options for a field: every sentinel must be a value of the field's type.
     ///
     /// # Errors
-    /// A sentinel that isn't a value of that type.
+    /// A sentinel that isn't a value of that type, named by its place in the list.
     pub fn resolve(options: &Options, column: Column<'_>) -> Result<Self, Misfit> {
-        let misfit = |what| Misfit::of_parameter("sentinels", what);
         let sentinels = if *column.data_type == DataType::Utf8 {
             Sentinels::Text(
                 options
@@ -50,11 +74,13 @@ impl Rules {
                     .collect(),
             )
         } else {
-            let values = options
-                .sentinels
-                .iter()
-                .map(|s| scalar_array(s, column.data_type));
-            Sentinels::Values(values.collect::<Result<_, _>>().map_err(misfit)?)
+            let values = options.sentinels.iter().enumerate().map(|(at, sentinel)| {
+                scalar_array(sentinel, column.data_type).map_err(|_| {
+                    let what = format!("`sentinels[{at}]` is not a value of type");
+                    Misfit::of_parameter("sentinels", format!("{what} {}", column.data_type))
+                })
+            });
+            Sentinels::Values(values.collect::<Result<_, _>>()?)
         };
         Ok(Self {
             options: options.clone(),
@@ -210,6 +236,7 @@ impl Cases<'_> {
             counts: self.counts,
             rejected,
             dropped: None,
+            reasons: Vec::new(),
         }
     }
 }
@@ -398,6 +425,26 @@ mod tests {
             );
             assert_eq!(refused.unwrap_err().parameter, Some("sentinels"), "{text}");
         }
+    }
+
+    #[test]
+    fn more_sentinels_than_can_be_looked_for_are_refused_at_check() {
+        let listed = |count: i64| (0..count).map(Scalar::Integer).collect();
+        let spec = |count| {
+            let clear = crate::TreatmentSpec::clear();
+            crate::TreatmentSpec::new(clear.treatment().clone(), options(listed(count)))
+        };
+        let check = |count| spec(count).output_type(column(&DataType::Int32));
+        assert!(check(100).is_ok());
+        assert_eq!(check(101).unwrap_err().parameter, Some("sentinels"));
+    }
+
+    #[test]
+    fn a_sentinel_that_does_not_fit_is_named_by_its_place() {
+        let listed = vec![Scalar::Integer(1), Scalar::Text("4711x".into())];
+        let misfit = Rules::resolve(&options(listed), column(&DataType::Int32)).unwrap_err();
+        assert!(misfit.what.contains("`sentinels[1]`"), "{misfit}");
+        assert!(!misfit.what.contains("4711"), "{misfit}");
     }
 
     #[test]

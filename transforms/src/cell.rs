@@ -4,8 +4,11 @@
 //! chance or to a counter that a retry could reset: every chunk of every attempt has a key of its
 //! own, and within a chunk the row is the nonce. An attempt has an id of 16 random bytes, drawn
 //! anew for every try, so that a run that was interrupted and repeated never meets its old keys. A
-//! cell carries attempt, split, chunk and row; they are no secret, and with them whoever holds the
-//! derived key can open the cell without its neighbours.
+//! cell carries its attempt and, encrypted, its place (split, chunk and row); with them whoever
+//! holds the derived key can open the cell without its neighbours.
+//!
+//! The place is encrypted because it would join what nothing else joins: cells of two fields of one
+//! row, and the rows that two deliveries of other grants have in common.
 //!
 //! # Format
 //!
@@ -14,17 +17,21 @@
 //! | 0 | version | 1 |
 //! | 1..5 | key id | which key: HKDF-SHA256(derived key; no salt; info = LP("fle/key-id/v1")), 4 bytes |
 //! | 5..21 | attempt | 16 random bytes |
-//! | 21..25 | split | unsigned, big-endian |
-//! | 25..29 | chunk | unsigned, big-endian: the chunk within the split |
-//! | 29..33 | row | unsigned, big-endian: the row within the chunk, below 2^20 |
-//! | 33..n-16 | ciphertext | as long as the padded plaintext |
+//! | 21..37 | place | one block of AES-256 (FIPS 197) under the key of places |
+//! | 37..n-16 | ciphertext | as long as the padded plaintext |
 //! | n-16..n | tag | GCM's, 16 bytes |
 //!
+//! - the block of the place = split ‖ chunk ‖ row ‖ 4 zero bytes, the three as 4 bytes each, unsigned,
+//!   big-endian: the split of the source, the chunk within it, the row within that, below 2^20. A
+//!   block that decrypts to other than zeros at its end is no cell's;
+//! - key of places (32 bytes) = HKDF-SHA256(derived key; no salt; info = LP("fle/place/v1") ‖
+//!   LP(domain) ‖ LP(field) ‖ LP(attempt)). No two blocks under one key are of one place, so that
+//!   a block tells nothing; and places of two fields, grants or attempts have different keys;
 //! - key of the chunk (32 bytes) = HKDF-SHA256(derived key; no salt; info = LP("fle/v1") ‖
-//!   LP(domain) ‖ LP(field) ‖ LP(attempt) ‖ LP(split) ‖ LP(chunk)), the last three as the cell has
-//!   them, LP(part) = 4-byte big-endian length ‖ part; `field` is the field's name in the dataset;
+//!   LP(domain) ‖ LP(field) ‖ LP(attempt) ‖ LP(split) ‖ LP(chunk)), the last two as the block of the
+//!   place has them, LP(part) = 4-byte big-endian length ‖ part; `field` is the field's name in the dataset;
 //! - nonce = 4 zero bytes ‖ row as 8 bytes, big-endian;
-//! - associated data = bytes 0..33 of the cell. Domain and field need not be in it: they are in the
+//! - associated data = bytes 0..37 of the cell. Domain and field need not be in it: they are in the
 //!   key, which costs nothing per cell.
 //! - padded plaintext = plaintext ‖ 80 (hex) ‖ zero bytes up to a multiple of the treatment's `pad`;
 //!   without `pad`, the one byte 80. Taken off without knowing `pad`: zeros from the end, then 80.
@@ -48,6 +55,7 @@
 //! # Opened in Python, with the package `cryptography`
 //!
 //! ```python
+//! from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 //! from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 //! from cryptography.hazmat.primitives.hashes import SHA256
 //! from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -55,18 +63,24 @@
 //! hkdf = lambda key, size, *parts: HKDF(SHA256(), size, None, lp(*parts)).derive(key)
 //! key = hkdf(master, 32, b"lockgate/v1", b"encryption", domain, b"grant:" + grant, b"1")
 //! assert cell[0] == 1 and cell[1:5] == hkdf(key, 4, b"fle/key-id/v1")
-//! chunk_key = hkdf(key, 32, b"fle/v1", domain, field, cell[5:21], cell[21:25], cell[25:29])
-//! padded = AESGCM(chunk_key).decrypt(bytes(8) + cell[29:33], cell[33:], cell[:33])
+//! place_key = hkdf(key, 32, b"fle/place/v1", domain, field, cell[5:21])
+//! place = Cipher(algorithms.AES(place_key), modes.ECB()).decryptor().update(cell[21:37])
+//! split, chunk, row = place[0:4], place[4:8], place[8:12]
+//! assert place[12:16] == bytes(4)
+//! chunk_key = hkdf(key, 32, b"fle/v1", domain, field, cell[5:21], split, chunk)
+//! padded = AESGCM(chunk_key).decrypt(bytes(8) + row, cell[37:], cell[:37])
 //! value = padded.rstrip(b"\0")[:-1]
 //! ```
 //!
 //! # Security
-//! Without the key, a cell tells the length of its value up to `pad`, and the place in the run where
-//! it was written: cells of different fields of one row can be matched.
+//! Without the key, a cell tells the length of its value up to `pad`, and the attempt that wrote it
+//! (for a treatment made of several, which of them: they have [ids of their own](ChunkId::part)).
 
 use std::fmt;
 
+use aes::Aes256;
 use aes::cipher::consts::U12;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt};
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 
@@ -78,7 +92,7 @@ use crate::treatment::ChunkId;
 pub const VERSION: u8 = 1;
 
 /// Bytes before the ciphertext.
-pub const HEADER_BYTES: usize = 33;
+pub const HEADER_BYTES: usize = PREFIX_BYTES + PLACE_BYTES;
 
 /// Bytes of the tag.
 pub const TAG_BYTES: usize = 16;
@@ -92,12 +106,17 @@ pub const MAX_ROWS: u32 = 1 << 20;
 /// Ends the plaintext, before the zeros that pad it.
 const END: u8 = 0x80;
 
-/// The label of the chunks' keys, and that of the key id.
+/// The labels of the chunks' keys, of the key of places, and of the key id.
 const LABEL: &[u8] = b"fle/v1";
+const PLACE_LABEL: &[u8] = b"fle/place/v1";
 const KEY_ID_LABEL: &[u8] = b"fle/key-id/v1";
 
-/// The bytes of the header before the row, which are the same for a whole chunk.
-const PREFIX_BYTES: usize = HEADER_BYTES - 4;
+/// The bytes of the header before the place, which are the same for a whole chunk: version, key id
+/// and attempt.
+const PREFIX_BYTES: usize = 1 + 4 + 16;
+
+/// The bytes of the encrypted place: one block of AES.
+const PLACE_BYTES: usize = 16;
 
 /// The key of a field: what the keys of its chunks are derived from.
 pub struct CellKey {
@@ -128,46 +147,52 @@ impl CellKey {
             let limit = u32::MAX;
             u32::try_from(number).map_err(|_| TreatmentError::ChunkTooLarge { what, limit })
         };
-        let place = Place {
+        let chunk = Chunk {
             attempt: id.attempt,
             split: narrow("split", id.split)?.to_be_bytes(),
             chunk: narrow("chunk", id.chunk)?.to_be_bytes(),
         };
         let mut prefix = [0; PREFIX_BYTES];
-        let parts: [&[u8]; 5] = [
-            &[VERSION],
-            &self.key_id,
-            &place.attempt,
-            &place.split,
-            &place.chunk,
-        ];
+        let parts: [&[u8]; 3] = [&[VERSION], &self.key_id, &chunk.attempt];
         for (byte, value) in prefix.iter_mut().zip(parts.concat()) {
             *byte = value;
         }
         Ok(ChunkCipher {
-            cipher: self.cipher(&place),
+            cipher: self.cipher(&chunk),
+            places: self.places(&chunk.attempt),
             prefix,
+            chunk,
         })
     }
 
-    fn cipher(&self, place: &Place) -> Aes256Gcm {
+    fn cipher(&self, chunk: &Chunk) -> Aes256Gcm {
         let (domain, field) = (self.domain.as_bytes(), self.field.as_bytes());
         let parts = [
             LABEL,
             domain,
             field,
-            &place.attempt,
-            &place.split,
-            &place.chunk,
+            &chunk.attempt,
+            &chunk.split,
+            &chunk.chunk,
         ];
         let key = self.key.expand::<32>(&parts);
         Aes256Gcm::new((&*key).into())
+    }
+
+    /// What encrypts the places of an attempt.
+    fn places(&self, attempt: &[u8; 16]) -> Aes256 {
+        let (domain, field) = (self.domain.as_bytes(), self.field.as_bytes());
+        let key = self
+            .key
+            .expand::<32>(&[PLACE_LABEL, domain, field, attempt]);
+        Aes256::new((&*key).into())
     }
 
     /// What opens cells of this field.
     pub fn opener(self) -> CellOpener {
         CellOpener {
             key: self,
+            places: None,
             last: None,
         }
     }
@@ -181,16 +206,46 @@ impl fmt::Debug for CellKey {
 
 /// Which chunk, as a cell writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Chunk {
     attempt: [u8; 16],
     split: [u8; 4],
     chunk: [u8; 4],
 }
 
+impl Chunk {
+    /// The block of a place, before it is encrypted.
+    fn place(&self, row: u32) -> [u8; PLACE_BYTES] {
+        let mut block = [0; PLACE_BYTES];
+        let (words, _) = block.as_chunks_mut::<4>();
+        let parts = [self.split, self.chunk, row.to_be_bytes()];
+        for (word, part) in words.iter_mut().zip(parts) {
+            *word = part;
+        }
+        block
+    }
+
+    /// The chunk and the row of a decrypted block; absent where it is no place's.
+    fn of_place(attempt: [u8; 16], block: [u8; PLACE_BYTES]) -> Option<(Self, u32)> {
+        let (words, _) = block.as_chunks::<4>();
+        let words: [[u8; 4]; 4] = words.try_into().ok()?;
+        let [split, chunk, row, [0, 0, 0, 0]] = words else {
+            return None;
+        };
+        let chunk = Self {
+            attempt,
+            split,
+            chunk,
+        };
+        Some((chunk, u32::from_be_bytes(row))).filter(|(_, row)| *row < MAX_ROWS)
+    }
+}
+
 /// Encrypts the cells of one chunk.
 pub(crate) struct ChunkCipher {
     cipher: Aes256Gcm,
+    places: Aes256,
     prefix: [u8; PREFIX_BYTES],
+    chunk: Chunk,
 }
 
 impl fmt::Debug for ChunkCipher {
@@ -231,10 +286,13 @@ impl ChunkCipher {
     }
 
     fn header(&self, row: u32) -> [u8; HEADER_BYTES] {
+        let mut place = self.chunk.place(row).into();
+        self.places.encrypt_block(&mut place);
+        let place: [u8; PLACE_BYTES] = place.into();
         let mut header = [0; HEADER_BYTES];
         if let Some((prefix, last)) = header.split_first_chunk_mut() {
             *prefix = self.prefix;
-            last.copy_from_slice(&row.to_be_bytes());
+            last.copy_from_slice(&place);
         }
         header
     }
@@ -249,10 +307,11 @@ fn nonce(row: u32) -> Nonce<U12> {
     nonce.into()
 }
 
-/// Opens cells of one field, and remembers the key of the chunk it met last.
+/// Opens cells of one field, and remembers the keys of the attempt and the chunk it met last.
 pub struct CellOpener {
     key: CellKey,
-    last: Option<(Place, Aes256Gcm)>,
+    places: Option<([u8; 16], Aes256)>,
+    last: Option<(Chunk, Aes256Gcm)>,
 }
 
 impl fmt::Debug for CellOpener {
@@ -273,13 +332,14 @@ impl CellOpener {
         if parts.key_id != self.key.key_id {
             return Err(Unopenable::OtherKey);
         }
+        let (chunk, row) = self.place(&parts).ok_or(Unopenable::NotAuthentic)?;
         let cipher = match &mut self.last {
-            Some((place, cipher)) if *place == parts.place => cipher,
-            last => &mut last.insert((parts.place, self.key.cipher(&parts.place))).1,
+            Some((last, cipher)) if *last == chunk => cipher,
+            last => &mut last.insert((chunk, self.key.cipher(&chunk))).1,
         };
         plaintext.extend_from_slice(parts.ciphertext);
         let opened = cipher.decrypt_inout_detached(
-            &nonce(parts.row),
+            &nonce(row),
             parts.header,
             plaintext.as_mut_slice().into(),
             &Tag::from(parts.tag),
@@ -297,14 +357,28 @@ impl CellOpener {
             }
         }
     }
+
+    /// Where a cell was written; absent where it was written under another key of places.
+    fn place(&mut self, parts: &Parts<'_>) -> Option<(Chunk, u32)> {
+        let places = match &mut self.places {
+            Some((attempt, places)) if *attempt == parts.attempt => places,
+            last => {
+                let places = self.key.places(&parts.attempt);
+                &mut last.insert((parts.attempt, places)).1
+            }
+        };
+        let mut block = parts.place.into();
+        places.decrypt_block(&mut block);
+        Chunk::of_place(parts.attempt, block.into())
+    }
 }
 
 /// A cell taken apart.
 struct Parts<'a> {
     header: &'a [u8],
     key_id: [u8; 4],
-    place: Place,
-    row: u32,
+    attempt: [u8; 16],
+    place: [u8; PLACE_BYTES],
     ciphertext: &'a [u8],
     tag: [u8; TAG_BYTES],
 }
@@ -315,23 +389,15 @@ impl<'a> Parts<'a> {
         let (ciphertext, tag) = body.split_last_chunk()?;
         let rest = header.strip_prefix(&[VERSION])?;
         let (key_id, rest) = rest.split_first_chunk()?;
-        let (attempt, rest) = rest.split_first_chunk()?;
-        let (split, rest) = rest.split_first_chunk()?;
-        let (chunk, row) = rest.split_first_chunk()?;
-        let row = u32::from_be_bytes(row.try_into().ok()?);
-        if ciphertext.is_empty() || row >= MAX_ROWS {
+        let (attempt, place) = rest.split_first_chunk()?;
+        if ciphertext.is_empty() {
             return None;
         }
-        let place = Place {
-            attempt: *attempt,
-            split: *split,
-            chunk: *chunk,
-        };
         Some(Self {
             header,
             key_id: *key_id,
-            place,
-            row,
+            attempt: *attempt,
+            place: place.try_into().ok()?,
             ciphertext,
             tag: *tag,
         })

@@ -80,6 +80,10 @@ impl Case {
     }
 }
 
+/// What is said of a condition without a value, and what to do.
+pub const NO_ANSWER: &str = "a condition of the treatment has no value (division by zero, overflow \
+     or a CAST that does not fit); guard it with a condition before it, such as `x <> 0 AND …`";
+
 /// A batch that could not be treated. Holds a row and a reason, never a value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -91,6 +95,12 @@ pub enum TreatmentError {
         row: usize,
         /// Which case the value fell into.
         case: Case,
+    },
+    /// A condition has no value for a row: division by zero, overflow, a CAST that doesn't fit.
+    #[error("row {row} of the batch: {}", NO_ANSWER)]
+    NoAnswer {
+        /// Row within the batch handed to `apply`, from 0.
+        row: usize,
     },
     /// The array is not of the type the treatment was built for.
     #[error("array of type {actual} where the treatment was built for {expected}")]
@@ -119,6 +129,20 @@ pub enum TreatmentError {
     /// the value.
     #[error("arrow: {0}")]
     Arrow(String),
+}
+
+impl TreatmentError {
+    /// The row within the batch that is at fault, where one is.
+    pub fn row(&self) -> Option<usize> {
+        match self {
+            Self::Refused { row, .. } | Self::NoAnswer { row } => Some(*row),
+            Self::UnexpectedType { .. }
+            | Self::TooLarge
+            | Self::NoChunk
+            | Self::ChunkTooLarge { .. }
+            | Self::Arrow(_) => None,
+        }
+    }
 }
 
 /// Why an encrypted value was not opened. Says nothing of the value.

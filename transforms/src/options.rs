@@ -42,8 +42,8 @@ impl Action {
     }
 }
 
-/// The options of a treatment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The options of a treatment. `Debug` shows how many sentinels there are, and none of them.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Options {
     /// What happens to a null.
     pub on_null: Action,
@@ -55,6 +55,18 @@ pub struct Options {
     pub on_invalid: Action,
     /// Values kept as given, such as `"1900-01-01"` for an unknown date.
     pub sentinels: Vec<Scalar>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("on_null", &self.on_null)
+            .field("on_empty", &self.on_empty)
+            .field("on_short", &self.on_short)
+            .field("on_invalid", &self.on_invalid)
+            .field("sentinels", &self.sentinels.len())
+            .finish()
+    }
 }
 
 impl Default for Options {

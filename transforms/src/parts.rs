@@ -6,18 +6,18 @@
 //! it stands in.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, UInt32Array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanBufferBuilder, UInt32Array, new_null_array};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::DataType;
 
 use crate::cases::failed;
+use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::Keys;
 use crate::spec::{Column, Strength, TreatmentSpec};
-use crate::treatment::{Context, Counts, Treated, Treatment};
+use crate::treatment::{Context, Counts, Reason, Treated, Treatment};
 
 /// Most bytes of a condition, as the predicate language has it.
 const CONDITION_BYTES_MAX: usize = 64 << 10;
@@ -227,6 +227,9 @@ impl Rows {
                 row: self.get(row).unwrap_or(row),
                 case,
             },
+            TreatmentError::NoAnswer { row } => TreatmentError::NoAnswer {
+                row: self.get(row).unwrap_or(row),
+            },
             other @ (TreatmentError::UnexpectedType { .. }
             | TreatmentError::TooLarge
             | TreatmentError::NoChunk
@@ -250,7 +253,7 @@ pub(crate) struct Report {
     rows: usize,
     counts: Counts,
     rejected: Option<BooleanBufferBuilder>,
-    dropped: Option<BooleanBufferBuilder>,
+    dropped: Vec<(Arc<str>, BooleanBufferBuilder)>,
 }
 
 impl Report {
@@ -260,13 +263,13 @@ impl Report {
             rows,
             counts: Counts::default(),
             rejected: None,
-            dropped: None,
+            dropped: Vec::new(),
         }
     }
 
     /// Adds what a part that was handed whole rows says, counts and flags.
     pub(crate) fn add(&mut self, treated: &Treated, rows: Option<&Rows>) {
-        self.counts += treated.counts;
+        self.counts += treated.counts.clone();
         self.flag(treated, rows);
     }
 
@@ -293,9 +296,20 @@ impl Report {
         self.counts += counts;
     }
 
-    /// Flags a row as left out on purpose.
-    pub(crate) fn drop_row(&mut self, row: usize) {
-        set(&mut self.dropped, self.rows, row);
+    /// Flags rows as left out on purpose.
+    pub(crate) fn drop_rows(&mut self, reason: &Arc<str>, rows: impl Iterator<Item = usize>) {
+        let mut rows = rows.filter(|row| *row < self.rows).peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        let known = self.dropped.iter().position(|(known, _)| known == reason);
+        let at = known.unwrap_or_else(|| {
+            self.dropped.push((Arc::clone(reason), unset(self.rows)));
+            self.dropped.len() - 1
+        });
+        if let Some((_, flags)) = self.dropped.get_mut(at) {
+            rows.for_each(|row| flags.set_bit(row, true));
+        }
     }
 
     /// Adds the flags of a part.
@@ -306,50 +320,42 @@ impl Report {
                 set(&mut self.rejected, self.rows, row);
             });
         }
-        if let Some(flags) = &treated.dropped {
-            flags.set_indices().filter_map(place).for_each(|row| {
-                set(&mut self.dropped, self.rows, row);
-            });
+        for reason in &treated.reasons {
+            let rows = reason.rows.set_indices().filter_map(place);
+            self.drop_rows(&reason.text, rows);
         }
     }
 
     /// Closes the column with its result.
     pub(crate) fn finish(self, array: ArrayRef) -> Treated {
+        let reasons = self.dropped.into_iter().map(|(text, mut flags)| Reason {
+            text,
+            rows: flags.finish(),
+        });
+        let reasons: Vec<Reason> = reasons.collect();
+        let dropped = reasons.iter().map(|reason| reason.rows.clone());
         Treated {
             array,
             counts: self.counts,
             rejected: self.rejected.map(|mut flags| flags.finish()),
-            dropped: self.dropped.map(|mut flags| flags.finish()),
+            dropped: dropped.reduce(|one, other| &one | &other),
+            reasons,
         }
     }
 }
 
 fn set(flags: &mut Option<BooleanBufferBuilder>, rows: usize, row: usize) {
-    let flags = flags.get_or_insert_with(|| {
-        let mut flags = BooleanBufferBuilder::new(rows);
-        flags.append_n(rows, false);
-        flags
-    });
+    let flags = flags.get_or_insert_with(|| unset(rows));
     if row < rows {
         flags.set_bit(row, true);
     }
 }
 
-/// The condition at `index` of what the whole reads; as long as the column.
-///
-/// # Errors
-/// It isn't there, or isn't a condition over these rows.
-pub(crate) fn condition<'a>(
-    context: &Context<'a>,
-    index: usize,
-    rows: usize,
-) -> Result<&'a BooleanArray, TreatmentError> {
-    let input = context
-        .inputs
-        .get(index)
-        .and_then(|input| input.as_boolean_opt());
-    let input = input.filter(|input| input.len() == rows);
-    input.ok_or_else(|| failed("reading a condition"))
+/// Flags of that many rows, none set.
+fn unset(rows: usize) -> BooleanBufferBuilder {
+    let mut flags = BooleanBufferBuilder::new(rows);
+    flags.append_n(rows, false);
+    flags
 }
 
 /// The arms of a treatment that chooses among several for each row.
@@ -370,24 +376,35 @@ impl Arms {
     }
 
     /// The rows of every arm: a row belongs to the first arm whose condition is true.
+    ///
+    /// # Errors
+    /// A condition has no answer for a row that no arm before it took: the first such row.
     fn split(&self, rows: usize, context: &Context<'_>) -> Result<Vec<Vec<u32>>, TreatmentError> {
         let mut chosen: Vec<Vec<u32>> = Vec::with_capacity(self.parts.len());
         let mut left: Vec<u32> = (0..number(rows)?).collect();
+        let mut unanswered: Option<usize> = None;
         for arm in 0..self.parts.len() {
             if self.is_last(arm) {
                 chosen.push(std::mem::take(&mut left));
                 continue;
             }
-            let condition = condition(context, arm, rows)?;
+            let answers = Answers::read(context, arm, rows)?;
             let met = |row: &u32| {
                 let row = usize::try_from(*row).unwrap_or(usize::MAX);
-                row < rows && condition.is_valid(row) && condition.value(row)
+                let answer = answers.of(row);
+                if answer.is_none() {
+                    unanswered = Some(unanswered.map_or(row, |first| first.min(row)));
+                }
+                answer == Some(Answer::True)
             };
             let (own, rest) = left.into_iter().partition(met);
             chosen.push(own);
             left = rest;
         }
-        Ok(chosen)
+        match unanswered {
+            Some(row) => Err(TreatmentError::NoAnswer { row }),
+            None => Ok(chosen),
+        }
     }
 }
 
@@ -428,36 +445,39 @@ impl Treatment for Arms {
     }
 }
 
-/// Treats the rows that stay and flags the others as dropped; a dropped row is null, and nothing
-/// but its null is counted of it.
+/// Treats the rows that stay and flags the others as dropped for `reason`; a dropped row is null,
+/// and nothing but its null is counted of it.
 ///
 /// # Errors
-/// As [`Treatment::treat`].
+/// As [`Treatment::treat`], and what `stays` says.
 pub(crate) fn treat_kept(
     part: &Part,
     column: &ArrayRef,
     context: &Context<'_>,
-    stays: impl Fn(usize) -> bool,
+    reason: &Arc<str>,
+    stays: impl Fn(usize) -> Result<bool, TreatmentError>,
 ) -> Result<Treated, TreatmentError> {
     let mut kept = Vec::with_capacity(column.len());
     let mut report = Report::new(column.len());
     let mut left_out = Counts::default();
+    let mut gone = Vec::new();
     let nulls = column.logical_nulls();
     // A null stands first in the results, for the rows that are dropped.
     let mut places = vec![(0, 0); column.len()];
     for (row, place) in places.iter_mut().enumerate() {
-        if stays(row) {
+        if stays(row)? {
             *place = (1, kept.len());
             kept.push(number(row)?);
             continue;
         }
-        report.drop_row(row);
+        gone.push(row);
         left_out.rows += 1;
         left_out.nulls += u64::from(nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)));
     }
     if kept.len() == column.len() {
         return part.treat(column, context);
     }
+    report.drop_rows(reason, gone.into_iter());
     let rows = Rows::new(kept);
     let treated = part.treat_of(&rows.of(column)?, &rows, context)?;
     report.add(&treated, Some(&rows));

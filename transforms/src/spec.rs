@@ -5,6 +5,8 @@
 //! spelled out, so that an approver signs what is meant, not what was left out), and built into a
 //! [`Treatment`] for a field.
 
+mod disclosure;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,8 +62,8 @@ pub enum Uniqueness {
     Randomised,
 }
 
-/// What a treatment reads of the original row beside its own field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a treatment reads of the original row beside its own field. `Debug` shows no condition.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Read {
     /// A field, by name, whose value may show in the result.
     Field(String),
@@ -71,6 +73,15 @@ pub enum Read {
     /// A condition in the predicate language, evaluated over the original row. Nulls are handed
     /// over as nulls: they count as false, but for `drop-row`, which leaves such rows out.
     Condition(String),
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => f.debug_tuple("Field").field(name).finish(),
+            Self::Condition(_) => f.write_str("Condition(..)"),
+        }
+    }
 }
 
 /// The field a treatment is checked against and built for.
@@ -153,6 +164,12 @@ pub trait Definition:
     const WEAKER: Option<&'static str> = None;
     /// What is left of the difference between values.
     const UNIQUENESS: Uniqueness;
+    /// Whether no value but a sentinel becomes one: without that, different values may meet in a
+    /// sentinel, which is kept as it is.
+    const KEEPS_SENTINELS_APART: bool = false;
+    /// Parameters, at any depth but in treatments within, that may quote values of rows: conditions
+    /// and lists of values. Whoever approves reads them; recipients, refusals and logs don't.
+    const CONCEALED: &'static [&'static str] = &[];
     /// Who can restore the value, in words; absent where nobody can.
     const REVERSIBLE: Option<&'static str> = None;
 
@@ -298,8 +315,9 @@ pub(crate) fn reads_of(parts: &[&TreatmentSpec]) -> Vec<Read> {
     parts.iter().flat_map(|part| part.reads()).collect()
 }
 
-/// A treatment as written: its kind with parameters, and its options.
-#[derive(Debug, Clone, PartialEq)]
+/// A treatment as written: its kind with parameters, and its options. `Debug` is its
+/// [summary](Self::summary).
+#[derive(Clone, PartialEq)]
 pub struct TreatmentSpec {
     treatment: AnyTreatment,
     options: Options,
@@ -387,14 +405,21 @@ impl TreatmentSpec {
     pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         let output = self.treatment.output_type(column)?;
         if output.is_some() {
+            crate::cases::check_sentinels(&self.options)?;
             crate::cases::Rules::resolve(&self.options, column)?;
         }
         Ok(output)
     }
 
-    /// What is left of the difference between values.
+    /// What is left of the difference between values. A bijection whose results may meet a sentinel
+    /// is none.
     pub fn uniqueness(&self) -> Uniqueness {
-        self.treatment.uniqueness()
+        let uniqueness = self.treatment.uniqueness();
+        let apart = self.options.sentinels.is_empty() || self.treatment.keeps_sentinels_apart();
+        if uniqueness == Uniqueness::Bijective && !apart {
+            return Uniqueness::Lossy;
+        }
+        uniqueness
     }
 
     /// The most bytes a result can have, whatever the value; absent where it follows the value.
@@ -475,59 +500,6 @@ impl TreatmentSpec {
         keys: Keys<'_>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.treatment.build_with(column, &self.options, keys)
-    }
-
-    /// The short form for tables: `keep-ends(first=1, last=0)`, without what is at its default, and
-    /// without the text of conditions, whose literals may be values.
-    pub fn summary(&self) -> String {
-        let mut parts = Vec::new();
-        let hidden = self.reads();
-        for (name, value) in self.treatment.parameters() {
-            if self.treatment.default_of(&name).as_ref() != Some(&value) {
-                parts.push(format!("{name}={}", short(&value, &hidden)));
-            }
-        }
-        let defaults = option_values(&Options::default());
-        for (own, default) in option_values(&self.options).into_iter().zip(defaults) {
-            if own != default {
-                parts.push(format!("{}={}", own.0, plain(&own.1)));
-            }
-        }
-        if parts.is_empty() {
-            return self.kind().to_owned();
-        }
-        format!("{}({})", self.kind(), parts.join(", "))
-    }
-}
-
-/// A value without the quotes of JSON.
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A parameter's value in short form: treatments as their summaries, conditions left out.
-fn short(value: &Value, hidden: &[Read]) -> String {
-    let parts = |parts: Vec<String>| parts.join(", ");
-    match value {
-        Value::Object(map) if map.contains_key("kind") => {
-            let spec = TreatmentSpec::deserialize(value);
-            spec.map_or_else(|_| "?".to_owned(), |spec| spec.summary())
-        }
-        Value::Object(map) => {
-            let entries = map.iter();
-            let entries = entries.map(|(name, value)| format!("{name}={}", short(value, hidden)));
-            format!("{{{}}}", parts(entries.collect()))
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object()) => {
-            let items = items.iter().map(|item| short(item, hidden));
-            format!("[{}]", parts(items.collect()))
-        }
-        Value::String(text) if hidden.contains(&Read::Condition(text.clone())) => "…".to_owned(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            plain(value)
-        }
     }
 }
 

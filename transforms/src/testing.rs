@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse, Keys};
@@ -31,6 +33,38 @@ pub(crate) fn try_spec(text: &str) -> Result<TreatmentSpec, toml::de::Error> {
 /// A key as a grant's pseudonyms use it.
 pub(crate) fn key() -> DerivedKey {
     DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G-1", 1)
+}
+
+/// Asserts that `own`, a key that HKDF made of `key` for an algorithm's `name` and `label`, isn't
+/// what `hmac` delivers under `key` for a text somebody thought of: HKDF's own second step, under
+/// any spelling of its information, or the label behind a prefix.
+pub(crate) fn no_pseudonym_is(key: &DerivedKey, own: &[u8], name: &str, label: &str) {
+    let lp = |part: &str| {
+        let length = u32::try_from(part.len()).unwrap().to_be_bytes();
+        String::from_utf8(length.to_vec()).unwrap() + part
+    };
+    let parts = [name, label];
+    let info: String = parts.iter().map(|part| lp(part)).collect();
+    let texts = [
+        label.to_owned(),
+        name.to_owned(),
+        lp(name),
+        format!("{}\u{1}", lp(name)),
+        parts.concat(),
+        parts.join("/"),
+        parts.join("\0"),
+        parts.join("\n"),
+        format!("{}\u{1}", parts.join("\n")),
+        info.clone(),
+        format!("{info}\u{1}"),
+        format!("lockgate/v1/surrogate/{label}"),
+        format!("lockgate/sample\0{label}"),
+    ];
+    for text in texts {
+        let mac = Hmac::<Sha256>::new_from_slice(key.expose()).unwrap();
+        let pseudonym = mac.chain_update(&text).finalize().into_bytes();
+        assert_ne!(pseudonym.as_slice(), own, "{name}, {label}");
+    }
 }
 
 /// Treats a column of any type, without normalisation.
@@ -85,7 +119,7 @@ pub(crate) fn treat_one(text: &str, value: &str) -> Option<String> {
 
 /// How many were null, empty, short, invalid.
 pub(crate) fn cases_of(treated: &Treated) -> (u64, u64, u64, u64) {
-    let counts = treated.counts;
+    let counts = &treated.counts;
     (counts.nulls, counts.empty, counts.short, counts.invalid)
 }
 
@@ -147,6 +181,13 @@ pub(crate) fn treat_row(
 /// A condition's answers.
 pub(crate) fn answers(answers: &[Option<bool>]) -> ArrayRef {
     Arc::new(BooleanArray::from(answers.to_vec()))
+}
+
+/// The answers of a condition that has no value for the rows `unanswered`.
+pub(crate) fn answers_but(answers: &[Option<bool>], unanswered: &[usize]) -> ArrayRef {
+    let flags = (0..answers.len()).map(|row| unanswered.contains(&row));
+    let flags = BooleanBuffer::from_iter(flags);
+    crate::condition::input(BooleanArray::from(answers.to_vec()), Some(&flags))
 }
 
 /// The texts of a treated column.

@@ -11,8 +11,10 @@
 //! - **Types**: text arrives as `Utf8`, `LargeUtf8`, `Utf8View` or a dictionary of one of them, and
 //!   leaves as plain `Utf8`; other types keep or change type as [`Treatment::output_type`] says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
@@ -30,8 +32,9 @@ pub trait Treatment: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`TreatmentError::Refused`] where the options say `fail`; a type other than the one it was
-    /// built for; a result that exceeds what one array can hold; a context that lacks what the
-    /// treatment [reads](crate::spec::Definition::reads).
+    /// built for; a result that exceeds what one array can hold; a condition without a value for a
+    /// row where it matters; a context that lacks what the treatment
+    /// [reads](crate::spec::Definition::reads).
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError>;
 
     /// Treats a column that stands alone: for treatments that read nothing else.
@@ -47,8 +50,8 @@ pub trait Treatment: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
     /// What it reads of the original rows, in the order of
-    /// [`Definition::reads`](crate::spec::Definition::reads): a column for a field, a boolean
-    /// array for a condition; each as long as the column.
+    /// [`Definition::reads`](crate::spec::Definition::reads): a column for a field, the
+    /// [answers](crate::condition::input) of a condition; each as long as the column.
     pub inputs: &'a [ArrayRef],
     /// Which chunk this is; absent outside a run, where random encryption refuses.
     pub chunk: Option<ChunkId>,
@@ -98,10 +101,36 @@ pub struct Treated {
     /// Rows (set bits) that the treatment leaves out on purpose (`drop-row`, `sample`); absent if
     /// none.
     pub dropped: Option<BooleanBuffer>,
+    /// The same rows by the reason they are left out for; a row may be left out for several.
+    pub reasons: Vec<Reason>,
+}
+
+/// Rows left out for one reason.
+#[derive(Debug, Clone)]
+pub struct Reason {
+    /// The reason as a `drop-row` states it; without one, the kind that leaves the rows out.
+    pub text: Arc<str>,
+    /// Which rows (set bits).
+    pub rows: BooleanBuffer,
+}
+
+impl Treated {
+    /// The counts, with the rows that are rejected and left out.
+    #[must_use]
+    pub fn tally(&self) -> Counts {
+        let rows =
+            |flags: &BooleanBuffer| u64::try_from(flags.count_set_bits()).unwrap_or(u64::MAX);
+        let mut counts = self.counts.clone();
+        counts.rejected += self.rejected.as_ref().map_or(0, rows);
+        for reason in &self.reasons {
+            *counts.dropped.entry(reason.text.to_string()).or_default() += rows(&reason.rows);
+        }
+        counts
+    }
 }
 
 /// How many values of a field fell into each case. A value is counted in one case at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Rows seen.
     pub rows: u64,
@@ -115,6 +144,18 @@ pub struct Counts {
     pub invalid: u64,
     /// Kept as given because the treatment lists them.
     pub sentinels: u64,
+    /// Rows that this field's treatment rejected. Left out of documents where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejected: u64,
+    /// Rows that this field's treatment left out on purpose, by reason; a row that it left out for
+    /// two reasons, or that two fields left out, is counted with each. Left out of documents where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
+}
+
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }
 
 impl AddAssign for Counts {
@@ -125,5 +166,9 @@ impl AddAssign for Counts {
         self.short += other.short;
         self.invalid += other.invalid;
         self.sentinels += other.sentinels;
+        self.rejected += other.rejected;
+        for (reason, rows) in other.dropped {
+            *self.dropped.entry(reason).or_default() += rows;
+        }
     }
 }

@@ -144,7 +144,10 @@ fn show(installation: &Installation, id: &str) -> Result<Answer, RunError> {
         text.push_str(&format!(
             "  {:<20} {}\n",
             field.name,
-            field.treatment.summary()
+            field
+                .treatment
+                .in_full()
+                .unwrap_or_else(|| field.treatment.summary())
         ));
     }
     let document = json!({

@@ -146,6 +146,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             ]
         }),
     ));
+    text.extend(document.fields.iter().filter_map(in_full));
     for field in document.withheld {
         text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));
     }
@@ -193,6 +194,12 @@ fn text(document: &PlanDocument<'_>) -> String {
         ));
     }
     text
+}
+
+/// A treatment in full, where the table leaves something out.
+fn in_full(field: &PlannedField) -> Option<String> {
+    let full = field.treatment.in_full()?;
+    Some(format!("in full     {}: {full}\n", field.name))
 }
 
 /// What the source holds, in words.

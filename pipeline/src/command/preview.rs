@@ -85,6 +85,17 @@ fn text(preview: &Preview) -> String {
         ],
         cases,
     ));
+    for (field, counts) in preview.fields.iter().zip(&preview.counts) {
+        for (reason, rows) in &counts.dropped {
+            text.push_str(&format!(
+                "{rows} rows left out for {field}: {}\n",
+                printable(reason)
+            ));
+        }
+        if counts.rejected > 0 {
+            text.push_str(&format!("{} rows rejected for {field}\n", counts.rejected));
+        }
+    }
     for (index, field) in preview.fields.iter().enumerate() {
         let of =
             |profiles: &[Profile]| profiles.get(index).map(|profile| profile.histogram.clone());

@@ -56,9 +56,17 @@ pub(super) fn text(report: &RunReport) -> String {
             let pruned = rows
                 .pruned
                 .map_or_else(String::new, |pruned| format!(", {pruned} skipped"));
+            let dropped: String = report
+                .dropped
+                .iter()
+                .flat_map(|(field, reasons)| reasons.iter().map(move |found| (field, found)))
+                .map(|(field, (reason, rows))| {
+                    format!("  left out  {rows} of them for {field}: {reason}\n")
+                })
+                .collect();
             format!(
                 "{} in {:.1} s\n  rows      {} read{pruned}, {} out of scope, {} rejected, {} \
-                 delivered\n  delivery  {}\n  manifest  {}\n",
+                 delivered\n{dropped}  delivery  {}\n  manifest  {}\n",
                 report.status.as_str(),
                 report.seconds,
                 rows.read,

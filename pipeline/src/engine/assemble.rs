@@ -106,7 +106,7 @@ pub(super) fn assemble(
             .treater
             .columns()
             .iter()
-            .map(ColumnTreatment::key_version)
+            .map(|column| column.key_versions().clone())
             .collect(),
     })
 }

@@ -32,8 +32,8 @@ pub(super) struct Rows {
 pub(super) enum CutError {
     /// A value of more than [`VALUE_BYTES_MAX`].
     TooLong {
-        /// Index of its column.
-        column: usize,
+        /// Name of its column.
+        column: String,
         /// Its row in the batch.
         row: usize,
     },
@@ -153,7 +153,12 @@ impl Cutter {
                     .set_indices()
                     .find(|row| length(column, *row) > VALUE_BYTES_MAX)
             {
-                return Err(CutError::TooLong { column: index, row });
+                let schema = batch.schema_ref();
+                let name = schema.fields().get(index).map(|field| field.name().clone());
+                return Err(CutError::TooLong {
+                    column: name.unwrap_or_default(),
+                    row,
+                });
             }
         }
         Ok(())
@@ -325,7 +330,13 @@ mod tests {
         let limit = usize::try_from(VALUE_BYTES_MAX).unwrap();
         let batch = batch(&[1, limit, limit + 1]);
         let refused = Cutter::default().push(&batch, &all(3)).unwrap_err();
-        assert!(matches!(refused, CutError::TooLong { column: 0, row: 2 }));
+        let CutError::TooLong { column, row } = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(
+            (column.as_str(), row),
+            (batch.schema_ref().field(0).name().as_str(), 2)
+        );
         let mask = BooleanArray::from(vec![true, true, false]);
         Cutter::default().push(&batch, &mask).unwrap();
     }

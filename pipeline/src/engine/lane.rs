@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::source::{Source, SourceBatch, VALUE_BYTES_MAX};
-use lockgate_transforms::{ChunkId, Counts, TreatmentError};
+use lockgate_transforms::{ChunkId, Counts};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -326,11 +326,8 @@ impl<'a> SplitWork<'a> {
 
     /// Says where in the source a value stands that a treatment refused.
     fn located(&self, untreated: Untreated) -> RunError {
-        let row = if let TreatmentError::Refused { row, .. } = &untreated.error {
-            self.origins.locate(*row).map(from_one)
-        } else {
-            None
-        };
+        let row = untreated.error.row();
+        let row = row.and_then(|row| self.origins.locate(row)).map(from_one);
         RunError::Treatment {
             field: untreated.field,
             file: self.file(),
@@ -342,17 +339,12 @@ impl<'a> SplitWork<'a> {
     /// Says where in the source a value stands that is too long.
     fn uncut(&self, error: CutError, first_row: u64) -> RunError {
         match error {
-            CutError::TooLong { column, row } => {
-                let columns = self.lane.exchange.treater.columns();
-                // A column beyond the delivered ones is read for the others' sake.
-                let field = columns.get(column).map(|column| column.name().to_owned());
-                RunError::TooLong {
-                    field: field.unwrap_or_default(),
-                    file: self.file(),
-                    row: from_one(first_row + count(row)),
-                    limit: VALUE_BYTES_MAX,
-                }
-            }
+            CutError::TooLong { column, row } => RunError::TooLong {
+                field: column,
+                file: self.file(),
+                row: from_one(first_row + count(row)),
+                limit: VALUE_BYTES_MAX,
+            },
             CutError::Arrow(error) => arrow_failed(error),
         }
     }

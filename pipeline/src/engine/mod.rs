@@ -19,6 +19,7 @@ mod origin;
 mod progress;
 mod treat;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -81,8 +82,9 @@ pub struct Outcome {
     pub files: Vec<(StagedFile, u64)>,
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
-    /// Version of the key that each delivered field was treated with, in the order of delivery.
-    pub key_versions: Vec<Option<u32>>,
+    /// Versions of the keys that each delivered field was treated with, by purpose, in the order of
+    /// delivery.
+    pub key_versions: Vec<BTreeMap<&'static str, u32>>,
 }
 
 /// Rows by fate: `read = filtered + rejected + delivered`.

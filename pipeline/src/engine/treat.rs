@@ -1,12 +1,15 @@
 //! Treating a chunk: every column by its treatment, then the rows that a treatment rejected out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use lockgate_transforms::{ChunkId, Context, Counts, Treated, Treatment, TreatmentError};
+use lockgate_transforms::{
+    ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
+};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::chunk;
@@ -18,7 +21,7 @@ use crate::plan::predicate::Condition;
 pub struct ColumnTreatment {
     name: String,
     treatment: Box<dyn Treatment>,
-    key_version: Option<u32>,
+    key_versions: BTreeMap<&'static str, u32>,
     reads: Vec<RowRead>,
 }
 
@@ -37,16 +40,13 @@ impl RowRead {
             Self::Column(index) => chunk.columns().get(*index).cloned().ok_or_else(|| {
                 TreatmentError::Arrow("a column that a treatment reads is missing".to_owned())
             }),
-            Self::Condition(condition) => condition
-                .evaluate(chunk)
-                .map(|rows| -> ArrayRef { Arc::new(rows) })
-                .map_err(|_| {
-                    TreatmentError::Arrow(
-                        "a condition has no value for some row (division by zero, overflow or a \
-                         CAST that does not fit); guard it with a condition before it"
-                            .to_owned(),
-                    )
-                }),
+            Self::Condition(condition) => {
+                let answers = condition.evaluate(chunk, None).map_err(|_| {
+                    let what = "a column that a condition reads is missing or of another type";
+                    TreatmentError::Arrow(what.to_owned())
+                })?;
+                Ok(condition::input(answers.rows, answers.unanswered.as_ref()))
+            }
         }
     }
 }
@@ -57,7 +57,7 @@ impl ColumnTreatment {
         Self {
             name,
             treatment,
-            key_version: None,
+            key_versions: BTreeMap::new(),
             reads: Vec::new(),
         }
     }
@@ -68,18 +68,18 @@ impl ColumnTreatment {
         Self { reads, ..self }
     }
 
-    /// The same, keyed by that version of its purpose's key.
+    /// The same, keyed by those versions of the purposes' keys.
     #[must_use]
-    pub fn keyed(self, key_version: Option<u32>) -> Self {
+    pub fn keyed(self, key_versions: BTreeMap<&'static str, u32>) -> Self {
         Self {
-            key_version,
+            key_versions,
             ..self
         }
     }
 
-    /// Version of the key it uses; absent where it needs none.
-    pub fn key_version(&self) -> Option<u32> {
-        self.key_version
+    /// Versions of the keys it uses, by purpose; empty where it needs none.
+    pub fn key_versions(&self) -> &BTreeMap<&'static str, u32> {
+        &self.key_versions
     }
 
     /// Name of the field.
@@ -178,7 +178,7 @@ impl Treater {
                 field: column.name.clone(),
                 error,
             })?;
-            *total += treated.counts;
+            *total += treated.tally();
             rejected = either(rejected, treated.rejected);
             dropped = either(dropped, treated.dropped);
             columns.push(treated.array);
@@ -232,7 +232,12 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
     }
     let flagged =
         |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
-    if treated.array.len() != rows || !flagged(&treated.rejected) || !flagged(&treated.dropped) {
+    let mut reasons = treated.reasons.iter();
+    if treated.array.len() != rows
+        || !flagged(&treated.rejected)
+        || !flagged(&treated.dropped)
+        || !reasons.all(|reason| reason.rows.len() == rows)
+    {
         return Err(TreatmentError::Arrow(
             "a treatment changed the number of rows".to_owned(),
         ));

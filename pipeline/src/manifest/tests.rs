@@ -65,7 +65,7 @@ pub(crate) fn manifest() -> Manifest {
             level: json!(3),
             treatment: json!({"kind": "keep-ends", "first": 1, "last": 0, "fill": "*"}),
             strength: 1,
-            key_version: None,
+            key_versions: BTreeMap::new(),
         }],
         withheld: vec![WithheldStatement {
             name: "mobile".to_owned(),

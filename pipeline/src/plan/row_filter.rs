@@ -11,17 +11,16 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
 use thiserror::Error;
 
 use super::RowScope;
-use super::predicate::{BindError, Predicate, PredicateError};
+use super::predicate::{BindError, Condition, PredicateError};
 use crate::id::DIVISION_RULE;
 use division::DivisionFilter;
 
@@ -29,10 +28,8 @@ use division::DivisionFilter;
 ///
 /// `Debug` shows the fields it reads, never the predicate.
 pub struct RowFilter {
-    predicate: Option<Predicate>,
+    predicate: Option<Condition>,
     divisions: Option<DivisionFilter>,
-    /// The predicate over the schema of the first batch, which is nearly always that of all.
-    bound: OnceLock<(SchemaRef, Arc<dyn PhysicalExpr>)>,
 }
 
 /// A row scope that cannot be evaluated. Never holds a constant of the predicate or a value.
@@ -78,7 +75,7 @@ impl RowFilter {
     /// or a division that is not digits.
     pub fn new(scope: &RowScope, fields: &SchemaRef) -> Result<Self, RowFilterError> {
         let predicate = match &scope.predicate {
-            Some(text) => Some(Predicate::parse(text, fields)?),
+            Some(text) => Some(Condition::parse(text, fields)?),
             None => None,
         };
         let divisions = match &scope.division_field {
@@ -90,7 +87,6 @@ impl RowFilter {
         Ok(Self {
             predicate,
             divisions,
-            bound: OnceLock::new(),
         })
     }
 
@@ -104,7 +100,7 @@ impl RowFilter {
         let mut columns = self
             .predicate
             .as_ref()
-            .map(Predicate::fields)
+            .map(Condition::fields)
             .unwrap_or_default();
         columns.extend(
             self.divisions
@@ -129,11 +125,15 @@ impl RowFilter {
             let all = || BooleanBuffer::new_set(batch.num_rows());
             return Ok(BooleanArray::new(divisions.unwrap_or_else(all), None));
         };
-        let expression = self.bound(predicate, batch)?;
-        let passed = match (evaluate(&expression, batch), divisions) {
-            (Ok(passed), Some(divisions)) => &passed & &divisions,
-            (Ok(passed), None) => passed,
-            (Err(Failed), divisions) => row_by_row(&expression, batch, divisions)?,
+        let answers = predicate.evaluate(batch, divisions.as_ref())?;
+        let unanswered = answers.unanswered.as_ref();
+        if let Some(row) = unanswered.and_then(|rows| rows.set_indices().next()) {
+            return Err(RowFilterError::NoValue { row });
+        }
+        let passed = answers.passed();
+        let passed = match divisions {
+            Some(divisions) => &passed & &divisions,
+            None => passed,
         };
         Ok(BooleanArray::new(passed, None))
     }
@@ -151,26 +151,6 @@ impl RowFilter {
             .and_then(|filter| filter.pruning(schema));
         datafusion::physical_expr::conjunction_opt(predicate.into_iter().chain(divisions))
     }
-
-    fn bound(
-        &self,
-        predicate: &Predicate,
-        batch: &RecordBatch,
-    ) -> Result<Arc<dyn PhysicalExpr>, BindError> {
-        let schema = batch.schema_ref();
-        if let Some((bound, expression)) = self.bound.get()
-            && (Arc::ptr_eq(bound, schema) || bound == schema)
-        {
-            return Ok(Arc::clone(expression));
-        }
-        let expression = predicate.physical(schema)?;
-        // Losing the race to another thread costs nothing but this one binding.
-        drop(
-            self.bound
-                .set((Arc::clone(schema), Arc::clone(&expression))),
-        );
-        Ok(expression)
-    }
 }
 
 impl fmt::Debug for RowFilter {
@@ -179,72 +159,4 @@ impl fmt::Debug for RowFilter {
             .field("columns", &self.columns())
             .finish_non_exhaustive()
     }
-}
-
-/// The kernels failed for some row. Their text is dropped here, because it may quote values.
-struct Failed;
-
-fn evaluate(
-    expression: &Arc<dyn PhysicalExpr>,
-    batch: &RecordBatch,
-) -> Result<BooleanBuffer, Failed> {
-    let rows = batch.num_rows();
-    let result = expression.evaluate(batch).map_err(|_| Failed)?;
-    let array = result.into_array(rows).map_err(|_| Failed)?;
-    let array = array
-        .as_any()
-        .downcast_ref::<BooleanArray>()
-        .ok_or(Failed)?;
-    if array.len() != rows {
-        return Err(Failed);
-    }
-    Ok(match array.nulls() {
-        Some(nulls) => array.values() & nulls.inner(),
-        None => array.values().clone(),
-    })
-}
-
-/// Decides rows one by one where a batch as a whole fails: kernels look at every row, also at those
-/// that `AND`, `OR` or a division exclude, and those must not fail a run.
-fn row_by_row(
-    expression: &Arc<dyn PhysicalExpr>,
-    batch: &RecordBatch,
-    divisions: Option<BooleanBuffer>,
-) -> Result<BooleanBuffer, RowFilterError> {
-    let rows: Vec<usize> = match &divisions {
-        Some(divisions) => divisions.set_indices().collect(),
-        None => (0..batch.num_rows()).collect(),
-    };
-    let narrowed = match divisions {
-        Some(divisions) => {
-            let mask = BooleanArray::new(divisions, None);
-            filter_record_batch(batch, &mask).map_err(|_| BindError::Kernel)?
-        }
-        None => batch.clone(),
-    };
-    let mut passed = vec![false; batch.num_rows()];
-    let mut open = vec![(0, rows.len())];
-    while let Some((from, length)) = open.pop() {
-        match evaluate(expression, &narrowed.slice(from, length)) {
-            Ok(part) => {
-                for index in part.set_indices() {
-                    if let Some(slot) = rows.get(from + index).and_then(|row| passed.get_mut(*row))
-                    {
-                        *slot = true;
-                    }
-                }
-            }
-            Err(Failed) if length > 1 => {
-                let half = length / 2;
-                open.push((from + half, length - half));
-                open.push((from, half));
-            }
-            Err(Failed) => {
-                return Err(RowFilterError::NoValue {
-                    row: rows.get(from).copied().unwrap_or_default(),
-                });
-            }
-        }
-    }
-    Ok(BooleanBuffer::from(passed))
 }

@@ -124,7 +124,7 @@ impl Release<'_> {
                 .fields
                 .iter()
                 .map(|field| field.name.clone())
-                .zip(outcome.counts.iter().copied())
+                .zip(outcome.counts.iter().cloned())
                 .collect(),
             mark: None,
             seal: SealStatement::none(),
@@ -142,11 +142,15 @@ impl Release<'_> {
 fn statements(plan: &ExchangePlan, outcome: &Outcome) -> Result<Vec<FieldStatement>, RunError> {
     let fields = plan.fields.iter().zip(&outcome.key_versions);
     fields
-        .map(|(field, version)| statement(field, *version))
+        .map(|(field, versions)| statement(field, versions))
         .collect()
 }
 
-fn statement(field: &PlannedField, key_version: Option<u32>) -> Result<FieldStatement, RunError> {
+fn statement(
+    field: &PlannedField,
+    key_versions: &BTreeMap<&'static str, u32>,
+) -> Result<FieldStatement, RunError> {
+    let key_versions = key_versions.iter();
     let described = |error| RunError::internal("describing a field", &error);
     Ok(FieldStatement {
         name: field.name.clone(),
@@ -154,8 +158,10 @@ fn statement(field: &PlannedField, key_version: Option<u32>) -> Result<FieldStat
         source_type: field.source_type.clone(),
         category: field.category.clone(),
         level: serde_json::to_value(field.level).map_err(described)?,
-        treatment: serde_json::to_value(&field.treatment).map_err(described)?,
+        treatment: field.treatment.disclosed(),
         strength: field.strength,
-        key_version,
+        key_versions: key_versions
+            .map(|(purpose, version)| ((*purpose).to_owned(), *version))
+            .collect(),
     })
 }

@@ -1,5 +1,7 @@
 //! What a run reports.
 
+use std::collections::BTreeMap;
+
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::Source;
 use serde::Serialize;
@@ -74,6 +76,9 @@ pub struct RunReport {
     pub status: Status,
     /// Rows by fate; absent where nothing was read.
     pub rows: Option<RunRows>,
+    /// Rows that treatments left out on purpose, by field and reason; they are among those out of
+    /// scope. Empty where none was.
+    pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
     /// URL of the delivery's folder.
     pub delivery: Option<String>,
     /// URL of the manifest.
@@ -93,6 +98,7 @@ impl RunReport {
             grant: grant.to_owned(),
             status: Status::Refused,
             rows: None,
+            dropped: BTreeMap::new(),
             delivery: None,
             manifest: None,
             refusals,
@@ -129,6 +135,13 @@ impl RunReport {
         Ok(Self {
             status,
             rows: Some(RunRows::of(outcome, source)),
+            dropped: plan
+                .fields
+                .iter()
+                .zip(&outcome.counts)
+                .filter(|(_, counts)| !counts.dropped.is_empty())
+                .map(|(field, counts)| (field.name.clone(), counts.dropped.clone()))
+                .collect(),
             ..Self::unchanged(plan, key, destination)?
         })
     }

@@ -271,6 +271,7 @@ fn rejected_rows_are_counted_and_the_exit_code_says_so() {
         "{}",
         manifest["treatment_counts"]
     );
+    assert_eq!(manifest["treatment_counts"]["name"]["rejected"], 90);
     let again = site.run("G-1").expecting(0).document();
     assert_eq!(again["status"], "unchanged");
 }

@@ -48,6 +48,21 @@ fn a_condition_may_read_a_field_that_is_not_delivered_and_the_approver_sees_it()
     assert_eq!(run["rows"]["delivered"], 10);
     assert_eq!(run["rows"]["filtered"], 20);
     assert_eq!(run["rows"]["rejected"], 0);
+    // What a treatment leaves out is told apart from what is out of scope.
+    assert_eq!(
+        run["dropped"],
+        serde_json::json!({ "id": { "moved away": 20 } })
+    );
+    let manifest = Delivery::of_run(&run).manifest().clone();
+    let counts = &manifest["treatment_counts"]["id"];
+    assert_eq!(counts["dropped"], serde_json::json!({ "moved away": 20 }));
+    let preview = site.json(["preview", "G-1"]).expecting(0).document();
+    assert_eq!(preview["counts"][0]["dropped"], counts["dropped"]);
+    let shown = site.text(["run", "G-1", "--again"]).expecting(0).stdout;
+    assert!(
+        shown.contains("left out  20 of them for id: moved away"),
+        "{shown}"
+    );
     // The level of what decides is part of the approval.
     let graded = |level: u8| format!("category = \"status\"\nlevel = {level}");
     site.edit("catalogue/people.toml", &graded(2), &graded(1));
@@ -120,7 +135,8 @@ fn pseudonyms_of_two_grants_join_only_in_a_group_that_both_list() {
 fn an_older_key_stays_in_use_until_its_day_and_the_manifest_names_the_version() {
     let site = people::site(10);
     site.signed(&grant("G-1", &["person_id"]));
-    let version = |delivery: &Delivery| delivery.manifest()["fields"][0]["key_version"].clone();
+    let version =
+        |delivery: &Delivery| delivery.manifest()["fields"][0]["key_versions"]["pseudonym"].clone();
     let first = site.deliver("G-1");
     assert_eq!(version(&first), 1);
     site.json(["keys", "new", "pseudonym"]).expect_code(0);
@@ -138,6 +154,89 @@ fn an_older_key_stays_in_use_until_its_day_and_the_manifest_names_the_version() 
     let renewed = again(&site);
     assert_eq!(version(&renewed), 2);
     assert_ne!(texts(&renewed, 0), texts(&first, 0));
+}
+
+#[test]
+fn the_manifest_states_the_version_of_every_key_that_a_field_was_treated_with() {
+    let site = people::site(10);
+    let two = "{ kind = 'when', condition = \"status = 'active'\", then = { kind = 'hmac', \
+               domain = 'status' }, else = { kind = 'encrypt-rand', domain = 'status', \
+               encoding = 'base64url' } }";
+    site.signed(&grant("G-1", &["status", "person_id", "id"]).treatment("status", two));
+    site.json(["keys", "new", "pseudonym"]).expect_code(0);
+    let delivery = site.deliver("G-1");
+    let fields = &delivery.manifest()["fields"];
+    let expected = serde_json::json!({ "encryption": 1, "pseudonym": 2 });
+    assert_eq!(fields[0]["key_versions"], expected);
+    assert_eq!(
+        fields[1]["key_versions"],
+        serde_json::json!({ "pseudonym": 2 })
+    );
+    assert!(fields[2].get("key_versions").is_none(), "{fields}");
+}
+
+#[test]
+fn a_guard_keeps_a_row_from_failing_whatever_rows_share_a_chunk() {
+    // Nearly all rows pass the guard, so that kernels look at both sides of it for every row.
+    for condition in [
+        "id <> 7 AND 100 / (id - 7) >= 2",
+        "NOT (id = 7 OR 100 / (id - 7) < 2)",
+    ] {
+        let site = people::site(300);
+        let when = format!(
+            "{{ kind = 'when', condition = \"{condition}\", then = {{ kind = 'constant', \
+             value = 'near' }}, else = {{ kind = 'constant', value = 'far' }} }}"
+        );
+        site.signed(&grant("G-1", &["id", "region"]).treatment("region", &when));
+        let delivered = texts(&site.deliver("G-1"), 1);
+        let expected = (0..300).map(|id| {
+            if (8..=57).contains(&id) {
+                "near"
+            } else {
+                "far"
+            }
+        });
+        let expected: Vec<Option<String>> = expected.map(|text| Some(text.to_owned())).collect();
+        assert_eq!(delivered, expected, "{condition}");
+        let preview = site.json(["preview", "G-1", "--rows", "60"]).expecting(0);
+        let rows = preview.document()["rows"].as_array().expect("rows").clone();
+        assert_eq!(rows.len(), 60);
+        for (row, expected) in rows.iter().zip(expected) {
+            assert_eq!(row[1].as_str(), expected.as_deref());
+        }
+    }
+}
+
+#[test]
+fn a_row_that_an_earlier_arm_took_cannot_fail_a_later_one() {
+    let site = people::site(300);
+    let arms = |first: &str| {
+        format!(
+            "{{ kind = 'case', arms = [{{ when = \"{first}\", then = {{ kind = 'null' }} }}, \
+             {{ when = \"100 / (id - 7) >= 2\", then = {{ kind = 'constant', value = 'near' }} }}], \
+             else = {{ kind = 'constant', value = 'far' }} }}"
+        )
+    };
+    site.signed(&grant("G-1", &["region"]).treatment("region", &arms("id < 8")));
+    let delivered = texts(&site.deliver("G-1"), 0);
+    for (id, text) in delivered.iter().enumerate() {
+        let expected = match id {
+            0..8 => None,
+            8..=57 => Some("near"),
+            _ => Some("far"),
+        };
+        assert_eq!(text.as_deref(), expected, "row {id}");
+    }
+    // Where no arm takes it, the run says which field and which row want an answer.
+    site.signed(&grant("G-2", &["id", "region"]).treatment("region", &arms("id < 7")));
+    let failed = site.run("G-2").expecting(1);
+    let error = &failed.document()["error"];
+    assert_eq!(error["class"], "data");
+    let what = error["what"].as_str().expect("what");
+    assert!(
+        what.contains("`region`") && what.contains("row 8") && what.contains("no value"),
+        "{what}"
+    );
 }
 
 #[test]

@@ -25,6 +25,21 @@ const DAY: i32 = 21_307; // 2028-05-03
 const MOMENT: i64 = 1_777_333_555_111_999;
 const ROWS: usize = 400;
 
+/// A treatment that quotes values: in a condition, as what is looked up, and as a sentinel (which
+/// only rows out of scope hold, since it is kept where it occurs).
+const GUARDED: &str = "{ kind = 'when', condition = \"guarded = 'CANARY-WHEN'\", \
+    then = { kind = 'constant', value = '-' }, \
+    else = { kind = 'map', entries = { CANARY-KEY = 'k', CANARY-KEY-TWO = 'k' }, \
+    on_missing = { other = 'x' }, sentinels = ['CANARY-SENTINEL'] } }";
+
+/// What the plan and the grant's own page show to whoever approves, and nothing else does.
+const LITERALS: [&str; 4] = [
+    "CANARY-LITERAL",
+    "CANARY-WHEN",
+    "CANARY-KEY",
+    "CANARY-SENTINEL",
+];
+
 /// A value, what is done to it, and whether a canary is in it.
 struct Secret {
     name: &'static str,
@@ -107,6 +122,15 @@ fn secrets() -> Vec<Secret> {
                 "in"
             })
         }),
+        // Literals of the treatment itself, of which recipients and logs see none.
+        text("guarded", GUARDED, |row| {
+            Cell::text(match (row % 11, row % 3) {
+                (0, _) => "CANARY-SENTINEL",
+                (_, 0) => "CANARY-WHEN",
+                (_, 1) => "CANARY-KEY",
+                _ => "rest",
+            })
+        }),
         text("ungranted", "", |row| {
             Cell::text(format!("CANARY-UNGRANTED-{row}"))
         }),
@@ -167,6 +191,9 @@ fn values() -> Canaries {
         "CANARY-REJECTED",
         "CANARY-FILTERED",
         "CANARY-LITERAL",
+        "CANARY-WHEN",
+        "CANARY-KEY",
+        "CANARY-SENTINEL",
         "CANARY-UNGRANTED",
         "CANARY-NEW-COLUMN",
     ] {
@@ -360,10 +387,10 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
                 delivered = Some(Delivery::of_run(&finished.document()));
             }
         }
-        // The plan and the grant's own page show its predicate to who may see the grant; nothing else.
+        // The plan and the grant's own page show literals to who may see the grant; nothing else.
         let mut but_literals = Canaries::default();
         for name in values.names() {
-            if name != "CANARY-LITERAL" && !name.contains(',') && name != "day" {
+            if !LITERALS.contains(&name) && !name.contains(',') && name != "day" {
                 but_literals.text(name);
             }
         }
@@ -374,6 +401,10 @@ fn a_run_leaves_no_value_no_constant_and_no_key_anywhere() {
         ] {
             let finished = traced(&site, arguments).expecting(0);
             but_literals.absent_from(&format!("{arguments:?}"), &finished);
+            let seen = values.found(finished.stdout.as_bytes());
+            for literal in &LITERALS[1..] {
+                assert!(seen.contains(literal), "{arguments:?} shows {literal}");
+            }
             keys.absent_from(&format!("{arguments:?}"), &finished);
             values.absent("the log of a plan", finished.stderr.as_bytes());
         }

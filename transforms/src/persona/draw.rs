@@ -1,14 +1,18 @@
 //! The draw: what a key and an entity's key field decide, and all that a surrogate is made of.
 //!
 //! ```text
-//! surrogate key = HMAC-SHA-256(derived key, "lockgate/v1/surrogate/" ‖ label)
+//! surrogate key = HKDF-SHA-256(derived key; no salt; info = LP("lockgate/surrogate/v1") ‖ LP(label))
 //! draw          = HMAC-SHA-256(surrogate key, UTF-8 of the normalised entity key)
 //! more          = SHA-256(draw ‖ one byte)
 //! ```
 //!
-//! The label separates surrogates from the pseudonyms of `hmac`, which are made under the same
-//! derived key and are published; and persons from cards, organisations and addresses. The 32
-//! bytes of a draw are eight big-endian words; a choice among n takes one word w and is
+//! with LP(part) = 4-byte big-endian length ‖ part. The pseudonyms of `hmac` are published, and are
+//! HMACs under the same derived key: a surrogate key that were one as well would be the pseudonym
+//! of some text, and whoever got that text into a source would be handed the key. In HKDF's first
+//! step the derived key is the message, so that no pseudonym of any text is a key. The label
+//! separates persons from cards, organisations and addresses.
+//!
+//! The 32 bytes of a draw are eight big-endian words; a choice among n takes one word w and is
 //! ⌊w·n / 2³²⌋, which favours no choice by more than n / 2³². Parts of a draw that shows in one
 //! facet says nothing of the entity key: the draw is a pseudorandom function of it.
 
@@ -32,8 +36,8 @@ impl SurrogateKey {
     /// # Errors
     /// None that occurs: HMAC takes keys of any length.
     pub(crate) fn new(key: &DerivedKey, label: &str) -> Result<Self, Misfit> {
-        let own = subkey(key, label)?;
-        let mac = Hmac::<Sha256>::new_from_slice(own.as_ref()).map_err(|_| refused())?;
+        let mac = Hmac::new_from_slice(subkey(key, label).as_ref())
+            .map_err(|_| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
         Ok(Self { mac })
     }
 
@@ -52,18 +56,8 @@ impl fmt::Debug for SurrogateKey {
 }
 
 /// The bytes of the key of a label.
-///
-/// # Errors
-/// None that occurs: HMAC takes keys of any length.
-pub(crate) fn subkey(key: &DerivedKey, label: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, Misfit> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).map_err(|_| refused())?;
-    mac.update(b"lockgate/v1/surrogate/");
-    mac.update(label.as_bytes());
-    Ok(Zeroizing::new(mac.finalize().into_bytes().into()))
-}
-
-fn refused() -> Misfit {
-    Misfit::of_parameter("domain", "the key has a length HMAC refuses")
+pub(crate) fn subkey(key: &DerivedKey, label: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+    key.expand(&[b"lockgate/surrogate/v1", label.as_bytes()])
 }
 
 /// What was drawn for one entity: eight words.
@@ -161,6 +155,15 @@ mod tests {
             }
         }
         assert_eq!(another(0, 1, &Draw::of_seed(1)), 0);
+    }
+
+    #[test]
+    fn a_pseudonym_of_any_label_is_no_key() {
+        let derived = DerivedKey::derive(&[7; 32], "pseudonym", "person.id", "grant:G", 1);
+        for label in ["person", "card", "organisation", "plate", "ipv4", "ipv6"] {
+            let own = subkey(&derived, label);
+            crate::testing::no_pseudonym_is(&derived, own.as_ref(), "lockgate/surrogate/v1", label);
+        }
     }
 
     #[test]

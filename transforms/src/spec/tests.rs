@@ -242,3 +242,17 @@ fn the_catalogue_and_its_page_tell_everything() {
         assert!(page.contains(&format!("| `{option}` |")));
     }
 }
+
+#[test]
+fn a_bijection_whose_results_may_meet_a_sentinel_is_declared_lossy() {
+    let of = |text: &str| spec(text).uniqueness();
+    let plain = "{ kind = 'fpe', domain = 'd', alphabet = 'digits' }";
+    assert_eq!(of(plain), Uniqueness::Bijective);
+    assert_eq!(
+        of(&plain.replace(" }", ", sentinels = ['00000000'] }")),
+        Uniqueness::Lossy
+    );
+    let permuted =
+        "{ kind = 'permute-int', domain = 'd', from = 0, to = 9999999, sentinels = [0] }";
+    assert_eq!(of(permuted), Uniqueness::Bijective);
+}

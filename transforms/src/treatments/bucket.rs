@@ -20,6 +20,9 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
+/// Most edges of one `bucket`: what an approver can read, and more intervals than blur anything.
+const EDGES_MAX: usize = 1_000;
+
 /// Puts a number into a half-open interval and delivers the interval's label or its lower bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +34,7 @@ pub struct Bucket {
     #[serde(default = "zero")]
     pub origin: Decimal,
     /// The bounds between intervals, ascending, as decimal text: below the first and from the last
-    /// on are one interval each.
+    /// on are one interval each. 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edges: Option<Vec<Decimal>>,
     /// What is delivered of the interval.
@@ -86,6 +89,11 @@ impl Bucket {
                 "origin",
                 "`origin` belongs to `width`, not `edges`",
             ));
+        }
+        if edges.len() > EDGES_MAX {
+            let what = format!("`edges` lists {}, and {EDGES_MAX} at most are", edges.len());
+            return Err(Misfit::of_parameter("edges", what + " allowed")
+                .with_hint("list fewer, or write one `width`"));
         }
         if edges.is_empty() {
             return Err(Misfit::of_parameter(
@@ -420,6 +428,18 @@ mod tests {
             texts(&labels),
             [Some("<0.5"), Some("[0.5,1000000)"), Some(">=1000000")]
         );
+    }
+
+    #[test]
+    fn more_edges_than_can_be_read_are_refused_at_check() {
+        let listed = |count: i64| -> Bucket {
+            let edges: Vec<String> = (0..count).map(|edge| edge.to_string()).collect();
+            written(json!({ "edges": edges }))
+        };
+        let column = Column::alone("x", &DataType::Int64, "x");
+        assert!(listed(1_000).output_type(column).is_ok());
+        let misfit = listed(1_001).output_type(column).unwrap_err();
+        assert_eq!(misfit.parameter, Some("edges"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Conditions see the original row, as those of `when` do.
 
+use std::fmt;
+
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +39,7 @@ pub struct Case {
 }
 
 /// A condition and the treatment of the rows that meet it first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// A condition in the predicate language over the fields of the original row; null counts as
@@ -45,6 +47,14 @@ pub struct Arm {
     pub when: String,
     /// The treatment of these rows.
     pub then: TreatmentSpec,
+}
+
+impl fmt::Debug for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arm")
+            .field("then", &self.then)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Case {
@@ -68,6 +78,7 @@ impl Definition for Case {
     const WEAKER: Option<&'static str> =
         Some("that of the weakest treatment, and at most 2 where they differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const CONCEALED: &'static [&'static str] = &["when"];
 
     fn strength(&self) -> Strength {
         strength_of_choice(&self.parts())

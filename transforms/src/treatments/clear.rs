@@ -26,6 +26,7 @@ impl Definition for Clear {
     const EXAMPLE: &'static str = "{ kind = \"clear\" }";
     const STRENGTH: Strength = Strength::CLEAR;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const KEEPS_SENTINELS_APART: bool = true;
 
     fn at_least(&self, _: &Self) -> bool {
         true

@@ -4,33 +4,50 @@
 //! are left out on purpose, so they are flagged as dropped and not as rejected. Unlike elsewhere, a
 //! condition that is null counts as true here: a row that nobody could judge does not leave.
 
+use std::fmt;
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
-use crate::parts::{Part, PartBuilder, check_condition, condition, part_type, treat_kept};
+use crate::parts::{Part, PartBuilder, check_condition, part_type, treat_kept};
 use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
 use crate::treatment::{Context, Treated, Treatment};
+
+/// Most bytes of a reason, which stands in every manifest.
+const REASON_BYTES_MAX: usize = 200;
 
 /// Leaves out the rows for which a condition over the original row is true or null, and treats the
 /// field's value in the others. Of a row that is left out, nothing else is looked at: its value
 /// can't fail the run. An option written here holds where it is stricter than that of `then`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropRow {
     /// A condition in the predicate language over the fields of the original row
     /// (`"deceased = true"`); a row for which it is null is left out too.
     pub when: String,
-    /// Why such rows are left out, for those who read the plan.
+    /// Why such rows are left out: what the manifest counts them under, 1 to 200 bytes. Without it
+    /// they are counted under `drop-row`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The treatment of the value in the rows that stay.
     #[serde(default = "clear")]
     pub then: Box<TreatmentSpec>,
+}
+
+impl fmt::Debug for DropRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DropRow")
+            .field("reason", &self.reason)
+            .field("then", &self.then)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(super) fn clear() -> Box<TreatmentSpec> {
@@ -46,6 +63,7 @@ impl Definition for DropRow {
     const STRENGTH: Strength = Strength::PARTIAL;
     const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const CONCEALED: &'static [&'static str] = &["when"];
 
     fn strength(&self) -> Strength {
         self.then.strength()
@@ -93,6 +111,18 @@ impl Definition for DropRow {
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         check_condition("when", &self.when)?;
+        let fits = |reason: &String| {
+            !reason.trim().is_empty()
+                && reason.len() <= REASON_BYTES_MAX
+                && !reason.chars().any(char::is_control)
+        };
+        if !self.reason.as_ref().is_none_or(fits) {
+            let what = format!(
+                "`reason` is empty, has more than {REASON_BYTES_MAX} bytes, or is no plain text"
+            );
+            return Err(Misfit::of_parameter("reason", what)
+                .with_hint("say in a few words why such rows are left out, or leave it out"));
+        }
         part_type(&self.then, column, "then", "then").map(Some)
     }
 
@@ -114,12 +144,14 @@ impl Definition for DropRow {
         self.output_type(column)?;
         let then = PartBuilder::new(keys, 1).build(&self.then.within(options), column);
         let then = then.map_err(|misfit| misfit.within("then", "then"))?;
-        Ok(Box::new(Dropping { then }))
+        let reason = self.reason.as_deref().unwrap_or(Self::KIND).into();
+        Ok(Box::new(Dropping { reason, then }))
     }
 }
 
 #[derive(Debug)]
 struct Dropping {
+    reason: Arc<str>,
     then: Part,
 }
 
@@ -129,10 +161,17 @@ impl Treatment for Dropping {
     }
 
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
-        let drops = condition(context, 0, column.len())?;
-        treat_kept(&self.then, column, context, |row| {
-            drops.is_valid(row) && !drops.value(row)
-        })
+        let drops = Answers::read(context, 0, column.len())?;
+        treat_kept(
+            &self.then,
+            column,
+            context,
+            &self.reason,
+            |row| match drops.of(row) {
+                Some(answer) => Ok(answer == Answer::False),
+                None => Err(TreatmentError::NoAnswer { row }),
+            },
+        )
     }
 }
 
@@ -141,10 +180,19 @@ mod tests {
     use arrow::datatypes::DataType;
 
     use crate::TreatmentError;
-    use crate::testing::{answers, flagged, misfit, misfit_of, spec, texts, treat_row};
+    use crate::testing::{
+        answers, answers_but, flagged, misfit, misfit_of, spec, texts, treat_row,
+    };
 
     const MINORS: &str = "{ kind = 'drop-row', when = 'age < 18', \
         then = { kind = 'keep-ends', first = 1, last = 0, on_short = 'fail' } }";
+
+    #[test]
+    fn a_row_that_the_condition_cannot_judge_for_want_of_a_value_fails() {
+        let inputs = [answers_but(&[Some(false), Some(true), None], &[2])];
+        let error = treat_row(MINORS, &[Some("ab"); 3], &inputs).unwrap_err();
+        assert_eq!(error, TreatmentError::NoAnswer { row: 2 });
+    }
 
     #[test]
     fn rows_that_meet_the_condition_or_cannot_be_judged_are_dropped() {
@@ -161,6 +209,38 @@ mod tests {
         assert!(treated.rejected.is_none());
         assert_eq!(texts(&treated), [Some("a*"), None, None, None, None]);
         assert_eq!((treated.counts.rows, treated.counts.nulls), (5, 2));
+    }
+
+    #[test]
+    fn dropped_rows_are_counted_by_their_reason() {
+        let judged = [Some(true), Some(false), None, Some(false)];
+        let counts = |text: &str| {
+            let treated = treat_row(text, &[Some("ab"); 4], &[answers(&judged)]).unwrap();
+            treated.tally().dropped.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(counts(MINORS), [("drop-row".to_owned(), 2)]);
+        let stated = MINORS.replace(", then", ", reason = 'minors', then");
+        assert_eq!(counts(&stated), [("minors".to_owned(), 2)]);
+        // Two steps that leave rows out each count their own.
+        let two = format!(
+            "{{ kind = 'pipeline', steps = [{stated}, {{ kind = 'drop-row', when = 'b' }}] }}"
+        );
+        let other = answers(&[Some(true), Some(true), Some(false), Some(false)]);
+        let treated = treat_row(&two, &[Some("ab"); 4], &[answers(&judged), other]).unwrap();
+        let expected = [("drop-row".to_owned(), 2), ("minors".to_owned(), 2)];
+        assert_eq!(
+            treated.tally().dropped.into_iter().collect::<Vec<_>>(),
+            expected
+        );
+        assert_eq!(flagged(treated.dropped.as_ref()), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_reason_must_say_something_short() {
+        for reason in [" ".to_owned(), "x".repeat(201), "a\u{1b}b".to_owned()] {
+            let text = MINORS.replace(", then", &format!(", reason = '{reason}', then"));
+            assert_eq!(misfit(&text).parameter, Some("reason"));
+        }
     }
 
     #[test]

@@ -154,6 +154,8 @@ impl Definition for EncryptDet {
     const EXAMPLE: &'static str = "{ kind = \"encrypt-det\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    // A sentinel that were a result of another value would have to be made with the key.
+    const KEEPS_SENTINELS_APART: bool = true;
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
 
     fn at_least(&self, floor: &Self) -> bool {

@@ -4,8 +4,8 @@
 //! AES-128 (FIPS 197), as its authors' program does it, for IPv4 and, over 128 bits, for IPv6.
 //!
 //! # Construction
-//! - Key: 32 bytes, HMAC-SHA-256(derived key, "lockgate/v1/surrogate/" ‖ "ipv4" or "ipv6"). The
-//!   first 16 are the AES key; the last 16, encrypted once, are the padding P.
+//! - Key: 32 bytes, HKDF-SHA-256(derived key; no salt; info = LP("lockgate/surrogate/v1") ‖
+//!   LP("ipv4" or "ipv6")), with LP(part) = 4-byte big-endian length ‖ part. The first 16 are the AES key; the last 16, encrypted once, are the padding P.
 //! - Bit i of the result is bit i of the address, exclusive or the most significant bit of
 //!   AES(first i bits of the address ‖ last 128 − i bits of P). The mask of a bit depends on the
 //!   bits before it alone: two addresses that agree in exactly k leading bits yield two that agree
@@ -117,8 +117,8 @@ impl Definition for FakeIp {
         self.check(column)?;
         let key = surrogate::needed(Self::KIND, column, key)?;
         let kernel = Kernel {
-            v4: Pan::new(&*subkey(key, "ipv4")?),
-            v6: Pan::new(&*subkey(key, "ipv6")?),
+            v4: Pan::new(&subkey(key, "ipv4")),
+            v6: Pan::new(&subkey(key, "ipv6")),
             kept_v4: self.keep_prefix,
             kept_v6: self.keep_prefix_v6,
         };
@@ -257,6 +257,34 @@ mod tests {
             let address: Ipv4Addr = original.parse().unwrap();
             let own = Ipv4Addr::from_bits(v4(&pan, address.to_bits(), 0));
             assert_eq!(own.to_string(), mapped);
+        }
+    }
+
+    #[test]
+    fn a_pseudonym_of_any_label_is_no_key() {
+        // The pseudonyms that `hmac` delivers of what might name the key, tried as the key.
+        let original = "10.1.2.3";
+        let delivered = alone(
+            "{ kind = 'fake-ip', domain = 'd' }",
+            "ip-address",
+            &[original],
+        );
+        let labels = [
+            "ipv4",
+            "lockgate/surrogate/v1ipv4",
+            "lockgate/v1/surrogate/ipv4",
+        ];
+        let lp = "\0\0\0\u{15}lockgate/surrogate/v1\0\0\0\u{4}ipv4";
+        for label in labels.iter().copied().chain([lp, &format!("{lp}\u{1}")]) {
+            let spec = "{ kind = 'hmac', domain = 'd', normalise = 'none' }";
+            let pseudonym = alone(spec, "other", &[label]).remove(0).unwrap();
+            let bytes =
+                (0..32).map(|at| u8::from_str_radix(&pseudonym[2 * at..][..2], 16).unwrap());
+            let stolen: Vec<u8> = bytes.collect();
+            let pan = Pan::new(stolen.first_chunk().unwrap());
+            let bits = original.parse::<Ipv4Addr>().unwrap().to_bits();
+            let guessed = Ipv4Addr::from_bits(v4(&pan, bits, 0)).to_string();
+            assert_ne!(delivered[0].as_deref(), Some(guessed.as_str()));
         }
     }
 

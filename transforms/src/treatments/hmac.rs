@@ -4,6 +4,26 @@
 //! under a key derived for the domain and the grant or join group. Equal values get equal
 //! pseudonyms, so that tables join within one scope and nowhere else. Without the key, a pseudonym
 //! can't be guessed from a list of numbers, as an unkeyed hash can.
+//!
+//! # Keys
+//!
+//! With SHA-256 the HMAC's key is the [derived key](crate::key::DerivedKey) itself. SM3 has one of
+//! its own, made from it, so that no key serves two algorithms:
+//! HKDF-SHA256(derived key; no salt; info = LP("lockgate/hmac-sm3/v1"); 32 bytes), where LP is a
+//! 4-byte big-endian length followed by the bytes.
+//!
+//! # In Python, with the package `cryptography`
+//!
+//! ```python
+//! import hashlib, hmac
+//! from cryptography.hazmat.primitives.hashes import SHA256
+//! from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+//! lp = lambda *parts: b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+//! hkdf = lambda key, *parts: HKDF(SHA256(), 32, None, lp(*parts)).derive(key)
+//! key = hkdf(master, b"lockgate/v1", b"pseudonym", domain, b"grant:" + grant, b"1")
+//! sha256 = hmac.new(key, normalised, "sha256").hexdigest()
+//! sm3 = hmac.new(hkdf(key, b"lockgate/hmac-sm3/v1"), normalised, "sm3").hexdigest()
+//! ```
 
 mod digits;
 mod sha256;
@@ -21,7 +41,7 @@ use sm3::Sm3;
 use crate::cases::{Rules, to_text};
 use crate::category;
 use crate::error::{Case, Misfit, TreatmentError};
-use crate::key::{DerivedKey, KeyUse};
+use crate::key::{DerivedKey, KEY_BYTES, KeyUse};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
@@ -33,6 +53,9 @@ pub use digits::Encoding;
 /// Fewest bits a shortened pseudonym may have: among a million values the odds that any two meet
 /// are then one in two million million, among a thousand million one in two million.
 const BITS_MIN: u32 = 80;
+
+/// Names the key of HMAC-SM3, which is derived from the domain's.
+const SM3_LABEL: &[u8] = b"lockgate/hmac-sm3/v1";
 
 /// Puts a keyed pseudonym in the place of a value: equal values, equal pseudonyms.
 ///
@@ -238,7 +261,10 @@ impl Keyed {
     fn new(algorithm: Algorithm, key: &DerivedKey) -> Option<Self> {
         match algorithm {
             Algorithm::Sha256 => Some(Self::Sha256(HmacSha256::new(key.expose()))),
-            Algorithm::Sm3 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sm3),
+            Algorithm::Sm3 => {
+                let own = key.expand::<KEY_BYTES>(&[SM3_LABEL]);
+                Hmac::new_from_slice(own.as_ref()).ok().map(Self::Sm3)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! `map`: another text in the place of each value, by a list.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
@@ -26,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 1_000;
 /// stands in policy or grant and has to be taken as known to the recipient, so as soon as one text
 /// stands for one value alone, that value can be read back, and the treatment counts as nothing (0).
 /// The text of `other` stands for all values that aren't listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Map {
     /// The list: a value, and the text that takes its place.
@@ -63,6 +64,15 @@ impl OnMissing {
             Self::Reject => Some(Action::Reject),
             Self::Other(_) => None,
         }
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("entries", &self.entries.len())
+            .field("on_missing", &self.on_missing)
+            .finish()
     }
 }
 
@@ -128,6 +138,7 @@ impl Definition for Map {
     const STRENGTH: Strength = Strength::PARTIAL;
     const WEAKER: Option<&'static str> = Some("0 where a text stands for one value alone");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const CONCEALED: &'static [&'static str] = &["entries"];
     const REVERSIBLE: Option<&'static str> =
         Some("by whoever holds the list, where a text stands for one value alone");
 
@@ -198,10 +209,15 @@ impl Definition for Map {
     }
 }
 
-#[derive(Debug)]
 struct Kernel {
     entries: HashMap<String, String>,
     other: Option<String>,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Map(..)")
+    }
 }
 
 impl TextKernel for Kernel {

@@ -334,7 +334,7 @@ fn option_parameters() -> Vec<Parameter> {
         ),
         Parameter {
             name: "sentinels".to_owned(),
-            doc: "Values kept as given; a floor must list them too.".to_owned(),
+            doc: "Values kept as given, 100 at most; a floor must list them too.".to_owned(),
             accepts: "list of values of the field's type".to_owned(),
             default: Some("[]".to_owned()),
             required: false,

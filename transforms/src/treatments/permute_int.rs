@@ -9,12 +9,13 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cases::{scalar_array, to_text};
 use crate::error::Misfit;
 use crate::ff1::{DOMAIN_MIN, Direction, Ff1, Permutation, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::number::column::mapped_together;
 use crate::number::{Exact, ForExact, scale_of, with_exact};
-use crate::options::Options;
+use crate::options::{Options, Scalar};
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
@@ -23,7 +24,7 @@ pub use whole::Whole;
 /// Permutes the whole numbers from `from` to `to`; the type stays. A number outside is invalid.
 ///
 /// FF1 with AES-256, over two or four numerals of the smallest radix that has room for the range,
-/// with cycle-walking.
+/// with cycle-walking. No number becomes one of the sentinels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PermuteInt {
@@ -91,9 +92,17 @@ impl PermuteInt {
         let context = keyed::context(&[Self::KIND, &from, &to, &self.domain]);
         let permutation = Permutation::new(&ff1, size, &context)
             .ok_or_else(|| Misfit::of_parameter("to", "the range can't be permuted"))?;
+        let rank = |sentinel: &Scalar| {
+            let value = to_text(&scalar_array(sentinel, column.data_type).ok()?).ok()?;
+            let value = value.iter().next()??.parse().ok()?;
+            rank_of(value, self.from.0, size)
+        };
+        let mut kept: Vec<u64> = options.sentinels.iter().filter_map(rank).collect();
+        kept.sort_unstable();
         let range = Range {
             from: self.from.0,
             size,
+            kept,
             permutation,
             ff1,
             direction,
@@ -129,6 +138,7 @@ impl Definition for PermuteInt {
         r#"{ kind = "permute-int", domain = "order.id", from = 0, to = 999999999 }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const KEEPS_SENTINELS_APART: bool = true;
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
 
     fn at_least(&self, floor: &Self) -> bool {
@@ -174,10 +184,18 @@ impl ForExact for Holds {
     }
 }
 
+/// The place of a number in a range of `size` numbers; absent beyond it.
+fn rank_of(value: i128, from: i128, size: u128) -> Option<u64> {
+    let rank = u128::try_from(value.checked_sub(from)?).ok()?;
+    u64::try_from(rank).ok().filter(|_| rank < size)
+}
+
 /// A range and its permutation.
 struct Range {
     from: i128,
     size: u128,
+    /// Ranks of sentinels, ascending: they stay as they are, and nothing else becomes one.
+    kept: Vec<u64>,
     permutation: Permutation,
     ff1: Ff1,
     direction: Direction,
@@ -185,22 +203,28 @@ struct Range {
 
 impl Range {
     fn rank<N: Exact>(&self, value: N) -> Option<u64> {
-        let rank = u128::try_from(value.wide()?.checked_sub(self.from)?).ok()?;
-        u64::try_from(rank).ok().filter(|_| rank < self.size)
+        let rank = rank_of(value.wide()?, self.from, self.size)?;
+        self.is_free(rank).then_some(rank)
+    }
+
+    fn is_free(&self, rank: u64) -> bool {
+        self.kept.binary_search(&rank).is_err()
     }
 
     fn value<N: Exact>(&self, rank: u64) -> Option<N> {
         N::from_wide(self.from.checked_add(i128::from(rank))?)
     }
 
-    /// Permutes the numbers of the range; none for the others.
+    /// Permutes the numbers of the range that aren't sentinels; none for the others.
     fn permute<N: Exact>(&self, values: &[N], out: &mut Vec<Option<N>>) {
         let mut ranks: Vec<u64> = values
             .iter()
             .filter_map(|value| self.rank(*value))
             .collect();
         self.permutation
-            .permute(&self.ff1, self.direction, &mut ranks, &[], |_, _| true);
+            .permute(&self.ff1, self.direction, &mut ranks, &[], |_, rank| {
+                self.is_free(rank)
+            });
         let mut ranks = ranks.into_iter();
         out.extend(values.iter().map(|value| {
             self.rank(*value)?;
@@ -232,6 +256,7 @@ impl ForExact for Builder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
 
     use arrow::array::{
@@ -246,6 +271,31 @@ mod tests {
     use crate::treatments::AnyTreatment;
 
     const SPEC: &str = "{ kind = 'permute-int', domain = 'order.id', from = 1, to = 1000000 }";
+
+    #[test]
+    fn no_number_becomes_a_sentinel() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=5_000));
+        let before = treat_array(SPEC, &numbers).unwrap().array;
+        let before = before.as_primitive::<Int64Type>();
+        // What some of the numbers become without sentinels, and two of the numbers themselves.
+        let kept = [
+            1,
+            2_500,
+            before.value(1),
+            before.value(2),
+            before.value(4_999),
+        ];
+        let text = SPEC.replace(" }", &format!(", sentinels = {kept:?} }}"));
+        let after = treat_array(&text, &numbers).unwrap().array;
+        let results = after.as_primitive::<Int64Type>().values();
+        let mut seen = HashSet::new();
+        for (number, result) in (1..).zip(results) {
+            assert_eq!(kept.contains(&number), kept.contains(result), "{number}");
+            assert!(!kept.contains(&number) || number == *result, "{number}");
+            assert!(seen.insert(*result), "{number}");
+        }
+        assert_eq!(&restored(&text, &after), &numbers);
+    }
 
     fn restored(text: &str, array: &ArrayRef) -> ArrayRef {
         let spec = spec(text);

@@ -1,6 +1,8 @@
 //! `sample`: keeps a share of the entities, with all of their rows.
 //!
-//! Whether an entity is in the sample follows from a keyed hash of it and from nothing else, so
+//! Whether an entity is in the sample follows from a keyed hash of it (HMAC-SHA-256, whose first 64
+//! bits are compared with the rate; the key is HKDF-SHA-256(derived key; no salt; info = 4-byte
+//! big-endian length ‖ "lockgate/sample/v1")) and from nothing else, so
 //! that its rows are in or out together in every table, batch and delivery of one grant, and
 //! nobody without the key can tell who was in reach. A smaller rate keeps a part of a larger
 //! sample.
@@ -14,11 +16,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::cases::to_text;
 use crate::category;
 use crate::error::{Misfit, TreatmentError};
-use crate::key::{DerivedKey, KeyUse, Keys};
+use crate::key::{DerivedKey, KEY_BYTES, KeyUse, Keys};
 use crate::options::{Options, Scalar};
 use crate::parts::{Part, PartBuilder, part_type, treat_kept};
 use crate::spec::{
@@ -26,9 +29,9 @@ use crate::spec::{
 };
 use crate::treatment::{Context, Treated, Treatment};
 
-/// What stands before the entity under the key, so that the draw shares no bit with a pseudonym of
-/// the same domain.
-const LABEL: &[u8] = b"lockgate/sample\0";
+/// Names the key of samples, which is derived from that of the domain: a draw under the domain's own
+/// key would be the pseudonym of some text.
+const LABEL: &[u8] = b"lockgate/sample/v1";
 
 /// Most decimals of a rate: with 64 bits drawn, more would mean nothing.
 const DECIMALS_MAX: u32 = 18;
@@ -200,12 +203,12 @@ impl Definition for Sample {
                 what: format!("treatment `sample` of field `{}` has no key", column.name),
                 hint: Some("make one with `lockgate keys new pseudonym`".to_owned()),
             })?;
-        let mac = Hmac::<Sha256>::new_from_slice(key.expose())
+        let mac = Hmac::new_from_slice(subkey(key).as_ref())
             .map_err(|_| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
         let then = PartBuilder::new(keys, 1).build(&self.then.within(options), column);
         let then = then.map_err(|misfit| misfit.within("then", "then"))?;
         let draw = Draw {
-            mac: mac.chain_update(LABEL),
+            mac,
             threshold,
             normalise: category::find(entity.category).map(|known| known.normalise),
         };
@@ -213,9 +216,14 @@ impl Definition for Sample {
     }
 }
 
+/// The key of samples of the domain and scope of `key`.
+fn subkey(key: &DerivedKey) -> Zeroizing<[u8; KEY_BYTES]> {
+    key.expand(&[LABEL])
+}
+
 /// Who stays.
 struct Draw {
-    /// Keyed, and fed the label.
+    /// Keyed with the key of samples.
     mac: Hmac<Sha256>,
     threshold: u128,
     normalise: Option<fn(&str) -> Cow<'_, str>>,
@@ -265,8 +273,8 @@ impl Treatment for Sampling {
         let entities: StringArray = to_text(
             entities.ok_or_else(|| crate::cases::failed("reading the entities of a sample"))?,
         )?;
-        treat_kept(&self.then, column, context, |row| {
-            entities.is_valid(row) && self.draw.keeps(entities.value(row))
+        treat_kept(&self.then, column, context, &Sample::KIND.into(), |row| {
+            Ok(entities.is_valid(row) && self.draw.keeps(entities.value(row)))
         })
     }
 }

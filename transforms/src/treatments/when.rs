@@ -4,6 +4,8 @@
 //! of fields can't change a result. One that is null counts as false: give the rows it is unsure
 //! of the stronger treatment, as `else`.
 
+use std::fmt;
+
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ use crate::treatment::Treatment;
 /// between them is told. It stands for a floor of another kind where both treatments do, and for
 /// another `when` only with the same condition. In a grant, every field that the condition reads
 /// must be one that its own floor lets pass clear: constants chosen by a field deliver that field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// A condition in the predicate language over the fields of the original row
@@ -34,6 +36,15 @@ pub struct When {
     /// The treatment of all other rows.
     #[serde(rename = "else")]
     pub otherwise: Box<TreatmentSpec>,
+}
+
+impl fmt::Debug for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("When")
+            .field("then", &self.then)
+            .field("otherwise", &self.otherwise)
+            .finish_non_exhaustive()
+    }
 }
 
 impl When {
@@ -54,6 +65,7 @@ impl Definition for When {
     const WEAKER: Option<&'static str> =
         Some("that of the weaker treatment, and at most 2 where the two differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const CONCEALED: &'static [&'static str] = &["condition"];
 
     fn strength(&self) -> Strength {
         strength_of_choice(&self.parts())

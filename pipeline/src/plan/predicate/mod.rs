@@ -20,7 +20,8 @@
 //!
 //! **Evaluation** is per row, left to right: `AND` stops at false, `OR` at true. A division by
 //! zero, an overflow or a `CAST` that does not fit in a row that gets so far fails the run; it is
-//! never taken for true, false or null.
+//! never taken for true, false or null. In the condition of a treatment it does so only for a
+//! row that asks for the answer: one that no earlier arm took.
 
 mod condition;
 mod emit;
@@ -44,7 +45,7 @@ use thiserror::Error;
 
 use crate::site::check::PredicateFault;
 
-pub use condition::Condition;
+pub use condition::{Answers, Condition};
 pub use emit::BindError;
 use emit::emit;
 

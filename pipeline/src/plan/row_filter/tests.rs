@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeStringArray, RecordBatch,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeStringArray, RecordBatch,
     StringArray, StringViewArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};

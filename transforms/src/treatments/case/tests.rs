@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
+use crate::error::TreatmentError;
 use crate::spec::Read;
-use crate::testing::{answers, misfit, spec, texts, treat, treat_row};
+use crate::testing::{answers, answers_but, misfit, spec, texts, treat, treat_row};
 
 const THREE: &str = "{ kind = 'case', arms = [\
     { when = 'a', then = { kind = 'clear' } }, \
@@ -19,6 +20,38 @@ fn the_first_condition_that_is_true_decides() {
         texts(&treated),
         [Some("ab"), Some("a*"), Some("a*"), Some("ab")]
     );
+}
+
+#[test]
+fn a_row_that_an_earlier_arm_took_asks_no_later_condition() {
+    let first = answers(&[Some(true), Some(false), None, Some(false)]);
+    let inputs = [
+        first.clone(),
+        answers_but(&[None, Some(false), None, Some(true)], &[0]),
+    ];
+    let treated = treat_row(THREE, &[Some("ab"); 4], &inputs).unwrap();
+    assert_eq!(texts(&treated)[..3], [Some("ab"), Some("a*"), Some("a*")]);
+    // The first row that asks for an answer there isn't is named, whichever arm asks.
+    let inputs = [
+        answers_but(&[None; 4], &[3]),
+        answers_but(&[None; 4], &[1, 3]),
+    ];
+    let refused = treat_row(THREE, &[Some("ab"); 4], &inputs);
+    assert_eq!(refused.unwrap_err(), TreatmentError::NoAnswer { row: 1 });
+}
+
+#[test]
+fn a_condition_within_an_arm_is_asked_for_the_rows_of_the_arm() {
+    let within = "{ kind = 'case', arms = [ { when = 'a', then = { kind = 'case', \
+        arms = [{ when = 'b', then = { kind = 'clear' } }], \
+        else = { kind = 'constant', value = '-' } } } ], else = { kind = 'null' } }";
+    let outer = answers(&[Some(false), Some(true), None, Some(true)]);
+    let inner = answers_but(&[None, Some(true), None, Some(false)], &[0, 2]);
+    let treated = treat_row(within, &[Some("ab"); 4], &[outer.clone(), inner]).unwrap();
+    assert_eq!(texts(&treated), [None, Some("ab"), None, Some("-")]);
+    let inner = answers_but(&[None, Some(true), None, Some(false)], &[3]);
+    let refused = treat_row(within, &[Some("ab"); 4], &[outer, inner]);
+    assert_eq!(refused.unwrap_err(), TreatmentError::NoAnswer { row: 3 });
 }
 
 #[test]

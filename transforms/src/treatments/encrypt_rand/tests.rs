@@ -176,7 +176,7 @@ fn equal_values_get_different_cells_in_every_row_chunk_and_attempt() {
     for id in ids {
         let treated = treat_as(SPEC, &column, &DataType::Utf8, Some(id)).unwrap();
         let written = treated.array.as_binary::<i32>();
-        cells.extend(written.iter().flatten().map(|cell| cell[33..].to_vec()));
+        cells.extend(written.iter().flatten().map(|cell| cell[37..].to_vec()));
     }
     assert_eq!(cells.len(), 200);
 }
@@ -199,7 +199,7 @@ fn two_fields_of_a_row_share_no_key() {
             .value(0)
             .to_vec()
     };
-    assert_ne!(cell("mobile")[33..], cell("email")[33..]);
+    assert_ne!(cell("mobile")[37..], cell("email")[37..]);
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn dictionaries_views_and_wide_forms_open_to_the_same_values() {
     let treated = treat_as(SPEC, &dictionary, &DataType::Utf8, Some(ID)).unwrap();
     let cells = treated.array.as_binary::<i32>();
     assert_ne!(
-        cells.value(0)[33..],
-        cells.value(3)[33..],
+        cells.value(0)[37..],
+        cells.value(3)[37..],
         "a cell for every row"
     );
     let opened = opener(SPEC)

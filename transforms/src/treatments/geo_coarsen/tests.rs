@@ -163,8 +163,8 @@ fn a_dictionary_and_a_view_of_pairs_agree_with_plain_text() {
     for form in forms {
         let treated = crate::testing::treat_array(text, &form).unwrap();
         assert_eq!(
-            (&treated.array, treated.counts),
-            (&plain.array, plain.counts)
+            (&treated.array, &treated.counts),
+            (&plain.array, &plain.counts)
         );
     }
 }

@@ -259,22 +259,23 @@ fn vectors_of_gb_t_32905_hold() {
     }
 }
 
-/// Computed with OpenSSL 3.0.19 (`openssl dgst -sm3 -mac HMAC`) under the key of the tests.
+/// Computed with OpenSSL 3.0.19 (`openssl dgst -sm3 -mac HMAC`) under the key that HKDF
+/// makes of the key of the tests (Python's `cryptography` 48).
 #[test]
 fn hmac_sm3_agrees_with_openssl() {
     let spec = "{ kind = 'hmac', domain = 'person.id', algorithm = 'sm3' }";
     for (value, pseudonym) in [
         (
             "13800138000",
-            "27a057bd5d687b37b397175ba10ba535f6b3bb35478346e279e822ce9220d8ed",
+            "d346d50c645aa559defb7232e8d9356a5c446c013785dae04e1cce84af33921a",
         ),
         (
             "张三",
-            "ca5ec7d4fdd6bb696cbfc8c1d0450143b0c6d6ffac1bc3ec133a223599ec74cb",
+            "1297efdf01647fa970479eabe57b927192077844c75db92be7766a2d1bd3b645",
         ),
         (
             &"长".repeat(100),
-            "b51dded826dd6c32793516134b6269869a238a426c3c78e515e630757943ef7a",
+            "27c13f329eff142112ed0650767afb1f9bea59bae6b7c1e77496373e54145fc9",
         ),
     ] {
         assert_eq!(treat_one(spec, value).as_deref(), Some(pseudonym));
@@ -285,9 +286,10 @@ fn hmac_sm3_agrees_with_openssl() {
 #[test]
 fn hmac_sm3_is_the_hash_of_both_padded_keys() {
     use sm3::Digest as _;
+    let own = key().expand::<32>(&[b"lockgate/hmac-sm3/v1"]);
     let padded = |pad: u8| {
         let mut block = [pad; 64];
-        for (byte, key) in block.iter_mut().zip(key().expose()) {
+        for (byte, key) in block.iter_mut().zip(*own) {
             *byte ^= key;
         }
         block

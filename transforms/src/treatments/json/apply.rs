@@ -14,7 +14,7 @@ use crate::error::{Case, TreatmentError};
 use crate::json::{Paths, Span, Tape, Token};
 use crate::parts::{Report, number};
 use crate::text::{TextBuilder, is_blank};
-use crate::treatment::{Context, Treated, Treatment};
+use crate::treatment::{Context, Counts, Treated, Treatment};
 
 /// `json`, built.
 #[derive(Debug)]
@@ -176,10 +176,11 @@ impl<'a> Draft<'a> {
         for cases in self.misplaced {
             let none: ArrayRef = std::sync::Arc::new(StringArray::new_null(0));
             let finished = cases.finish(none);
-            let mut counts = finished.counts;
-            counts.rows = 0;
             report.flag(&finished, None);
-            report.count(counts);
+            report.count(Counts {
+                rows: 0,
+                ..finished.counts
+            });
         }
         let lost = || failed("writing treated values into their documents");
         let mut out = TextBuilder::new(self.rows.len(), self.bytes.len());

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::TreatmentError;
 use crate::error::{Case, Misfit};
 use crate::spec::Column;
-use crate::testing::{CATEGORY, answers, build, flagged, holds, spec};
+use crate::testing::{CATEGORY, answers, answers_but, build, flagged, holds, spec};
 use crate::treatment::{Context, Treated};
 
 const ENDS: &str = "{ kind = 'keep-ends', first = 1, last = 0 }";
@@ -283,6 +283,15 @@ fn refused_rejected_and_dropped_rows_are_those_of_the_column() {
         [3],
         "row 1 has no element"
     );
+    // A row is dropped once, however many of its elements say so.
+    let inputs = [answers(&[Some(false), Some(true), Some(true), Some(true)])];
+    let treated = try_treat(&dropping, &array, &inputs).unwrap();
+    assert_eq!(flagged(treated.dropped.as_ref()), [2, 3]);
+    assert_eq!(treated.tally().dropped["drop-row"], 2);
+    // And a condition without a value is that of the row.
+    let inputs = [answers_but(&[Some(false), None, Some(false), None], &[1, 3])];
+    let refused = try_treat(&dropping, &array, &inputs).unwrap_err();
+    assert_eq!(refused, TreatmentError::NoAnswer { row: 3 });
 }
 
 #[test]

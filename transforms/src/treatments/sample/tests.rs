@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, StringArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, StringViewArray};
 use arrow::datatypes::DataType;
 
 use crate::spec::{Column, Row, RowField};
-use crate::testing::{CATEGORY, build, flagged, spec};
+use crate::testing::{CATEGORY, build, flagged, key, no_pseudonym_is, spec};
 use crate::treatment::{Context, Treated, Treatment};
 use crate::treatments::AnyTreatment;
 use crate::{Misfit, TreatmentSpec};
@@ -66,6 +66,8 @@ fn about_the_given_share_of_the_entities_stays() {
         assert!((least..=most).contains(&kept), "{rate}: {kept}");
         assert_eq!(treated.array.len() - treated.array.null_count(), kept);
         assert!(treated.rejected.is_none());
+        let left_out = treated.tally().dropped.get("sample").copied().unwrap_or(0);
+        assert_eq!(left_out, 20_000 - u64::try_from(kept).unwrap());
     }
 }
 
@@ -107,6 +109,35 @@ fn another_domain_or_join_group_draws_anew() {
             .as_ref(),
     );
     assert_ne!(first, joined);
+}
+
+#[test]
+fn a_pseudonym_of_any_label_is_no_key() {
+    let own = super::subkey(&key());
+    no_pseudonym_is(&key(), own.as_ref(), "lockgate/sample/v1", "");
+    // Nor does a pseudonym of a text, which a recipient sees, tell whose rows stay.
+    let spec = sample("'0.5'", "");
+    let entities: ArrayRef = Arc::new(StringArray::from(people(200)));
+    let stays = flagged(treat(&spec, &entities).dropped.as_ref());
+    let guessed = |prefix: &str| -> Vec<bool> {
+        let texts = people(200).into_iter();
+        let texts: Vec<String> = texts.map(|entity| format!("{prefix}{entity}")).collect();
+        let texts: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+        let treated = crate::testing::treat("{ kind = 'hmac', domain = 'person.id' }", &texts);
+        let pseudonyms = treated.array.as_string::<i32>().iter();
+        pseudonyms
+            .map(|pseudonym| pseudonym.unwrap() >= "8")
+            .collect()
+    };
+    let dropped: Vec<bool> = (0..200).map(|row| stays.contains(&row)).collect();
+    for prefix in [
+        "",
+        "lockgate/sample\0",
+        "lockgate/sample/v1",
+        "\0\0\0\u{12}lockgate/sample/v1",
+    ] {
+        assert_ne!(guessed(prefix), dropped);
+    }
 }
 
 #[test]
