@@ -91,6 +91,13 @@ impl Definition for AdminLevel {
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.rest {
+            Rest::Zeros => LENGTHS.iter().copied().max().unwrap_or_default().into(),
+            Rest::Cut => self.level.digits().into(),
+        })
+    }
+
     /// True for the same or a higher level that shows no more of the code's length.
     fn at_least(&self, floor: &Self) -> bool {
         self.level <= floor.level && (self.rest == floor.rest || self.rest == Rest::Cut)

@@ -168,6 +168,11 @@ impl Definition for AgeBand {
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let labels = self.bands().ok()?.labels;
+        labels.iter().map(String::len).max()
+    }
+
     /// True if ages are taken on the same day, and every band is a union of some of the floor's.
     fn at_least(&self, floor: &Self) -> bool {
         match (self.starts(), floor.starts()) {

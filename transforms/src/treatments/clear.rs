@@ -27,6 +27,20 @@ impl Definition for Clear {
     const STRENGTH: Strength = Strength::CLEAR;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
 
+    /// NaN and infinities, at any level.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && (data_type.is_floating() || data_type.is_nested())
+    }
+
+    /// A sentinel that is kept is one value among the others.
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        let unlisted = Options {
+            sentinels: Vec::new(),
+            ..options.clone()
+        };
+        Self::UNIQUENESS.under(&unlisted, &self.refused(data_type, options))
+    }
+
     fn at_least(&self, _: &Self) -> bool {
         true
     }

@@ -13,7 +13,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, check_condition, condition, part_type, treat_kept};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::{Context, Treated, Treatment};
 
 /// Leaves out the rows for which a condition over the original row is true or null, and treats the
@@ -52,11 +52,15 @@ impl Definition for DropRow {
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        self.then.uniqueness()
+        self.then.treatment().uniqueness()
     }
 
-    fn width(&self) -> Option<usize> {
-        self.then.width()
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        self.then.within(options).uniqueness(data_type)
+    }
+
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        self.then.within(options).part_width(data_type)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {

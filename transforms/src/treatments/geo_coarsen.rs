@@ -225,6 +225,10 @@ impl Definition for GeoCoarsen {
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        self.geohash.map(usize::from)
+    }
+
     /// True for a multiple of the grid, and for no more characters of the geohash.
     fn at_least(&self, floor: &Self) -> bool {
         let coarser = match (self.grid, floor.grid, self.geohash, floor.geohash) {

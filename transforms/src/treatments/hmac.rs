@@ -163,6 +163,15 @@ impl Definition for Hmac256 {
         Uniqueness::Probabilistic { bits: self.bits() }
     }
 
+    /// Dates before year 0 and after 9999 have no text.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && *data_type == DataType::Date32
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        usize::try_from(self.characters()).ok()
+    }
+
     /// The encoding counts for nothing here; fewer bits tell less. A floor's algorithm is not a
     /// matter of degree, so it must be the same.
     fn at_least(&self, floor: &Self) -> bool {

@@ -9,7 +9,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, Ff1, Permutation, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::number::column::mapped_together;
@@ -130,6 +130,10 @@ impl Definition for PermuteInt {
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;

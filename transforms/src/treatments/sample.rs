@@ -22,7 +22,7 @@ use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Options, Scalar};
 use crate::parts::{Part, PartBuilder, part_type, treat_kept};
 use crate::spec::{
-    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, reads_of,
+    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, Width, reads_of,
 };
 use crate::treatment::{Context, Treated, Treatment};
 
@@ -119,11 +119,15 @@ impl Definition for Sample {
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        self.then.uniqueness()
+        self.then.treatment().uniqueness()
     }
 
-    fn width(&self) -> Option<usize> {
-        self.then.width()
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        self.then.within(options).uniqueness(data_type)
+    }
+
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        self.then.within(options).part_width(data_type)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -295,6 +295,18 @@ impl Definition for StructuredId {
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.of {
+            Of::ResidentId | Of::CreditCode => 18,
+            Of::Mobile => 11,
+            Of::BankCard => 19,
+        })
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;

@@ -217,7 +217,7 @@ fn treat(
 /// What of a result is the same whatever the batch: for random encryption, whose cells differ every
 /// time, the values they open to; for everything else the result itself.
 fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> ArrayRef {
-    if spec.uniqueness() != Uniqueness::Randomised {
+    if spec.treatment().uniqueness() != Uniqueness::Randomised {
         return Arc::clone(treated);
     }
     let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {

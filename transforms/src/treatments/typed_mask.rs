@@ -102,6 +102,15 @@ impl Definition for TypedMask {
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let shown = self.shown().ok()?;
+        self.of.width(shown, self.fill.len(), self.length())
+    }
+
+    fn cover_width(&self) -> Option<usize> {
+        self.length().fixed().map(|fills| fills * self.fill.len())
+    }
+
     fn at_least(&self, floor: &Self) -> bool {
         let shows_no_more = match (self.shown(), floor.shown()) {
             (Ok(own), Ok(floor)) => own.within(floor),

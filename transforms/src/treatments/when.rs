@@ -12,7 +12,7 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Arms, PartBuilder, check_condition, part_type};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::Treatment;
 
 /// Chooses between two treatments by a condition over the original row. Both must give one type;
@@ -53,8 +53,9 @@ impl Definition for When {
         self.then.strength().min(self.otherwise.strength())
     }
 
-    fn width(&self) -> Option<usize> {
-        Some(self.then.width()?.max(self.otherwise.width()?))
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let of = |arm: &TreatmentSpec| arm.within(options).part_width(data_type);
+        Some(of(&self.then)?.or(of(&self.otherwise)?))
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
