@@ -97,6 +97,10 @@ impl Width {
 
 /// The most bytes of the text of a value of that type: `-9223372036854775808`, `2026-01-31`; absent
 /// for types whose text follows the value.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only these types are written as text"
+)]
 pub(crate) fn text_bytes(data_type: &DataType) -> Option<usize> {
     // A sign, a point and a zero before it.
     let decimal = |digits: u8| usize::from(digits) + 3;
@@ -133,7 +137,8 @@ mod tests {
     #[test]
     fn an_option_that_masks_malformed_values_alike_ends_a_bijection() {
         let card = |rest: &str| {
-            let text = format!("{{ kind = 'structured-id', of = 'bank-card', domain = 'd'{rest} }}");
+            let text =
+                format!("{{ kind = 'structured-id', of = 'bank-card', domain = 'd'{rest} }}");
             uniqueness(&text, &DataType::Utf8)
         };
         assert_eq!(card(""), Uniqueness::Lossy);
@@ -153,8 +158,14 @@ mod tests {
         assert_eq!(uniqueness(listed, &DataType::Utf8), Uniqueness::Bijective);
         let hmac = "{ kind = 'hmac', domain = 'd' }";
         let bits = |data_type| uniqueness(hmac, &data_type);
-        assert_eq!(bits(DataType::Utf8), Uniqueness::Probabilistic { bits: 256 });
-        assert_eq!(bits(DataType::Int64), Uniqueness::Probabilistic { bits: 256 });
+        assert_eq!(
+            bits(DataType::Utf8),
+            Uniqueness::Probabilistic { bits: 256 }
+        );
+        assert_eq!(
+            bits(DataType::Int64),
+            Uniqueness::Probabilistic { bits: 256 }
+        );
         assert_eq!(bits(DataType::Date32), Uniqueness::Lossy);
         let dropped = "{ kind = 'drop-row', when = 'a = 1', on_invalid = 'reject', \
              then = { kind = 'hmac', domain = 'd' } }";
@@ -206,7 +217,10 @@ mod tests {
             (DataType::Decimal128(2, -2), "-9900"),
         ] {
             let most = text_bytes(&data_type).unwrap();
-            assert!(longest.len() <= most && most <= longest.len() + 2, "{data_type}");
+            assert!(
+                longest.len() <= most && most <= longest.len() + 2,
+                "{data_type}"
+            );
         }
         assert_eq!(text_bytes(&DataType::Utf8), None);
     }

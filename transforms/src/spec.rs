@@ -130,6 +130,8 @@ pub trait Definition:
     const STRENGTH: Strength;
     /// What is left of the difference between values.
     const UNIQUENESS: Uniqueness;
+    /// How wide results of text or binary get, in words; absent where that follows the value.
+    const WIDTH: Option<&'static str> = None;
     /// Who can restore the value, in words; absent where nobody can.
     const REVERSIBLE: Option<&'static str> = None;
 

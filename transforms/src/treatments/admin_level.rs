@@ -90,6 +90,8 @@ impl Definition for AdminLevel {
     const EXAMPLE: &'static str = r#"{ kind = "admin-level", level = "city" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> =
+        Some("12 bytes, or the digits of the level where the rest is cut");
 
     fn width(&self, _: &DataType) -> Option<usize> {
         Some(match self.rest {

@@ -61,6 +61,7 @@ impl Definition for Case {
          else = { kind = \"constant\", value = \"-\" } }";
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the widest treatment");
 
     fn strength(&self) -> Strength {
         let arms = self.arms.iter().map(|arm| arm.then.strength());

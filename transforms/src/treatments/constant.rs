@@ -44,6 +44,7 @@ impl Definition for Constant {
     const EXAMPLE: &'static str = "{ kind = \"constant\", value = \"0\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of `value`");
 
     /// The constant takes the place of every value.
     fn refuses(&self, _: &DataType, _: Case) -> bool {

@@ -46,6 +46,7 @@ impl Definition for DropRow {
          then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of `then`");
 
     fn strength(&self) -> Strength {
         self.then.strength()

@@ -155,6 +155,8 @@ impl Definition for EncryptDet {
     const EXAMPLE: &'static str = "{ kind = \"encrypt-det\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const WIDTH: Option<&'static str> =
+        Some("follows from the type of numbers and dates; that of a text follows the value");
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
 
     /// Dates before year 0 and after 9999 have no text.

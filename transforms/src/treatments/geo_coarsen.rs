@@ -224,6 +224,7 @@ impl Definition for GeoCoarsen {
         r#"{ kind = "geo-coarsen", grid = "0.01", axis = "longitude", datum = "WGS84" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("the characters of the geohash");
 
     fn width(&self, _: &DataType) -> Option<usize> {
         self.geohash.map(usize::from)

@@ -158,6 +158,8 @@ impl Definition for Hmac256 {
     const EXAMPLE: &'static str = "{ kind = \"hmac\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 256 };
+    const WIDTH: Option<&'static str> =
+        Some("64 bytes in hex, 43 in base64url, 52 in base32, or `length`");
 
     fn uniqueness(&self) -> Uniqueness {
         Uniqueness::Probabilistic { bits: self.bits() }

@@ -135,6 +135,7 @@ impl Definition for Map {
         on_missing = { other = \"未说明\" } }";
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the longest text listed");
     const REVERSIBLE: Option<&'static str> =
         Some("by whoever holds the list, where a text stands for one value alone");
 
@@ -166,7 +167,11 @@ impl Definition for Map {
     }
 
     fn width(&self, _: &DataType) -> Option<usize> {
-        let texts = self.entries.values().map(String::as_str).chain(self.other());
+        let texts = self
+            .entries
+            .values()
+            .map(String::as_str)
+            .chain(self.other());
         texts.map(str::len).max()
     }
 

@@ -24,6 +24,7 @@ impl Definition for Null {
     const EXAMPLE: &'static str = "{ kind = \"null\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("no bytes, for every value is null");
 
     fn width(&self, _: &DataType) -> Option<usize> {
         Some(0)

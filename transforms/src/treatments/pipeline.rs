@@ -80,6 +80,7 @@ impl Definition for Pipeline {
          { kind = \"hmac\", domain = \"person.prefix\" }] }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the last step");
 
     fn strength(&self) -> Strength {
         let counting = self.steps.iter().skip(self.first_that_counts());

@@ -48,6 +48,7 @@ impl Definition for When {
          else = { kind = \"constant\", value = \"-\" } }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the wider treatment");
 
     fn strength(&self) -> Strength {
         self.then.strength().min(self.otherwise.strength())
