@@ -153,25 +153,28 @@ fn text(document: &PlanDocument<'_>) -> String {
             "width",
             "candidates",
         ],
-        document.fields.iter().map(|FieldDocument { field, results }| {
-            [
-                field.name.clone(),
-                field.category.clone(),
-                level(field.level),
-                field.treatment.summary(),
-                field.strength.to_string(),
-                field.origin.to_string(),
-                field.data_type.clone(),
-                results.map_or_else(String::new, |results| unique(results.uniqueness)),
-                results
-                    .and_then(|results| results.width)
-                    .map_or_else(String::new, width),
-                document
-                    .residual_candidates
-                    .get(&field.name)
-                    .map_or_else(String::new, u64::to_string),
-            ]
-        }),
+        document
+            .fields
+            .iter()
+            .map(|FieldDocument { field, results }| {
+                [
+                    field.name.clone(),
+                    field.category.clone(),
+                    level(field.level),
+                    field.treatment.summary(),
+                    field.strength.to_string(),
+                    field.origin.to_string(),
+                    field.data_type.clone(),
+                    results.map_or_else(String::new, |results| unique(results.uniqueness)),
+                    results
+                        .and_then(|results| results.width)
+                        .map_or_else(String::new, width),
+                    document
+                        .residual_candidates
+                        .get(&field.name)
+                        .map_or_else(String::new, u64::to_string),
+                ]
+            }),
     ));
     for field in document.withheld {
         text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));

@@ -169,7 +169,7 @@ impl fmt::Debug for RowScope {
 }
 
 /// Something a reader of the plan should know, which refuses nothing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     /// Stable code, such as `added-condition` or `tiny-domain`.
     pub code: &'static str,
