@@ -47,13 +47,13 @@ pub(crate) async fn first_rows(
             missing -= mask.true_count();
             let cut = cutter.push(&batch.batch, &mask);
             cut.map_err(|error| place.uncut(error, plan))?;
-            room = room.saturating_sub(hand_over(&mut cutter, &mut each)?);
+            hand_over(&mut cutter, &mut room, &mut each)?;
         }
         let cut = cutter.finish();
         cut.map_err(|_| RunError::Internal {
             what: "cutting chunks".to_owned(),
         })?;
-        room = room.saturating_sub(hand_over(&mut cutter, &mut each)?);
+        hand_over(&mut cutter, &mut room, &mut each)?;
         if missing == 0 || room == 0 {
             break;
         }
@@ -61,17 +61,19 @@ pub(crate) async fn first_rows(
     Ok(())
 }
 
-/// Hands over the chunks that are complete, and says what they hold in bytes.
+/// Hands over the chunks that are complete, as long as there is room for their bytes.
 fn hand_over(
     cutter: &mut Cutter,
+    room: &mut u64,
     each: &mut impl FnMut(&RecordBatch) -> Result<(), RunError>,
-) -> Result<u64, RunError> {
-    let mut bytes: u64 = 0;
-    while let Some(chunk) = cutter.next() {
-        bytes = bytes.saturating_add(chunk.bytes);
+) -> Result<(), RunError> {
+    while *room > 0
+        && let Some(chunk) = cutter.next()
+    {
+        *room = room.saturating_sub(chunk.bytes);
         each(&chunk.batch)?;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// A mask of the first `rows` rows of a mask.
