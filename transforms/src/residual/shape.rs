@@ -126,7 +126,7 @@ impl Shape {
                 let start = before.len();
                 let number: Vec<bool> = (start..start + 18).map(shown).collect();
                 let around = hidden(0, before).saturating_mul(hidden(start + 18, after));
-                resident_ids(&number, known).saturating_mul(around)
+                resident_ids(&number, known).max(1).saturating_mul(around)
             }
             Self::Positions { choices, check, .. } => {
                 let hidden = hidden(0, choices);
