@@ -71,8 +71,12 @@ impl Known {
     /// Adds what a treatment keeps by its own words.
     pub(super) fn learn_kept(&mut self, part: &TreatmentSpec) {
         let parameters = part.treatment().parameters();
-        let kept = parameters.get("keep").and_then(|keep| keep.as_array());
-        for word in kept.into_iter().flatten().filter_map(|word| word.as_str()) {
+        let kept = parameters.get("keep").and_then(serde_json::Value::as_array);
+        for word in kept
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+        {
             match word {
                 "sex" => self.sex = true,
                 "birth-year" => self.dates = self.dates.min(DAYS_OF_YEAR),
@@ -165,7 +169,10 @@ fn years_left(treatment: &TreatmentSpec) -> u64 {
         let text = value.as_str()?;
         text.split('.').next()?.parse().ok()
     };
-    if let Some(edges) = parameters.get("edges").and_then(|edges| edges.as_array()) {
+    if let Some(edges) = parameters
+        .get("edges")
+        .and_then(serde_json::Value::as_array)
+    {
         let edges: Vec<u64> = edges.iter().filter_map(whole).collect();
         let between = edges.windows(2).filter_map(|pair| match pair {
             [lower, upper] => upper.checked_sub(*lower),
@@ -182,7 +189,7 @@ fn years_left(treatment: &TreatmentSpec) -> u64 {
 /// Leading digits of a division code that are left.
 fn division_digits(treatment: &TreatmentSpec) -> usize {
     let parameters = treatment.treatment().parameters();
-    let level = parameters.get("level").and_then(|level| level.as_str());
+    let level = parameters.get("level").and_then(serde_json::Value::as_str);
     match level {
         Some("province") => 2,
         Some("city") => 4,

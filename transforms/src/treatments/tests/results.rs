@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use arrow::compute::filter;
+use arrow::array::UInt32Array;
+use arrow::compute::{filter, take};
 
 use super::*;
 use crate::check_digit;
@@ -16,7 +17,7 @@ fn pools() -> Vec<ArrayRef> {
     let integers = numbers().map(|number| i64::try_from(number).unwrap());
     pools.push(Arc::new(Int64Array::from_iter_values(integers)));
     pools.push(Arc::new(UInt64Array::from_iter_values(numbers())));
-    pools.push(Arc::new(Date32Array::from_iter_values(-20_000..20_000)));
+    pools.push(Arc::new(Date32Array::from_iter_values(-1_000..1_000)));
     let decimals = numbers().map(i128::from);
     let decimals = Decimal128Array::from_iter_values(decimals);
     pools.push(Arc::new(decimals.with_precision_and_scale(12, 0).unwrap()));
@@ -24,7 +25,7 @@ fn pools() -> Vec<ArrayRef> {
 }
 
 /// Valid identifiers of every kind, and other texts, each in one spelling.
-fn identifiers() -> Vec<String> {
+pub(super) fn identifiers() -> Vec<String> {
     let mut texts = crate::surrogate::testing::resident_ids(300);
     let with_check = |payload: String, check: fn(&[u8]) -> Option<u8>| {
         let check = char::from(check(payload.as_bytes()).unwrap());
@@ -45,6 +46,8 @@ fn identifiers() -> Vec<String> {
         texts.push(format!("person{number}@example.cn"));
         texts.push(format!("浙江省杭州市西湖区文三路{number}号"));
         texts.push(format!("A{number}b"));
+        texts.push(format!("浙A{:05}", spread % 100_000));
+        texts.push(format!("E{spread:08}"));
     }
     texts.sort_unstable();
     texts.dedup();
@@ -111,6 +114,10 @@ fn every_kind_declared_bijective_is_one() {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only these kinds are turned back by a treatment or an opener of a column"
+)]
 /// Whoever holds the key gets the values back, where a treatment says so.
 fn restores(spec: &TreatmentSpec, before: &ArrayRef, after: &ArrayRef) {
     let column = Column::alone("field", before.data_type(), "resident-id");
@@ -148,19 +155,26 @@ fn bytes(array: &ArrayRef, row: usize) -> Option<usize> {
         .map(|values| values.value(row).len())
 }
 
+/// About two hundred rows of a column.
+fn some(array: &ArrayRef) -> ArrayRef {
+    let rows = u32::try_from(array.len()).unwrap();
+    let step = array.len().div_ceil(200);
+    let rows: Vec<u32> = (0..rows).step_by(step).collect();
+    take(array, &UInt32Array::from(rows), None).unwrap()
+}
+
 #[test]
 fn results_are_no_wider_than_declared() {
     let mut reached: HashMap<&str, bool> = HashMap::new();
     for spec in specs() {
-        for array in columns().into_iter().chain(pools()) {
+        for array in columns().into_iter().chain(pools().iter().map(some)) {
             let Some(built) = built(&spec, &array) else {
                 continue;
             };
             let Some(width) = spec.width(array.data_type(), built.output_type()) else {
                 continue;
             };
-            // The pools are long, and their values all alike.
-            for row in 0..array.len().min(500) {
+            for row in 0..array.len() {
                 let treated = treat_slice(&spec, &*built, &array, row..row + 1).unwrap();
                 let counts = treated.counts;
                 let decided = counts.empty + counts.short + counts.invalid > 0;
