@@ -50,7 +50,10 @@ impl Known {
     /// Adds what one treatment of another field tells about the person.
     fn learn(&mut self, other: &Released<'_>, part: &TreatmentSpec) {
         self.learn_kept(part);
-        let is_clear = part.strength() < Strength::KEYED_EQUALITY && part.key_uses().is_empty();
+        // Surrogates say in words what they keep. Of everything else that isn't a pseudonym,
+        // noise included, the worst is taken.
+        let in_words = !part.key_uses().is_empty() && !kept(part).is_empty();
+        let is_clear = part.strength() < Strength::KEYED_EQUALITY && !in_words;
         match other.category {
             "birth-date" => {
                 let days = days_left(part).or_else(|| is_clear.then_some(1));
@@ -70,14 +73,8 @@ impl Known {
 
     /// Adds what a treatment keeps by its own words.
     pub(super) fn learn_kept(&mut self, part: &TreatmentSpec) {
-        let parameters = part.treatment().parameters();
-        let kept = parameters.get("keep").and_then(serde_json::Value::as_array);
-        for word in kept
-            .into_iter()
-            .flatten()
-            .filter_map(serde_json::Value::as_str)
-        {
-            match word {
+        for word in kept(part) {
+            match word.as_str() {
                 "sex" => self.sex = true,
                 "birth-year" => self.dates = self.dates.min(DAYS_OF_YEAR),
                 "province" | "region2" => self.division = self.division.max(2),
@@ -122,6 +119,16 @@ impl Known {
             *known |= found;
         }
     }
+}
+
+/// The words for what a treatment keeps.
+pub(super) fn kept(treatment: &TreatmentSpec) -> Vec<String> {
+    let parameters = treatment.treatment().parameters();
+    let words = parameters.get("keep").and_then(serde_json::Value::as_array);
+    let words = words.into_iter().flatten();
+    words
+        .filter_map(|word| word.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// How many birth dates fit a treated one, at its narrowest; `None` where that can't be told.

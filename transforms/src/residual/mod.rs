@@ -21,7 +21,7 @@ use arrow::datatypes::DataType;
 use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
 use crate::treatments::pipeline::Pipeline;
-use known::{Known, days_left};
+use known::{Known, days_left, kept};
 use shown::{Shown, shown};
 
 /// Most ways through the arms of a treatment that are followed.
@@ -133,12 +133,7 @@ fn of_value(
 }
 
 fn of_birth_date(treatment: &TreatmentSpec, known: &Known) -> Residual {
-    let keeps_year = || {
-        let parameters = treatment.treatment().parameters();
-        parameters
-            .get("keep")
-            .is_some_and(|keep| *keep != serde_json::json!([]))
-    };
+    let keeps_year = || kept(treatment).iter().any(|word| word == "birth-year");
     match days_left(treatment) {
         Some(days) => Residual::Candidates(days.min(known.dates).max(1)),
         None if keeps_year() => Residual::Candidates(known.dates.max(1)),

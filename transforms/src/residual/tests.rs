@@ -188,6 +188,10 @@ fn coarser_and_kept_facets_of_a_person_are_known() {
         assert_eq!(beside(category, text), year, "{category} {text}");
     }
     assert_eq!(beside("age", "{ kind = 'bucket', width = '5' }"), Some(165));
+    let noise = "{ kind = 'noise-num', domain = 'd', distribution = 'laplace', scale = '1' }";
+    assert_eq!(beside("age", noise), year);
+    let facet = "{ kind = 'fake-birth-date', domain = 'd', by = 'id' }";
+    assert_eq!(beside("birth-date", facet), Some(3_320));
     assert_eq!(
         beside("birth-date", "{ kind = 'top-bottom-code', upper = '1990' }"),
         Some(1)
