@@ -45,8 +45,8 @@ pub(super) enum Check {
 pub(super) struct Variant {
     /// The position.
     pub(super) position: usize,
-    /// The character that stands there.
-    pub(super) character: char,
+    /// Whether it differs there alone.
+    pub(super) is_alone: bool,
     /// The number.
     pub(super) text: String,
 }
@@ -163,22 +163,17 @@ impl Shape {
                 let mut bytes = text.clone().into_bytes();
                 variants.push(Variant {
                     position,
-                    character,
+                    is_alone: true,
                     text,
                 });
-                self.add_valid(&mut bytes, (position, character), &mut variants);
+                self.add_valid(&mut bytes, position, &mut variants);
             }
         }
         variants
     }
 
     /// Adds the numbers with a right check digit that differ from `bytes` in one position more.
-    fn add_valid(
-        self,
-        bytes: &mut [u8],
-        (position, character): (usize, char),
-        to: &mut Vec<Variant>,
-    ) {
+    fn add_valid(self, bytes: &mut [u8], position: usize, to: &mut Vec<Variant>) {
         if !bytes.is_ascii() {
             return;
         }
@@ -195,7 +190,7 @@ impl Shape {
                     let text = bytes.iter().copied().map(char::from).collect();
                     to.push(Variant {
                         position,
-                        character,
+                        is_alone: false,
                         text,
                     });
                 }

@@ -4,7 +4,8 @@
 //! position is shown if the result depends on it. So the treatment is applied to the example and to
 //! numbers that differ from it in one position, or in two where a check digit must stay right; a
 //! position is hidden only if every other character could stand there without any difference in
-//! the result. Where the result depends on a key, and so on every position, a position is shown if
+//! the result; of a treatment that accepts numbers with a right check digit only, if one other could.
+//! Where the result depends on a key, and so on every position, a position is shown if
 //! it stays in its place whatever the key.
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::datatypes::DataType;
 
-use super::shape::Shape;
+use super::shape::{Shape, Variant};
 use crate::key::{DerivedKey, KEY_BYTES, KeyUse, Keys};
 use crate::options::{Action, Options};
 use crate::spec::{Column, Read, Row, RowField, Strength, TreatmentSpec};
@@ -87,23 +88,16 @@ fn depended_on(shape: Shape, treatment: &TreatmentSpec, category: &str) -> Optio
     let positions = example.chars().count();
     let mut shown = vec![true; positions];
     for (position, shown) in shown.iter_mut().enumerate() {
-        // Every character that can stand here, and whether one of its numbers gives the same.
-        let mut characters: Vec<(char, bool)> = Vec::new();
         let here = variants.iter().enumerate();
-        for (row, variant) in here.filter(|(_, variant)| variant.position == position) {
-            if !accepted(row + 1) {
-                continue;
-            }
-            let same = result(row + 1) == original;
-            match characters
-                .iter_mut()
-                .find(|(known, _)| *known == variant.character)
-            {
-                Some((_, found)) => *found |= same,
-                None => characters.push((variant.character, same)),
-            }
-        }
-        *shown = characters.is_empty() || characters.iter().any(|(_, same)| !same);
+        let here = here.filter(|(row, variant)| variant.position == position && accepted(row + 1));
+        let (alone, coupled): (Vec<_>, Vec<_>) = here.partition(|(_, variant)| variant.is_alone);
+        let same = |(row, _): &(usize, &Variant)| result(row + 1) == original;
+        // A treatment that checks its values accepts no change but with a second one. Whether the
+        // result depends on that one only, the others of the same position tell.
+        *shown = match alone.is_empty() {
+            true => !coupled.iter().any(same),
+            false => !alone.iter().all(same),
+        };
     }
     Some(shown)
 }

@@ -266,7 +266,8 @@ fn what_a_keyed_treatment_keeps_is_shown() {
     };
     assert_eq!(keeps("['region6', 'sex']"), Some(36_525 * 500));
     let year = keeps("['region2', 'birth-year']");
-    assert_eq!(year, Some(100 * 365 * 1_000));
+    // Beijing, where the example is from, is a city of its own, so that its code stays too.
+    assert_eq!(year, Some(10 * 365 * 1_000));
 }
 
 #[test]

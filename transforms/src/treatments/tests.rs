@@ -179,7 +179,7 @@ const OTHERS: [&str; 34] = [
     "{ kind = 'drop-row', when = 'a = 1', then = { kind = 'hmac', domain = 'd' } }",
     "{ kind = 'sample', rate = '0.5', by = 'id', domain = 'd' }",
     "{ kind = 'pipeline', steps = [{ kind = 'hmac', domain = 'd' }, { kind = 'keep-ends', first = 8, last = 0 }] }",
-    "{ kind = 'json', unknown = 'mask', paths = [{ path = '$.person.age', leaf = 'integer', treatment = { kind = 'round', to = '10' } }] }",
+    "{ kind = 'json', unknown = 'mask', paths = [{ path = '$.person.age', as = 'integer', treatment = { kind = 'round', to = '10' } }] }",
     "{ kind = 'nested', fields = { '{key}' = { kind = 'clear' }, '{value}' = { kind = 'null' } } }",
     "{ kind = 'constant', value = 7 }",
 ];
@@ -419,7 +419,7 @@ fn nested_values_are_taken_whole_or_place_by_place() {
         let taken: Vec<&str> = taken.map(TreatmentSpec::kind).collect();
         let whole = ["clear", "null", "drop-row", "sample"];
         assert!(
-            whole[..2].iter().all(|kind| taken.contains(&kind)),
+            whole[..2].iter().all(|kind| taken.contains(kind)),
             "{taken:?}"
         );
         assert!(

@@ -78,7 +78,7 @@ fn no_value_with_something_to_hide_is_its_own_result() {
 
 #[test]
 fn another_key_gives_other_results() {
-    let texts = super::results::identifiers();
+    let texts = results::identifiers();
     let numbers = Int64Array::from_iter_values((0..400).map(|row| row * 104_729));
     let dates = Date32Array::from_iter_values((0..400).map(|row| row * 61));
     let floats = (0..400).map(|row| f64::from(row) * 1.25);
@@ -179,19 +179,17 @@ fn an_entity_is_the_same_as_a_number_and_as_its_text() {
                 .iter()
                 .map(|number| number.map(|n| n.to_string()))
                 .collect();
-            let results = [
-                (DataType::Int64, Arc::new(numbers) as ArrayRef),
-                (DataType::Utf8, Arc::new(texts) as ArrayRef),
-            ]
-            .map(|(data_type, input)| {
-                let built = built_with(&spec, &array, 1, &data_type)?;
-                let inputs = vec![input; names.len()];
-                let context = Context {
-                    inputs: &inputs,
-                    chunk: None,
-                };
-                Some(built.treat(&array, &context).unwrap().array)
-            });
+            let (numbers, texts): (ArrayRef, ArrayRef) = (Arc::new(numbers), Arc::new(texts));
+            let results =
+                [(DataType::Int64, numbers), (DataType::Utf8, texts)].map(|(data_type, input)| {
+                    let built = built_with(&spec, &array, 1, &data_type)?;
+                    let inputs = vec![input; names.len()];
+                    let context = Context {
+                        inputs: &inputs,
+                        chunk: None,
+                    };
+                    Some(built.treat(&array, &context).unwrap().array)
+                });
             let [Some(one), Some(two)] = results else {
                 continue;
             };
