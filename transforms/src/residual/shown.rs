@@ -92,14 +92,23 @@ fn depended_on(shape: Shape, treatment: &TreatmentSpec, category: &str) -> Optio
         let here = here.filter(|(row, variant)| variant.position == position && accepted(row + 1));
         let (alone, coupled): (Vec<_>, Vec<_>) = here.partition(|(_, variant)| variant.is_alone);
         let same = |(row, _): &(usize, &Variant)| result(row + 1) == original;
-        // A treatment that checks its values accepts no change but with a second one. Whether the
-        // result depends on that one only, the others of the same position tell.
+        // A treatment that checks its values accepts no change but with a second one, and of some
+        // positions none at all: whatever stays where it was is shown then.
         *shown = match alone.is_empty() {
-            true => !coupled.iter().any(same),
+            true => !coupled.iter().any(same) && stays(example, original, position),
             false => !alone.iter().all(same),
         };
     }
     Some(shown)
+}
+
+/// Whether a result has the example's character at a position, as far as positions mean anything.
+fn stays(example: &str, result: Option<&str>, position: usize) -> bool {
+    let Some(result) = result else {
+        return false;
+    };
+    let same_length = example.chars().count() == result.chars().count();
+    !same_length || example.chars().nth(position) == result.chars().nth(position)
 }
 
 /// Positions that stay in their place whatever the key; `None` where the example doesn't fit.
