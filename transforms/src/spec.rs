@@ -18,11 +18,13 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
 use crate::treatments::{self, AnyTreatment};
+
+pub use crate::results::{Uniqueness, Width};
 
 /// How much a treatment hides, from 0 (nothing) to 5 (nothing left).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,25 +43,6 @@ impl Strength {
     pub const UNLINKABLE: Self = Self(4);
     /// Nothing is left.
     pub const NOTHING_LEFT: Self = Self(5);
-}
-
-/// What is left of the difference between values: what joins, keys and counts of distinct values
-/// over the treated field can rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Uniqueness {
-    /// Different values stay different, equal ones equal.
-    Bijective,
-    /// Equal values stay equal; two different ones meet with a probability of 2 to the minus
-    /// `bits`.
-    Probabilistic {
-        /// Bits of the result: among n values, about n² / 2^(bits+1) pairs are expected to meet.
-        bits: u32,
-    },
-    /// Different values may become equal; nothing follows from the number of different results.
-    Lossy,
-    /// Equal values become different ones (random encryption): no join, no grouping.
-    Randomised,
 }
 
 /// What a treatment reads of the original row beside its own field. `Debug` shows no condition.
@@ -170,6 +153,8 @@ pub trait Definition:
     /// Parameters, at any depth but in treatments within, that may quote values of rows: conditions
     /// and lists of values. Whoever approves reads them; recipients, refusals and logs don't.
     const CONCEALED: &'static [&'static str] = &[];
+    /// How wide results of text or binary get, in words; absent where that follows the value.
+    const WIDTH: Option<&'static str> = None;
     /// Who can restore the value, in words; absent where nobody can.
     const REVERSIBLE: Option<&'static str> = None;
 
@@ -208,10 +193,49 @@ pub trait Definition:
         Self::UNIQUENESS
     }
 
-    /// The most bytes a result can have, whatever the value; absent where it follows the value, or
-    /// the type isn't text or binary.
-    fn width(&self) -> Option<usize> {
+    /// Whether some values of that type may be short or invalid to it, as `case` asks, so that the
+    /// options decide what becomes of them.
+    fn refuses(&self, _data_type: &DataType, _case: Case) -> bool {
+        true
+    }
+
+    /// What the options decide about values of that type.
+    fn refused(&self, data_type: &DataType, options: &Options) -> Vec<Action> {
+        let cases = [Case::Short, Case::Invalid].into_iter();
+        let refused = cases.filter(|case| self.refuses(data_type, *case));
+        refused.map(|case| options.action(case)).collect()
+    }
+
+    /// What is left of the difference between values of that type under these options.
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        let refused = self.refused(data_type, options);
+        if Self::KEEPS_SENTINELS_APART {
+            let unlisted = Options {
+                sentinels: Vec::new(),
+                ..options.clone()
+            };
+            return self.uniqueness().under(&unlisted, &refused);
+        }
+        self.uniqueness().under(options, &refused)
+    }
+
+    /// The most bytes that a value of that type can be treated to, whatever the value; absent where
+    /// it follows the value, or the result isn't text or binary.
+    fn width(&self, _data_type: &DataType) -> Option<usize> {
         None
+    }
+
+    /// The most bytes of what covers a whole value of text (`mask-all`); absent where it follows
+    /// the value.
+    fn cover_width(&self) -> Option<usize> {
+        None
+    }
+
+    /// How wide results get, what these options keep and cover included.
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let (bytes, cover) = (self.width(data_type)?, self.cover_width());
+        let refused = self.refused(data_type, options);
+        Some(Width::with(bytes, cover, data_type, options, &refused))
     }
 
     /// The treatments within this one, in a fixed order.
@@ -411,20 +435,22 @@ impl TreatmentSpec {
         Ok(output)
     }
 
-    /// What is left of the difference between values. A bijection whose results may meet a sentinel
-    /// is none.
-    pub fn uniqueness(&self) -> Uniqueness {
-        let uniqueness = self.treatment.uniqueness();
-        let apart = self.options.sentinels.is_empty() || self.treatment.keeps_sentinels_apart();
-        if uniqueness == Uniqueness::Bijective && !apart {
-            return Uniqueness::Lossy;
-        }
-        uniqueness
+    /// What is left of the difference between values of a field of that type, what the options do
+    /// with those that don't fit included.
+    pub fn uniqueness(&self, data_type: &DataType) -> Uniqueness {
+        self.treatment.uniqueness_with(data_type, &self.options)
     }
 
-    /// The most bytes a result can have, whatever the value; absent where it follows the value.
-    pub fn width(&self) -> Option<usize> {
-        self.treatment.width()
+    /// How wide the results of a part that treats values of that type get.
+    pub(crate) fn part_width(&self, data_type: &DataType) -> Option<Width> {
+        self.treatment.width_with(data_type, &self.options)
+    }
+
+    /// How wide the results of a field of type `data_type` get, which have type `output`; absent
+    /// where they follow the value, or aren't text or binary.
+    pub fn width(&self, data_type: &DataType, output: &DataType) -> Option<Width> {
+        let has_width = matches!(output, DataType::Utf8 | DataType::Binary);
+        self.part_width(data_type).filter(|_| has_width)
     }
 
     /// What it reads of the original row beside its own field.

@@ -86,6 +86,15 @@ impl Definition for AdminLevel {
     const EXAMPLE: &'static str = r#"{ kind = "admin-level", level = "city" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> =
+        Some("12 bytes, or the digits of the level where the rest is cut");
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.rest {
+            Rest::Zeros => LENGTHS.iter().copied().max().unwrap_or_default().into(),
+            Rest::Cut => self.level.digits().into(),
+        })
+    }
 
     /// Not for one that hides part of a text: its digits may be those that are kept here.
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {

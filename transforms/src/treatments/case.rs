@@ -12,7 +12,7 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Arms, PartBuilder, check_condition, part_type, strength_of_choice};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::Treatment;
 
 /// Most arms of one `case`.
@@ -79,15 +79,18 @@ impl Definition for Case {
         Some("that of the weakest treatment, and at most 2 where they differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["when"];
+    const WIDTH: Option<&'static str> = Some("that of the widest treatment");
 
     fn strength(&self) -> Strength {
         strength_of_choice(&self.parts())
     }
 
-    fn width(&self) -> Option<usize> {
-        self.treatments()
-            .map(|(_, _, spec)| spec.width())
-            .try_fold(0, |most, width| width.map(|width| most.max(width)))
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let widths = self
+            .treatments()
+            .map(|(_, _, spec)| spec.within(options).part_width(data_type));
+        let widths = widths.collect::<Option<Vec<_>>>()?;
+        widths.into_iter().reduce(Width::or)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {

@@ -182,9 +182,20 @@ impl Definition for Hmac256 {
     const EXAMPLE: &'static str = "{ kind = \"hmac\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 256 };
+    const WIDTH: Option<&'static str> =
+        Some("64 bytes in hex, 43 in base64url, 52 in base32, or `length`");
 
     fn uniqueness(&self) -> Uniqueness {
         Uniqueness::Probabilistic { bits: self.bits() }
+    }
+
+    /// Dates before year 0 and after 9999 have no text.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && *data_type == DataType::Date32
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        usize::try_from(self.characters()).ok()
     }
 
     /// The encoding counts for nothing here; fewer bits tell less. A floor's algorithm is not a

@@ -84,6 +84,15 @@ impl Map {
         None
     }
 
+    /// The options, with what `on_missing` says about invalid values.
+    fn options(&self, options: &Options) -> Options {
+        let missing = self.on_missing.as_ref().and_then(OnMissing::action);
+        Options {
+            on_invalid: missing.unwrap_or(options.on_invalid),
+            ..options.clone()
+        }
+    }
+
     /// How many values each text stands for; the text of `other` for more than one.
     fn sources(&self) -> HashMap<&str, usize> {
         let mut sources: HashMap<&str, usize> = HashMap::new();
@@ -139,6 +148,7 @@ impl Definition for Map {
     const WEAKER: Option<&'static str> = Some("0 where a text stands for one value alone");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["entries"];
+    const WIDTH: Option<&'static str> = Some("that of the longest text listed");
     const REVERSIBLE: Option<&'static str> =
         Some("by whoever holds the list, where a text stands for one value alone");
 
@@ -156,6 +166,26 @@ impl Definition for Map {
             true => Uniqueness::Bijective,
             false => Uniqueness::Lossy,
         }
+    }
+
+    /// `other` takes every value that isn't listed.
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid && self.other().is_none()
+    }
+
+    fn refused(&self, data_type: &DataType, options: &Options) -> Vec<Action> {
+        let action = self.options(options).on_invalid;
+        let refuses = self.refuses(data_type, Case::Invalid);
+        refuses.then_some(action).into_iter().collect()
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let texts = self
+            .entries
+            .values()
+            .map(String::as_str)
+            .chain(self.other());
+        texts.map(str::len).max()
     }
 
     /// The same values are listed, and values that the floor doesn't tell apart aren't told apart
@@ -193,10 +223,7 @@ impl Definition for Map {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
         self.check()?;
-        let mut options = options.clone();
-        if let Some(action) = self.on_missing.as_ref().and_then(OnMissing::action) {
-            options.on_invalid = action;
-        }
+        let options = self.options(options);
         let entries = self
             .entries
             .iter()
@@ -341,16 +368,16 @@ mod tests {
             ))
         };
         assert_eq!(
-            renaming(", on_missing = 'fail'").uniqueness(),
+            renaming(", on_missing = 'fail'").uniqueness(&DataType::Utf8),
             Uniqueness::Bijective
         );
-        assert_eq!(renaming("").uniqueness(), Uniqueness::Lossy);
+        assert_eq!(renaming("").uniqueness(&DataType::Utf8), Uniqueness::Lossy);
         assert_eq!(
-            renaming(", on_missing = { other = 'z' }").uniqueness(),
+            renaming(", on_missing = { other = 'z' }").uniqueness(&DataType::Utf8),
             Uniqueness::Lossy
         );
         assert_eq!(
-            spec(&listed(", on_missing = 'fail'")).uniqueness(),
+            spec(&listed(", on_missing = 'fail'")).uniqueness(&DataType::Utf8),
             Uniqueness::Lossy
         );
     }

@@ -15,7 +15,7 @@ use crate::error::Misfit;
 use crate::key::{KeyUse, Keys};
 use crate::options::Options;
 use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, field_names, sorted,
+    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, field_names, sorted,
 };
 use crate::treatment::Treatment;
 
@@ -78,10 +78,17 @@ macro_rules! treatments {
                 }
             }
 
-            /// See [`Definition::width`].
-            pub fn width(&self) -> Option<usize> {
+            /// See [`Definition::uniqueness_with`].
+            pub fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
                 match self {
-                    $(Self::$Name(treatment) => treatment.width(),)+
+                    $(Self::$Name(treatment) => treatment.uniqueness_with(data_type, options),)+
+                }
+            }
+
+            /// See [`Definition::width_with`].
+            pub fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.width_with(data_type, options),)+
                 }
             }
 

@@ -14,7 +14,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, Report, part_type};
-use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
+use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness, Width};
 use crate::treatment::{Context, Counts, Treated, Treatment};
 
 /// Most steps of one `pipeline`.
@@ -78,6 +78,7 @@ impl Definition for Pipeline {
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const WEAKER: Option<&'static str> = Some("that of the strongest treatment that counts");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the last step");
 
     fn strength(&self) -> Strength {
         let counting = self.steps.iter().skip(self.first_that_counts());
@@ -87,8 +88,17 @@ impl Definition for Pipeline {
             .unwrap_or(Strength::CLEAR)
     }
 
-    fn width(&self) -> Option<usize> {
-        self.steps.last().and_then(TreatmentSpec::width)
+    /// That of the last step; absent where one reads other fields of the row, without which the
+    /// types of the steps aren't known.
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let steps = self.effective(options);
+        let (last, before) = steps.split_last()?;
+        let mut input = data_type.clone();
+        for step in before {
+            let column = Column::alone("", &input, "");
+            input = step.output_type(column).ok()??;
+        }
+        last.part_width(&input)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {

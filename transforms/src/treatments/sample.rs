@@ -25,7 +25,7 @@ use crate::key::{DerivedKey, KEY_BYTES, KeyUse, Keys};
 use crate::options::{Options, Scalar};
 use crate::parts::{Part, PartBuilder, part_type, treat_kept};
 use crate::spec::{
-    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, reads_of,
+    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, Width, reads_of,
 };
 use crate::treatment::{Context, Treated, Treatment};
 
@@ -116,17 +116,22 @@ impl Definition for Sample {
     const STRENGTH: Strength = Strength::PARTIAL;
     const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of `then`");
 
     fn strength(&self) -> Strength {
         self.then.strength()
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        self.then.uniqueness()
+        self.then.treatment().uniqueness()
     }
 
-    fn width(&self) -> Option<usize> {
-        self.then.width()
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        self.then.within(options).uniqueness(data_type)
+    }
+
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        self.then.within(options).part_width(data_type)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -300,6 +300,7 @@ impl Definition for StructuredId {
     const WEAKER: Option<&'static str> =
         Some("1 where anything is kept, and for credit codes, whose first two characters stay");
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const WIDTH: Option<&'static str> = Some("18 bytes, 19 for cards and 11 for mobile numbers");
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
 
     fn strength(&self) -> Strength {
@@ -307,6 +308,18 @@ impl Definition for StructuredId {
             true => Self::STRENGTH,
             false => Strength::PARTIAL,
         }
+    }
+
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.of {
+            Of::ResidentId | Of::CreditCode => 18,
+            Of::Mobile => 11,
+            Of::BankCard => 19,
+        })
     }
 
     fn at_least(&self, floor: &Self) -> bool {

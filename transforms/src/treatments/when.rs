@@ -14,7 +14,7 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Arms, PartBuilder, check_condition, part_type, strength_of_choice};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::Treatment;
 
 /// Chooses between two treatments by a condition over the original row. Both must give one type;
@@ -66,13 +66,15 @@ impl Definition for When {
         Some("that of the weaker treatment, and at most 2 where the two differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["condition"];
+    const WIDTH: Option<&'static str> = Some("that of the wider treatment");
 
     fn strength(&self) -> Strength {
         strength_of_choice(&self.parts())
     }
 
-    fn width(&self) -> Option<usize> {
-        Some(self.then.width()?.max(self.otherwise.width()?))
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let of = |arm: &TreatmentSpec| arm.within(options).part_width(data_type);
+        Some(of(&self.then)?.or(of(&self.otherwise)?))
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
