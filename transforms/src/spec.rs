@@ -62,6 +62,7 @@ impl fmt::Debug for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(name) => f.debug_tuple("Field").field(name).finish(),
+            Self::Entity(name) => f.debug_tuple("Entity").field(name).finish(),
             Self::Condition(_) => f.write_str("Condition(..)"),
         }
     }

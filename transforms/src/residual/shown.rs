@@ -148,7 +148,7 @@ fn apply(treatment: &TreatmentSpec, category: &str, texts: &[&str], number: u8) 
         .iter()
         .map(|read| -> ArrayRef {
             match read {
-                Read::Field(_) => Arc::clone(&array),
+                Read::Field(_) | Read::Entity(_) => Arc::clone(&array),
                 Read::Condition(_) => Arc::new(BooleanArray::from(vec![false; texts.len()])),
             }
         })
@@ -170,7 +170,7 @@ fn build(
     let fields: Vec<RowField<'_>> = reads
         .iter()
         .filter_map(|read| match read {
-            Read::Field(name) => Some(RowField {
+            Read::Field(name) | Read::Entity(name) => Some(RowField {
                 name,
                 data_type: &DataType::Utf8,
                 category,

@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(misfit(text).parameter, Some("keep"));
         let bits = |keep: &str| {
             let text = format!("{{ kind = 'fake-vin', domain = 'd', keep = [{keep}] }}");
-            spec(&text).uniqueness()
+            spec(&text).treatment().uniqueness()
         };
         assert_eq!(bits(""), FakeVin::UNIQUENESS);
         let fewest = Uniqueness::Probabilistic { bits: 24 };

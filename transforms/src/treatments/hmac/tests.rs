@@ -4,6 +4,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, UInt64Array,
 };
 
+use sha2::Sha256;
+
 use super::*;
 use crate::testing::{
     CATEGORY, cases_of, key, misfit, misfit_of, spec, treat, treat_array, treat_one, treat_with,
@@ -387,6 +389,6 @@ fn another_algorithm_does_not_meet_the_floor() {
 #[test]
 fn a_key_is_wiped_with_the_kernel_that_holds_it() {
     fn wiped<T: zeroize::ZeroizeOnDrop>() {}
-    wiped::<Sha256>();
+    wiped::<HmacSha256>();
     wiped::<Sm3>();
 }
