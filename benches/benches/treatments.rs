@@ -347,7 +347,7 @@ fn build(spec: &TreatmentSpec, input: &Input) -> Option<Box<dyn Treatment>> {
     let fields: Vec<RowField<'_>> = reads
         .iter()
         .filter_map(|read| match read {
-            Read::Field(name) => Some(RowField {
+            Read::Field(name) | Read::Entity(name) => Some(RowField {
                 name,
                 data_type: &DataType::Utf8,
                 category: "resident-id",
@@ -376,7 +376,7 @@ fn inputs(spec: &TreatmentSpec) -> Vec<ArrayRef> {
     let reads = spec.reads().into_iter();
     reads
         .map(|read| match read {
-            Read::Field(_) => resident_id().column,
+            Read::Field(_) | Read::Entity(_) => resident_id().column,
             Read::Condition(_) => {
                 let holds = (0..ROWS).map(|row| Some(row % 2 == 0));
                 Arc::new(holds.collect::<BooleanArray>())

@@ -397,7 +397,7 @@ impl Installation {
 /// Where a treatment finds what it reads: a column of the scan, or a condition over its rows.
 fn row_read(plan: &ExchangePlan, schema: &SchemaRef, read: &Read) -> Result<RowRead, RunError> {
     match read {
-        Read::Field(name) => plan
+        Read::Field(name) | Read::Entity(name) => plan
             .projection()
             .position(|column| column == name)
             .map(RowRead::Column)

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use ed25519_dalek::VerifyingKey;
 use futures::StreamExt as _;
 use object_store::path::Path;
@@ -460,13 +460,13 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
             ));
         }
         let stated_type = FieldType::parse(&stated.data_type)
-            .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?
-            .to_arrow();
-        if *found_type != stated_type && *found_type != as_parquet_alone_tells(&stated_type) {
+            .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?;
+        let alone = FieldType::of(&as_parquet_alone_tells(&stated_type.to_arrow()));
+        let found_as = FieldType::of(found_type);
+        if found_as.is_none() || found_as.as_ref() != Some(&stated_type) && found_as != alone {
             return Err(format!(
                 "field \"{name}\" is of type {} where the manifest states {}",
-                FieldType::of(found_type)
-                    .map_or_else(|| found_type.to_string(), |found| found.to_string()),
+                found_as.map_or_else(|| found_type.to_string(), |found| found.to_string()),
                 stated.data_type
             ));
         }
@@ -493,8 +493,16 @@ fn as_parquet_alone_tells(data_type: &DataType) -> DataType {
             };
             DataType::Timestamp(unit, zone.as_ref().map(|_| "UTC".into()))
         }
+        DataType::List(element) => DataType::List(within(element)),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(within).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(within(entries), *sorted),
         other => other.clone(),
     }
+}
+
+fn within(field: &FieldRef) -> FieldRef {
+    let data_type = as_parquet_alone_tells(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 #[cfg(test)]

@@ -233,7 +233,11 @@ fn as_it_is(value: &str) -> Cow<'_, str> {
 /// One spelling of an identifier: NFKC (full-width digits and letters become half-width), without
 /// white space and hyphens, a trailing `x` in upper case.
 fn normalise_identifier(value: &str) -> Cow<'_, str> {
-    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'-';
+    // E5 to E9 begin the ideographs U+5000 to U+9FFF, which are their own NFKC; 80 to BF follow.
+    let plain = |byte: &u8| match byte {
+        0x80..=0xBF | 0xE5..=0xE9 => true,
+        _ => byte.is_ascii_graphic() && *byte != b'-',
+    };
     if value.as_bytes().iter().all(plain) && !value.ends_with('x') {
         return Cow::Borrowed(value);
     }
@@ -283,6 +287,18 @@ mod tests {
 
     fn normalised(category: &str, value: &str) -> String {
         (find(category).unwrap().normalise)(value).into_owned()
+    }
+
+    #[test]
+    fn what_is_taken_as_plain_is_its_own_spelling() {
+        for character in '\0'..=char::MAX {
+            let text = format!("A{character}1");
+            let spelt: String = text
+                .nfkc()
+                .filter(|character| !character.is_whitespace() && !is_dash(*character))
+                .collect();
+            assert_eq!(normalise_identifier(&text), spelt, "{character:?}");
+        }
     }
 
     #[test]

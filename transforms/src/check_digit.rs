@@ -143,6 +143,41 @@ pub(crate) mod credit_code {
     }
 }
 
+/// Vehicle identification numbers (GB 16735, as ISO 3779 and North American rules have it).
+pub(crate) mod vin {
+    /// The characters of a number: without I, O and Q.
+    pub(crate) const ALPHABET: [u8; 33] = *b"0123456789ABCDEFGHJKLMNPRSTUVWXYZ";
+
+    /// Weights of the seventeen characters; the check character's own is nothing.
+    const WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
+
+    /// The value of a character, from 0 to 9.
+    fn value(byte: u8) -> Option<u32> {
+        let letter = |first: u8, value: u32| Some(u32::from(byte.wrapping_sub(first)) + value);
+        match byte {
+            b'A'..=b'H' => letter(b'A', 1),
+            b'J'..=b'N' => letter(b'J', 1),
+            b'P' => Some(7),
+            b'R' => Some(9),
+            b'S'..=b'Z' => letter(b'S', 2),
+            _ => super::digit(byte),
+        }
+    }
+
+    /// The check character, the ninth, of a number, whatever stands there; none if a character
+    /// isn't of the alphabet, or there are more or fewer than seventeen.
+    pub(crate) fn check(number: &[u8]) -> Option<u8> {
+        let sum = super::weighted(number, &WEIGHTS, value)?;
+        super::pick(b"0123456789X", sum % 11)
+    }
+
+    /// Whether a number is seventeen characters of the alphabet, and its check character right.
+    #[cfg(test)]
+    pub(crate) fn is_valid(number: &[u8]) -> bool {
+        check(number).is_some_and(|check| number.get(8) == Some(&check))
+    }
+}
+
 /// The weighted sum of characters; none if one has no value, or there are more or fewer than weights.
 fn weighted(bytes: &[u8], weights: &[u32], value: impl Fn(u8) -> Option<u32>) -> Option<u32> {
     if bytes.len() != weights.len() {
@@ -230,6 +265,15 @@ mod tests {
         }
         let known = (0..=u8::MAX).filter(|byte| credit_code::value(*byte).is_some());
         assert_eq!(known.count(), 31);
+    }
+
+    #[test]
+    fn a_published_vehicle_number_is_valid() {
+        assert!(vin::is_valid(b"1M8GDM9AXKP042788"));
+        assert!(vin::is_valid(b"11111111111111111"));
+        assert!(!vin::is_valid(b"1M8GDM9A1KP042788") && !vin::is_valid(b"1M8GDM9AXKP04278"));
+        let known = (0..=u8::MAX).filter(|byte| vin::check(&[*byte; 17]).is_some());
+        assert!(known.eq(vin::ALPHABET));
     }
 
     #[test]

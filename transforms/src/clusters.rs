@@ -19,7 +19,7 @@ pub(crate) enum Clusters<'a> {
 impl<'a> Clusters<'a> {
     /// Finds the characters of `value`, using `scratch` where they need segmentation.
     pub(crate) fn of(value: &'a str, scratch: &'a mut Vec<usize>) -> Self {
-        if value.is_ascii() && !value.as_bytes().contains(&b'\r') {
+        if is_bytes(value) {
             return Self::Bytes(value);
         }
         if let Some(count) = simple_count(value) {
@@ -65,7 +65,7 @@ impl<'a> Clusters<'a> {
 
 /// The number of characters of a value.
 pub(crate) fn count(value: &str) -> usize {
-    if value.is_ascii() && !value.as_bytes().contains(&b'\r') {
+    if is_bytes(value) {
         return value.len();
     }
     simple_count(value).unwrap_or_else(|| value.graphemes(true).count())
@@ -84,6 +84,21 @@ pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
             .unwrap_or(false),
         _ => true,
     }
+}
+
+/// Whether every byte is a character: ASCII without CR, which may be one with the LF after it.
+#[inline]
+fn is_bytes(value: &str) -> bool {
+    // Most text that isn't ASCII says so with its first byte; else no early exit, so that the
+    // compiler looks at many bytes at once.
+    if !value.as_bytes().first().is_none_or(u8::is_ascii) {
+        return false;
+    }
+    let other = |byte: &u8| !byte.is_ascii() | (*byte == b'\r');
+    !value
+        .as_bytes()
+        .iter()
+        .fold(false, |found, byte| found | other(byte))
 }
 
 /// The number of characters, where every code point is known to be one.

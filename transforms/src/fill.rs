@@ -24,6 +24,14 @@ pub enum Length {
 }
 
 impl Length {
+    /// The number of fills, where it is one whatever was hidden.
+    pub(crate) fn fixed(self) -> Option<usize> {
+        match self {
+            Self::Same => None,
+            Self::Fixed(fills) => Some(fills),
+        }
+    }
+
     /// Whether this length reveals no more than `floor`: a fixed one hides how long the value was.
     pub(crate) fn at_least(self, floor: Self) -> bool {
         matches!(

@@ -7,6 +7,7 @@
 //!
 //! - [`treatment`]: the contract every treatment keeps ([`Treatment`], [`Treated`], [`Counts`])
 //! - [`spec`]: what a policy or grant writes ([`TreatmentSpec`]), its strength and its fit
+//! - [`results`]: what joins and readers of results can rely on: uniqueness and width
 //! - [`options`] and [`cases`]: the options every treatment has, and how kernels follow them
 //! - [`treatments`]: one file per treatment, and the one list of them
 //! - [`category`]: the known categories of fields: normalisation and domain size
@@ -23,6 +24,7 @@ mod classes;
 mod clusters;
 pub mod condition;
 pub mod date;
+mod divisions;
 mod draw;
 mod entity;
 pub mod error;
@@ -34,8 +36,8 @@ pub mod number;
 pub mod options;
 mod parts;
 mod persona;
-mod regions;
 pub mod residual;
+pub mod results;
 mod siv;
 pub mod spec;
 mod surrogate;
@@ -50,5 +52,6 @@ pub use date::Date;
 pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar};
-pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec, Uniqueness};
+pub use results::{Uniqueness, Width};
+pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec};
 pub use treatment::{ChunkId, Context, Counts, Reason, Treated, Treatment};

@@ -16,7 +16,7 @@ use crate::cases::failed;
 use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::Keys;
-use crate::spec::{Column, TreatmentSpec};
+use crate::spec::{Column, Strength, TreatmentSpec};
 use crate::treatment::{Context, Counts, Reason, Treated, Treatment};
 
 /// Most bytes of a condition, as the predicate language has it.
@@ -60,6 +60,18 @@ pub(crate) fn part_type(
         )
         .with_hint("withhold the whole field, or use { kind = \"null\" } here")
     })
+}
+
+/// The strength of a choice between treatments: that of the weakest, and where they differ no more
+/// than that of a coarser value, because which of them a row got is told. What the conditions say
+/// of the field's own value is not in it: whoever compiles them sees which fields they read.
+pub(crate) fn strength_of_choice(arms: &[&TreatmentSpec]) -> Strength {
+    let weakest = arms.iter().map(|arm| arm.strength()).min();
+    let weakest = weakest.unwrap_or(Strength::CLEAR);
+    match arms.windows(2).all(|pair| pair.first() == pair.last()) {
+        true => weakest,
+        false => weakest.min(Strength::COARSER),
+    }
 }
 
 /// Builds the parts of a treatment, one after the other.

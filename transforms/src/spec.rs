@@ -18,11 +18,13 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
 use crate::treatments::{self, AnyTreatment};
+
+pub use crate::results::{Uniqueness, Width};
 
 /// How much a treatment hides, from 0 (nothing) to 5 (nothing left).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,30 +45,14 @@ impl Strength {
     pub const NOTHING_LEFT: Self = Self(5);
 }
 
-/// What is left of the difference between values: what joins, keys and counts of distinct values
-/// over the treated field can rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Uniqueness {
-    /// Different values stay different, equal ones equal.
-    Bijective,
-    /// Equal values stay equal; two different ones meet with a probability of 2 to the minus
-    /// `bits`.
-    Probabilistic {
-        /// Bits of the result: among n values, about n² / 2^(bits+1) pairs are expected to meet.
-        bits: u32,
-    },
-    /// Different values may become equal; nothing follows from the number of different results.
-    Lossy,
-    /// Equal values become different ones (random encryption): no join, no grouping.
-    Randomised,
-}
-
 /// What a treatment reads of the original row beside its own field. `Debug` shows no condition.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Read {
-    /// A field, by name.
+    /// A field, by name, whose value may show in the result.
     Field(String),
+    /// A field, by name, that tells whose row it is: of its value the result shows nothing but,
+    /// under a key, which rows belong together.
+    Entity(String),
     /// A condition in the predicate language, evaluated over the original row. Nulls are handed
     /// over as nulls: they count as false, but for `drop-row`, which leaves such rows out.
     Condition(String),
@@ -154,8 +140,11 @@ pub trait Definition:
     const FITS: &'static str;
     /// A TOML inline table that uses it.
     const EXAMPLE: &'static str;
-    /// The strength of the kind.
+    /// The strength of the kind: the most that its parameters can make of it, or, where it holds
+    /// other treatments, what its example comes to.
     const STRENGTH: Strength;
+    /// Which parameters make it weaker than that, in words; absent where none do.
+    const WEAKER: Option<&'static str> = None;
     /// What is left of the difference between values.
     const UNIQUENESS: Uniqueness;
     /// Whether no value but a sentinel becomes one: without that, different values may meet in a
@@ -164,12 +153,39 @@ pub trait Definition:
     /// Parameters, at any depth but in treatments within, that may quote values of rows: conditions
     /// and lists of values. Whoever approves reads them; recipients, refusals and logs don't.
     const CONCEALED: &'static [&'static str] = &[];
+    /// How wide results of text or binary get, in words; absent where that follows the value.
+    const WIDTH: Option<&'static str> = None;
     /// Who can restore the value, in words; absent where nobody can.
     const REVERSIBLE: Option<&'static str> = None;
 
-    /// The strength with these parameters.
+    /// The strength with these parameters: what it counts as where it has to meet a floor. What
+    /// is kept of a value lowers it.
     fn strength(&self) -> Strength {
         Self::STRENGTH
+    }
+
+    /// What has to be exceeded where this is the floor: the strength of the kind, whatever the
+    /// parameters keep, because what they keep says nothing about the rest.
+    fn strength_as_floor(&self) -> Strength {
+        match self.parts().is_empty() {
+            true => self.strength().max(Self::STRENGTH),
+            false => self.strength(),
+        }
+    }
+
+    /// Whether equality of values survives under a key, and with it their frequencies, here or in
+    /// a treatment within.
+    fn is_keyed_equality(&self) -> bool {
+        let parts = self.parts();
+        match parts.is_empty() {
+            true => Self::STRENGTH == Strength::KEYED_EQUALITY,
+            false => parts.iter().any(|part| part.is_keyed_equality()),
+        }
+    }
+
+    /// Whether it leaves out rows on purpose, here or in a treatment within.
+    fn leaves_out_rows(&self) -> bool {
+        self.parts().iter().any(|part| part.leaves_out_rows())
     }
 
     /// What is left of the difference between values, with these parameters.
@@ -177,10 +193,49 @@ pub trait Definition:
         Self::UNIQUENESS
     }
 
-    /// The most bytes a result can have, whatever the value; absent where it follows the value, or
-    /// the type isn't text or binary.
-    fn width(&self) -> Option<usize> {
+    /// Whether some values of that type may be short or invalid to it, as `case` asks, so that the
+    /// options decide what becomes of them.
+    fn refuses(&self, _data_type: &DataType, _case: Case) -> bool {
+        true
+    }
+
+    /// What the options decide about values of that type.
+    fn refused(&self, data_type: &DataType, options: &Options) -> Vec<Action> {
+        let cases = [Case::Short, Case::Invalid].into_iter();
+        let refused = cases.filter(|case| self.refuses(data_type, *case));
+        refused.map(|case| options.action(case)).collect()
+    }
+
+    /// What is left of the difference between values of that type under these options.
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        let refused = self.refused(data_type, options);
+        if Self::KEEPS_SENTINELS_APART {
+            let unlisted = Options {
+                sentinels: Vec::new(),
+                ..options.clone()
+            };
+            return self.uniqueness().under(&unlisted, &refused);
+        }
+        self.uniqueness().under(options, &refused)
+    }
+
+    /// The most bytes that a value of that type can be treated to, whatever the value; absent where
+    /// it follows the value, or the result isn't text or binary.
+    fn width(&self, _data_type: &DataType) -> Option<usize> {
         None
+    }
+
+    /// The most bytes of what covers a whole value of text (`mask-all`); absent where it follows
+    /// the value.
+    fn cover_width(&self) -> Option<usize> {
+        None
+    }
+
+    /// How wide results get, what these options keep and cover included.
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let (bytes, cover) = (self.width(data_type)?, self.cover_width());
+        let refused = self.refused(data_type, options);
+        Some(Width::with(bytes, cover, data_type, options, &refused))
     }
 
     /// The treatments within this one, in a fixed order.
@@ -192,6 +247,24 @@ pub trait Definition:
     /// [parts](Self::parts), in their order.
     fn reads(&self) -> Vec<Read> {
         reads_of(&self.parts())
+    }
+
+    /// The field of the row whose values the result follows under the key, where that isn't the
+    /// treated field itself: a facet of a person follows the person's key.
+    fn keyed_by(&self) -> Option<&str> {
+        None
+    }
+
+    /// What of its [reads](Self::reads) the delivered values may show, be it by which treatment a
+    /// row got: everything but entities. A kind that shows less says so.
+    fn reveals(&self) -> Vec<Read> {
+        let parts = self.parts();
+        let reads = self.reads();
+        let own = reads.len().saturating_sub(reads_of(&parts).len());
+        let own = reads.into_iter().take(own);
+        own.filter(|read| !matches!(read, Read::Entity(_)))
+            .chain(parts.iter().flat_map(|part| part.reveals()))
+            .collect()
     }
 
     /// Whether every parameter reveals no more than `floor`'s.
@@ -207,7 +280,8 @@ pub trait Definition:
     /// it is stronger than this and everything within.
     fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
         let parts = self.parts();
-        strength > self.strength() && parts.iter().all(|part| part.outdone_by(strength, options))
+        strength > self.strength_as_floor()
+            && parts.iter().all(|part| part.outdone_by(strength, options))
     }
 
     /// Type of the treated field; `None` where the field is withheld.
@@ -318,6 +392,9 @@ impl TreatmentSpec {
     /// Whether this treatment may stand where `floor` is the least allowed: it is stronger, or of
     /// the same kind with every parameter revealing no more; and its options let no value pass
     /// that the floor's would not.
+    ///
+    /// This is about the field's own value. What is read of the row beside it is for the caller to
+    /// compare: see [`reveals`](Self::reveals).
     pub fn meets(&self, floor: &Self) -> bool {
         if self.is_withhold() {
             let options = Options::withheld();
@@ -358,20 +435,22 @@ impl TreatmentSpec {
         Ok(output)
     }
 
-    /// What is left of the difference between values. A bijection whose results may meet a sentinel
-    /// is none.
-    pub fn uniqueness(&self) -> Uniqueness {
-        let uniqueness = self.treatment.uniqueness();
-        let apart = self.options.sentinels.is_empty() || self.treatment.keeps_sentinels_apart();
-        if uniqueness == Uniqueness::Bijective && !apart {
-            return Uniqueness::Lossy;
-        }
-        uniqueness
+    /// What is left of the difference between values of a field of that type, what the options do
+    /// with those that don't fit included.
+    pub fn uniqueness(&self, data_type: &DataType) -> Uniqueness {
+        self.treatment.uniqueness_with(data_type, &self.options)
     }
 
-    /// The most bytes a result can have, whatever the value; absent where it follows the value.
-    pub fn width(&self) -> Option<usize> {
-        self.treatment.width()
+    /// How wide the results of a part that treats values of that type get.
+    pub(crate) fn part_width(&self, data_type: &DataType) -> Option<Width> {
+        self.treatment.width_with(data_type, &self.options)
+    }
+
+    /// How wide the results of a field of type `data_type` get, which have type `output`; absent
+    /// where they follow the value, or aren't text or binary.
+    pub fn width(&self, data_type: &DataType, output: &DataType) -> Option<Width> {
+        let has_width = matches!(output, DataType::Utf8 | DataType::Binary);
+        self.part_width(data_type).filter(|_| has_width)
     }
 
     /// What it reads of the original row beside its own field.
@@ -379,12 +458,39 @@ impl TreatmentSpec {
         self.treatment.reads()
     }
 
+    /// The fields of which equality of values survives under a key, and with it their frequencies,
+    /// here or in a treatment within; none stands for the treated field itself.
+    pub fn keyed_fields(&self) -> Vec<Option<&str>> {
+        let keyed = self.treatment.parts().is_empty() && self.is_keyed_equality();
+        let mut fields: Vec<_> = keyed
+            .then(|| self.treatment.keyed_by())
+            .into_iter()
+            .collect();
+        for part in self.treatment.parts() {
+            fields.extend(part.keyed_fields());
+        }
+        fields
+    }
+
+    /// What it reads of the row that the delivered values may show.
+    pub fn reveals(&self) -> Vec<Read> {
+        self.treatment.reveals()
+    }
+
     /// Whether equality of values survives under a key, and with it their frequencies, here or in
     /// a treatment within.
     pub fn is_keyed_equality(&self) -> bool {
-        let parts = self.treatment.parts();
-        self.strength() == Strength::KEYED_EQUALITY
-            || parts.iter().any(|part| part.is_keyed_equality())
+        self.treatment.is_keyed_equality()
+    }
+
+    /// Whether it leaves out rows on purpose, here or in a treatment within.
+    pub fn leaves_out_rows(&self) -> bool {
+        self.treatment.leaves_out_rows()
+    }
+
+    /// What has to be exceeded where this is the floor.
+    pub(crate) fn strength_as_floor(&self) -> Strength {
+        self.treatment.strength_as_floor()
     }
 
     /// Every key it needs, none twice.

@@ -1,5 +1,5 @@
-//! What every treatment of surrogates shares: whose facet a value is, which other fields of the row
-//! it reads, and the driver that hands a kernel the draw of each row.
+//! What every treatment of surrogates shares: its [`Definition`], whose facet a value is, which
+//! other fields of the row it reads, and the driver that hands a kernel the draw of each row.
 //!
 //! The entity of a row is the person (or organisation, card, …) that `by` names by its key field,
 //! or the value itself. Its key field is brought to one spelling as its category says, and resident
@@ -12,6 +12,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::DataType;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::cases::{Rules, failed, to_text};
 use crate::category;
@@ -19,9 +22,121 @@ use crate::error::{Case, Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
 use crate::persona::{Draw, SurrogateKey, resident_id};
-use crate::spec::{Column, Read};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
+
+/// A kind of surrogate: what is its own. The rest of its [`Definition`] all of them share.
+///
+/// Every kind takes `domain`, `join` and `by`. They stand in each struct, because serde can't refuse
+/// unknown keys of a struct that another is flattened into.
+pub(crate) trait Surrogate:
+    Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema
+{
+    /// See [`Definition::KIND`].
+    const KIND: &'static str;
+    /// See [`Definition::SUMMARY`].
+    const SUMMARY: &'static str;
+    /// See [`Definition::FITS`].
+    const FITS: &'static str = "utf8";
+    /// See [`Definition::EXAMPLE`].
+    const EXAMPLE: &'static str;
+    /// See [`Definition::UNIQUENESS`].
+    const UNIQUENESS: Uniqueness;
+    /// What is drawn: separates the draws of persons, cards, … from each other.
+    const ENTITY: &'static str;
+
+    /// Whose facet a value is, and what is read of the row.
+    fn linkage(&self) -> Linkage<'_>;
+
+    /// What writes the surrogates.
+    fn kernel(&self) -> impl SurrogateKernel + 'static;
+
+    /// Checks the field's type and the parameters but those of the linkage.
+    ///
+    /// # Errors
+    /// The type doesn't fit; a parameter is out of its range, or means nothing without another.
+    fn check(&self, column: Column<'_>) -> Result<(), Misfit>;
+
+    /// Whether anything of the original is kept.
+    fn keeps_any(&self) -> bool;
+
+    /// Whether no more of the original is kept than `floor` keeps.
+    fn keeps_no_more(&self, floor: &Self) -> bool;
+
+    /// See [`Definition::uniqueness`].
+    fn uniqueness(&self) -> Uniqueness {
+        Self::UNIQUENESS
+    }
+}
+
+impl<T: Surrogate> Definition for T {
+    const KIND: &'static str = T::KIND;
+    const SUMMARY: &'static str = T::SUMMARY;
+    const FITS: &'static str = T::FITS;
+    const EXAMPLE: &'static str = T::EXAMPLE;
+    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const UNIQUENESS: Uniqueness = T::UNIQUENESS;
+
+    fn strength(&self) -> Strength {
+        match self.keeps_any() {
+            true => Strength::PARTIAL,
+            false => Strength::KEYED_EQUALITY,
+        }
+    }
+
+    fn uniqueness(&self) -> Uniqueness {
+        Surrogate::uniqueness(self)
+    }
+
+    fn reads(&self) -> Vec<Read> {
+        self.linkage().reads()
+    }
+
+    fn keyed_by(&self) -> Option<&str> {
+        self.linkage().by
+    }
+
+    fn at_least(&self, floor: &Self) -> bool {
+        self.linkage().at_least(&floor.linkage()) && self.keeps_no_more(floor)
+    }
+
+    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check(column)?;
+        self.linkage().check(column)?;
+        Ok(Some(column.data_type.clone()))
+    }
+
+    fn key_use(&self) -> Option<KeyUse> {
+        Some(self.linkage().key_use())
+    }
+
+    fn build(
+        &self,
+        column: Column<'_>,
+        options: &Options,
+        key: Option<&DerivedKey>,
+    ) -> Result<Box<dyn Treatment>, Misfit> {
+        Definition::output_type(self, column)?;
+        let linkage = self.linkage();
+        let key = needed(T::KIND, column, key)?;
+        let category = match linkage.by {
+            Some(by) => column.row.find("by", by)?.category,
+            None => column.category,
+        };
+        let rules = Rules::resolve(options, column)?;
+        let is_text = *column.data_type == DataType::Utf8;
+        let named = [linkage.by, linkage.sex, linkage.birth, linkage.region];
+        Ok(Box::new(SurrogateTreatment {
+            kernel: self.kernel(),
+            key: SurrogateKey::new(key, T::ENTITY)?,
+            rules: if is_text { rules } else { rules.as_text()? },
+            data_type: column.data_type.clone(),
+            normalise: normaliser(category),
+            reads: named.map(|name| name.is_some()),
+        }))
+    }
+}
 
 /// The parameters that say whose facet a value is and what is read of the row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +156,16 @@ pub(crate) struct Linkage<'a> {
 }
 
 impl<'a> Linkage<'a> {
+    /// The linkage of these parameters, which reads nothing else of the row.
+    pub(crate) fn of(domain: &'a str, join: &'a Option<String>, by: &'a Option<String>) -> Self {
+        Self {
+            domain,
+            join: join.as_deref(),
+            by: by.as_deref(),
+            ..Self::default()
+        }
+    }
+
     /// The fields that are read, with the parameters that name them, in the order of the context.
     fn fields(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let named = [
@@ -57,7 +182,10 @@ impl<'a> Linkage<'a> {
     /// See [`Definition::reads`](crate::spec::Definition::reads).
     pub(crate) fn reads(&self) -> Vec<Read> {
         self.fields()
-            .map(|(_, name)| Read::Field(name.to_owned()))
+            .map(|(parameter, name)| match parameter {
+                "by" => Read::Entity(name.to_owned()),
+                _ => Read::Field(name.to_owned()),
+            })
             .collect()
     }
 
@@ -222,43 +350,11 @@ struct SurrogateTreatment<K> {
     kernel: K,
     key: SurrogateKey,
     rules: Rules,
-    input: DataType,
-    output: DataType,
+    /// The type of the field, and of what is written into it.
+    data_type: DataType,
     normalise: Normalise,
     /// Which of `by`, `sex`, `birth` and `region` are read, in that order.
     reads: [bool; 4],
-}
-
-/// Makes the treatment of a kernel. `label` separates the draws of persons, cards, … from each
-/// other.
-///
-/// # Errors
-/// No key; an option that doesn't fit; a field that can't be read.
-pub(crate) fn treatment<K: SurrogateKernel + 'static>(
-    (kind, label): (&str, &str),
-    linkage: &Linkage<'_>,
-    kernel: K,
-    (column, output): (Column<'_>, DataType),
-    options: &Options,
-    key: Option<&DerivedKey>,
-) -> Result<Box<dyn Treatment>, Misfit> {
-    linkage.check(column)?;
-    let key = needed(kind, column, key)?;
-    let category = match linkage.by {
-        Some(by) => column.row.find("by", by)?.category,
-        None => column.category,
-    };
-    let rules = Rules::resolve(options, column)?;
-    let is_text = *column.data_type == DataType::Utf8;
-    Ok(Box::new(SurrogateTreatment {
-        kernel,
-        key: SurrogateKey::new(key, label)?,
-        rules: if is_text { rules } else { rules.as_text()? },
-        input: column.data_type.clone(),
-        output,
-        normalise: normaliser(category),
-        reads: [linkage.by, linkage.sex, linkage.birth, linkage.region].map(|name| name.is_some()),
-    }))
 }
 
 /// The key, which every surrogate needs.
@@ -315,14 +411,14 @@ fn plain_text(array: &ArrayRef) -> Result<StringArray, TreatmentError> {
 
 impl<K: SurrogateKernel> Treatment for SurrogateTreatment<K> {
     fn output_type(&self) -> &DataType {
-        &self.output
+        &self.data_type
     }
 
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
-        let is_text = self.input == DataType::Utf8;
-        if !is_text && *column.data_type() != self.input {
+        let is_text = self.data_type == DataType::Utf8;
+        if !is_text && *column.data_type() != self.data_type {
             return Err(TreatmentError::UnexpectedType {
-                expected: self.input.clone(),
+                expected: self.data_type.clone(),
                 actual: column.data_type().clone(),
             });
         }
@@ -344,12 +440,12 @@ impl<K: SurrogateKernel> Treatment for SurrogateTreatment<K> {
         } else {
             text.treat(column, &Context::default())?
         };
-        if self.output != DataType::Utf8 {
+        if !is_text {
             let strict = CastOptions {
                 safe: false,
                 ..CastOptions::default()
             };
-            treated.array = cast_with_options(&treated.array, &self.output, &strict)
+            treated.array = cast_with_options(&treated.array, &self.data_type, &strict)
                 .map_err(|_| failed("writing surrogates in the field's type"))?;
         }
         Ok(treated)
@@ -417,7 +513,7 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
     }
 
     fn covers_with_null(&self) -> bool {
-        self.of.input != DataType::Utf8 || self.of.output != DataType::Utf8
+        self.of.data_type != DataType::Utf8
     }
 
     fn output_bytes(&self, rows: usize, _: usize) -> usize {

@@ -2,8 +2,9 @@
 //!
 //! Policy, catalogue and recipients are files that an operator can edit, so an approval names what
 //! they came to when it was signed: keys, source, sharing, and per field category, level and
-//! treatment. Every later compile resolves the grant again and compares. What became weaker, or
-//! goes elsewhere, is stale and refused; what became stronger passes.
+//! treatment with what it reads of the row. Every later compile resolves the grant again and
+//! compares. What became weaker, reads something else or goes elsewhere is stale and refused; what
+//! became stronger passes.
 //!
 //! An approver signs as the name under which lockgate.toml lists the key, and the name is signed
 //! too, so that exchanging names in that file gains nothing.
@@ -99,6 +100,10 @@ pub struct ApprovedField {
     pub source_type: String,
     /// The resolved treatment.
     pub treatment: TreatmentSpec,
+    /// The fields of the row that the treatment reads, delivered or not, in the order of their
+    /// names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 /// What a grant's signature is worth.
@@ -342,6 +347,7 @@ impl ApprovedField {
             level: field.level,
             source_type: field.source_type.clone(),
             treatment: field.treatment.clone(),
+            reads: field.reads.clone(),
         }
     }
 
@@ -364,6 +370,35 @@ impl ApprovedField {
                 self.name,
                 approved.treatment.summary(),
                 self.treatment.summary()
+            ));
+        }
+        self.compare_reads(approved, changes);
+    }
+
+    /// What a treatment reads can show in what it delivers, however strong it is, so nothing is read
+    /// but what was approved: the same fields, by the same parameters and conditions.
+    fn compare_reads(&self, approved: &Self, changes: &mut Vec<String>) {
+        let fields = self.reads.iter();
+        let added: Vec<String> = fields
+            .filter(|name| !approved.reads.contains(name))
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let known = approved.treatment.reads();
+        if !added.is_empty() {
+            changes.push(format!(
+                "the treatment of field `{}` reads {}, which was not approved",
+                self.name,
+                added.join(", ")
+            ));
+        } else if self
+            .treatment
+            .reads()
+            .iter()
+            .any(|read| !known.contains(read))
+        {
+            changes.push(format!(
+                "the treatment of field `{}` reads the row by another condition or parameter",
+                self.name
             ));
         }
     }

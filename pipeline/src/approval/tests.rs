@@ -100,6 +100,95 @@ fn stronger_treatments_pass() {
     assert_eq!(states(&site), []);
 }
 
+/// A rule for names that treats them by a condition.
+fn choosing(condition: &str, then: &str, otherwise: &str) -> String {
+    format!(
+        "{{ kind = \"case\", arms = [{{ when = \"{condition}\", then = {then} }}], else = {otherwise} }}"
+    )
+}
+
+const ENDS: &str = "{ kind = \"keep-ends\", first = 1, last = 0 }";
+const A: &str = "{ kind = \"constant\", value = \"A\" }";
+const B: &str = "{ kind = \"constant\", value = \"B\" }";
+
+#[test]
+fn an_edited_rule_that_reads_more_is_stale() {
+    for (condition, read) in [
+        ("name LIKE '张%'", "reads `name`"),
+        ("region = '3301'", "reads `region`"),
+        ("income > 1000", "reads `income`"),
+        (
+            "region = '3301' AND income > 1000",
+            "reads `income`, `region`",
+        ),
+    ] {
+        let site = TestSite::signed();
+        site.policy(ENDS, &choosing(condition, A, B));
+        assert_stale(
+            &site,
+            &format!("the treatment of field `name` {read}, which was not approved"),
+        );
+        site.sign("office").unwrap();
+        assert_eq!(states(&site), [], "{condition}");
+    }
+    let site = TestSite::signed();
+    let kept = "{ kind = \"fake-name\", domain = \"d\", keep = [\"sex\"], sex = \"region\" }";
+    site.policy(ENDS, kept);
+    assert_stale(&site, "reads `region`, which was not approved");
+}
+
+#[test]
+fn an_edited_rule_with_another_condition_is_stale_and_with_fewer_passes() {
+    let rule = |condition: &str| choosing(condition, ENDS, ENDS);
+    let site = TestSite::new();
+    site.policy(ENDS, &rule("region = '3301'"));
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    let signed = site.read("policy.toml");
+    let edited =
+        |to: &str| site.write("policy.toml", &signed.replace(&rule("region = '3301'"), to));
+    edited(&choosing("region = '3301'", A, ENDS));
+    assert_eq!(states(&site), [], "a stronger arm");
+    let when =
+        format!("{{ kind = \"when\", condition = \"region = '3302'\", then = {A}, else = {B} }}");
+    edited(&when);
+    assert_stale(
+        &site,
+        "field `name` reads the row by another condition or parameter",
+    );
+    edited(&when.replace("3302", "3301"));
+    assert_eq!(states(&site), [], "the approved condition, and constants");
+    edited(A);
+    assert_eq!(states(&site), [], "no condition at all");
+    edited(&choosing("region = '3302'", ENDS, ENDS));
+    let reasons = site.compile().refusals()[0].reason.clone();
+    assert!(
+        reasons.contains("weakened") && reasons.contains("another condition"),
+        "{reasons}"
+    );
+    assert!(!reasons.contains("330"), "{reasons}");
+}
+
+#[test]
+fn a_signature_from_before_reads_were_signed_covers_treatments_that_read_nothing() {
+    let site = TestSite::signed();
+    let plan = site.compile().plan().clone();
+    let approval = resolve(&plan, "office");
+    let text = serde_json::to_string(&approval).unwrap();
+    assert!(!text.contains("\"reads\""), "{text}");
+    let site = TestSite::new();
+    site.policy(ENDS, &choosing("region = '3301'", ENDS, ENDS));
+    let plan = site.compile().plan().clone();
+    let approval = resolve(&plan, "office");
+    assert_eq!(approval.fields[1].reads, ["region"]);
+    let mut before = approval;
+    before.fields[1].reads.clear();
+    assert_eq!(
+        changes(&before, &plan),
+        ["the treatment of field `name` reads `region`, which was not approved"]
+    );
+}
+
 #[test]
 fn lower_levels_and_other_categories_are_stale_and_higher_levels_pass() {
     let site = TestSite::signed();

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lockgate_connectors::source::Source;
+use lockgate_transforms::{Uniqueness, Width};
 use serde::Serialize;
 
 use super::output::{Answer, refusals_text, table};
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
-use crate::plan::{ExchangePlan, PlannedField, Refusal, RowScope, Warning, WithheldField};
+use crate::plan::{
+    Compiled, ExchangePlan, PlannedField, Refusal, Results, RowScope, Warning, WithheldField,
+};
 use crate::site::dataset::{Level, Mode};
 
 /// The document of a plan.
@@ -21,7 +24,7 @@ struct PlanDocument<'a> {
     recipient: &'a str,
     plan_sha256: String,
     refusals: &'a [Refusal],
-    fields: &'a [PlannedField],
+    fields: Vec<FieldDocument<'a>>,
     filter_only: &'a [String],
     withheld: &'a [WithheldField],
     warnings: &'a [Warning],
@@ -29,6 +32,15 @@ struct PlanDocument<'a> {
     source: Option<SourceDocument>,
     carriers: u64,
     residual_candidates: &'a BTreeMap<String, u64>,
+}
+
+/// A field with what a recipient can rely on of its results.
+#[derive(Debug, Serialize)]
+struct FieldDocument<'a> {
+    #[serde(flatten)]
+    field: &'a PlannedField,
+    #[serde(flatten)]
+    results: Option<&'a Results>,
 }
 
 /// What the source holds, from its listing and footers.
@@ -76,7 +88,7 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         recipient: &plan.recipient,
         plan_sha256: plan.sha256(),
         refusals: &refusals,
-        fields: &plan.fields,
+        fields: fields(&compiled),
         filter_only: &plan.filter_only,
         withheld: &plan.withheld,
         warnings: &warnings,
@@ -91,6 +103,15 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         exit::REFUSED
     };
     Ok(Answer::new(text(&document), &document)?.with_exit(exit))
+}
+
+fn fields(compiled: &Compiled) -> Vec<FieldDocument<'_>> {
+    let fields = compiled.plan().fields.iter();
+    let document = |field| FieldDocument {
+        field,
+        results: compiled.results().get(&field.name),
+    };
+    fields.map(document).collect()
 }
 
 async fn describe(
@@ -128,23 +149,32 @@ fn text(document: &PlanDocument<'_>) -> String {
             "strength",
             "from",
             "delivered as",
+            "unique",
+            "width",
             "candidates",
         ],
-        document.fields.iter().map(|field| {
-            [
-                field.name.clone(),
-                field.category.clone(),
-                level(field.level),
-                field.treatment.summary(),
-                field.strength.to_string(),
-                field.origin.to_string(),
-                field.data_type.clone(),
-                document
-                    .residual_candidates
-                    .get(&field.name)
-                    .map_or_else(String::new, u64::to_string),
-            ]
-        }),
+        document
+            .fields
+            .iter()
+            .map(|FieldDocument { field, results }| {
+                [
+                    field.name.clone(),
+                    field.category.clone(),
+                    level(field.level),
+                    field.treatment.summary(),
+                    field.strength.to_string(),
+                    field.origin.to_string(),
+                    field.data_type.clone(),
+                    results.map_or_else(String::new, |results| unique(results.uniqueness)),
+                    results
+                        .and_then(|results| results.width)
+                        .map_or_else(String::new, width),
+                    document
+                        .residual_candidates
+                        .get(&field.name)
+                        .map_or_else(String::new, u64::to_string),
+                ]
+            }),
     ));
     text.extend(document.fields.iter().filter_map(in_full));
     for field in document.withheld {
@@ -154,6 +184,17 @@ fn text(document: &PlanDocument<'_>) -> String {
         text.push_str(&format!(
             "filter only {}\n",
             document.filter_only.join(", ")
+        ));
+    }
+    for field in document
+        .fields
+        .iter()
+        .filter(|field| !field.reads.is_empty())
+    {
+        text.push_str(&format!(
+            "reads       {}: {}\n",
+            field.name,
+            field.reads.join(", ")
         ));
     }
     if let Some(predicate) = &document.rows.predicate {
@@ -186,9 +227,26 @@ fn text(document: &PlanDocument<'_>) -> String {
 }
 
 /// A treatment in full, where the table leaves something out.
-fn in_full(field: &PlannedField) -> Option<String> {
+fn in_full(document: &FieldDocument<'_>) -> Option<String> {
+    let field = document.field;
     let full = field.treatment.in_full()?;
     Some(format!("in full     {}: {full}\n", field.name))
+}
+
+/// Whether results stay apart, in a word.
+fn unique(uniqueness: Uniqueness) -> String {
+    match uniqueness {
+        Uniqueness::Bijective => "yes".to_owned(),
+        Uniqueness::Probabilistic { bits } => format!("{bits} bits"),
+        Uniqueness::Lossy => "no".to_owned(),
+        Uniqueness::Randomised => "random".to_owned(),
+    }
+}
+
+/// The most bytes of a result; with a `+`, values that options keep or cover may be wider.
+fn width(width: Width) -> String {
+    let Width { bytes, strict } = width;
+    format!("{bytes}{}", if strict { "" } else { "+" })
 }
 
 /// What the source holds, in words.

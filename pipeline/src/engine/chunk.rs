@@ -189,17 +189,19 @@ fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     };
     if let Some(views) = views {
         // The lower four bytes of a view are the length; those of a null are of no value.
-        for (row, (width, view)) in widths.iter_mut().zip(views.iter()).enumerate() {
-            if column.is_valid(row) {
-                add(
-                    width,
-                    u64::from(
-                        view.to_le_bytes()
-                            .first_chunk()
-                            .map_or(0, |length| u32::from_le_bytes(*length)),
-                    ),
-                );
-            }
+        let length = |view: &u128| {
+            let bytes = view.to_le_bytes();
+            let length = bytes
+                .first_chunk()
+                .map_or(0, |length| u32::from_le_bytes(*length));
+            u64::from(length)
+        };
+        let rows = widths.iter_mut().zip(views.iter());
+        match column.nulls() {
+            None => rows.for_each(|(width, view)| add(width, length(view))),
+            Some(nulls) => rows.zip(nulls.iter()).for_each(|((width, view), valid)| {
+                add(width, length(view) * u64::from(valid));
+            }),
         }
         return longest;
     }

@@ -14,6 +14,7 @@
 mod assemble;
 mod chunk;
 mod encode;
+mod first_rows;
 mod lane;
 mod origin;
 mod progress;
@@ -31,6 +32,7 @@ use lockgate_transforms::Counts;
 use tokio_util::sync::CancellationToken;
 
 pub use encode::{Compression, Encoder};
+pub(crate) use first_rows::first_rows;
 pub use progress::Progress;
 pub use treat::{ColumnTreatment, RowRead, Treater};
 

@@ -95,6 +95,10 @@ pub enum Event {
         grant: String,
         /// How many rows.
         rows: u64,
+        /// Of how many rows the counts and profiles beside them were made; absent in entries made
+        /// before these were counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profiled: Option<u64>,
         /// Whether originals were shown beside the treated rows.
         before: bool,
     },

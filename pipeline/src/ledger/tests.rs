@@ -26,6 +26,7 @@ fn event(number: u64) -> Event {
     Event::Previewed {
         grant: format!("G-{number}"),
         rows: number,
+        profiled: None,
         before: false,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Whoever tunes treatments changes one rule and concerns many grants. Both states of the site are
 //! compiled, grant by grant, and what the plans deliver is compared: which fields become weaker or
-//! stronger, are withheld or come in, which refusals appear (an approval that is stale now) or go.
+//! stronger, are withheld or come in, which will be written otherwise, which refusals appear (an
+//! approval that is stale now) or go, and so for warnings and counts of possible originals.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{
-    CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode, compile,
+    CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode, Warning,
+    compile,
 };
 use crate::site::Site;
 use crate::site::dataset::Mode;
@@ -50,12 +52,19 @@ pub enum ChangeKind {
     Refused,
     /// A refusal that is gone.
     Allowed,
+    /// A warning that was not there.
+    Warned,
+    /// A warning that is gone.
+    Unwarned,
     /// A field reveals more.
     Weaker,
     /// A field reveals less.
     Stronger,
-    /// A field reveals other things: neither treatment contains the other.
+    /// A field reveals other things (neither treatment contains the other), or the same things
+    /// written otherwise, so that results no longer equal those of earlier deliveries.
     Different,
+    /// A treated value fits more or fewer originals than before.
+    Candidates,
     /// A field that was delivered is withheld.
     Withheld,
     /// A field that was not delivered is.
@@ -141,7 +150,9 @@ fn of_grant(old: &State, new: &State) -> Vec<Change> {
         }
         (State::Compiled(old), State::Compiled(new)) => {
             let mut changes = refusals(old.refusals(), new.refusals());
+            changes.extend(warnings(old.warnings(), new.warnings()));
             changes.extend(fields(old.plan(), new.plan()));
+            changes.extend(candidates(old, new));
             changes.extend(terms(old.plan(), new.plan()));
             changes
         }
@@ -153,7 +164,7 @@ fn refusals(old: &[Refusal], new: &[Refusal]) -> Vec<Change> {
         list.iter()
             .any(|other| (other.code, &other.field) == (refusal.code, &refusal.field))
     };
-    let appeared = new.iter().filter(|refusal| !among(refusal, old));
+    let appeared = new.iter().filter(|refusal| !old.contains(refusal));
     let gone = old.iter().filter(|refusal| !among(refusal, new));
     let change = |kind, refusal: &Refusal, what: String| Change {
         kind,
@@ -162,7 +173,11 @@ fn refusals(old: &[Refusal], new: &[Refusal]) -> Vec<Change> {
     };
     appeared
         .map(|refusal| {
-            let what = format!("refused now [{}]: {}", refusal.code, refusal.reason);
+            let when = match among(refusal, old) {
+                true => "refused for another reason",
+                false => "refused now",
+            };
+            let what = format!("{when} [{}]: {}", refusal.code, refusal.reason);
             change(ChangeKind::Refused, refusal, what)
         })
         .chain(gone.map(|refusal| {
@@ -170,6 +185,48 @@ fn refusals(old: &[Refusal], new: &[Refusal]) -> Vec<Change> {
             change(ChangeKind::Allowed, refusal, what)
         }))
         .collect()
+}
+
+fn warnings(old: &[Warning], new: &[Warning]) -> Vec<Change> {
+    let among = |warning: &Warning, list: &[Warning]| {
+        list.iter()
+            .any(|other| (other.code, &other.field) == (warning.code, &warning.field))
+    };
+    let change = |kind, warning: &Warning, what: String| Change {
+        kind,
+        field: warning.field.clone(),
+        what,
+    };
+    let appeared = new.iter().filter(|warning| !old.contains(warning));
+    let gone = old.iter().filter(|warning| !among(warning, new));
+    appeared
+        .map(|warning| {
+            let what = format!("warned of [{}]: {}", warning.code, warning.what);
+            change(ChangeKind::Warned, warning, what)
+        })
+        .chain(gone.map(|warning| {
+            let what = format!("no longer warned of [{}]", warning.code);
+            change(ChangeKind::Unwarned, warning, what)
+        }))
+        .collect()
+}
+
+/// Fields delivered before and after whose results fit another number of originals.
+fn candidates(old: &Compiled, new: &Compiled) -> Vec<Change> {
+    let fields = new.plan().fields.iter();
+    let changed = fields.filter_map(|field| {
+        let earlier = old.plan().fields.iter();
+        let mut earlier = earlier.filter(|earlier| earlier.name == field.name);
+        earlier.next()?;
+        let said = |compiled: &Compiled| match compiled.residuals().get(&field.name) {
+            Some(candidates) => candidates.to_string(),
+            None => "an unknown number of".to_owned(),
+        };
+        let (was, is) = (said(old), said(new));
+        let what = format!("a result fits {is} originals, and fitted {was} before");
+        (was != is).then(|| of_field(ChangeKind::Candidates, field, what))
+    });
+    changed.collect()
 }
 
 fn fields(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
@@ -205,14 +262,22 @@ fn of_field(kind: ChangeKind, field: &PlannedField, what: String) -> Change {
     }
 }
 
+/// Whether the treatment of a field may stand where another was, and shows nothing else of the row.
+fn stands_for(field: &PlannedField, earlier: &PlannedField) -> bool {
+    let known = earlier.treatment.reveals();
+    let shown = field.treatment.reveals();
+    field.treatment.meets(&earlier.treatment) && shown.iter().all(|read| known.contains(read))
+}
+
 /// What changed of a field that is delivered before and after.
 fn field_changes(earlier: &PlannedField, field: &PlannedField) -> Vec<Change> {
     let mut changes = Vec::new();
-    let kind = match (
-        field.treatment.meets(&earlier.treatment),
-        earlier.treatment.meets(&field.treatment),
-    ) {
-        (true, true) => None,
+    let kind = match (stands_for(field, earlier), stands_for(earlier, field)) {
+        (true, true) if field.treatment == earlier.treatment => None,
+        (true, true) => Some((
+            ChangeKind::Different,
+            "written otherwise, so that results no longer equal those of earlier deliveries",
+        )),
         (true, false) => Some((ChangeKind::Stronger, "stronger")),
         (false, true) => Some((ChangeKind::Weaker, "weaker")),
         (false, false) => Some((ChangeKind::Different, "not comparable")),
@@ -307,6 +372,7 @@ mod tests {
         let expected = [
             (ChangeKind::Refused, None),
             (ChangeKind::Weaker, Some("id")),
+            (ChangeKind::Candidates, Some("id")),
         ];
         assert_eq!(kinds(&changes), expected);
         assert!(changes[0].what.contains("approval-stale"), "{changes:?}");
@@ -318,7 +384,11 @@ mod tests {
         let changes = after(|site| {
             site.policy("first = 3, last = 2", "first = 1, last = 2");
         });
-        assert_eq!(kinds(&changes), [(ChangeKind::Stronger, Some("id"))]);
+        let expected = [
+            (ChangeKind::Stronger, Some("id")),
+            (ChangeKind::Candidates, Some("id")),
+        ];
+        assert_eq!(kinds(&changes), expected);
     }
 
     #[test]
@@ -338,6 +408,57 @@ mod tests {
         assert!(
             kinds(&changes).contains(&(ChangeKind::Different, Some("name"))),
             "{changes:?}"
+        );
+    }
+
+    #[test]
+    fn results_that_are_written_otherwise_are_told() {
+        let pseudonym = "{ kind = \"hmac\", domain = \"d\" }";
+        let site = TestSite::signed();
+        site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", pseudonym);
+        let old = site.site();
+        site.policy(
+            pseudonym,
+            "{ kind = \"hmac\", domain = \"d\", encoding = \"base64url\" }",
+        );
+        let mut found = diff(&old, &site.site(), None, day("2026-06-01"));
+        let changes = found.pop().unwrap().changes;
+        let different: Vec<_> = changes
+            .iter()
+            .filter(|change| change.kind == ChangeKind::Different)
+            .collect();
+        assert_eq!(different.len(), 1, "{changes:?}");
+        assert!(
+            different[0].what.contains("written otherwise"),
+            "{changes:?}"
+        );
+        assert!(different[0].what.contains("base64url"), "{changes:?}");
+    }
+
+    #[test]
+    fn warnings_and_candidates_are_compared() {
+        let site = TestSite::signed();
+        let kept = "{ kind = \"keep-ends\", first = 6, last = 4 }";
+        site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", kept);
+        let floor = "[residual]\nmin_candidates = 3000\nbelow = \"warn\"\n";
+        let policy = std::fs::read_to_string(site.root().join("policy.toml")).unwrap();
+        site.write("policy.toml", &format!("{policy}\n{floor}"));
+        let old = site.site();
+        site.policy(kept, "{ kind = \"keep-ends\", first = 6, last = 6 }");
+        let found = diff(&old, &site.site(), None, day("2026-06-01"));
+        let changes = &found[0].changes;
+        let of = |kind| changes.iter().find(|change| change.kind == kind);
+        let warned = of(ChangeKind::Warned).unwrap_or_else(|| panic!("{changes:?}"));
+        assert!(warned.what.contains("few-candidates"), "{changes:?}");
+        let counted = of(ChangeKind::Candidates).unwrap_or_else(|| panic!("{changes:?}"));
+        assert_eq!(
+            counted.what,
+            "a result fits 63 originals, and fitted 3320 before"
+        );
+        let back = diff(&site.site(), &old, None, day("2026-06-01"));
+        assert!(
+            kinds(&back[0].changes).contains(&(ChangeKind::Unwarned, Some("id"))),
+            "{back:?}"
         );
     }
 

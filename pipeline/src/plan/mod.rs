@@ -13,7 +13,7 @@ pub mod row_filter;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lockgate_transforms::TreatmentSpec;
+use lockgate_transforms::{TreatmentSpec, Uniqueness, Width};
 use serde::{Deserialize, Serialize};
 
 pub use compile::{CompileError, CompileRequest, compile};
@@ -108,6 +108,10 @@ pub struct PlannedField {
     pub level: Level,
     /// The resolved treatment.
     pub treatment: TreatmentSpec,
+    /// The fields of the row that the treatment reads, delivered or not, in the order of their
+    /// names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
     /// Its strength.
     pub strength: u8,
     /// Where the treatment comes from: `floor`, `grant` or `exemption`.
@@ -169,7 +173,7 @@ impl fmt::Debug for RowScope {
 }
 
 /// Something a reader of the plan should know, which refuses nothing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     /// Stable code, such as `added-condition` or `tiny-domain`.
     pub code: &'static str,
@@ -178,6 +182,20 @@ pub struct Warning {
     pub field: Option<String>,
     /// What should be known.
     pub what: String,
+}
+
+/// What a recipient can rely on of a field's results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Results {
+    /// What is left of the difference between values, options included.
+    pub uniqueness: Uniqueness,
+    /// How often different values meet among the rows that the quota allows (a thousand million
+    /// where it sets no limit), in words; for results that may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collisions: Option<String>,
+    /// How wide results get; absent where they follow the value, or aren't text or binary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<Width>,
 }
 
 /// Result of compiling: the plan, all that refuses it, all that should be known.
@@ -191,6 +209,7 @@ pub struct Compiled {
     pub(crate) approver: Option<String>,
     pub(crate) rows_left: Option<u64>,
     pub(crate) residuals: BTreeMap<String, u64>,
+    pub(crate) results: BTreeMap<String, Results>,
 }
 
 impl ExchangePlan {
@@ -235,6 +254,11 @@ impl Compiled {
     /// How many originals fit a treated value, by field: those for which that can be counted.
     pub fn residuals(&self) -> &BTreeMap<String, u64> {
         &self.residuals
+    }
+
+    /// What a recipient can rely on of each delivered field's results.
+    pub fn results(&self) -> &BTreeMap<String, Results> {
+        &self.results
     }
 
     /// How many rows the quota still allows; `None` if it sets no limit.

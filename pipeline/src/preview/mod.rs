@@ -3,25 +3,30 @@
 //! For whoever tunes treatments. Where the site lets its operators see originals, it also works
 //! before a grant is signed or signed again; elsewhere an edited policy or an exemption that nobody
 //! approved would show what the approval withholds, so there only an approved grant is previewed.
-//! Every other refusal holds. Nothing is written but a ledger entry that says how much was shown.
+//! Every other refusal holds. Nothing is written but a ledger entry that says how many rows were shown
+//! and profiled.
+//!
+//! Rows are looked at chunk by chunk, and no more of them than hold a chunk's bytes: a preview needs
+//! no more memory than a run, however long the values are.
 
 mod profile;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::StreamExt;
-use lockgate_connectors::source::Source;
 use lockgate_transforms::Counts;
 
-use crate::engine::Treater;
+use crate::engine::{Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
-use crate::plan::row_filter::RowFilter;
 use crate::plan::{ExchangePlan, RefusalCode};
 
+use profile::Profiler;
 pub use profile::{Bar, Profile};
+
+/// How values are written.
+const FORMAT: FormatOptions<'_> = FormatOptions::new();
 
 /// Rows that counts and histograms are made of, where fewer are shown.
 const PROFILED_ROWS: usize = 10_000;
@@ -38,7 +43,8 @@ pub struct Preview {
     pub treated: Vec<Vec<Option<String>>>,
     /// Originals of the same rows, where they were asked for and the site allows it.
     pub originals: Option<Vec<Vec<Option<String>>>>,
-    /// Rows that counts and profiles are made of: the first in scope, shown or not.
+    /// Rows that counts and profiles are made of, shown or not: the first in scope, up to 10,000 of
+    /// them or 32 MiB.
     pub profiled: usize,
     /// Counts by field.
     pub counts: Vec<Counts>,
@@ -88,144 +94,136 @@ pub async fn preview(
     let filter = installation.row_filter(plan)?;
     let source = installation.open_source(plan, &filter).await?;
     let rows = rows.min(ROWS_MAX);
-    let originals = first_rows(source.as_ref(), &filter, rows.max(PROFILED_ROWS)).await?;
-    let shown = originals
-        .as_ref()
-        .map_or(0, RecordBatch::num_rows)
-        .min(rows);
+    let mut looker = Looker::new(installation, plan, rows, before)?;
+    let limit = rows.max(PROFILED_ROWS);
+    first_rows(source.as_ref(), &filter, plan, limit, |chunk| {
+        looker.look(chunk)
+    })
+    .await?;
+    let preview = looker.finish();
+    let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
     let event = Event::Previewed {
         grant: grant.to_owned(),
-        rows: u64::try_from(shown).unwrap_or(u64::MAX),
+        rows: count(preview.treated.len()),
+        profiled: Some(count(preview.profiled)),
         before,
     };
     installation
         .ledger()?
         .append(&event, installation.clock.now())?;
-    treated(installation, plan, originals.as_ref(), rows, before)
+    Ok(preview)
 }
 
-fn treated(
-    installation: &Installation,
-    plan: &ExchangePlan,
-    originals: Option<&RecordBatch>,
+/// Looks at chunks of originals one after the other; keeps the texts of the rows to show, and of
+/// the others what profiles need.
+struct Looker {
+    treater: Treater,
     rows: usize,
     before: bool,
-) -> Result<Preview, RunError> {
-    let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
-    let mut counts = vec![Counts::default(); fields.len()];
-    let Some(originals) = originals else {
-        let none = before.then(Vec::new);
-        let nothing = vec![Profile::default(); fields.len()];
-        return Ok(Preview {
-            treated: Vec::new(),
-            originals: none,
-            profiled: 0,
-            before: before.then(|| nothing.clone()),
-            after: nothing,
-            distinct_before: vec![0; fields.len()],
-            fields,
-            counts,
-        });
-    };
-    let treater = Treater::new(installation.treatments(plan)?);
-    let (columns, kept) = treater.preview(originals, &mut counts)?;
-    let originals = match kept {
-        Some(kept) => filter_record_batch(originals, &kept).map_err(|_| RunError::Internal {
-            what: "selecting rows".to_owned(),
-        })?,
-        None => originals.clone(),
-    };
-    let originals = originals.columns().get(..columns.len()).unwrap_or_default();
-    let (treated, texts) = (as_text(&columns)?, as_text(originals)?);
-    let profiles_before = profiles(originals, &texts);
-    let top = |rows_of: &[Vec<Option<String>>]| rows_of.iter().take(rows).cloned().collect();
-    Ok(Preview {
-        profiled: treated.len(),
-        after: profiles(&columns, &treated),
-        distinct_before: profiles_before.iter().map(|found| found.distinct).collect(),
-        before: before.then_some(profiles_before),
-        treated: top(&treated),
-        originals: before.then(|| top(&texts)),
-        fields,
-        counts,
-    })
+    after_profiles: Vec<Profiler>,
+    before_profiles: Vec<Profiler>,
+    preview: Preview,
 }
 
-/// The first rows in scope, in source order, with the columns that treatments read.
-async fn first_rows(
-    source: &dyn Source,
-    filter: &RowFilter,
-    rows: usize,
-) -> Result<Option<RecordBatch>, RunError> {
-    let mut found: Vec<RecordBatch> = Vec::new();
-    let mut missing = rows;
-    for split in 0..source.splits().len() {
-        let mut stream = source.open(split).await?;
-        while missing > 0
-            && let Some(batch) = stream.next().await
-        {
-            let batch = batch?.batch;
-            let mask = filter
-                .evaluate(&batch)
-                .map_err(|error| RunError::Predicate {
-                    what: error.to_string(),
-                    file: "the source".to_owned(),
-                    row: None,
-                })?;
-            let kept = filter_record_batch(&batch, &mask)
-                .map_err(|error| RunError::internal("selecting rows", &error))?;
-            let kept = kept.slice(0, kept.num_rows().min(missing));
-            missing -= kept.num_rows();
-            found.push(kept);
+impl Looker {
+    fn new(
+        installation: &Installation,
+        plan: &ExchangePlan,
+        rows: usize,
+        before: bool,
+    ) -> Result<Self, RunError> {
+        let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
+        let profilers = || fields.iter().map(|_| Profiler::default()).collect();
+        Ok(Self {
+            treater: Treater::new(installation.treatments(plan)?),
+            rows,
+            before,
+            after_profiles: profilers(),
+            before_profiles: profilers(),
+            preview: Preview {
+                treated: Vec::new(),
+                originals: before.then(Vec::new),
+                profiled: 0,
+                counts: vec![Counts::default(); fields.len()],
+                after: Vec::new(),
+                before: None,
+                distinct_before: Vec::new(),
+                fields,
+            },
+        })
+    }
+
+    /// Treats a chunk of originals and takes it in.
+    fn look(&mut self, originals: &RecordBatch) -> Result<(), RunError> {
+        let (columns, kept) = self.treater.preview(originals, &mut self.preview.counts)?;
+        let originals = match kept {
+            Some(kept) => filter_record_batch(originals, &kept)
+                .map_err(|error| RunError::internal("selecting rows", &error))?,
+            None => originals.clone(),
+        };
+        let originals = originals.columns().get(..columns.len()).unwrap_or_default();
+        for (profilers, columns) in [
+            (&mut self.after_profiles, columns.as_slice()),
+            (&mut self.before_profiles, originals),
+        ] {
+            for (profiler, column) in profilers.iter_mut().zip(columns) {
+                profiler.add(column)?;
+            }
         }
-        if missing == 0 {
-            break;
+        let missing = self.rows.saturating_sub(self.preview.treated.len());
+        self.preview.treated.extend(as_text(&columns, missing)?);
+        if let Some(shown) = &mut self.preview.originals {
+            shown.extend(as_text(originals, missing)?);
+        }
+        self.preview.profiled += columns.first().map_or(0, Array::len);
+        Ok(())
+    }
+
+    fn finish(self) -> Preview {
+        let finished = |profilers: Vec<Profiler>| -> Vec<Profile> {
+            profilers.into_iter().map(Profiler::finish).collect()
+        };
+        let before = finished(self.before_profiles);
+        Preview {
+            distinct_before: before.iter().map(|found| found.distinct).collect(),
+            before: self.before.then_some(before),
+            after: finished(self.after_profiles),
+            ..self.preview
         }
     }
-    let Some(first) = found.first() else {
-        return Ok(None);
-    };
-    concat_batches(&first.schema(), &found)
-        .map(Some)
-        .map_err(|error| RunError::internal("joining rows", &error))
 }
 
-fn profiles(columns: &[ArrayRef], rows: &[Vec<Option<String>>]) -> Vec<Profile> {
-    let texts = |field: usize| -> Vec<Option<&str>> {
-        rows.iter()
-            .map(|row| row.get(field).and_then(Option::as_deref))
-            .collect()
-    };
-    columns
+/// The first `rows` rows as text.
+fn as_text(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<Option<String>>>, RunError> {
+    let texts = columns
         .iter()
-        .enumerate()
-        .map(|(field, column)| Profile::of(column, &texts(field)))
-        .collect()
+        .map(|column| Texts::of(column))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = columns.first().map_or(0, Array::len).min(rows);
+    let row = |row| texts.iter().map(|texts| texts.get(row)).collect();
+    Ok((0..rows).map(row).collect())
 }
 
-fn as_text(columns: &[ArrayRef]) -> Result<Vec<Vec<Option<String>>>, RunError> {
-    let options = FormatOptions::default();
-    let shown = |error| RunError::internal("showing rows", &error);
-    let formatters = columns
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(shown)?;
-    let rows = columns.first().map_or(0, Array::len);
-    (0..rows)
-        .map(|row| {
-            columns
-                .iter()
-                .zip(&formatters)
-                .map(|(column, formatter)| {
-                    if column.is_null(row) {
-                        return Ok(None);
-                    }
-                    // A date beyond the calendar has no text form, and is delivered all the same.
-                    let text = formatter.value(row).try_to_string();
-                    Ok(Some(text.unwrap_or_else(|_| "(out of range)".to_owned())))
-                })
-                .collect()
-        })
-        .collect()
+/// The values of a column as text, made one by one.
+struct Texts<'a> {
+    column: &'a ArrayRef,
+    formatter: ArrayFormatter<'a>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(column: &'a ArrayRef) -> Result<Self, RunError> {
+        let formatter = ArrayFormatter::try_new(column.as_ref(), &FORMAT)
+            .map_err(|error| RunError::internal("showing rows", &error))?;
+        Ok(Self { column, formatter })
+    }
+
+    /// The text of a row; `None` for a null.
+    fn get(&self, row: usize) -> Option<String> {
+        if self.column.is_null(row) {
+            return None;
+        }
+        // A date beyond the calendar has no text form, and is delivered all the same.
+        let text = self.formatter.value(row).try_to_string();
+        Some(text.unwrap_or_else(|_| "(out of range)".to_owned()))
+    }
 }

@@ -8,6 +8,10 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::Texts;
+use crate::error::RunError;
 
 /// Bars of a histogram.
 const BARS: usize = 8;
@@ -34,54 +38,81 @@ pub struct Profile {
     pub histogram: Vec<Bar>,
 }
 
-impl Profile {
-    /// The profile of a column whose values are shown as `texts`.
-    pub(super) fn of(column: &ArrayRef, texts: &[Option<&str>]) -> Self {
-        let mut frequencies: HashMap<&str, u64> = HashMap::new();
-        for text in texts.iter().flatten() {
-            *frequencies.entry(text).or_default() += 1;
+/// A profile under way. Of a value it keeps the digest and the beginning, and the number where it is
+/// one, so that its size follows the rows and not their values.
+#[derive(Debug, Default)]
+pub(super) struct Profiler {
+    frequencies: HashMap<Digest, Frequency>,
+    /// Absent until a column is added, and for columns of other types.
+    numbers: Option<(DataType, Vec<f64>)>,
+}
+
+/// Half a SHA-256: enough to tell ten thousand values apart.
+type Digest = [u8; 16];
+
+#[derive(Debug, Default)]
+struct Frequency {
+    label: String,
+    rows: u64,
+}
+
+impl Profiler {
+    /// Adds the values of a column, which has the type of those before.
+    ///
+    /// # Errors
+    /// A type that has no text.
+    pub(super) fn add(&mut self, column: &ArrayRef) -> Result<(), RunError> {
+        let texts = Texts::of(column)?;
+        for text in (0..column.len()).filter_map(|row| texts.get(row)) {
+            let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+            let digest = digest.first_chunk().copied().unwrap_or_default();
+            let frequency = self.frequencies.entry(digest).or_default();
+            if frequency.rows == 0 {
+                frequency.label = text.chars().take(LABEL_CHARACTERS).collect();
+            }
+            frequency.rows += 1;
         }
-        let distinct = u64::try_from(frequencies.len()).unwrap_or(u64::MAX);
-        let ranges = if frequencies.len() > BARS {
-            ranges(column)
-        } else {
-            None
-        };
-        Self {
+        if let Some(numbers) = numbers(column) {
+            let data_type = column.data_type().clone();
+            let (_, all) = self.numbers.get_or_insert((data_type, Vec::new()));
+            all.extend(numbers.into_iter().filter(|value| value.is_finite()));
+        }
+        Ok(())
+    }
+
+    /// The profile of all that was added.
+    pub(super) fn finish(self) -> Profile {
+        let distinct = u64::try_from(self.frequencies.len()).unwrap_or(u64::MAX);
+        let is_many = self.frequencies.len() > BARS;
+        let numbers = self.numbers.filter(|_| is_many);
+        let ranges = numbers.and_then(|(data_type, values)| ranges(&data_type, values));
+        let frequencies = self.frequencies.into_values().collect();
+        Profile {
             distinct,
             histogram: ranges.unwrap_or_else(|| most_frequent(frequencies)),
         }
     }
 }
 
-fn most_frequent(frequencies: HashMap<&str, u64>) -> Vec<Bar> {
-    let mut sorted: Vec<(&str, u64)> = frequencies.into_iter().collect();
-    sorted.sort_by(|(text, rows), (other, others)| others.cmp(rows).then(text.cmp(other)));
+fn most_frequent(mut sorted: Vec<Frequency>) -> Vec<Bar> {
+    sorted.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.label.cmp(&other.label)));
     let shown = if sorted.len() > BARS { BARS - 1 } else { BARS };
     let rest = sorted.split_off(sorted.len().min(shown));
     let mut bars: Vec<Bar> = sorted
         .into_iter()
-        .map(|(text, rows)| Bar {
-            label: text.chars().take(LABEL_CHARACTERS).collect(),
-            rows,
-        })
+        .map(|Frequency { label, rows }| Bar { label, rows })
         .collect();
     if !rest.is_empty() {
         bars.push(Bar {
             label: format!("{} others", rest.len()),
-            rows: rest.iter().map(|(_, rows)| rows).sum(),
+            rows: rest.iter().map(|value| value.rows).sum(),
         });
     }
     bars
 }
 
-/// Ranges of equal width over numbers and dates; `None` for other types.
-fn ranges(column: &ArrayRef) -> Option<Vec<Bar>> {
-    let numbers = numbers(column)?;
-    let values: Vec<f64> = numbers
-        .into_iter()
-        .filter(|value| value.is_finite())
-        .collect();
+/// Ranges of equal width over numbers and dates; `None` if there is no such width.
+fn ranges(data_type: &DataType, values: Vec<f64>) -> Option<Vec<Bar>> {
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
     let bars = f64::from(u32::try_from(BARS).ok()?);
@@ -102,7 +133,7 @@ fn ranges(column: &ArrayRef) -> Option<Vec<Bar>> {
     }
     let edge = |bar: usize| -> Option<String> {
         let value = low + width * f64::from(u32::try_from(bar).ok()?);
-        Some(label(column.data_type(), value))
+        Some(label(data_type, value))
     };
     rows.iter()
         .enumerate()
@@ -177,14 +208,13 @@ mod tests {
     }
 
     fn profile(column: &ArrayRef) -> Profile {
-        let texts: Vec<Option<String>> = (0..column.len())
-            .map(|row| {
-                let shown = arrow::util::display::array_value_to_string(column, row);
-                column.is_valid(row).then(|| shown.unwrap())
-            })
-            .collect();
-        let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
-        Profile::of(column, &texts)
+        let mut profiler = Profiler::default();
+        let half = column.len() / 2;
+        profiler.add(&column.slice(0, half)).unwrap();
+        profiler
+            .add(&column.slice(half, column.len() - half))
+            .unwrap();
+        profiler.finish()
     }
 
     #[test]
@@ -227,6 +257,20 @@ mod tests {
             dates.histogram[0].label.starts_with("1970-01-01 to "),
             "{dates:?}"
         );
+    }
+
+    #[test]
+    fn long_values_leave_no_more_than_their_beginning() {
+        let long = "a".repeat(1 << 20);
+        let texts = vec![format!("{long}1"), format!("{long}2"), format!("{long}1")];
+        let column: ArrayRef = Arc::new(StringArray::from(texts));
+        let mut profiler = Profiler::default();
+        profiler.add(&column).unwrap();
+        let kept = profiler.frequencies.values().map(|value| value.label.len());
+        assert_eq!(kept.sum::<usize>(), 2 * LABEL_CHARACTERS);
+        let found = profiler.finish();
+        assert_eq!(found.distinct, 2);
+        assert_eq!(found.histogram[0].rows, 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod nested;
 mod rows;
 mod runs;
 mod sources;
+mod strength;
 mod treatments;
 mod tuning;
 mod verifying;

@@ -314,7 +314,7 @@ fn a_nested_source_that_differs_from_the_catalogue_fails_with_its_place() {
             );
         }
         site.signed(&Grant::new("G-1", "families", &FIELDS));
-        let run = site.run("G-1").expecting(1);
+        let run = site.run("G-1").expecting(3);
         assert!(run.stdout.contains(what), "{what}: {run:?}");
     }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
-use lockgate_acceptance::site::{Delivery, Site};
+use lockgate_acceptance::site::{Delivery, Site, write_parquet};
+use serde_json::json;
 
 use crate::people::{self, grant, person_id, status};
 
@@ -357,4 +359,91 @@ fn a_condition_outside_the_language_is_a_problem_of_the_file_that_holds_it() {
         );
         site.json(["plan", "G-1"]).expect_code(2);
     }
+}
+
+/// Writes the register's source with other names.
+fn with_names(site: &Site, rows: usize, name: impl Fn(usize) -> String) {
+    let people = people::people(0..rows);
+    let names = StringArray::from_iter_values((0..rows).map(name));
+    let mut columns = people.columns().to_vec();
+    columns[2] = Arc::new(names);
+    let people = RecordBatch::try_new(people.schema(), columns).expect("a batch of people");
+    write_parquet(&site.path("lake/people/1.parquet"), &people, 8);
+}
+
+#[test]
+fn a_preview_holds_a_few_chunks_however_long_values_are() {
+    let site = people::bare_site();
+    with_names(&site, 96, |row| format!("{row:04}").repeat(1 << 18));
+    site.signed(&grant("G-1", &["name"]));
+    let shown = ["preview", "G-1", "--rows", "1"];
+    let preview = site.json(shown).expecting(0).document();
+    let profiled = preview["profiled"].as_u64().expect("a count");
+    // A mebibyte each: 32 of them are as many as a chunk of a run has.
+    assert!((31..=64).contains(&profiled), "{profiled}");
+    assert_eq!(preview["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(preview["distinct"][0]["before"], profiled);
+    let entries = site.json(["ledger", "list"]).expecting(0).document();
+    let entries = entries["entries"].as_array().expect("entries").clone();
+    let entry = entries
+        .iter()
+        .find(|entry| entry["event"] == "previewed")
+        .expect("an entry of the preview");
+    assert_eq!(
+        (&entry["rows"], &entry["profiled"]),
+        (&json!(1), &json!(profiled))
+    );
+}
+
+#[test]
+fn a_value_that_is_too_long_for_a_run_fails_a_preview_too() {
+    let site = people::bare_site();
+    let long = (16 << 20) + 1;
+    with_names(&site, 3, |row| "a".repeat(if row == 1 { long } else { 3 }));
+    site.signed(&grant("G-1", &["id"]));
+    let unread = site.json(["preview", "G-1"]).expecting(0).document();
+    assert_eq!(
+        unread["profiled"], 3,
+        "a field that nothing reads may be long"
+    );
+    site.signed(&grant("G-2", &["name"]));
+    for command in ["run", "preview"] {
+        let failed = site.json([command, "G-2"]).expecting(1).document();
+        let said = failed["error"].to_string();
+        assert!(
+            said.contains("name") && said.contains("row 2"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_plan_says_what_joins_over_a_field_can_rely_on() {
+    let site = people::bare_site();
+    site.dataset(&people::dataset().more("key = ['person_id', 'name']"));
+    with_names(&site, 3, |row| row.to_string());
+    site.signed(&grant("G-1", &["person_id", "name", "region"]));
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    let field = |index: usize| &plan["fields"][index];
+    assert_eq!(
+        field(0)["uniqueness"],
+        json!({ "probabilistic": { "bits": 256 } })
+    );
+    assert!(
+        field(0)["collisions"]
+            .as_str()
+            .is_some_and(|odds| odds.contains("1 in"))
+    );
+    assert_eq!(field(0)["width"], json!({ "bytes": 64, "strict": false }));
+    assert_eq!(field(1)["uniqueness"], "lossy");
+    assert!(field(1)["width"].is_null());
+    assert_eq!(field(2)["uniqueness"], "bijective");
+    let warnings = plan["warnings"].as_array().expect("warnings");
+    let codes: Vec<_> = warnings
+        .iter()
+        .map(|found| (&found["code"], &found["field"]))
+        .collect();
+    assert_eq!(codes, [(&json!("key-not-unique"), &json!("name"))]);
+    let text = site.text(["plan", "G-1"]).expecting(0).stdout;
+    assert!(text.contains("256 bits") && text.contains("64+"), "{text}");
 }

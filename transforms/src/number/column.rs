@@ -19,13 +19,17 @@ use crate::spec::Column;
 use crate::treatment::{Context, Treated, Treatment};
 
 /// A treatment that makes one value of another of the same type.
-struct Mapped<T, F> {
+struct Mapped<T: ArrowPrimitiveType, F> {
     data_type: DataType,
     rules: Rules,
     /// Makes the results of every slot, and a bit for each that there is.
     map_all: F,
+    is_short: IsShort<T>,
     array: PhantomData<fn() -> T>,
 }
+
+/// Whether a value without a result is short rather than invalid.
+type IsShort<T> = Box<dyn Fn(<T as ArrowPrimitiveType>::Native) -> bool + Send + Sync>;
 
 /// Makes a treatment of a function from a value to the treated value, or to none if the value or
 /// the result does not fit. The function is also called on whatever lies under nulls.
@@ -41,7 +45,25 @@ where
     T: ArrowPrimitiveType,
     F: Fn(T::Native) -> Option<T::Native> + Send + Sync + 'static,
 {
-    mapped_slots::<T, _>(column, options, move |values| map_all(values, &map))
+    mapped_unless_short::<T, _>(column, options, map, |_| false)
+}
+
+/// The same, where a value without a result is short if `is_short` says so, and else invalid.
+///
+/// # Errors
+/// As [`mapped`].
+pub(crate) fn mapped_unless_short<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    map: F,
+    is_short: impl Fn(T::Native) -> bool + Send + Sync + 'static,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native) -> Option<T::Native> + Send + Sync + 'static,
+{
+    let map_all = move |values: &[T::Native]| map_all(values, &map);
+    mapped_slots::<T, _>(column, options, map_all, Box::new(is_short))
 }
 
 /// The same for a function that takes many values at once and appends a result for each.
@@ -57,7 +79,7 @@ where
     T: ArrowPrimitiveType,
     F: Fn(&[T::Native], &mut Vec<Option<T::Native>>) + Send + Sync + 'static,
 {
-    mapped_slots::<T, _>(column, options, move |values| {
+    let map_all = move |values: &[T::Native]| {
         let mut results = Vec::new();
         let (mut treated, mut settled) = (Vec::with_capacity(values.len()), Vec::new());
         for values in values.chunks(TOGETHER) {
@@ -69,7 +91,8 @@ where
             settled.extend(bits);
         }
         (treated, settled)
-    })
+    };
+    mapped_slots::<T, _>(column, options, map_all, Box::new(|_| false))
 }
 
 /// Values mapped together: whole words of bits, and little enough for the nearest caches.
@@ -79,6 +102,7 @@ fn mapped_slots<T, F>(
     column: Column<'_>,
     options: &Options,
     map_all: F,
+    is_short: IsShort<T>,
 ) -> Result<Box<dyn Treatment>, Misfit>
 where
     T: ArrowPrimitiveType,
@@ -90,11 +114,12 @@ where
         data_type,
         rules,
         map_all,
+        is_short,
         array: PhantomData,
     }))
 }
 
-impl<T, F> fmt::Debug for Mapped<T, F> {
+impl<T: ArrowPrimitiveType, F> fmt::Debug for Mapped<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapped")
             .field("data_type", &self.data_type)
@@ -134,7 +159,8 @@ where
                 cases.sentinel();
             }
         }
-        let nulls = clear_unsettled(&mut treated, &settled, array, &mut cases)?;
+        let short = &self.is_short;
+        let nulls = clear_unsettled(&mut treated, &settled, array, short, &mut cases)?;
         let result = PrimitiveArray::<T>::new(treated.into(), nulls);
         Ok(cases.finish(Arc::new(result.with_data_type(self.data_type.clone()))))
     }
@@ -162,6 +188,7 @@ fn clear_unsettled<T: ArrowPrimitiveType>(
     treated: &mut [T::Native],
     settled: &[u64],
     array: &PrimitiveArray<T>,
+    is_short: impl Fn(T::Native) -> bool,
     cases: &mut Cases<'_>,
 ) -> Result<Option<NullBuffer>, TreatmentError> {
     let mut any = false;
@@ -177,10 +204,10 @@ fn clear_unsettled<T: ArrowPrimitiveType>(
         {
             *slot = T::Native::default();
             let row = index * 64 + bit;
-            let case = if array.is_null(row) {
-                Case::Null
-            } else {
-                Case::Invalid
+            let case = match array.is_valid(row).then(|| is_short(array.value(row))) {
+                None => Case::Null,
+                Some(true) => Case::Short,
+                Some(false) => Case::Invalid,
             };
             // Nothing but a text can be kept or covered with fills: both are null here.
             cases.decide(row, case)?;

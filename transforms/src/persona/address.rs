@@ -1,8 +1,8 @@
 //! Postal addresses: the names of a division, then road, number, estate, building and room.
 
-use super::divisions::{Division, Divisions, Level};
 use super::draw::{Draw, another};
 use super::places::{ESTATES, ROADS};
+use crate::divisions::{Division, Divisions, Level};
 
 /// Reads the division an address begins with, down to a level: its code, where every name down to
 /// that level is there. Provinces may be written short (`浙江`, `内蒙古`), and be left out before
@@ -158,7 +158,7 @@ mod tests {
         let divisions = Divisions::new();
         for seed in 0..300 {
             let draw = Draw::of_seed(seed);
-            let division = divisions.draw(&draw, 4, None, 2_000).unwrap();
+            let division = divisions.draw(&draw, 4, None, Some(2_000)).unwrap();
             let address = |original: &str| {
                 let mut out = Vec::new();
                 write(&draw, division, original, &mut out);

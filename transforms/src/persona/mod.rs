@@ -20,7 +20,6 @@
 //! number, mobile number) are, once, under the same draw, with a choice that can't be the first.
 
 pub(crate) mod address;
-pub(crate) mod divisions;
 pub(crate) mod draw;
 pub(crate) mod mobile;
 mod names;
@@ -31,7 +30,6 @@ mod places;
 pub(crate) mod plate;
 pub(crate) mod resident_id;
 
-pub(crate) use divisions::{Divisions, Level};
 pub(crate) use draw::{Draw, SurrogateKey};
 pub(crate) use naming::Naming;
 pub(crate) use person::Sex;

@@ -128,6 +128,17 @@ impl Naming {
         characters.iter().any(|own| own.starts_with(character))
     }
 
+    /// How the surname a name begins with is read.
+    #[cfg(test)]
+    pub(crate) fn reading_of(&self, name: &str) -> Option<&'static str> {
+        let begins = self
+            .surnames
+            .iter()
+            .filter(|own| name.starts_with(own.text));
+        let longest = begins.max_by_key(|own| own.text.len());
+        longest.map(|surname| surname.reading)
+    }
+
     /// The surname of a draw, among those from `first` to before `last`, by their shares.
     fn surname(&self, draw: &Draw, first: usize, last: usize) -> Option<&Surname> {
         let within = self.surnames.get(first..last)?;
@@ -316,7 +327,7 @@ mod tests {
                     .iter()
                     .any(|own| frequent.starts_with(own.text))
             );
-            let common = name(seed, "汤小明", kept);
+            let common = name(seed, "孔小明", kept);
             assert!(
                 naming.surnames[10..100]
                     .iter()

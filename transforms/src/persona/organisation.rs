@@ -8,11 +8,11 @@
 //! | 2, 3 | organisation code (GB 11714) |
 //! | 4, 5 | name |
 
-use super::divisions::{Division, Divisions, Level};
 use super::draw::{Draw, another, share};
 use super::places::{BRAND, TRADES};
 use super::resident_id::{number, write_digits};
 use crate::check_digit::{self, credit_code::ALPHABET as CREDIT_CODE_ALPHABET};
+use crate::divisions::{Division, Divisions, Level};
 
 /// Words of the draw, one a facet.
 const FORM: usize = 0;
@@ -114,7 +114,7 @@ pub(crate) fn division<'a>(
     divisions: &'a Divisions,
     kept: Option<(u32, Level)>,
 ) -> Option<&'a Division> {
-    divisions.draw(draw, DIVISION, kept, i64::MAX)
+    divisions.draw(draw, DIVISION, kept, None)
 }
 
 /// The credit code of these parts, other than `original`.

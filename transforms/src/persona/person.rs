@@ -1,10 +1,10 @@
 //! The facets of a person that other facets repeat: sex, birth date, division; and the resident
 //! number that repeats them all.
 
-use super::divisions::{Division, Divisions, Level};
 use super::draw::{Draw, another};
 use super::resident_id::{self, ResidentId};
 use crate::calendar::Civil;
+use crate::divisions::{Division, Divisions, Level};
 
 /// Words of the draw, one a facet; see [`super`].
 const SEX: usize = 2;
@@ -98,7 +98,7 @@ pub(crate) fn division<'a>(
     divisions: &'a Divisions,
     kept: Option<(u32, Level)>,
 ) -> Option<&'a Division> {
-    divisions.draw(draw, DIVISION, kept, birth(draw, None).year)
+    divisions.draw(draw, DIVISION, kept, Some(birth(draw, None).year))
 }
 
 /// The code of the division; a kept district stays as it is, were it one that no longer exists.
@@ -108,10 +108,7 @@ pub(crate) fn division_code(
     kept: Option<(u32, Level)>,
 ) -> Option<u32> {
     match kept {
-        Some((code, Level::District)) => {
-            let known = divisions.draw(draw, DIVISION, Some((code, Level::Province)), 0)?;
-            (known.code / 10_000 == code / 10_000).then_some(code)
-        }
+        Some((code, Level::District)) => divisions.has_province(code).then_some(code),
         kept => Some(division(draw, divisions, kept)?.code),
     }
 }

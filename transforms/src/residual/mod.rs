@@ -6,20 +6,26 @@
 //! digit, and what the other released fields give away.
 //!
 //! The count is made at plan time, on an example of the category and never on data: the treatment is
-//! applied to the example, and what of it survives is what a recipient sees. It is an expectation
-//! for an ordinary value, rounded down, not a bound for every single one.
+//! applied to the example and to its neighbours, and what the results depend on is what a recipient
+//! sees. It is an expectation for an ordinary value, rounded down, not a bound for every single one.
+//!
+//! A treatment that chooses among others counts as the one that shows most. What can't be counted is
+//! told apart from what needs no count, so that a floor can refuse it.
 
+mod known;
 mod shape;
+mod shown;
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 
-use crate::key::DerivedKey;
-use crate::spec::{Column, Strength, TreatmentSpec};
+use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
-use crate::treatments::date_trunc::Unit;
+use crate::treatments::pipeline::Pipeline;
+use known::{Known, days_left, kept};
+use shown::{Shown, shown};
+
+/// Most ways through the arms of a treatment that are followed.
+const ALTERNATIVES_MAX: usize = 256;
 
 /// A field that a delivery holds, as far as the count needs it.
 #[derive(Debug, Clone, Copy)]
@@ -30,235 +36,158 @@ pub struct Released<'a> {
     pub treatment: &'a TreatmentSpec,
 }
 
-/// How many originals fit a treated value of a field, on average and rounded down; at least 1.
-///
-/// `others` are the other fields of the delivery. `None` where the count means nothing: fields
-/// delivered clear or wholly hidden, keyed pseudonyms, and categories whose values have no shape to
-/// count by.
+/// How many originals fit a treated value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Residual {
+    /// Values of the category have no shape to count by.
+    Shapeless,
+    /// Nothing of the value is left, or nothing that means anything without a key.
+    Hidden,
+    /// So many, on average and rounded down; at least 1.
+    Candidates(u64),
+    /// Values have a shape, but what the treatment leaves of it can't be told.
+    Uncounted,
+}
+
+impl Residual {
+    /// What is left where a value may be treated either way: the worse for it.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Uncounted, _) | (_, Self::Uncounted) => Self::Uncounted,
+            (Self::Candidates(one), Self::Candidates(two)) => Self::Candidates(one.min(two)),
+            (Self::Candidates(_), _) => self,
+            (_, Self::Candidates(_)) => other,
+            (Self::Hidden, _) | (_, Self::Hidden) => Self::Hidden,
+            (Self::Shapeless, Self::Shapeless) => Self::Shapeless,
+        }
+    }
+}
+
+/// How many originals fit a treated value of a field, where `others` are the other fields of the
+/// delivery.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only two kinds treat values within values"
+)]
 pub fn candidates(
     category: &str,
     treatment: &TreatmentSpec,
     data_type: &DataType,
     others: &[Released<'_>],
-) -> Option<u64> {
-    let known = Known::of(others);
-    if category == "birth-date" {
-        return days_left(treatment).map(|days| days.min(known.dates).max(1));
+) -> Residual {
+    let within = |category: &str, part: &TreatmentSpec| match part.is_withhold() {
+        true => Residual::Hidden,
+        false => candidates(category, part, &DataType::Utf8, others),
+    };
+    match treatment.treatment() {
+        AnyTreatment::Json(json) => json
+            .paths
+            .iter()
+            .map(|path| {
+                within(
+                    path.category.as_deref().unwrap_or(category),
+                    &path.treatment,
+                )
+            })
+            .fold(Residual::Shapeless, Residual::or),
+        AnyTreatment::Nested(nested) => nested
+            .fields
+            .values()
+            .map(|part| within(category, part))
+            .fold(Residual::Shapeless, Residual::or),
+        _ => of_value(category, treatment, data_type, others),
     }
-    if treatment.strength() != Strength::PARTIAL || *data_type != DataType::Utf8 {
-        return None;
-    }
-    let shape = shape::of(category)?;
-    let visible = visible(treatment, category, shape.example())?;
-    Some(shape.count(&visible, &known).max(1))
 }
 
-/// What other released fields give away about one person.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
-    /// Birth dates that are left; [`shape::DATES`] where nothing is known.
-    dates: u64,
-    /// Whether the sex is known.
-    sex: bool,
-    /// Whether the division of the number is as good as known.
-    region: bool,
-}
-
-impl Known {
-    fn of(others: &[Released<'_>]) -> Self {
-        let mut known = Self {
-            dates: shape::DATES,
-            sex: false,
-            region: false,
+/// The same for a field whose value is treated as a whole.
+fn of_value(
+    category: &str,
+    treatment: &TreatmentSpec,
+    data_type: &DataType,
+    others: &[Released<'_>],
+) -> Residual {
+    let shape = shape::of(category);
+    if shape.is_none() && category != "birth-date" {
+        return Residual::Shapeless;
+    }
+    let Some(alternatives) = alternatives(treatment) else {
+        return Residual::Uncounted;
+    };
+    let known = Known::of(category, shape, others);
+    let of_part = |part: &TreatmentSpec| {
+        let mut known = known.clone();
+        known.learn_kept(part);
+        let Some(shape) = shape else {
+            return of_birth_date(part, &known);
         };
-        for other in others {
-            let clear = other.treatment.strength() == Strength::CLEAR;
-            match other.category {
-                "birth-date" => {
-                    if let Some(days) = days_left(other.treatment) {
-                        known.dates = known.dates.min(days);
-                    } else if clear {
-                        known.dates = 1;
-                    }
-                }
-                "birth-year" | "age" if clear => known.dates = known.dates.min(DAYS_OF_YEAR),
-                "gender" if clear => known.sex = true,
-                "division-code" if clear => known.region = true,
-                _ => {}
+        match shown(shape, part, category, data_type) {
+            Shown::Nothing => Residual::Hidden,
+            Shown::Positions(positions) => {
+                Residual::Candidates(shape.count(&positions, &known).max(1))
             }
+            Shown::Unknown => Residual::Uncounted,
         }
-        known
+    };
+    let counts = alternatives.iter().map(of_part);
+    counts.reduce(Residual::or).unwrap_or(Residual::Uncounted)
+}
+
+fn of_birth_date(treatment: &TreatmentSpec, known: &Known) -> Residual {
+    let keeps_year = || kept(treatment).iter().any(|word| word == "birth-year");
+    match days_left(treatment) {
+        Some(days) => Residual::Candidates(days.min(known.dates).max(1)),
+        None if keeps_year() => Residual::Candidates(known.dates.max(1)),
+        None if treatment.strength() >= Strength::KEYED_EQUALITY => Residual::Hidden,
+        None => Residual::Uncounted,
     }
 }
 
-/// Days of a year, as the count takes them.
-const DAYS_OF_YEAR: u64 = 365;
-
-/// How many birth dates fit a coarsened one; `None` where the treatment is no coarsening of dates.
+/// The treatments that a value may meet: the arms of those that choose, and every way through the
+/// steps of a pipeline. `None` if there are too many, or a step treats values within values.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "other treatments of dates are not counted"
+    reason = "only these kinds hold others that treat the whole value"
 )]
-fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
-    match treatment.treatment() {
-        AnyTreatment::DateTrunc(trunc) => Some(match trunc.unit {
-            Unit::Year => DAYS_OF_YEAR,
-            Unit::Quarter => 91,
-            Unit::Month => 30,
-            Unit::Week => 7,
-            Unit::Day | Unit::Hour | Unit::Minute => 1,
-        }),
-        AnyTreatment::AgeBand(band) => {
-            let years = match (&band.width, &band.edges) {
-                (Some(width), _) => u64::from(*width),
-                (None, Some(edges)) => edges
-                    .windows(2)
-                    .filter_map(|pair| pair.last()?.checked_sub(*pair.first()?))
-                    .map(u64::from)
-                    .min()
-                    .unwrap_or(1),
-                (None, None) => 1,
-            };
-            Some(years.saturating_mul(DAYS_OF_YEAR))
+fn alternatives(treatment: &TreatmentSpec) -> Option<Vec<TreatmentSpec>> {
+    let outer = treatment.options();
+    let of_all = |parts: Vec<&TreatmentSpec>| -> Option<Vec<TreatmentSpec>> {
+        let mut found = Vec::new();
+        for part in parts {
+            found.extend(alternatives(&part.within(outer))?);
         }
-        _ => None,
+        (found.len() <= ALTERNATIVES_MAX).then_some(found)
+    };
+    match treatment.treatment() {
+        AnyTreatment::When(_)
+        | AnyTreatment::Case(_)
+        | AnyTreatment::DropRow(_)
+        | AnyTreatment::Sample(_) => of_all(treatment.treatment().parts()),
+        AnyTreatment::Pipeline(pipeline) => {
+            let mut ways: Vec<Vec<TreatmentSpec>> = vec![Vec::new()];
+            for step in &pipeline.steps {
+                let steps = alternatives(step)?;
+                let longer = ways.iter().flat_map(|way| {
+                    steps.iter().map(|step| {
+                        let way = way.iter().chain([step]);
+                        way.cloned().collect::<Vec<_>>()
+                    })
+                });
+                let longer: Vec<_> = longer.take(ALTERNATIVES_MAX + 1).collect();
+                if longer.len() > ALTERNATIVES_MAX {
+                    return None;
+                }
+                ways = longer;
+            }
+            let ways = ways.into_iter().map(|steps| {
+                let pipeline = AnyTreatment::Pipeline(Pipeline { steps });
+                TreatmentSpec::new(pipeline, outer.clone())
+            });
+            Some(ways.collect())
+        }
+        AnyTreatment::Json(_) | AnyTreatment::Nested(_) => None,
+        _ => Some(vec![treatment.clone()]),
     }
-}
-
-/// Which characters of the example survive the treatment, by position; `None` if it does not fit.
-fn visible(treatment: &TreatmentSpec, category: &str, example: &str) -> Option<Vec<bool>> {
-    let column = Column::alone("example", &DataType::Utf8, category);
-    let key = DerivedKey::derive(
-        &[0; crate::key::KEY_BYTES],
-        "example",
-        "example",
-        "example",
-        1,
-    );
-    let built = treatment.build(column, Some(&key)).ok()?;
-    let array: ArrayRef = Arc::new(StringArray::from(vec![example]));
-    let treated = built.apply(&array).ok()?.array;
-    let text = treated.as_string_opt::<i32>()?;
-    let text = if text.is_valid(0) { text.value(0) } else { "" };
-    Some(surviving(example, text))
-}
-
-/// Compares character by character where the length is kept, from both ends where it is not.
-fn surviving(example: &str, treated: &str) -> Vec<bool> {
-    let (before, after): (Vec<char>, Vec<char>) =
-        (example.chars().collect(), treated.chars().collect());
-    if before.len() == after.len() {
-        return before
-            .iter()
-            .zip(&after)
-            .map(|(one, other)| one == other)
-            .collect();
-    }
-    let head = before
-        .iter()
-        .zip(&after)
-        .take_while(|(one, other)| one == other)
-        .count();
-    let tail = before
-        .iter()
-        .rev()
-        .zip(after.iter().rev())
-        .take_while(|(one, other)| one == other)
-        .count();
-    (0..before.len())
-        .map(|position| position < head || position >= before.len().saturating_sub(tail))
-        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::spec;
-
-    fn count(category: &str, treatment: &str, others: &[(&str, &str)]) -> Option<u64> {
-        let specs: Vec<_> = others
-            .iter()
-            .map(|(category, text)| (*category, spec(text)))
-            .collect();
-        let released: Vec<_> = specs
-            .iter()
-            .map(|(category, treatment)| Released {
-                category,
-                treatment,
-            })
-            .collect();
-        candidates(category, &spec(treatment), &DataType::Utf8, &released)
-    }
-
-    const SIX_AND_FOUR: &str = "{ kind = 'keep-ends', first = 6, last = 4 }";
-    const CLEAR: &str = "{ kind = 'clear' }";
-
-    #[test]
-    fn an_identity_number_with_six_and_four_kept_fits_a_few_thousand_birth_dates() {
-        // masking.md 2.3 counts 3,315 for one number; the expectation is 36,525 / 11.
-        assert_eq!(count("resident-id", SIX_AND_FOUR, &[]), Some(3_320));
-    }
-
-    #[test]
-    fn a_released_birth_date_leaves_one_candidate() {
-        let birth = [("birth-date", CLEAR)];
-        assert_eq!(count("resident-id", SIX_AND_FOUR, &birth), Some(1));
-        let month = [("birth-date", "{ kind = 'date-trunc', unit = 'month' }")];
-        assert_eq!(count("resident-id", SIX_AND_FOUR, &month), Some(2));
-    }
-
-    #[test]
-    fn hiding_the_last_four_leaves_a_thousand_or_half_of_them_when_the_sex_is_known() {
-        let last = "{ kind = 'mask-range', from = -4, to = -1 }";
-        assert_eq!(count("resident-id", last, &[]), Some(1_000));
-        assert_eq!(count("resident-id", last, &[("gender", CLEAR)]), Some(500));
-    }
-
-    #[test]
-    fn hiding_month_and_day_leaves_thirty_three() {
-        let days = "{ kind = 'mask-range', from = 10, to = 13 }";
-        assert_eq!(count("resident-id", days, &[]), Some(33));
-    }
-
-    #[test]
-    fn a_mobile_number_with_three_and_four_kept_fits_ten_thousand() {
-        let kept = "{ kind = 'keep-ends', first = 3, last = 4 }";
-        assert_eq!(count("mobile", kept, &[]), Some(10_000));
-    }
-
-    #[test]
-    fn a_card_with_its_check_digit_shown_loses_a_tenth() {
-        assert_eq!(count("bank-card", SIX_AND_FOUR, &[]), Some(100_000_000));
-    }
-
-    #[test]
-    fn a_fixed_number_of_fills_hides_as_much_as_is_not_shown() {
-        let fixed = "{ kind = 'keep-ends', first = 3, last = 4, length = 4 }";
-        assert_eq!(count("mobile", fixed, &[]), Some(10_000));
-    }
-
-    #[test]
-    fn a_coarser_birth_date_fits_the_days_of_its_unit() {
-        let of = |text| candidates("birth-date", &spec(text), &DataType::Date32, &[]);
-        assert_eq!(of("{ kind = 'date-trunc', unit = 'year' }"), Some(365));
-        assert_eq!(of("{ kind = 'date-trunc', unit = 'day' }"), Some(1));
-        assert_eq!(
-            of("{ kind = 'age-band', as_of = 2026-01-01, width = 10 }"),
-            Some(3_650)
-        );
-    }
-
-    #[test]
-    fn what_has_no_shape_or_no_mask_is_not_counted() {
-        assert_eq!(count("free-text", SIX_AND_FOUR, &[]), None);
-        assert_eq!(count("resident-id", CLEAR, &[]), None);
-        assert_eq!(
-            count(
-                "resident-id",
-                "{ kind = 'hmac', domain = 'person.id' }",
-                &[]
-            ),
-            None
-        );
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! The shapes of identifiers: which values a hidden stretch can have.
 
-use super::Known;
+use super::known::Known;
 use crate::calendar::Civil;
+use crate::check_digit;
 
 /// Birth dates of a century.
 pub(super) const DATES: u64 = 36_525;
@@ -12,14 +13,42 @@ const REGIONS: (u64, u64, u64) = (3_000, 100, 10);
 /// Identifiers whose values can be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// GB 11643: region 6, birth date 8, sequence 3, check.
-    ResidentId,
+    /// GB 11643: region 6, birth date 8, sequence 3, check; with what stands before and after the
+    /// number in identifiers that hold it.
+    ResidentId {
+        example: &'static str,
+        before: &'static [u64],
+        after: &'static [u64],
+    },
     /// Positions that vary independently, and by what the last one thins them out where it shows.
     Positions {
         example: &'static str,
         choices: &'static [u64],
-        check: u64,
+        check: Check,
     },
+}
+
+/// The check digit at the end of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// There is none.
+    None,
+    /// Luhn.
+    Luhn,
+    /// GB 32100.
+    CreditCode,
+}
+
+/// A number that differs from the example in one position, or in a second one too, so that its
+/// check digit is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Variant {
+    /// The position.
+    pub(super) position: usize,
+    /// Whether it differs there alone.
+    pub(super) is_alone: bool,
+    /// The number.
+    pub(super) text: String,
 }
 
 /// A fictitious number: the example of GB 11643.
@@ -41,14 +70,24 @@ pub(super) fn of(category: &str) -> Option<Shape> {
         choices,
         check,
     };
+    let resident = |example, before, after| Shape::ResidentId {
+        example,
+        before,
+        after,
+    };
     Some(match category {
-        "resident-id" | "social-security-number" | "driving-licence" => Shape::ResidentId,
-        "mobile" => positions("13800138000", MOBILE, 1),
-        "bank-card" => positions("6222020000000000008", CARD, 10),
-        "credit-code" => positions("91110000600037341L", CREDIT_CODE, 1),
-        "plate" => positions("京A12345", PLATE, 1),
-        "passport" => positions("E12345678", PASSPORT, 1),
-        "landline" => positions("0571-87654321", LANDLINE, 1),
+        "resident-id" | "social-security-number" | "driving-licence" | "taxpayer-number" => {
+            resident(RESIDENT_ID, &[], &[])
+        }
+        // A letter before the number; category and grade of the disability after it.
+        "student-number" => resident("G11010519491231002X", &[3], &[]),
+        "disability-number" => resident("11010519491231002X43", &[], &[7, 4]),
+        "mobile" => positions("13800138000", MOBILE, Check::None),
+        "bank-card" => positions("6222020000000000008", CARD, Check::Luhn),
+        "credit-code" => positions("91110000600037341L", CREDIT_CODE, Check::CreditCode),
+        "plate" => positions("京A12345", PLATE, Check::None),
+        "passport" => positions("E12345678", PASSPORT, Check::None),
+        "landline" => positions("0571-87654321", LANDLINE, Check::None),
         _ => return None,
     })
 }
@@ -57,33 +96,142 @@ impl Shape {
     /// A value of this shape.
     pub(super) fn example(self) -> &'static str {
         match self {
-            Self::ResidentId => RESIDENT_ID,
-            Self::Positions { example, .. } => example,
+            Self::ResidentId { example, .. } | Self::Positions { example, .. } => example,
+        }
+    }
+
+    /// Where the resident number begins, in identifiers that hold one.
+    pub(super) fn resident(self) -> Option<usize> {
+        match self {
+            Self::ResidentId { before, .. } => Some(before.len()),
+            Self::Positions { .. } => None,
         }
     }
 
     /// How many values agree with the example where it is visible, and with what is known.
     pub(super) fn count(self, visible: &[bool], known: &Known) -> u64 {
+        let shown = |position: usize| {
+            let of = |positions: &[bool]| positions.get(position).copied().unwrap_or(false);
+            of(visible) || of(&known.positions)
+        };
+        let hidden = |from: usize, choices: &[u64]| {
+            let choices = choices.iter().enumerate();
+            choices
+                .filter(|(place, _)| !shown(from + place))
+                .map(|(_, choices)| *choices)
+                .fold(1, u64::saturating_mul)
+        };
         match self {
-            Self::ResidentId => resident_ids(visible, known),
+            Self::ResidentId { before, after, .. } => {
+                let start = before.len();
+                let number: Vec<bool> = (start..start + 18).map(shown).collect();
+                let around = hidden(0, before).saturating_mul(hidden(start + 18, after));
+                resident_ids(&number, known).max(1).saturating_mul(around)
+            }
             Self::Positions { choices, check, .. } => {
-                let hidden = choices
-                    .iter()
-                    .zip(visible)
-                    .filter(|(_, visible)| !**visible)
-                    .map(|(choices, _)| *choices)
-                    .fold(1, u64::saturating_mul);
-                let shown = visible.last().copied().unwrap_or(false);
-                if shown { hidden / check.max(1) } else { hidden }
+                let hidden = hidden(0, choices);
+                match check {
+                    Check::Luhn if shown(choices.len().saturating_sub(1)) => hidden / 10,
+                    Check::None | Check::Luhn | Check::CreditCode => hidden,
+                }
+            }
+        }
+    }
+
+    /// Whether the check digit of a number is right.
+    fn is_valid(self, number: &[u8]) -> bool {
+        match self {
+            Self::ResidentId { before, .. } => number
+                .get(before.len()..before.len() + 18)
+                .is_some_and(check_digit::resident_id::is_valid),
+            Self::Positions { check, .. } => match check {
+                Check::None => false,
+                Check::Luhn => check_digit::luhn::is_valid(number),
+                Check::CreditCode => check_digit::credit_code::is_valid(number),
+            },
+        }
+    }
+
+    /// Numbers that differ from the example: at every position every other character of its class,
+    /// alone and with each second change that keeps the check digit right.
+    pub(super) fn variants(self) -> Vec<Variant> {
+        let example: Vec<char> = self.example().chars().collect();
+        let mut variants = Vec::new();
+        for (position, original) in example.iter().enumerate() {
+            for character in others(*original) {
+                let text: String = replaced(&example, position, character);
+                let mut bytes = text.clone().into_bytes();
+                variants.push(Variant {
+                    position,
+                    is_alone: true,
+                    text,
+                });
+                self.add_valid(&mut bytes, position, &mut variants);
+            }
+        }
+        variants
+    }
+
+    /// Adds the numbers with a right check digit that differ from `bytes` in one position more.
+    fn add_valid(self, bytes: &mut [u8], position: usize, to: &mut Vec<Variant>) {
+        if !bytes.is_ascii() {
+            return;
+        }
+        for second in (0..bytes.len()).filter(|second| *second != position) {
+            let Some(original) = bytes.get(second).copied() else {
+                continue;
+            };
+            for other in others(char::from(original)) {
+                let (Some(slot), Ok(other)) = (bytes.get_mut(second), u8::try_from(other)) else {
+                    continue;
+                };
+                *slot = other;
+                if self.is_valid(bytes) {
+                    let text = bytes.iter().copied().map(char::from).collect();
+                    to.push(Variant {
+                        position,
+                        is_alone: false,
+                        text,
+                    });
+                }
+            }
+            if let Some(slot) = bytes.get_mut(second) {
+                *slot = original;
             }
         }
     }
 }
 
+/// The other characters of a class: digits, some letters, some signs of provinces. The last
+/// character of a resident number may be an `X`, which counts as a digit.
+fn others(original: char) -> impl Iterator<Item = char> {
+    let class = match original {
+        '0'..='9' => "0123456789",
+        'X' => "0123456789X",
+        'A'..='Z' => "ADEGHJKLPQ",
+        '京' => "京沪粤",
+        _ => "",
+    };
+    class
+        .chars()
+        .filter(move |character| *character != original)
+}
+
+fn replaced(example: &[char], position: usize, character: char) -> String {
+    let characters = example.iter().enumerate();
+    characters
+        .map(|(place, original)| match place == position {
+            true => character,
+            false => *original,
+        })
+        .collect()
+}
+
 fn resident_ids(visible: &[bool], known: &Known) -> u64 {
-    let shown = |position: usize| visible.get(position).copied().unwrap_or(false);
+    let shown = |position: usize| {
+        position < known.division || visible.get(position).copied().unwrap_or(false)
+    };
     let regions = match (0..6).filter(|position| !shown(*position)).count() {
-        _ if known.region => 1,
         0 => 1,
         1 | 2 => REGIONS.2,
         3 | 4 => REGIONS.1,

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 
 use crate::error::TreatmentError;
 use crate::key::DerivedKey;
-use crate::spec::{Column, Row, RowField};
+use crate::spec::{Column, Read, Row, RowField};
 use crate::testing::spec;
 use crate::treatment::{Context, Treated};
 
@@ -59,7 +59,7 @@ pub(crate) fn try_treat(
         .reads()
         .iter()
         .map(|read| {
-            let crate::spec::Read::Field(name) = read else {
+            let (Read::Field(name) | Read::Entity(name)) = read else {
                 panic!("surrogates read fields only");
             };
             let found = table.iter().find(|(own, _, _)| own == name);

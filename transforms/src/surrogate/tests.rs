@@ -1,5 +1,7 @@
 //! What every facet of one person shares: who it is, and nothing else.
 
+mod agreement;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, LargeStringArray};
@@ -10,8 +12,9 @@ use proptest::prelude::*;
 use super::testing::{Field, alone, key, resident_ids, texts, treat, treat_texts, try_treat};
 use crate::calendar::Civil;
 use crate::check_digit;
+use crate::divisions::Codes;
 use crate::error::TreatmentError;
-use crate::persona::{Divisions, ResidentId, Sex};
+use crate::persona::{ResidentId, Sex};
 use crate::spec::Column;
 use crate::testing::{misfit, spec};
 
@@ -82,7 +85,7 @@ fn the_facets_of_a_person_agree() {
     let age = facet("fake-age", ", as_of = 2026-06-30");
     let ages = treat(&age, &first("age", &table));
     let ages = ages.as_primitive::<Int64Type>();
-    let divisions = Divisions::new();
+    let codes = Codes::new();
     for (row, id) in ids_of(&ids).into_iter().enumerate() {
         let sex = if id.sex() == Sex::Male { "男" } else { "女" };
         assert_eq!(sexes[row].as_deref(), Some(sex));
@@ -90,8 +93,12 @@ fn the_facets_of_a_person_agree() {
         assert_eq!(regions[row], Some(id.region.to_string()));
         let before = (6, 30) < (id.birth.month, id.birth.day);
         assert_eq!(ages.value(row), 2026 - id.birth.year - i64::from(before));
-        let division = divisions.find(id.region).unwrap();
-        assert!(division.since <= id.birth.year, "{}", division.code);
+        let (place, year) = (codes.find(id.region).unwrap(), id.birth.year);
+        assert!(
+            codes.in_force(place, year.try_into().unwrap()),
+            "{}",
+            id.region
+        );
     }
 }
 

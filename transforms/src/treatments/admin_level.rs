@@ -12,20 +12,24 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions;
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
-use crate::number::column::mapped;
+use crate::number::column::mapped_unless_short;
 use crate::number::{Exact, ForExact, with_exact};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
 /// Keeps of a division code what names the province, the city or the district.
 ///
 /// Codes have 6 digits (GB/T 2260), 9 (with the street) or 12 (with the village), as text or as a
-/// whole number; fewer than 6 are short, anything else and an unknown province is invalid. A code
-/// that is no finer than the level stays what it is.
+/// whole number; anything else and an unknown province is invalid. A code of no more digits than
+/// the level keeps is short, because nothing of it would be hidden, and so is one of fewer than 6.
+///
+/// It does not stand for a floor that hides part of a text: the digits that it keeps may be those
+/// that the floor hides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminLevel {
@@ -72,14 +76,6 @@ impl Level {
     }
 }
 
-/// Whether two digits name a province (GB/T 2260-2007, table 1).
-fn is_province(digits: u64) -> bool {
-    matches!(
-        digits,
-        11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82
-    )
-}
-
 /// The digits that codes have.
 const LENGTHS: [u8; 3] = [6, 9, 12];
 
@@ -90,6 +86,20 @@ impl Definition for AdminLevel {
     const EXAMPLE: &'static str = r#"{ kind = "admin-level", level = "city" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> =
+        Some("12 bytes, or the digits of the level where the rest is cut");
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.rest {
+            Rest::Zeros => LENGTHS.iter().copied().max().unwrap_or_default().into(),
+            Rest::Cut => self.level.digits().into(),
+        })
+    }
+
+    /// Not for one that hides part of a text: its digits may be those that are kept here.
+    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+        floor.outdone_by(Strength::PARTIAL, options)
+    }
 
     /// True for the same or a higher level that shows no more of the code's length.
     fn at_least(&self, floor: &Self) -> bool {
@@ -117,6 +127,7 @@ impl Definition for AdminLevel {
         let kept = Kept {
             digits: self.level.digits(),
             rest: self.rest,
+            provinces: divisions::provinces(),
         };
         if *column.data_type == DataType::Utf8 {
             return Ok(Box::new(TextTreatment::new(kept, options, column)?));
@@ -138,15 +149,35 @@ impl Definition for AdminLevel {
 struct Kept {
     digits: u8,
     rest: Rest,
+    /// Which two digits name a province: a bit for each.
+    provinces: u128,
 }
 
 impl Kept {
+    /// Whether a number names a province.
+    #[inline]
+    fn is_province(self, digits: u64) -> bool {
+        digits < 100 && self.provinces >> digits & 1 == 1
+    }
+
+    /// Whether a number has too few digits for a code, or is a code without one below the level.
+    fn is_short(self, code: u64) -> bool {
+        let has_at_most = |digits: u8| {
+            let bound = 10_u64.checked_pow(u32::from(digits));
+            bound.is_some_and(|bound| code < bound)
+        };
+        has_at_most(LENGTHS[0] - 1) || has_at_most(self.digits) && self.is_province(code / 10_000)
+    }
+
     /// What is kept of a code as a number.
     #[inline]
     fn of_number(self, code: u64) -> Option<u64> {
         let length = u8::try_from(code.checked_ilog10()? + 1).ok()?;
         let power = |digits: u8| 10_u64.checked_pow(u32::from(length.checked_sub(digits)?));
-        if !LENGTHS.contains(&length) || !is_province(code.checked_div(power(2)?)?) {
+        if !LENGTHS.contains(&length) || !self.is_province(code.checked_div(power(2)?)?) {
+            return None;
+        }
+        if self.is_short(code) {
             return None;
         }
         let below = power(self.digits)?;
@@ -170,14 +201,18 @@ impl TextKernel for Kept {
         let is_code = LENGTHS
             .iter()
             .any(|length| code.len() == usize::from(*length));
+        let digits = usize::from(self.digits);
         let province = match code {
             [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] => (tens - b'0') * 10 + (ones - b'0'),
             _ => 0,
         };
-        if !is_code || !is_province(province.into()) {
+        if !is_code || !self.is_province(province.into()) {
             return Err(Case::Invalid);
         }
-        let kept = code.get(..usize::from(self.digits)).ok_or(Case::Invalid)?;
+        if code.len() <= digits {
+            return Err(Case::Short);
+        }
+        let kept = code.get(..digits).ok_or(Case::Invalid)?;
         out.extend_from_slice(kept);
         if self.rest == Rest::Zeros {
             out.resize(out.len() + code.len() - kept.len(), b'0');
@@ -205,10 +240,11 @@ impl ForExact for Builder<'_> {
         T::Native: Exact,
     {
         let kept = self.kept;
-        mapped::<T, _>(self.column, self.options, move |code| {
-            let code = u64::try_from(code.small()?).ok()?;
-            T::Native::from_small(i64::try_from(kept.of_number(code)?).ok()?)
-        })
+        let read = |code: T::Native| u64::try_from(code.small()?).ok();
+        let map =
+            move |code| T::Native::from_small(i64::try_from(kept.of_number(read(code)?)?).ok()?);
+        let is_short = move |code| read(code).is_some_and(|code| kept.is_short(code));
+        mapped_unless_short::<T, _>(self.column, self.options, map, is_short)
     }
 }
 
@@ -221,6 +257,7 @@ mod tests {
 
     use super::*;
     use crate::number::column::testing::{apply, misfit, texts, treat, written};
+    use crate::testing::spec;
 
     fn coded(table: Value, values: &[&str]) -> Vec<String> {
         let treated = treat::<AdminLevel>(table, StringArray::from(values.to_vec()));
@@ -233,6 +270,7 @@ mod tests {
     #[test]
     fn codes_are_kept_to_the_level() {
         let codes = ["330106", "330106001", "330106001002", "110000"];
+        let whole = "******";
         for (level, rest, expected) in [
             (
                 "province",
@@ -247,11 +285,11 @@ mod tests {
             (
                 "district",
                 "zeros",
-                ["330106", "330106000", "330106000000", "110000"],
+                [whole, "330106000", "330106000000", whole],
             ),
             ("province", "cut", ["33", "33", "33", "11"]),
             ("city", "cut", ["3301", "3301", "3301", "1100"]),
-            ("district", "cut", ["330106", "330106", "330106", "110000"]),
+            ("district", "cut", [whole, "330106", "330106", whole]),
         ] {
             let table = json!({ "level": level, "rest": rest });
             assert_eq!(coded(table, &codes), expected, "{level} {rest}");
@@ -260,16 +298,22 @@ mod tests {
 
     #[test]
     fn numbers_agree_with_text() {
-        let codes = [330_106, 330_106_001, 330_106_001_002, 820_000];
+        let codes = [33_010_600, 330_106_001, 330_106_001_002, 820_000, 33_010];
         for level in ["province", "city", "district"] {
             for rest in ["zeros", "cut"] {
                 let table = json!({ "level": level, "rest": rest });
                 let numbers = treat::<AdminLevel>(table.clone(), Int64Array::from(codes.to_vec()));
                 let text: Vec<String> = codes.iter().map(ToString::to_string).collect();
                 let text: Vec<&str> = text.iter().map(String::as_str).collect();
-                let numbers = numbers.as_primitive::<Int64Type>().values().iter();
-                let numbers: Vec<String> = numbers.map(ToString::to_string).collect();
-                assert_eq!(numbers, coded(table, &text));
+                let numbers = numbers.as_primitive::<Int64Type>().iter();
+                let numbers: Vec<Option<String>> = numbers
+                    .map(|code| code.map(|code| code.to_string()))
+                    .collect();
+                let text = coded(table, &text).into_iter();
+                let text: Vec<Option<String>> = text
+                    .map(|code| (!code.starts_with('*')).then_some(code))
+                    .collect();
+                assert_eq!(numbers, text);
             }
         }
     }
@@ -299,13 +343,47 @@ mod tests {
             treat::<AdminLevel>(table.clone(), Int64Array::from(numbers)).null_count(),
             7
         );
-        let unsigned = UInt64Array::from(vec![u64::MAX, 330_106]);
+        let unsigned = UInt64Array::from(vec![u64::MAX, 330_106_001]);
         let treated = treat::<AdminLevel>(table.clone(), unsigned);
         let treated = treated.as_primitive::<UInt64Type>();
-        assert!(treated.is_null(0) && treated.value(1) == 330_106);
+        assert!(treated.is_null(0) && treated.value(1) == 330_106_000);
         let narrow = treat::<AdminLevel>(table, Int32Array::from(vec![i32::MAX, 330_106_001]));
         let narrow = narrow.as_primitive::<Int32Type>();
         assert!(narrow.is_null(0) && narrow.value(1) == 330_106_000);
+    }
+
+    #[test]
+    fn a_code_no_finer_than_the_level_is_short() {
+        let level: AdminLevel = written(json!({ "level": "district" }));
+        let options = Options {
+            on_short: crate::options::Action::Reject,
+            ..Options::default()
+        };
+        let texts = StringArray::from(vec!["330106", "33010", "330106001", "3301060"]);
+        let treated = apply(&level, &options, texts).unwrap();
+        let flagged = |treated: &crate::Treated| {
+            let rows = treated.rejected.as_ref().unwrap();
+            rows.set_indices().collect::<Vec<_>>()
+        };
+        assert_eq!((treated.counts.short, treated.counts.invalid), (2, 1));
+        assert_eq!(flagged(&treated), [0, 1]);
+        let numbers = vec![330_106, 33_010, 330_106_001, 3_301_060, -330_106, 990_106];
+        let treated = apply(&level, &options, Int64Array::from(numbers)).unwrap();
+        assert_eq!((treated.counts.short, treated.counts.invalid), (2, 3));
+        assert_eq!(flagged(&treated), [0, 1]);
+    }
+
+    #[test]
+    fn it_does_not_stand_for_a_partial_mask() {
+        let own = spec("{ kind = 'admin-level', level = 'province' }");
+        assert_eq!(own.strength(), Strength::COARSER);
+        assert!(!own.meets(&spec("{ kind = 'keep-ends', first = 2, last = 0 }")));
+        assert!(own.meets(&spec("{ kind = 'clear' }")));
+        let some = "{ kind = 'when', condition = 'c', then = { kind = 'clear' }, \
+            else = { kind = 'keep-ends', first = 0, last = 0 } }";
+        assert!(!own.meets(&spec(some)), "not for a part of a floor either");
+        let pseudonym = spec("{ kind = 'hmac', domain = 'd' }");
+        assert!(pseudonym.meets(&own));
     }
 
     #[test]

@@ -79,6 +79,17 @@ impl AgeBand {
         }
     }
 
+    /// The years of the narrowest band, the open one from the last edge on aside; `None` if there
+    /// are no bands.
+    pub(crate) fn narrowest_years(&self) -> Option<u32> {
+        let starts = self.starts().ok()?;
+        let lowers = std::iter::once(&0).chain(&starts);
+        lowers
+            .zip(&starts)
+            .map(|(lower, upper)| upper - lower)
+            .min()
+    }
+
     fn edges(&self, edges: &[u32]) -> Result<Vec<u32>, Misfit> {
         let misfit = |what: &str| Err(Misfit::of_parameter("edges", what));
         match (edges.first(), edges.last()) {
@@ -167,6 +178,12 @@ impl Definition for AgeBand {
         r#"{ kind = "age-band", as_of = 2026-01-01, width = 10, cap = 90 }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the longest label");
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let labels = self.bands().ok()?.labels;
+        labels.iter().map(String::len).max()
+    }
 
     /// True if ages are taken on the same day, and every band is a union of some of the floor's.
     fn at_least(&self, floor: &Self) -> bool {

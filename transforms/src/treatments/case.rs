@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
-use crate::parts::{Arms, PartBuilder, check_condition, part_type};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::parts::{Arms, PartBuilder, check_condition, part_type, strength_of_choice};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::Treatment;
 
 /// Most arms of one `case`.
@@ -22,6 +22,12 @@ const ARMS_MAX: usize = 64;
 /// else the last resort. All must give one type; which arm a value got may show what the
 /// conditions say about its row. An option written here holds in every arm where it is stricter
 /// than the arm's, and sentinels listed here in every arm.
+///
+/// Strength is that of the weakest treatment, and at most 2 where they differ, because the choice
+/// among them is told. It stands for a floor of another kind where every treatment does, and for
+/// another `case` only with the same conditions in the same order. In a grant, every field that a
+/// condition reads must be one that its own floor lets pass clear: constants chosen by a field
+/// deliver that field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -63,25 +69,28 @@ impl Case {
 impl Definition for Case {
     const KIND: &'static str = "case";
     const SUMMARY: &'static str = "treats each row by the first condition that it meets";
-    const FITS: &'static str =
-        "the types that all its treatments fit; strength is the weakest of them";
+    const FITS: &'static str = "the types that all its treatments fit";
     const EXAMPLE: &'static str = "{ kind = \"case\", arms = [\
          { when = \"grade = 'public'\", then = { kind = \"keep-ends\", first = 1, last = 1 } }, \
          { when = \"grade = 'internal'\", then = { kind = \"keep-ends\", first = 1, last = 0 } }], \
          else = { kind = \"constant\", value = \"-\" } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> =
+        Some("that of the weakest treatment, and at most 2 where they differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["when"];
+    const WIDTH: Option<&'static str> = Some("that of the widest treatment");
 
     fn strength(&self) -> Strength {
-        let arms = self.arms.iter().map(|arm| arm.then.strength());
-        arms.fold(self.otherwise.strength(), Strength::min)
+        strength_of_choice(&self.parts())
     }
 
-    fn width(&self) -> Option<usize> {
-        self.treatments()
-            .map(|(_, _, spec)| spec.width())
-            .try_fold(0, |most, width| width.map(|width| most.max(width)))
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let widths = self
+            .treatments()
+            .map(|(_, _, spec)| spec.within(options).part_width(data_type));
+        let widths = widths.collect::<Option<Vec<_>>>()?;
+        widths.into_iter().reduce(Width::or)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -106,9 +115,11 @@ impl Definition for Case {
                 .all(|(own, floor)| own.when == floor.when && own.then.meets(&floor.then))
     }
 
+    /// For another kind, where each treatment does. Not for a choice by other conditions: that
+    /// would tell something else of the row.
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        self.treatments()
-            .all(|(_, _, spec)| spec.within(options).meets(floor))
+        let meets = |arm: &TreatmentSpec| arm.within(options).meets(floor);
+        floor.kind() != Self::KIND && self.treatments().all(|(_, _, spec)| meets(spec))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

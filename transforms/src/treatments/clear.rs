@@ -28,6 +28,12 @@ impl Definition for Clear {
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const KEEPS_SENTINELS_APART: bool = true;
 
+    /// NaN and infinities, at any level.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && (data_type.is_floating() || data_type.is_nested())
+    }
+
+    /// A sentinel that is kept is one value among the others.
     fn at_least(&self, _: &Self) -> bool {
         true
     }

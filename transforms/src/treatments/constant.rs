@@ -44,6 +44,20 @@ impl Definition for Constant {
     const EXAMPLE: &'static str = "{ kind = \"constant\", value = \"0\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of `value`");
+
+    /// The constant takes the place of every value.
+    fn refuses(&self, _: &DataType, _: Case) -> bool {
+        false
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(self.value.as_text().len())
+    }
+
+    fn cover_width(&self) -> Option<usize> {
+        Some(self.value.as_text().len())
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         self.value.same_as(&floor.value)

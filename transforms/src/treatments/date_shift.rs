@@ -126,7 +126,7 @@ impl Definition for DateShift {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn reads(&self) -> Vec<Read> {
-        vec![Read::Field(self.by.clone())]
+        vec![Read::Entity(self.by.clone())]
     }
 
     /// True for a range that covers the floor's, and flags that keep no more.

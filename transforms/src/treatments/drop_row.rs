@@ -17,7 +17,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, check_condition, part_type, treat_kept};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::{Context, Treated, Treatment};
 
 /// Most bytes of a reason, which stands in every manifest.
@@ -57,24 +57,29 @@ pub(super) fn clear() -> Box<TreatmentSpec> {
 impl Definition for DropRow {
     const KIND: &'static str = "drop-row";
     const SUMMARY: &'static str = "leaves out the rows that meet a condition";
-    const FITS: &'static str =
-        "the types that the treatment of the other rows fits; strength is that treatment's";
+    const FITS: &'static str = "the types that the treatment of the other rows fits";
     const EXAMPLE: &'static str = "{ kind = \"drop-row\", when = \"age < 18\", reason = \"minors\", \
          then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["when"];
+    const WIDTH: Option<&'static str> = Some("that of `then`");
 
     fn strength(&self) -> Strength {
         self.then.strength()
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        self.then.uniqueness()
+        self.then.treatment().uniqueness()
     }
 
-    fn width(&self) -> Option<usize> {
-        self.then.width()
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        self.then.within(options).uniqueness(data_type)
+    }
+
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        self.then.within(options).part_width(data_type)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -85,6 +90,15 @@ impl Definition for DropRow {
         let mut reads = vec![Read::Condition(self.when.clone())];
         reads.extend(reads_of(&self.parts()));
         reads
+    }
+
+    /// Nothing of its condition: that a row is there tells no more than a predicate over rows does.
+    fn reveals(&self) -> Vec<Read> {
+        self.then.reveals()
+    }
+
+    fn leaves_out_rows(&self) -> bool {
+        true
     }
 
     fn at_least(&self, floor: &Self) -> bool {

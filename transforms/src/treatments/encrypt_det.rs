@@ -47,6 +47,7 @@ use crate::category;
 use crate::error::{Case, Misfit, NotOpened, TreatmentError, Unopenable};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
+use crate::results::text_bytes;
 use crate::siv::{IV_BYTES, Siv};
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
@@ -156,7 +157,22 @@ impl Definition for EncryptDet {
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     // A sentinel that were a result of another value would have to be made with the key.
     const KEEPS_SENTINELS_APART: bool = true;
+    const WIDTH: Option<&'static str> =
+        Some("follows from the type of numbers and dates; that of a text follows the value");
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
+
+    /// Dates before year 0 and after 9999 have no text.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && *data_type == DataType::Date32
+    }
+
+    fn width(&self, data_type: &DataType) -> Option<usize> {
+        let bytes = IV_BYTES + text_bytes(data_type)?;
+        Some(match self.encoding {
+            Encoding::Base64url => (bytes * 4).div_ceil(3),
+            Encoding::Hex => bytes * 2,
+        })
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;

@@ -106,7 +106,28 @@ impl Definition for EncryptRand {
     const EXAMPLE: &'static str = "{ kind = \"encrypt-rand\", domain = \"person.contact\" }";
     const STRENGTH: Strength = Strength::UNLINKABLE;
     const UNIQUENESS: Uniqueness = Uniqueness::Randomised;
+    const WIDTH: Option<&'static str> =
+        Some("the same for all values of a type other than utf8 and binary");
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
+
+    fn width(&self, data_type: &DataType) -> Option<usize> {
+        let plain = data_type.primitive_width().or_else(|| {
+            let is_boolean = *data_type == DataType::Boolean;
+            is_boolean.then_some(1)
+        })?;
+        let pad = usize::try_from(self.pad.unwrap_or(1)).ok()?;
+        // The plaintext ends in a byte of its own.
+        let cell = OVERHEAD_BYTES + (plain + 1).checked_next_multiple_of(pad)?;
+        Some(match self.encoding {
+            Encoding::Binary => cell,
+            Encoding::Base64url => (cell * 4).div_ceil(3),
+        })
+    }
+
+    /// What would be covered is null.
+    fn cover_width(&self) -> Option<usize> {
+        Some(0)
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let (own, least) = (self.pad.unwrap_or(1), floor.pad.unwrap_or(1));

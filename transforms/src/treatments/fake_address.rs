@@ -1,17 +1,14 @@
 //! `fake-address`: a postal address at which no one lives on purpose.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
-use crate::persona::{Divisions, Level, address, person};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::persona::{address, person};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a postal address in the place of one: the names of a division (GB/T 2260), a road, a number,
 /// an estate, building and room.
@@ -54,16 +51,6 @@ pub enum Keep {
 }
 
 impl FakeAddress {
-    fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            region: self.region.as_deref(),
-            ..Linkage::default()
-        }
-    }
-
     fn level(&self) -> Option<Level> {
         let levels = self.keep.iter().map(|keep| match keep {
             Keep::Province => Level::Province,
@@ -72,6 +59,30 @@ impl FakeAddress {
         });
         levels.max()
     }
+}
+
+impl Surrogate for FakeAddress {
+    const KIND: &'static str = "fake-address";
+    const SUMMARY: &'static str = "writes the postal address of a person who doesn't exist";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            region: self.region.as_deref(),
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            divisions: Divisions::new(),
+            level: self.level(),
+            reads_region: self.region.is_some(),
+        }
+    }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
@@ -79,57 +90,15 @@ impl FakeAddress {
         if self.region.is_some() && self.keep.is_empty() {
             return Err(surrogate::unkept("region", "province"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeAddress {
-    const KIND: &'static str = "fake-address";
-    const SUMMARY: &'static str = "writes the postal address of a person who doesn't exist";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && self.level() <= floor.level()
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(DataType::Utf8))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            divisions: Divisions::new(),
-            level: self.level(),
-            reads_region: self.region.is_some(),
-        };
-        let output = (column, DataType::Utf8);
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        self.level() <= floor.level()
     }
 }
 

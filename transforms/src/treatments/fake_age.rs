@@ -8,12 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Civil;
 use crate::date::Date;
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::person::{self, BIRTH_END};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
-use crate::treatment::Treatment;
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 
 /// Puts an age in completed years in the place of one: the age on `as_of` of who was born on the
 /// person's birth date.
@@ -54,22 +51,36 @@ pub enum Keep {
 const AGE_MAX: i64 = 127;
 
 impl FakeAge {
-    fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            birth: self.birth.as_deref(),
-            ..Linkage::default()
-        }
-    }
-
     fn day(&self) -> Civil {
         let day = self.as_of.0;
         Civil {
             year: i64::from(day.year()),
             month: i64::from(day.month()),
             day: i64::from(day.day()),
+        }
+    }
+}
+
+impl Surrogate for FakeAge {
+    const KIND: &'static str = "fake-age";
+    const SUMMARY: &'static str = "writes the age of a person who doesn't exist";
+    const FITS: &'static str = "utf8, whole numbers";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            birth: self.birth.as_deref(),
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            as_of: self.day(),
+            keeps_year: !self.keep.is_empty(),
         }
     }
 
@@ -89,59 +100,15 @@ impl FakeAge {
             self.birth.as_ref(),
             "birth-year",
             !self.keep.is_empty(),
-        )?;
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeAge {
-    const KIND: &'static str = "fake-age";
-    const SUMMARY: &'static str = "writes the age of a person who doesn't exist";
-    const FITS: &'static str = "utf8, whole numbers";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
-    }
-
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage())
-            && self.as_of == floor.as_of
-            && surrogate::subset(&self.keep, &floor.keep)
-    }
-
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            as_of: self.day(),
-            keeps_year: !self.keep.is_empty(),
-        };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
         )
+    }
+
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        self.as_of == floor.as_of && surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

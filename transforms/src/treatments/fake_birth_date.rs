@@ -6,13 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::person;
 use crate::persona::resident_id::{self, write_digits};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
-use crate::treatment::Treatment;
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 
 /// Puts a birth date in the place of one: any day from 1945 to 2005, or of the kept year.
 ///
@@ -48,14 +45,25 @@ pub enum Keep {
     BirthYear,
 }
 
-impl FakeBirthDate {
+impl Surrogate for FakeBirthDate {
+    const KIND: &'static str = "fake-birth-date";
+    const SUMMARY: &'static str = "writes the birth date of a person who doesn't exist";
+    const FITS: &'static str = "utf8, dates";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
             birth: self.birth.as_deref(),
-            ..Linkage::default()
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            keeps_year: !self.keep.is_empty(),
         }
     }
 
@@ -67,55 +75,15 @@ impl FakeBirthDate {
         if self.birth.is_some() && self.keep.is_empty() {
             return Err(surrogate::unkept("birth", "birth-year"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeBirthDate {
-    const KIND: &'static str = "fake-birth-date";
-    const SUMMARY: &'static str = "writes the birth date of a person who doesn't exist";
-    const FITS: &'static str = "utf8, dates";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            keeps_year: !self.keep.is_empty(),
-        };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

@@ -1,18 +1,14 @@
 //! `fake-email`: an email address that no one reads.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::Naming;
 use crate::persona::draw::another;
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts an email address in the place of one: a surname in Latin letters, a dot and eight
 /// characters, at a domain that delivers nowhere. The surname is that of the person's `fake-name`,
@@ -65,13 +61,23 @@ fn is_safe(domain: &str) -> bool {
     whole.contains(&domain) || named && matches!(last, "invalid" | "example" | "test")
 }
 
-impl FakeEmail {
+impl Surrogate for FakeEmail {
+    const KIND: &'static str = "fake-email";
+    const SUMMARY: &'static str = "writes an email address that no one reads";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-email", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 40 };
+    const ENTITY: &'static str = "person";
+
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            naming: Naming::new(),
+            keeps_domain: !self.keep.is_empty(),
+            safe_domain: self.safe_domain.clone(),
         }
     }
 
@@ -83,57 +89,15 @@ impl FakeEmail {
             return Err(Misfit::of_parameter("safe_domain", what)
                 .with_hint("write example.cn, or a name such as mail.invalid"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeEmail {
-    const KIND: &'static str = "fake-email";
-    const SUMMARY: &'static str = "writes an email address that no one reads";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-email", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 40 };
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(DataType::Utf8))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            naming: Naming::new(),
-            keeps_domain: !self.keep.is_empty(),
-            safe_domain: self.safe_domain.clone(),
-        };
-        let output = (column, DataType::Utf8);
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

@@ -1,24 +1,22 @@
 //! `fake-id`: the resident identity number of a person who doesn't exist.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
-use crate::persona::{Divisions, Level, ResidentId, Sex, person};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::persona::{ResidentId, Sex, person};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a valid resident identity number (GB 11643) in the place of one: division, birth date, sex
 /// and check character agree with the other facets of the person.
 ///
 /// Numbers of 15 digits become numbers of 18 and count as the same number. What isn't a valid number
 /// is invalid; so is a kept province or city that isn't among the current ones. A number never
-/// becomes itself.
+/// becomes itself. The division's code was in force in the year of birth, if neither is kept: a kept
+/// year may be older than the division that is drawn, and a kept division younger than the person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeId {
@@ -66,17 +64,6 @@ pub enum Keep {
 }
 
 impl FakeId {
-    fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            sex: self.sex.as_deref(),
-            birth: self.birth.as_deref(),
-            region: self.region.as_deref(),
-        }
-    }
-
     fn keeps(&self, part: Keep) -> bool {
         self.keep.contains(&part)
     }
@@ -91,6 +78,32 @@ impl FakeId {
             .into_iter()
             .find(|(keep, _)| self.keeps(*keep))
             .map(|(_, level)| level)
+    }
+}
+
+impl Surrogate for FakeId {
+    const KIND: &'static str = "fake-id";
+    const SUMMARY: &'static str = "writes the resident number of a person who doesn't exist";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-id", domain = "person.id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
+    const ENTITY: &'static str = "person";
+
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            sex: self.sex.as_deref(),
+            birth: self.birth.as_deref(),
+            region: self.region.as_deref(),
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            divisions: Divisions::new(),
+            level: self.level(),
+            keeps_birth_year: self.keeps(Keep::BirthYear),
+            keeps_sex: self.keeps(Keep::Sex),
+        }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
@@ -110,17 +123,21 @@ impl FakeId {
                 return Err(surrogate::unkept(parameter, part));
             }
         }
-        self.linkage().check(column)
+        Ok(())
     }
-}
 
-impl Definition for FakeId {
-    const KIND: &'static str = "fake-id";
-    const SUMMARY: &'static str = "writes the resident number of a person who doesn't exist";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-id", domain = "person.id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        let others = |own: &Self| -> Vec<Keep> {
+            let own = own.keep.iter().copied();
+            own.filter(|keep| matches!(keep, Keep::BirthYear | Keep::Sex))
+                .collect()
+        };
+        self.level() <= floor.level() && surrogate::subset(&others(self), &others(floor))
+    }
 
     fn uniqueness(&self) -> Uniqueness {
         let bits = Level::bits(self.level())
@@ -128,54 +145,6 @@ impl Definition for FakeId {
             + u32::from(!self.keeps(Keep::Sex))
             + person::SEQUENCE_BITS;
         Uniqueness::Probabilistic { bits }
-    }
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
-    }
-
-    fn at_least(&self, floor: &Self) -> bool {
-        let others = |own: &Self| -> Vec<Keep> {
-            let own = own.keep.iter().copied();
-            own.filter(|keep| matches!(keep, Keep::BirthYear | Keep::Sex))
-                .collect()
-        };
-        self.linkage().at_least(&floor.linkage())
-            && self.level() <= floor.level()
-            && surrogate::subset(&others(self), &others(floor))
-    }
-
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            divisions: Divisions::new(),
-            level: self.level(),
-            keeps_birth_year: self.keeps(Keep::BirthYear),
-            keeps_sex: self.keeps(Keep::Sex),
-        };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
     }
 }
 

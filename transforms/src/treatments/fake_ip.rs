@@ -58,11 +58,7 @@ pub struct FakeIp {
 
 impl FakeIp {
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            ..Linkage::default()
-        }
+        Linkage::of(&self.domain, &self.join, &None)
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
@@ -89,6 +85,13 @@ impl Definition for FakeIp {
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const REVERSIBLE: Option<&'static str> = Some("whoever holds the pseudonym key");
+
+    fn strength(&self) -> Strength {
+        match (self.keep_prefix, self.keep_prefix_v6) {
+            (0, 0) => Self::STRENGTH,
+            _ => Strength::PARTIAL,
+        }
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         self.linkage().at_least(&floor.linkage())

@@ -1,18 +1,14 @@
 //! `fake-name`: the name of a person who doesn't exist.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::naming::KeptOfName;
 use crate::persona::{Naming, Sex, person};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a Chinese name in the place of a name: a surname by its frequency, a given name by sex.
 ///
@@ -53,14 +49,29 @@ pub enum Keep {
     SurnameFrequency,
 }
 
-impl FakeName {
+impl Surrogate for FakeName {
+    const KIND: &'static str = "fake-name";
+    const SUMMARY: &'static str = "writes the name of a person who doesn't exist";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
             sex: self.sex.as_deref(),
-            ..Linkage::default()
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            naming: Naming::new(),
+            keeps_sex: self.keep.contains(&Keep::Sex),
+            kept: KeptOfName {
+                length: self.keep.contains(&Keep::Length),
+                frequency: self.keep.contains(&Keep::SurnameFrequency),
+            },
         }
     }
 
@@ -72,61 +83,15 @@ impl FakeName {
             self.sex.as_ref(),
             "sex",
             self.keep.contains(&Keep::Sex),
-        )?;
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeName {
-    const KIND: &'static str = "fake-name";
-    const SUMMARY: &'static str = "writes the name of a person who doesn't exist";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
-    }
-
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
-    }
-
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            naming: Naming::new(),
-            keeps_sex: self.keep.contains(&Keep::Sex),
-            kept: KeptOfName {
-                length: self.keep.contains(&Keep::Length),
-                frequency: self.keep.contains(&Keep::SurnameFrequency),
-            },
-        };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
         )
+    }
+
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

@@ -1,18 +1,15 @@
 //! `fake-org`: the name of an organisation that doesn't exist.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
+use crate::persona::address;
 use crate::persona::organisation::{self, FORMS, Form};
-use crate::persona::{Divisions, Level, address};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts the name of an organisation in the place of one: a place, an invented name, a trade, and an
 /// end such as 有限公司.
@@ -48,69 +45,36 @@ pub enum Keep {
     Type,
 }
 
-impl FakeOrg {
+impl Surrogate for FakeOrg {
+    const KIND: &'static str = "fake-org";
+    const SUMMARY: &'static str = "writes the name of an organisation that doesn't exist";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-org", domain = "org.id", by = "org_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "organisation";
+
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            divisions: Divisions::new(),
+            keeps_province: self.keep.contains(&Keep::Province),
+            keeps_type: self.keep.contains(&Keep::Type),
         }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
-        surrogate::distinct(&self.keep)?;
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeOrg {
-    const KIND: &'static str = "fake-org";
-    const SUMMARY: &'static str = "writes the name of an organisation that doesn't exist";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-org", domain = "org.id", by = "org_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        surrogate::distinct(&self.keep)
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(DataType::Utf8))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            divisions: Divisions::new(),
-            keeps_province: self.keep.contains(&Keep::Province),
-            keeps_type: self.keep.contains(&Keep::Type),
-        };
-        let output = (column, DataType::Utf8);
-        surrogate::treatment(
-            (Self::KIND, "organisation"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

@@ -1,24 +1,21 @@
 //! `fake-phone`: a mobile number.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::mobile::{self, Kept};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a mainland mobile number in the place of one, eleven digits under an assigned prefix.
 ///
 /// A country code before the original and separators in it are dropped; other telephone numbers are
-/// invalid. A number never becomes itself. It may be one that someone has: nobody can draw mobile
-/// numbers that nobody has.
+/// invalid, and so is a kept carrier whose prefix isn't known. A number never becomes itself. It may
+/// be one that someone has: nobody can draw mobile numbers that nobody has. The region where a number
+/// was given out can't be kept: only a table of some 500,000 segments says it, and it changes monthly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakePhone {
@@ -49,15 +46,6 @@ pub enum Keep {
 }
 
 impl FakePhone {
-    fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
-        }
-    }
-
     fn kept(&self) -> Kept {
         match (
             self.keep.contains(&Keep::Prefix),
@@ -68,63 +56,41 @@ impl FakePhone {
             (false, false) => Kept::Nothing,
         }
     }
+}
+
+impl Surrogate for FakePhone {
+    const KIND: &'static str = "fake-phone";
+    const SUMMARY: &'static str = "writes a mobile number";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
+    const ENTITY: &'static str = "person";
+
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel { kept: self.kept() }
+    }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
-        surrogate::distinct(&self.keep)?;
-        self.linkage().check(column)
+        surrogate::distinct(&self.keep)
     }
-}
 
-impl Definition for FakePhone {
-    const KIND: &'static str = "fake-phone";
-    const SUMMARY: &'static str = "writes a mobile number";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        self.kept() <= floor.kept()
+    }
 
     fn uniqueness(&self) -> Uniqueness {
         // 47 prefixes, or one at least, of 10^8 numbers each.
         let bits = if self.keep.is_empty() { 32 } else { 26 };
         Uniqueness::Probabilistic { bits }
-    }
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
-    }
-
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && self.kept() <= floor.kept()
-    }
-
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel { kept: self.kept() };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
     }
 }
 

@@ -1,17 +1,13 @@
 //! `fake-plate`: a vehicle plate.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::plate;
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a vehicle plate in the place of one, ordinary for ordinary, new energy for new energy.
 ///
@@ -46,13 +42,23 @@ pub enum Keep {
     Authority,
 }
 
-impl FakePlate {
+impl Surrogate for FakePlate {
+    const KIND: &'static str = "fake-plate";
+    const SUMMARY: &'static str = "writes a vehicle plate";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-plate", domain = "vehicle" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: plate::BITS };
+    const ENTITY: &'static str = "plate";
+
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            kept: (
+                self.keep.contains(&Keep::Province),
+                self.keep.contains(&Keep::Authority),
+            ),
         }
     }
 
@@ -63,57 +69,15 @@ impl FakePlate {
             let what = "`keep` lists \"authority\", which means nothing without \"province\"";
             return Err(Misfit::of_parameter("keep", what).with_hint("list \"province\" too"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakePlate {
-    const KIND: &'static str = "fake-plate";
-    const SUMMARY: &'static str = "writes a vehicle plate";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-plate", domain = "vehicle" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: plate::BITS };
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(DataType::Utf8))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            kept: (
-                self.keep.contains(&Keep::Province),
-                self.keep.contains(&Keep::Authority),
-            ),
-        };
-        let output = (column, DataType::Utf8);
-        surrogate::treatment(
-            (Self::KIND, "plate"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

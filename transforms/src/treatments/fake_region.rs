@@ -4,14 +4,12 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
+use crate::persona::person;
 use crate::persona::resident_id::write_digits;
-use crate::persona::{Divisions, Level, person};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
-use crate::treatment::Treatment;
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 
 /// Puts a division code (GB/T 2260, six digits) in the place of one.
 ///
@@ -50,22 +48,36 @@ pub enum Keep {
 }
 
 impl FakeRegion {
-    fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            region: self.region.as_deref(),
-            ..Linkage::default()
-        }
-    }
-
     fn level(&self) -> Option<Level> {
         let levels = self.keep.iter().map(|keep| match keep {
             Keep::Province => Level::Province,
             Keep::City => Level::City,
         });
         levels.max()
+    }
+}
+
+impl Surrogate for FakeRegion {
+    const KIND: &'static str = "fake-region";
+    const SUMMARY: &'static str = "writes the division code of a person who doesn't exist";
+    const FITS: &'static str = "utf8, whole numbers of 32 or 64 bits";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
+    fn linkage(&self) -> Linkage<'_> {
+        Linkage {
+            region: self.region.as_deref(),
+            ..Linkage::of(&self.domain, &self.join, &self.by)
+        }
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            divisions: Divisions::new(),
+            level: self.level(),
+        }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
@@ -84,56 +96,15 @@ impl FakeRegion {
         if self.region.is_some() && self.keep.is_empty() {
             return Err(surrogate::unkept("region", "province"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeRegion {
-    const KIND: &'static str = "fake-region";
-    const SUMMARY: &'static str = "writes the division code of a person who doesn't exist";
-    const FITS: &'static str = "utf8, whole numbers of 32 or 64 bits";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && self.level() <= floor.level()
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            divisions: Divisions::new(),
-            level: self.level(),
-        };
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        self.level() <= floor.level()
     }
 }
 

@@ -5,12 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::{Sex, person};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
-use crate::treatment::Treatment;
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 
 /// Puts a sex in the place of one, in the same form: codes 1 and 2 (GB/T 2261.1), 男 and 女, M and F.
 ///
@@ -31,67 +28,36 @@ pub struct FakeSex {
     pub by: Option<String>,
 }
 
-impl FakeSex {
+impl Surrogate for FakeSex {
+    const KIND: &'static str = "fake-sex";
+    const SUMMARY: &'static str = "writes the sex of a person who doesn't exist";
+    const FITS: &'static str = "utf8, whole numbers";
+    const EXAMPLE: &'static str =
+        r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const ENTITY: &'static str = "person";
+
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
-        }
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         if *column.data_type != DataType::Utf8 && !column.data_type.is_integer() {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeSex {
-    const KIND: &'static str = "fake-sex";
-    const SUMMARY: &'static str = "writes the sex of a person who doesn't exist";
-    const FITS: &'static str = "utf8, whole numbers";
-    const EXAMPLE: &'static str =
-        r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage())
+    fn keeps_any(&self) -> bool {
+        false
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(column.data_type.clone()))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel;
-        let output = (column, column.data_type.clone());
-        surrogate::treatment(
-            (Self::KIND, "person"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, _: &Self) -> bool {
+        true
     }
 }
 

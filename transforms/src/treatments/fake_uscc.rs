@@ -1,18 +1,14 @@
 //! `fake-uscc`: the unified social credit code of an organisation that doesn't exist.
 
-use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
 use crate::persona::organisation::{self, CreditCode};
-use crate::persona::{Divisions, Level};
-use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, SurrogateKernel};
+use crate::spec::{Column, Uniqueness};
+use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatment::Treatment;
 
 /// Puts a valid unified social credit code (GB 32100) in the place of one; the organisation code in
 /// it is valid too (GB 11714).
@@ -51,13 +47,23 @@ pub enum Keep {
     Region,
 }
 
-impl FakeUscc {
+impl Surrogate for FakeUscc {
+    const KIND: &'static str = "fake-uscc";
+    const SUMMARY: &'static str = "writes the credit code of an organisation that doesn't exist";
+    const EXAMPLE: &'static str = r#"{ kind = "fake-uscc", domain = "org.id" }"#;
+    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
+    const ENTITY: &'static str = "organisation";
+
     fn linkage(&self) -> Linkage<'_> {
-        Linkage {
-            domain: &self.domain,
-            join: self.join.as_deref(),
-            by: self.by.as_deref(),
-            ..Linkage::default()
+        Linkage::of(&self.domain, &self.join, &self.by)
+    }
+
+    fn kernel(&self) -> impl SurrogateKernel + 'static {
+        Kernel {
+            divisions: Divisions::new(),
+            keeps_department: self.keep.contains(&Keep::Dept),
+            keeps_category: self.keep.contains(&Keep::Category),
+            keeps_region: self.keep.contains(&Keep::Region),
         }
     }
 
@@ -68,57 +74,15 @@ impl FakeUscc {
             let what = "`keep` lists \"category\", which means nothing without \"dept\"";
             return Err(Misfit::of_parameter("keep", what).with_hint("list \"dept\" too"));
         }
-        self.linkage().check(column)
-    }
-}
-
-impl Definition for FakeUscc {
-    const KIND: &'static str = "fake-uscc";
-    const SUMMARY: &'static str = "writes the credit code of an organisation that doesn't exist";
-    const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "fake-uscc", domain = "org.id" }"#;
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
-    const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
-
-    fn reads(&self) -> Vec<Read> {
-        self.linkage().reads()
+        Ok(())
     }
 
-    fn at_least(&self, floor: &Self) -> bool {
-        self.linkage().at_least(&floor.linkage()) && surrogate::subset(&self.keep, &floor.keep)
+    fn keeps_any(&self) -> bool {
+        !self.keep.is_empty()
     }
 
-    fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
-        self.check(column)?;
-        Ok(Some(DataType::Utf8))
-    }
-
-    fn key_use(&self) -> Option<KeyUse> {
-        Some(self.linkage().key_use())
-    }
-
-    fn build(
-        &self,
-        column: Column<'_>,
-        options: &Options,
-        key: Option<&DerivedKey>,
-    ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.check(column)?;
-        let kernel = Kernel {
-            divisions: Divisions::new(),
-            keeps_department: self.keep.contains(&Keep::Dept),
-            keeps_category: self.keep.contains(&Keep::Category),
-            keeps_region: self.keep.contains(&Keep::Region),
-        };
-        let output = (column, DataType::Utf8);
-        surrogate::treatment(
-            (Self::KIND, "organisation"),
-            &self.linkage(),
-            kernel,
-            output,
-            options,
-            key,
-        )
+    fn keeps_no_more(&self, floor: &Self) -> bool {
+        surrogate::subset(&self.keep, &floor.keep)
     }
 }
 

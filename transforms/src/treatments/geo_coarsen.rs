@@ -19,7 +19,7 @@ use crate::number::{
     Decimal, Exact, Float, FloatStep, ForExact, check_places, scale_of, with_exact,
 };
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
@@ -33,6 +33,10 @@ use position::{Position, UNIT_PLACES, nearest_within, write_geohash, write_posit
 /// pair, such as `120.1551,30.2741`: `order`, and `grid` or `geohash`; the grid's points are written
 /// in the same order with the grid's decimal places. Coordinates beyond ±180 or ±90 degrees are
 /// invalid, as is text that isn't two decimal numbers with a comma between them.
+///
+/// Strength is 2 from a grid of 0.01 degree (about a kilometre) or a geohash of 5 characters (about
+/// 5 km) on; what is finer may single out a house, and counts as partly hidden (1). It does not stand
+/// for a floor that hides part of a text: the digits that it keeps may be those that the floor hides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeoCoarsen {
@@ -102,7 +106,24 @@ const GRID: std::ops::RangeInclusive<i64> = 1..=900_000;
 /// The longest geohash: its cells are about 38 m wide.
 const GEOHASH_MAX: u8 = 8;
 
+/// The finest grid of which a coarser value is said to be left, in units of 10^-4 degrees: 0.01
+/// degree is 1.1 km from north to south.
+const COARSE_GRID: i64 = 100;
+
+/// The longest geohash of which that is said: its cells are 4.9 km wide and high; those of 6
+/// characters are 0.6 km high.
+const COARSE_GEOHASH: u8 = 5;
+
 impl GeoCoarsen {
+    /// Whether the cells are so large that a position is no address.
+    fn is_coarse(&self) -> bool {
+        match (self.grid, self.geohash) {
+            (Some(grid), None) => grid >= Decimal::whole(COARSE_GRID, 4),
+            (None, Some(length)) => length <= COARSE_GEOHASH,
+            (None, None) | (Some(_), Some(_)) => false,
+        }
+    }
+
     fn grid(&self) -> Result<Decimal, Misfit> {
         let grid = self
             .grid
@@ -223,7 +244,26 @@ impl Definition for GeoCoarsen {
     const EXAMPLE: &'static str =
         r#"{ kind = "geo-coarsen", grid = "0.01", axis = "longitude", datum = "WGS84" }"#;
     const STRENGTH: Strength = Strength::COARSER;
+    const WEAKER: Option<&'static str> =
+        Some("1 for grids below 0.01 degree and geohashes of more than 5 characters");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("the characters of the geohash");
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        self.geohash.map(usize::from)
+    }
+
+    fn strength(&self) -> Strength {
+        match self.is_coarse() {
+            true => Self::STRENGTH,
+            false => Strength::PARTIAL,
+        }
+    }
+
+    /// Not for one that hides part of a text: its digits may be those that are kept here.
+    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+        floor.outdone_by(Strength::PARTIAL, options)
+    }
 
     /// True for a multiple of the grid, and for no more characters of the geohash.
     fn at_least(&self, floor: &Self) -> bool {

@@ -26,6 +26,7 @@
 //! ```
 
 mod digits;
+mod sha256;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,7 +36,6 @@ use arrow::datatypes::DataType;
 use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use sm3::Sm3;
 
 use crate::cases::{Rules, to_text};
@@ -46,6 +46,7 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
+use sha256::HmacSha256;
 
 pub use digits::Encoding;
 
@@ -181,9 +182,20 @@ impl Definition for Hmac256 {
     const EXAMPLE: &'static str = "{ kind = \"hmac\", domain = \"person.id\" }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 256 };
+    const WIDTH: Option<&'static str> =
+        Some("64 bytes in hex, 43 in base64url, 52 in base32, or `length`");
 
     fn uniqueness(&self) -> Uniqueness {
         Uniqueness::Probabilistic { bits: self.bits() }
+    }
+
+    /// Dates before year 0 and after 9999 have no text.
+    fn refuses(&self, data_type: &DataType, case: Case) -> bool {
+        case == Case::Invalid && *data_type == DataType::Date32
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        usize::try_from(self.characters()).ok()
     }
 
     /// The encoding counts for nothing here; fewer bits tell less. A floor's algorithm is not a
@@ -250,16 +262,16 @@ impl Definition for Hmac256 {
 }
 
 /// The key, absorbed: both midstates, which saves two of four compressions a value. Zeroized on
-/// drop, as its clones are.
+/// drop.
 enum Keyed {
-    Sha256(Hmac<Sha256>),
+    Sha256(HmacSha256),
     Sm3(Hmac<Sm3>),
 }
 
 impl Keyed {
     fn new(algorithm: Algorithm, key: &DerivedKey) -> Option<Self> {
         match algorithm {
-            Algorithm::Sha256 => Hmac::new_from_slice(key.expose()).ok().map(Self::Sha256),
+            Algorithm::Sha256 => Some(Self::Sha256(HmacSha256::new(key.expose()))),
             Algorithm::Sm3 => {
                 let own = key.expand::<KEY_BYTES>(&[SM3_LABEL]);
                 Hmac::new_from_slice(own.as_ref()).ok().map(Self::Sm3)
@@ -269,12 +281,7 @@ impl Keyed {
 
     fn digest(&self, text: &[u8]) -> [u8; 32] {
         match self {
-            Self::Sha256(mac) => mac
-                .clone()
-                .chain_update(text)
-                .finalize()
-                .into_bytes()
-                .into(),
+            Self::Sha256(mac) => mac.digest(text),
             Self::Sm3(mac) => mac
                 .clone()
                 .chain_update(text)

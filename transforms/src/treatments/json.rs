@@ -167,6 +167,9 @@ impl Definition for Json {
          { path = \"$.person.id\", treatment = { kind = \"hmac\", domain = \"person.id\" } }, \
          { path = \"$.tags[*]\", treatment = { kind = \"keep-ends\", first = 1, last = 0 } }] }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some(
+        "that of the weakest treatment within, and 0 where keys or values that no path names can stay",
+    );
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn strength(&self) -> Strength {

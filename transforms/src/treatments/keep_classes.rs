@@ -64,67 +64,112 @@ impl Definition for KeepClasses {
 #[derive(Debug)]
 struct Kernel {
     keep: Vec<CharacterClass>,
-    /// What is written for each ASCII character, where the fill is ASCII too.
-    ascii: Option<Box<[u8; 128]>>,
+    /// Whether each ASCII character stays.
+    ascii: Box<[bool; 128]>,
+    /// Whether Han characters stay.
+    han: bool,
+    /// The fill, where it is a single byte.
+    byte: Option<u8>,
     filler: Filler,
 }
 
 impl Kernel {
     fn new(keep: &[CharacterClass], fill: &str) -> Result<Self, Misfit> {
-        let filler = Filler::new(fill, Length::Same)?;
-        let mut kernel = Self {
-            keep: keep.to_vec(),
-            ascii: None,
-            filler,
-        };
-        if let [byte] = fill.as_bytes() {
-            let mut ascii = Box::new([*byte; 128]);
-            for (written, code) in ascii.iter_mut().zip(0_u8..) {
-                if kernel.keeps(char::from(code)) {
-                    *written = code;
-                }
-            }
-            kernel.ascii = Some(ascii);
+        let keeps = |character| kept(keep, character);
+        let mut ascii = Box::new([false; 128]);
+        for (stays, code) in ascii.iter_mut().zip(0_u8..) {
+            *stays = keeps(char::from(code));
         }
-        Ok(kernel)
+        Ok(Self {
+            ascii,
+            han: keep.contains(&CharacterClass::Han),
+            byte: match fill.as_bytes() {
+                [byte] => Some(*byte),
+                _ => None,
+            },
+            filler: Filler::new(fill, Length::Same)?,
+            keep: keep.to_vec(),
+        })
     }
 
-    fn keeps(&self, character: char) -> bool {
-        CharacterClass::of(character).is_some_and(|class| self.keep.contains(&class))
+    /// The bytes of the character at the beginning of `rest`, and whether it stays. Every code
+    /// point is a character here.
+    fn next(&self, rest: &str) -> Option<(usize, bool)> {
+        let lead = *rest.as_bytes().first()?;
+        if let Some(stays) = self.ascii.get(usize::from(lead)) {
+            return Some((1, *stays));
+        }
+        if (0xE5..=0xE9).contains(&lead) {
+            // U+5000 to U+9FFF, all of them Han: told by the first byte alone.
+            return Some((3, self.han));
+        }
+        let character = rest.chars().next()?;
+        Some((character.len_utf8(), kept(&self.keep, character)))
     }
 
-    fn write(&self, cluster: &str, out: &mut Vec<u8>) {
-        if cluster
-            .chars()
-            .next()
-            .is_some_and(|first| self.keeps(first))
-        {
-            out.extend_from_slice(cluster.as_bytes());
-        } else {
-            self.filler.write(1, out);
+    /// Writes runs of characters that stay, and fills for runs of others.
+    fn write_runs(
+        &self,
+        value: &str,
+        mut next: impl FnMut(usize) -> Option<(usize, bool)>,
+        out: &mut Vec<u8>,
+    ) {
+        let (mut at, mut run, mut hidden) = (0, 0, 0);
+        while let Some((bytes, stays)) = next(at) {
+            if stays {
+                if hidden > 0 {
+                    self.fill(hidden, out);
+                    (run, hidden) = (at, 0);
+                }
+            } else {
+                if hidden == 0 {
+                    out.extend_from_slice(value.as_bytes().get(run..at).unwrap_or_default());
+                }
+                hidden += 1;
+            }
+            at += bytes;
+        }
+        match hidden {
+            0 => out.extend_from_slice(value.as_bytes().get(run..at).unwrap_or_default()),
+            _ => self.fill(hidden, out),
+        }
+    }
+
+    fn fill(&self, hidden: usize, out: &mut Vec<u8>) {
+        match self.byte {
+            Some(byte) => out.resize(out.len() + hidden, byte),
+            None => self.filler.write(hidden, out),
         }
     }
 
     fn write_all(&self, value: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) {
-        match (Clusters::of(value, scratch), &self.ascii) {
-            (Clusters::Bytes(_), Some(ascii)) => {
-                let written = |byte: u8| ascii.get(usize::from(byte & 127)).copied();
-                out.extend(value.bytes().map(|byte| written(byte).unwrap_or_default()));
+        match (Clusters::of(value, scratch), self.byte) {
+            (Clusters::Bytes(_), Some(fill)) => {
+                let written = |byte: u8| match self.ascii.get(usize::from(byte)) {
+                    Some(true) => byte,
+                    _ => fill,
+                };
+                out.extend(value.bytes().map(written));
             }
             (Clusters::Bytes(_) | Clusters::CodePoints(..), _) => {
-                let mut buffer = [0; 4];
-                for character in value.chars() {
-                    self.write(character.encode_utf8(&mut buffer), out);
-                }
+                self.write_runs(value, |at| self.next(value.get(at..)?), out);
             }
             (Clusters::Offsets(offsets, length), _) => {
-                let ends = offsets.iter().skip(1).copied().chain([length]);
-                for (from, to) in offsets.iter().zip(ends) {
-                    self.write(value.get(*from..to).unwrap_or_default(), out);
-                }
+                let mut bounds = offsets.iter().skip(1).copied().chain([length]);
+                let next = |from: usize| {
+                    let to = bounds.next()?;
+                    let first = value.get(from..to)?.chars().next()?;
+                    Some((to - from, kept(&self.keep, first)))
+                };
+                self.write_runs(value, next, out);
             }
         }
     }
+}
+
+/// Whether a character is in one of the classes.
+fn kept(keep: &[CharacterClass], character: char) -> bool {
+    CharacterClass::of(character).is_some_and(|class| keep.contains(&class))
 }
 
 impl TextKernel for Kernel {

@@ -22,7 +22,8 @@ const TEXT_BYTES_MAX: usize = 1_000;
 
 /// Puts another text in the place of each value, by a list. A value is looked up as it is written.
 ///
-/// Strength: where every text stands for several values, a coarser value is left (2). The list
+/// Strength: where every text stands for several values, part of what is there is hidden (1). It is
+/// no more, because a list can name values that never occur, and only the data would tell. The list
 /// stands in policy or grant and has to be taken as known to the recipient, so as soon as one text
 /// stands for one value alone, that value can be read back, and the treatment counts as nothing (0).
 /// The text of `other` stands for all values that aren't listed.
@@ -83,6 +84,15 @@ impl Map {
         None
     }
 
+    /// The options, with what `on_missing` says about invalid values.
+    fn options(&self, options: &Options) -> Options {
+        let missing = self.on_missing.as_ref().and_then(OnMissing::action);
+        Options {
+            on_invalid: missing.unwrap_or(options.on_invalid),
+            ..options.clone()
+        }
+    }
+
     /// How many values each text stands for; the text of `other` for more than one.
     fn sources(&self) -> HashMap<&str, usize> {
         let mut sources: HashMap<&str, usize> = HashMap::new();
@@ -134,15 +144,17 @@ impl Definition for Map {
     const EXAMPLE: &'static str = "{ kind = \"map\", entries = { \"初婚\" = \"有配偶\", \
         \"再婚\" = \"有配偶\", \"未婚\" = \"无配偶\", \"丧偶\" = \"无配偶\" }, \
         on_missing = { other = \"未说明\" } }";
-    const STRENGTH: Strength = Strength::COARSER;
+    const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("0 where a text stands for one value alone");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["entries"];
+    const WIDTH: Option<&'static str> = Some("that of the longest text listed");
     const REVERSIBLE: Option<&'static str> =
         Some("by whoever holds the list, where a text stands for one value alone");
 
     fn strength(&self) -> Strength {
         match self.sources().values().all(|values| *values > 1) {
-            true => Strength::COARSER,
+            true => Self::STRENGTH,
             false => Strength::CLEAR,
         }
     }
@@ -154,6 +166,26 @@ impl Definition for Map {
             true => Uniqueness::Bijective,
             false => Uniqueness::Lossy,
         }
+    }
+
+    /// `other` takes every value that isn't listed.
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid && self.other().is_none()
+    }
+
+    fn refused(&self, data_type: &DataType, options: &Options) -> Vec<Action> {
+        let action = self.options(options).on_invalid;
+        let refuses = self.refuses(data_type, Case::Invalid);
+        refuses.then_some(action).into_iter().collect()
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let texts = self
+            .entries
+            .values()
+            .map(String::as_str)
+            .chain(self.other());
+        texts.map(str::len).max()
     }
 
     /// The same values are listed, and values that the floor doesn't tell apart aren't told apart
@@ -191,10 +223,7 @@ impl Definition for Map {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
         self.check()?;
-        let mut options = options.clone();
-        if let Some(action) = self.on_missing.as_ref().and_then(OnMissing::action) {
-            options.on_invalid = action;
-        }
+        let options = self.options(options);
         let entries = self
             .entries
             .iter()
@@ -305,14 +334,30 @@ mod tests {
     #[test]
     fn a_list_that_can_be_read_backwards_counts_as_clear() {
         let strength = |text: &str| spec(text).strength();
-        assert_eq!(strength(&listed("")), Strength::COARSER);
+        assert_eq!(strength(&listed("")), Strength::PARTIAL);
         let renaming = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'y' } }";
         assert_eq!(strength(renaming), Strength::CLEAR);
         let one_alone = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'x', 'c' = 'y' } }";
         assert_eq!(strength(one_alone), Strength::CLEAR);
         let others = "{ kind = 'map', entries = { 'a' = 'x', 'b' = 'x', 'c' = 'y' }, on_missing = { other = 'y' } }";
-        assert_eq!(strength(others), Strength::COARSER);
+        assert_eq!(strength(others), Strength::PARTIAL);
         assert!(!spec(renaming).meets(&spec("{ kind = 'keep-ends', first = 1, last = 0 }")));
+    }
+
+    #[test]
+    fn a_list_padded_with_values_that_never_occur_meets_no_partial_mask() {
+        let padded = spec(
+            "{ kind = 'map', entries = { '男' = 'M', '男_' = 'M', '女' = 'F', '女_' = 'F' } }",
+        );
+        assert_eq!(padded.strength(), Strength::PARTIAL);
+        for floor in [
+            "{ kind = 'keep-ends', first = 0, last = 0 }",
+            "{ kind = 'typed-mask', of = 'person-name' }",
+            "{ kind = 'hmac', domain = 'd' }",
+        ] {
+            assert!(!padded.meets(&spec(floor)), "{floor}");
+        }
+        assert!(padded.meets(&spec("{ kind = 'clear' }")));
     }
 
     #[test]
@@ -323,16 +368,16 @@ mod tests {
             ))
         };
         assert_eq!(
-            renaming(", on_missing = 'fail'").uniqueness(),
+            renaming(", on_missing = 'fail'").uniqueness(&DataType::Utf8),
             Uniqueness::Bijective
         );
-        assert_eq!(renaming("").uniqueness(), Uniqueness::Lossy);
+        assert_eq!(renaming("").uniqueness(&DataType::Utf8), Uniqueness::Lossy);
         assert_eq!(
-            renaming(", on_missing = { other = 'z' }").uniqueness(),
+            renaming(", on_missing = { other = 'z' }").uniqueness(&DataType::Utf8),
             Uniqueness::Lossy
         );
         assert_eq!(
-            spec(&listed(", on_missing = 'fail'")).uniqueness(),
+            spec(&listed(", on_missing = 'fail'")).uniqueness(&DataType::Utf8),
             Uniqueness::Lossy
         );
     }

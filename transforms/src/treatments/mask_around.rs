@@ -17,7 +17,8 @@ use crate::treatment::Treatment;
 
 /// Hides one side of a delimiter; the delimiter and the other side stay.
 ///
-/// A value without the delimiter is invalid; a side of not more than `keep` characters is short.
+/// A value without the delimiter is invalid; a side of not more than `keep` characters is short, and
+/// with `occurrence = "all"` so is a value with any such part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskAround {
@@ -59,6 +60,9 @@ pub enum Occurrence {
     First,
     /// The last.
     Last,
+    /// Every one: with `before` all that stands before the last is hidden but the delimiters, with
+    /// `after` all that stands after the first; `keep` counts in each part.
+    All,
 }
 
 fn default_delimiter() -> String {
@@ -133,24 +137,77 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// Where the delimiter stands. Text that is only part of a character isn't it.
-    fn locate(&self, value: &str) -> Option<Range<usize>> {
-        let whole = |(at, found): (usize, &str)| {
-            let end = at + found.len();
-            let apart = clusters::is_boundary(value, at) && clusters::is_boundary(value, end);
-            apart.then_some(at..end)
-        };
-        match (self.spec.occurrence, self.single) {
-            (Occurrence::First, Some(single)) => value.match_indices(single).find_map(whole),
-            (Occurrence::Last, Some(single)) => value.rmatch_indices(single).find_map(whole),
-            (Occurrence::First, None) => value
-                .match_indices(self.spec.delimiter.as_str())
-                .find_map(whole),
-            (Occurrence::Last, None) => value
-                .rmatch_indices(self.spec.delimiter.as_str())
-                .find_map(whole),
+    /// The first or the last delimiter.
+    fn one(&self, value: &str, last: bool) -> Option<Range<usize>> {
+        let whole = |found| whole(value, found);
+        let text = self.spec.delimiter.as_str();
+        match (last, self.single) {
+            (false, Some(single)) => value.match_indices(single).find_map(whole),
+            (true, Some(single)) => value.rmatch_indices(single).find_map(whole),
+            (false, None) => value.match_indices(text).find_map(whole),
+            (true, None) => value.rmatch_indices(text).find_map(whole),
         }
     }
+
+    /// Appends a value, the parts on that side of the delimiters hidden.
+    fn write(
+        &self,
+        value: &str,
+        delimiters: impl Iterator<Item = Range<usize>>,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<usize>,
+    ) -> Result<(), Case> {
+        let text = |part: Range<usize>| value.get(part).unwrap_or_default();
+        let mut at = 0;
+        for delimiter in delimiters {
+            let part = text(at..delimiter.start);
+            // Only before the first delimiter nothing has been passed yet.
+            if self.spec.side == Side::Before || at > 0 {
+                self.hide(part, out, scratch)?;
+            } else {
+                out.extend_from_slice(part.as_bytes());
+            }
+            at = delimiter.end;
+            out.extend_from_slice(text(delimiter).as_bytes());
+        }
+        let rest = text(at..value.len());
+        match self.spec.side {
+            _ if at == 0 => Err(Case::Invalid),
+            Side::After => self.hide(rest, out, scratch),
+            Side::Before => {
+                out.extend_from_slice(rest.as_bytes());
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends a part, hidden but for what is kept at its outer edge.
+    fn hide(&self, part: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) -> Result<(), Case> {
+        let clusters = Clusters::of(part, scratch);
+        let hidden = clusters.count().checked_sub(self.spec.keep);
+        let hidden = hidden.filter(|hidden| *hidden > 0).ok_or(Case::Short)?;
+        let bytes = part.as_bytes();
+        match self.spec.side {
+            Side::Before => {
+                let kept = bytes.get(..clusters.offset(self.spec.keep));
+                out.extend_from_slice(kept.unwrap_or_default());
+                self.filler.write(hidden, out);
+            }
+            Side::After => {
+                self.filler.write(hidden, out);
+                let kept = bytes.get(clusters.offset(hidden)..);
+                out.extend_from_slice(kept.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a delimiter stands that was found; nowhere if it is only part of a character.
+fn whole(value: &str, (at, found): (usize, &str)) -> Option<Range<usize>> {
+    let end = at + found.len();
+    let apart = clusters::is_boundary(value, at) && clusters::is_boundary(value, end);
+    apart.then_some(at..end)
 }
 
 impl TextKernel for Kernel {
@@ -160,34 +217,25 @@ impl TextKernel for Kernel {
         out: &mut Vec<u8>,
         scratch: &mut Vec<usize>,
     ) -> Result<Written, Case> {
-        let delimiter = self.locate(value).ok_or(Case::Invalid)?;
-        let side = match self.spec.side {
-            Side::Before => value.get(..delimiter.start),
-            Side::After => value.get(delimiter.end..),
-        };
-        let side = side.unwrap_or_default();
-        let clusters = Clusters::of(side, scratch);
-        let count = clusters.count();
-        let hidden = count
-            .checked_sub(self.spec.keep)
-            .filter(|hidden| *hidden > 0)
-            .ok_or(Case::Short)?;
-        let bytes = value.as_bytes();
-        match self.spec.side {
-            Side::Before => {
-                let kept = clusters.offset(self.spec.keep);
-                out.extend_from_slice(bytes.get(..kept).unwrap_or_default());
-                self.filler.write(hidden, out);
-                out.extend_from_slice(bytes.get(delimiter.start..).unwrap_or_default());
+        let before = out.len();
+        let written = match self.spec.occurrence {
+            Occurrence::First => {
+                self.write(value, self.one(value, false).into_iter(), out, scratch)
             }
-            Side::After => {
-                let kept = delimiter.end + clusters.offset(hidden);
-                out.extend_from_slice(bytes.get(..delimiter.end).unwrap_or_default());
-                self.filler.write(hidden, out);
-                out.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+            Occurrence::Last => self.write(value, self.one(value, true).into_iter(), out, scratch),
+            Occurrence::All => {
+                let found = value.match_indices(self.spec.delimiter.as_str());
+                let found = found.filter_map(|found| whole(value, found));
+                self.write(value, found, out, scratch)
+            }
+        };
+        match written {
+            Ok(()) => Ok(Written::Text),
+            Err(case) => {
+                out.truncate(before);
+                Err(case)
             }
         }
-        Ok(Written::Text)
     }
 
     fn cover(&self, characters: usize, out: &mut Vec<u8>) {
@@ -245,6 +293,23 @@ mod tests {
         assert_eq!(treat_one(last, "a::b::c"), Some("****::c".into()));
         let single = "{ kind = 'mask-around', occurrence = 'last' }";
         assert_eq!(treat_one(single, "a@b@c"), Some("***@c".into()));
+    }
+
+    #[test]
+    fn every_delimiter_counts_where_all_do() {
+        let before = "{ kind = 'mask-around', delimiter = '.', occurrence = 'all' }";
+        assert_eq!(treat_one(before, "10.20.30.7"), Some("**.**.**.7".into()));
+        let after = "{ kind = 'mask-around', delimiter = '::', occurrence = 'all', \
+                     side = 'after', keep = 1 }";
+        assert_eq!(
+            treat_one(after, "ab::bc::张三丰"),
+            Some("ab::*c::**丰".into())
+        );
+        assert_eq!(treat_one(after, "ab::b::张三丰"), Some("*".repeat(10)));
+        assert_eq!(treat_one(after, "none"), Some("****".into()));
+        assert_eq!(treat_one(before, "a..b"), Some("****".into()));
+        let letter = "{ kind = 'mask-around', delimiter = 'e', occurrence = 'all' }";
+        assert_eq!(treat_one(letter, "ae\u{301}beced"), Some("***e*ed".into()));
     }
 
     #[test]

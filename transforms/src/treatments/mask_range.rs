@@ -142,8 +142,17 @@ mod tests {
             treat_one(birth, "11010519491231002X"),
             Some("110105********002X".into())
         );
+    }
+
+    #[test]
+    fn a_range_whose_ends_are_equal_hides_that_character() {
+        // ShardingSphere returned the original (#25616).
         let one = "{ kind = 'mask-range', from = 1, to = 1, fill = '○' }";
         assert_eq!(treat_one(one, "张三丰"), Some("张○丰".into()));
+        let first = "{ kind = 'mask-range', from = 0, to = 0 }";
+        assert_eq!(treat_one(first, "张"), Some("*".into()));
+        let last = "{ kind = 'mask-range', from = -1, to = -1 }";
+        assert_eq!(treat_one(last, "13800138000"), Some("1380013800*".into()));
     }
 
     #[test]

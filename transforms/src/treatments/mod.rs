@@ -15,7 +15,7 @@ use crate::error::Misfit;
 use crate::key::{KeyUse, Keys};
 use crate::options::Options;
 use crate::spec::{
-    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, field_names, sorted,
+    Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, field_names, sorted,
 };
 use crate::treatment::Treatment;
 
@@ -78,10 +78,17 @@ macro_rules! treatments {
                 }
             }
 
-            /// See [`Definition::width`].
-            pub fn width(&self) -> Option<usize> {
+            /// See [`Definition::uniqueness_with`].
+            pub fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
                 match self {
-                    $(Self::$Name(treatment) => treatment.width(),)+
+                    $(Self::$Name(treatment) => treatment.uniqueness_with(data_type, options),)+
+                }
+            }
+
+            /// See [`Definition::width_with`].
+            pub fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.width_with(data_type, options),)+
                 }
             }
 
@@ -89,6 +96,41 @@ macro_rules! treatments {
             pub fn reads(&self) -> Vec<Read> {
                 match self {
                     $(Self::$Name(treatment) => treatment.reads(),)+
+                }
+            }
+
+            /// See [`Definition::keyed_by`].
+            pub fn keyed_by(&self) -> Option<&str> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.keyed_by(),)+
+                }
+            }
+
+            /// See [`Definition::reveals`].
+            pub fn reveals(&self) -> Vec<Read> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.reveals(),)+
+                }
+            }
+
+            /// See [`Definition::is_keyed_equality`].
+            pub fn is_keyed_equality(&self) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.is_keyed_equality(),)+
+                }
+            }
+
+            /// See [`Definition::leaves_out_rows`].
+            pub fn leaves_out_rows(&self) -> bool {
+                match self {
+                    $(Self::$Name(treatment) => treatment.leaves_out_rows(),)+
+                }
+            }
+
+            /// See [`Definition::strength_as_floor`].
+            pub fn strength_as_floor(&self) -> Strength {
+                match self {
+                    $(Self::$Name(treatment) => treatment.strength_as_floor(),)+
                 }
             }
 
@@ -247,7 +289,10 @@ treatments! {
     fake_org: FakeOrg,
     fake_uscc: FakeUscc,
     fake_plate: FakePlate,
+    fake_vin: FakeVin,
+    fake_passport: FakePassport,
     fake_ip: FakeIp,
+    substitute: Substitute,
 }
 
 #[cfg(test)]

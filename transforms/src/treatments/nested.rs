@@ -73,6 +73,7 @@ impl Definition for Nested {
     const FITS: &'static str = "lists, structs, maps";
     const EXAMPLE: &'static str = "{ kind = \"nested\", fields = { \"[]\" = { kind = \"keep-ends\", first = 1, last = 0 } } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("that of the weakest treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn strength(&self) -> Strength {

@@ -196,7 +196,7 @@ impl Definition for NoiseNum {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn reads(&self) -> Vec<Read> {
-        self.by.iter().cloned().map(Read::Field).collect()
+        self.by.iter().cloned().map(Read::Entity).collect()
     }
 
     fn at_least(&self, floor: &Self) -> bool {

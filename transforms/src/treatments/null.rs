@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
-use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::options::{Action, Options};
+use crate::spec::{Column, Definition, Strength, Uniqueness, Width};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 use crate::values::{self, Replacement, ValueTreatment};
@@ -24,6 +24,20 @@ impl Definition for Null {
     const EXAMPLE: &'static str = "{ kind = \"null\" }";
     const STRENGTH: Strength = Strength::NOTHING_LEFT;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("no bytes, for every value is null");
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(0)
+    }
+
+    /// Empty values are null too, whatever the options keep.
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let options = Options {
+            on_empty: Action::Null,
+            ..options.clone()
+        };
+        Some(Width::with(0, Some(0), data_type, &options, &[]))
+    }
 
     fn at_least(&self, _: &Self) -> bool {
         true

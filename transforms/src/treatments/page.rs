@@ -28,8 +28,12 @@ pub struct Entry {
     pub example: &'static str,
     /// How much it hides.
     pub strength: Strength,
+    /// Which parameters make it weaker than that, in words.
+    pub weaker: Option<&'static str>,
     /// What is left of the difference between values, at the defaults.
     pub uniqueness: Uniqueness,
+    /// How wide results of text or binary get, in words; absent where that follows the value.
+    pub width: Option<&'static str>,
     /// Who can restore the value, in words; absent where nobody can.
     pub reversible: Option<&'static str>,
     /// Its parameters, in the order of their definition.
@@ -82,7 +86,9 @@ pub fn render_markdown() -> String {
             fits,
             example,
             strength,
+            weaker,
             uniqueness,
+            width,
             reversible,
             parameters,
         } = entry;
@@ -90,9 +96,11 @@ pub fn render_markdown() -> String {
         line(
             &mut page,
             format_args!(
-                "\nFits {fits}. Strength {}. {} {}",
+                "\nFits {fits}. Strength {}{}. {} {}{}",
                 strength.0,
+                weaker.map_or_else(String::new, |weaker| format!("; {weaker}")),
                 distinct_words(uniqueness),
+                width.map_or_else(String::new, |width| format!("Width: {width}. ")),
                 reversible.map_or_else(
                     || "Nobody can restore the value.".to_owned(),
                     |who| format!("Reversible: {who}.")
@@ -171,7 +179,9 @@ pub(super) fn entry<T: Definition>() -> Entry {
         fits: T::FITS,
         example: T::EXAMPLE,
         strength: T::STRENGTH,
+        weaker: T::WEAKER,
         uniqueness: T::UNIQUENESS,
+        width: T::WIDTH,
         reversible: T::REVERSIBLE,
         parameters: parameters(&object_schema::<T>(), field_names::<T>()),
     }

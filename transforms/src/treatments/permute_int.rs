@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{scalar_array, to_text};
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, Ff1, Permutation, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::number::column::mapped_together;
@@ -140,6 +140,10 @@ impl Definition for PermuteInt {
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const KEEPS_SENTINELS_APART: bool = true;
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;

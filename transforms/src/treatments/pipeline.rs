@@ -14,7 +14,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
 use crate::parts::{Part, PartBuilder, Report, part_type};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness};
+use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness, Width};
 use crate::treatment::{Context, Counts, Treated, Treatment};
 
 /// Most steps of one `pipeline`.
@@ -23,8 +23,10 @@ const STEPS_MAX: usize = 16;
 /// Treats a value by several treatments in turn: what one gives is what the next one treats.
 ///
 /// Strength is that of the strongest step: no later step can undo it, because each sees nothing
-/// but what the step before left. Where a step reads other fields of the row, it could bring
-/// something back, so only that step and those after it count. Nulls, empty values and sentinels
+/// but what the step before left. Where a step reads the row, by a field or a condition, it could
+/// bring something back, so only that step and those after it count. For a floor that leaves
+/// nothing but keyed equality, a step of that strength stands only as the first: after a step that
+/// makes values equal, it tells who shares what that step left. Nulls, empty values and sentinels
 /// are counted by the first step, short and invalid ones by each. `on_null` and `on_empty` written
 /// here hold in the first step where they are stricter; the other options in every step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,12 +52,8 @@ impl Pipeline {
 
     /// The first step whose result no later one could undo.
     fn first_that_counts(&self) -> usize {
-        let reads_fields = |step: &TreatmentSpec| {
-            step.reads()
-                .iter()
-                .any(|read| matches!(read, Read::Field(_)))
-        };
-        self.steps.iter().rposition(reads_fields).unwrap_or(0)
+        let reads = |step: &TreatmentSpec| !step.reads().is_empty();
+        self.steps.iter().rposition(reads).unwrap_or(0)
     }
 
     fn column_after<'a>(column: Column<'a>, data_type: &'a DataType) -> Column<'a> {
@@ -73,13 +71,14 @@ fn place(step: usize) -> String {
 impl Definition for Pipeline {
     const KIND: &'static str = "pipeline";
     const SUMMARY: &'static str = "applies several treatments one after the other";
-    const FITS: &'static str =
-        "the types that its first treatment fits; strength is that of the strongest";
+    const FITS: &'static str = "the types that its first treatment fits";
     const EXAMPLE: &'static str = "{ kind = \"pipeline\", steps = [\
          { kind = \"keep-ends\", first = 2, last = 0, length = 1 }, \
          { kind = \"hmac\", domain = \"person.prefix\" }] }";
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const WEAKER: Option<&'static str> = Some("that of the strongest treatment that counts");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of the last step");
 
     fn strength(&self) -> Strength {
         let counting = self.steps.iter().skip(self.first_that_counts());
@@ -89,35 +88,59 @@ impl Definition for Pipeline {
             .unwrap_or(Strength::CLEAR)
     }
 
-    fn width(&self) -> Option<usize> {
-        self.steps.last().and_then(TreatmentSpec::width)
+    /// That of the last step; absent where one reads other fields of the row, without which the
+    /// types of the steps aren't known.
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let steps = self.effective(options);
+        let (last, before) = steps.split_last()?;
+        let mut input = data_type.clone();
+        for step in before {
+            let column = Column::alone("", &input, "");
+            input = step.output_type(column).ok()??;
+        }
+        last.part_width(&input)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
         self.steps.iter().collect()
     }
 
+    /// The most that any step is worth.
+    fn strength_as_floor(&self) -> Strength {
+        let steps = self.steps.iter().map(TreatmentSpec::strength_as_floor);
+        steps.max().unwrap_or(Strength::CLEAR)
+    }
+
+    /// Step by step. Before a keyed equality, a stronger step of another kind is none that reveals
+    /// less: it decides which values are told to be equal.
     fn at_least(&self, floor: &Self) -> bool {
+        let keyed = self
+            .steps
+            .iter()
+            .rposition(TreatmentSpec::is_keyed_equality);
+        let mut steps = self.steps.iter().zip(&floor.steps).enumerate();
         self.steps.len() == floor.steps.len()
-            && self
-                .steps
-                .iter()
-                .zip(&floor.steps)
-                .all(|(own, floor)| own.meets(floor))
+            && steps.all(|(at, (own, floor))| {
+                let decides = keyed.is_some_and(|keyed| at < keyed);
+                let alike = own.kind() == floor.kind() || own.strength() >= Strength::UNLINKABLE;
+                own.meets(floor) && (alike || !decides)
+            })
     }
 
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
         let steps = self.effective(options);
-        steps
-            .iter()
-            .skip(self.first_that_counts())
-            .any(|step| step.meets(floor))
+        let mut steps = steps.iter().enumerate().skip(self.first_that_counts());
+        let equality = floor.is_keyed_equality();
+        steps.any(|(at, step)| {
+            let counts = !equality || at == 0 || step.strength() >= Strength::UNLINKABLE;
+            counts && step.meets(floor)
+        })
     }
 
     /// It need not outdo every step: the strongest is what the whole is worth.
     fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
         let keeps_rows = |step: &TreatmentSpec| step.outdone_by(Strength(u8::MAX), options);
-        strength > self.strength() && self.steps.iter().all(keeps_rows)
+        strength > self.strength_as_floor() && self.steps.iter().all(keeps_rows)
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -25,7 +25,7 @@ use crate::key::{DerivedKey, KEY_BYTES, KeyUse, Keys};
 use crate::options::{Options, Scalar};
 use crate::parts::{Part, PartBuilder, part_type, treat_kept};
 use crate::spec::{
-    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, reads_of,
+    Column, Definition, Read, RowField, Strength, TreatmentSpec, Uniqueness, Width, reads_of,
 };
 use crate::treatment::{Context, Treated, Treatment};
 
@@ -110,23 +110,28 @@ impl Sample {
 impl Definition for Sample {
     const KIND: &'static str = "sample";
     const SUMMARY: &'static str = "keeps a share of the entities with all of their rows";
-    const FITS: &'static str =
-        "the types that the treatment of the rows that stay fits; strength is that treatment's";
+    const FITS: &'static str = "the types that the treatment of the rows that stay fits";
     const EXAMPLE: &'static str = "{ kind = \"sample\", rate = \"0.5\", by = \"person_id\", \
          domain = \"person.id\", then = { kind = \"keep-ends\", first = 1, last = 0 } }";
     const STRENGTH: Strength = Strength::PARTIAL;
+    const WEAKER: Option<&'static str> = Some("that of the treatment within");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some("that of `then`");
 
     fn strength(&self) -> Strength {
         self.then.strength()
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        self.then.uniqueness()
+        self.then.treatment().uniqueness()
     }
 
-    fn width(&self) -> Option<usize> {
-        self.then.width()
+    fn uniqueness_with(&self, data_type: &DataType, options: &Options) -> Uniqueness {
+        self.then.within(options).uniqueness(data_type)
+    }
+
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        self.then.within(options).part_width(data_type)
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -134,9 +139,13 @@ impl Definition for Sample {
     }
 
     fn reads(&self) -> Vec<Read> {
-        let mut reads = vec![Read::Field(self.by.clone())];
+        let mut reads = vec![Read::Entity(self.by.clone())];
         reads.extend(reads_of(&self.parts()));
         reads
+    }
+
+    fn leaves_out_rows(&self) -> bool {
+        true
     }
 
     fn at_least(&self, floor: &Self) -> bool {

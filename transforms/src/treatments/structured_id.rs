@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -50,6 +50,9 @@ use resident_id::ResidentId;
 /// **credit-code** (GB 32100): characters 1 and 2, which say what kind of body it is, stay; the
 /// organisation code's check (GB 11714) and the code's own are computed anew; a known region
 /// becomes another known one.
+///
+/// What stays is delivered in clear, so with anything kept it counts as partly hidden text (1), and
+/// a credit code always does, because its first two characters stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StructuredId {
@@ -291,10 +294,33 @@ impl Definition for StructuredId {
     const KIND: &'static str = "structured-id";
     const SUMMARY: &'static str = "turns an identifier into another valid one of its kind";
     const FITS: &'static str = "utf8";
-    const EXAMPLE: &'static str = r#"{ kind = "structured-id", of = "resident-id", keep = ["region2"], domain = "person.id" }"#;
+    const EXAMPLE: &'static str =
+        r#"{ kind = "structured-id", of = "resident-id", domain = "person.id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const WEAKER: Option<&'static str> =
+        Some("1 where anything is kept, and for credit codes, whose first two characters stay");
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const WIDTH: Option<&'static str> = Some("18 bytes, 19 for cards and 11 for mobile numbers");
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+
+    fn strength(&self) -> Strength {
+        match self.keep.is_empty() && self.of != Of::CreditCode {
+            true => Self::STRENGTH,
+            false => Strength::PARTIAL,
+        }
+    }
+
+    fn refuses(&self, _: &DataType, case: Case) -> bool {
+        case == Case::Invalid
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(match self.of {
+            Of::ResidentId | Of::CreditCode => 18,
+            Of::Mobile => 11,
+            Of::BankCard => 19,
+        })
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;

@@ -101,6 +101,18 @@ impl Definition for TypedMask {
     const EXAMPLE: &'static str = "{ kind = \"typed-mask\", of = \"mobile\" }";
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> = Some(
+        "follows from the longest value of the kind; none for landlines, names, addresses and e-mail",
+    );
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let shown = self.shown().ok()?;
+        self.of.width(shown, self.fill.len(), self.length())
+    }
+
+    fn cover_width(&self) -> Option<usize> {
+        self.length().fixed().map(|fills| fills * self.fill.len())
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let shows_no_more = match (self.shown(), floor.shown()) {

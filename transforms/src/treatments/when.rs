@@ -13,13 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misfit;
 use crate::key::{DerivedKey, Keys};
 use crate::options::Options;
-use crate::parts::{Arms, PartBuilder, check_condition, part_type};
-use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, reads_of};
+use crate::parts::{Arms, PartBuilder, check_condition, part_type, strength_of_choice};
+use crate::spec::{Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, reads_of};
 use crate::treatment::Treatment;
 
 /// Chooses between two treatments by a condition over the original row. Both must give one type;
 /// which of the two a value got may show what the condition says about its row. An option written
 /// here holds in both where it is stricter than theirs, and sentinels listed here in both.
+///
+/// Strength is that of the weaker treatment, and at most 2 where the two differ, because the choice
+/// between them is told. It stands for a floor of another kind where both treatments do, and for
+/// another `when` only with the same condition. In a grant, every field that the condition reads
+/// must be one that its own floor lets pass clear: constants chosen by a field deliver that field.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct When {
@@ -52,21 +57,24 @@ impl Definition for When {
     const KIND: &'static str = "when";
     const SUMMARY: &'static str =
         "treats the rows that meet a condition one way and the rest another";
-    const FITS: &'static str =
-        "the types that both its treatments fit; strength is the weaker of the two";
+    const FITS: &'static str = "the types that both its treatments fit";
     const EXAMPLE: &'static str = "{ kind = \"when\", condition = \"consent = true\", \
          then = { kind = \"hmac\", domain = \"person.id\" }, \
          else = { kind = \"constant\", value = \"-\" } }";
-    const STRENGTH: Strength = Strength::KEYED_EQUALITY;
+    const STRENGTH: Strength = Strength::COARSER;
+    const WEAKER: Option<&'static str> =
+        Some("that of the weaker treatment, and at most 2 where the two differ");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const CONCEALED: &'static [&'static str] = &["condition"];
+    const WIDTH: Option<&'static str> = Some("that of the wider treatment");
 
     fn strength(&self) -> Strength {
-        self.then.strength().min(self.otherwise.strength())
+        strength_of_choice(&self.parts())
     }
 
-    fn width(&self) -> Option<usize> {
-        Some(self.then.width()?.max(self.otherwise.width()?))
+    fn width_with(&self, data_type: &DataType, options: &Options) -> Option<Width> {
+        let of = |arm: &TreatmentSpec| arm.within(options).part_width(data_type);
+        Some(of(&self.then)?.or(of(&self.otherwise)?))
     }
 
     fn parts(&self) -> Vec<&TreatmentSpec> {
@@ -85,10 +93,11 @@ impl Definition for When {
             && self.otherwise.meets(&floor.otherwise)
     }
 
+    /// For another kind, where each treatment does. Not for a choice by another condition: that
+    /// would tell something else of the row.
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        self.arms()
-            .iter()
-            .all(|(_, arm)| arm.within(options).meets(floor))
+        let meets = |arm: &TreatmentSpec| arm.within(options).meets(floor);
+        floor.kind() != Self::KIND && self.arms().iter().all(|(_, arm)| meets(arm))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -7,6 +7,7 @@
 //! off, so that a split yields exactly the rows it says and each batch knows its first row; the
 //! number of rows is compared when the split ends.
 
+mod conform;
 mod footer;
 mod pruning;
 mod reader;
@@ -18,7 +19,8 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
@@ -128,10 +130,24 @@ impl ParquetSource {
             place: self.store.place(&file.path),
             part: part(&groups),
             stream: self.execute(footer, groups)?,
+            scanned: self.scanned(footer),
             next_row: planned.first_row,
             rows_left: planned.rows.unwrap_or(0),
             output: Arc::clone(&self.output),
         })
+    }
+
+    /// The columns as the scan is asked for them: lists, structs and maps as the file has them.
+    fn scanned(&self, footer: &Footer) -> SchemaRef {
+        let fields = self.output.fields().iter().map(|field| {
+            match footer.schema.field_with_name(field.name()) {
+                Ok(found) if field.data_type().is_nested() => {
+                    Arc::new(Field::new(field.name(), found.data_type().clone(), true))
+                }
+                _ => Arc::clone(field),
+            }
+        });
+        Arc::new(Schema::new(fields.collect::<Fields>()))
     }
 
     fn execute(
@@ -158,7 +174,7 @@ impl ParquetSource {
         };
         let file = PartitionedFile::new_from_meta(meta).with_extension(access);
         let factory = SplitReaderFactory::new(footer.fetch.clone(), Arc::clone(&footer.metadata));
-        let scan = ParquetScan::new(Arc::clone(&self.output))
+        let scan = ParquetScan::new(self.scanned(footer))
             .with_table_parquet_options(scan_options())
             .with_parquet_file_reader_factory(Arc::new(factory));
         let config = FileScanConfigBuilder::new(source_url().map_err(setup)?, Arc::new(scan))
@@ -222,6 +238,9 @@ struct SplitScan {
     stream: SendableRecordBatchStream,
     next_row: u64,
     rows_left: u64,
+    /// What the scan gives.
+    scanned: SchemaRef,
+    /// What is asked for.
     output: SchemaRef,
 }
 
@@ -248,11 +267,12 @@ impl SplitScan {
             if rows == 0 {
                 continue;
             }
-            if batch.schema().fields() != self.output.fields() {
+            if batch.schema().fields() != self.scanned.fields() {
                 return Err(ConnectorError::bug(
                     "a scan gave other columns than asked for",
                 ));
             }
+            let batch = self.conform(batch)?;
             let first_row = self.next_row;
             self.next_row = first_row.saturating_add(rows);
             return Ok(Some((
@@ -264,6 +284,22 @@ impl SplitScan {
                 Some(self),
             )));
         }
+    }
+
+    /// Lists, structs and maps in the catalogue's form.
+    fn conform(&self, batch: RecordBatch) -> Result<RecordBatch, ConnectorError> {
+        if self.scanned == self.output {
+            return Ok(batch);
+        }
+        let columns = batch.columns().iter().zip(self.output.fields());
+        let columns = columns
+            .map(|(column, field)| conform::conform(column, field.data_type()))
+            .collect::<Result<Vec<_>, _>>();
+        let batch =
+            columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.output), columns));
+        batch.map_err(|_| {
+            self.damaged("its lists, structs or maps cannot be brought to the catalogue's form")
+        })
     }
 
     fn damaged(&self, what: &str) -> ConnectorError {

@@ -108,15 +108,16 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
     clippy::wildcard_enum_match_arm,
     reason = "only these types are small enough to matter"
 )]
-fn domain_size(field: &Field, data_type: &DataType) -> Option<u64> {
+fn domain_size(field: &Field) -> Option<u64> {
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
-    let by_type = match data_type {
+    let data_type = FieldType::parse(&field.data_type).ok();
+    let by_type = data_type.and_then(|data_type| match data_type.to_arrow() {
         DataType::Boolean => Some(2),
         DataType::Int8 | DataType::UInt8 => Some(1 << 8),
         DataType::Int16 | DataType::UInt16 => Some(1 << 16),
-        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(*digits)),
+        DataType::Decimal128(digits, _) => 10_u64.checked_pow(u32::from(digits)),
         _ => None,
-    };
+    });
     [by_category, by_type, field.domain_size]
         .into_iter()
         .flatten()
@@ -154,6 +155,9 @@ impl Resolver<'_, '_> {
             return Ok(());
         };
         let (treatment, origin) = self.treatment(&rule.treatment, resolved);
+        if origin == Origin::Grant {
+            self.check_reveals(&treatment, &rule.treatment)?;
+        }
         let (source_type, output) = self.types(&treatment)?;
         let Some(output) = output else {
             let by = match origin {
@@ -171,9 +175,10 @@ impl Resolver<'_, '_> {
             self.refusals
                 .extend(gate(field, self.subject.grant.important));
         }
-        self.check_domain(&treatment, &source_type);
+        self.check_domain(&treatment);
         self.check_join(&treatment);
-        resolved.reads.extend(self.reads(&treatment)?);
+        let reads = self.fields_of(treatment.reads())?;
+        resolved.reads.extend(reads.iter().cloned());
         resolved.fields.push(PlannedField {
             name: field.name.clone(),
             source_type: source_type.to_string(),
@@ -182,6 +187,7 @@ impl Resolver<'_, '_> {
             level: field.level,
             strength: treatment.strength().0,
             treatment,
+            reads: reads.into_iter().collect(),
             origin,
         });
         Ok(())
@@ -217,6 +223,40 @@ impl Resolver<'_, '_> {
             resolved.strengthened.push(name.clone());
         }
         (treatment.clone(), Origin::Grant)
+    }
+
+    /// A grant's treatment may show what another field holds, by a condition that chooses constants
+    /// or by a part that is kept. So whatever it shows, beyond what the floor itself shows, must be
+    /// a field whose own floor lets it pass clear; that goes for the treated field as well, which a
+    /// condition could spell out. Only an exemption of the treated field may show more.
+    fn check_reveals(
+        &mut self,
+        treatment: &TreatmentSpec,
+        floor: &TreatmentSpec,
+    ) -> Result<(), CompileError> {
+        let known = floor.reveals();
+        let shown = treatment.reveals().into_iter();
+        let beyond = self.fields_of(shown.filter(|read| !known.contains(read)))?;
+        let mut reasons = Vec::new();
+        for name in &beyond {
+            let least = self.subject.dataset.field(name);
+            let least = least.and_then(|field| self.subject.site.policy.rule_for(field));
+            let least = least.map(|(_, rule)| &rule.treatment);
+            if least.is_some_and(|least| TreatmentSpec::clear().meets(least)) {
+                continue;
+            }
+            let least = least.map_or_else(|| "withhold".to_owned(), TreatmentSpec::summary);
+            reasons.push(format!(
+                "its treatment {} can show what field `{name}` holds, whose floor is {least}; let \
+                 it read fields that may pass clear, or have an exemption for `{}` approved",
+                treatment.summary(),
+                self.field.name
+            ));
+        }
+        for reason in reasons {
+            self.refuse(RefusalCode::BelowFloor, reason);
+        }
+        Ok(())
     }
 
     /// The approver that an exemption names may release data of this provider.
@@ -262,12 +302,15 @@ impl Resolver<'_, '_> {
         Ok((source, output))
     }
 
-    /// Fields that a treatment reads, those of its conditions included.
-    fn reads(&self, treatment: &TreatmentSpec) -> Result<BTreeSet<String>, CompileError> {
+    /// The fields of what a treatment reads, those of its conditions included.
+    fn fields_of(
+        &self,
+        reads: impl IntoIterator<Item = Read>,
+    ) -> Result<BTreeSet<String>, CompileError> {
         let mut fields = BTreeSet::new();
-        for read in treatment.reads() {
+        for read in reads {
             match read {
-                Read::Field(name) => {
+                Read::Field(name) | Read::Entity(name) => {
                     fields.insert(name);
                 }
                 Read::Condition(text) => {
@@ -287,12 +330,15 @@ impl Resolver<'_, '_> {
         Ok(fields)
     }
 
-    /// A keyed pseudonym of few values can be undone by counting them all.
-    fn check_domain(&mut self, treatment: &TreatmentSpec, source_type: &FieldType) {
-        if !treatment.is_keyed_equality() {
-            return;
-        }
-        let size = domain_size(self.field, &source_type.to_arrow());
+    /// A keyed pseudonym of few values can be undone by counting them all. A facet that is drawn for
+    /// a person has as many values as there are keys of persons, and its own tell nothing.
+    fn check_domain(&mut self, treatment: &TreatmentSpec) {
+        let named = treatment.keyed_fields().into_iter();
+        let fields = named.filter_map(|name| match name {
+            Some(name) => self.subject.dataset.field(name),
+            None => Some(self.field),
+        });
+        let size = fields.filter_map(domain_size).min();
         let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else {
             return;
         };

@@ -6,6 +6,7 @@
 
 mod fields;
 mod residual;
+mod results;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use thiserror::Error;
 use super::predicate::PredicateErrorKind;
 use super::row_filter::{RowFilter, RowFilterError};
 use super::{
-    Compiled, ExchangePlan, FilterField, QuotaUse, Refusal, RefusalCode, RowScope, SourceField,
+    Compiled, ExchangePlan, FilterField, QuotaUse, Refusal, RefusalCode, Results, RowScope, SourceField,
     Warning,
 };
 use crate::approval::{self, SignatureState};
@@ -105,6 +106,7 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
         approver,
         rows_left,
         residuals: draft.residuals,
+        results: draft.results,
     })
 }
 
@@ -195,6 +197,7 @@ pub(crate) struct Draft {
     pub(crate) refusals: Vec<Refusal>,
     warnings: Vec<Warning>,
     residuals: BTreeMap<String, u64>,
+    results: BTreeMap<String, Results>,
     /// Fields delivered by exemption, and the approver each names.
     exempted: Vec<(String, String)>,
 }
@@ -229,6 +232,7 @@ pub(crate) fn draft(
     let filter_fields = filter_fields(subject, &rows, &resolved, &mut refusals);
     check_seal(subject, &resolved, &mut refusals);
     let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
+    let results = results::check(subject, &resolved, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
     let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
     Ok(Draft {
@@ -236,6 +240,7 @@ pub(crate) fn draft(
         refusals,
         warnings,
         residuals,
+        results,
         exempted: resolved.exempted,
     })
 }

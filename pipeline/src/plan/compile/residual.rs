@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_transforms::residual::{self, Released};
+use lockgate_transforms::residual::{self, Released, Residual};
 
 use super::Subject;
 use super::fields::Resolved;
-use crate::plan::{Refusal, RefusalCode, Warning};
+use crate::plan::{PlannedField, Refusal, RefusalCode, Warning};
 use crate::site::FieldType;
 use crate::site::policy::Below;
 
 /// Candidates by field, for the fields where they can be counted. Too few are refused
-/// (`below-floor`) or warned about (`few-candidates`), as policy says.
+/// (`below-floor`) or warned about (`few-candidates`), as policy says, and so are values that have a
+/// shape and can't be counted (`below-floor`, `not-counted`): nothing passes a floor unseen.
 pub(super) fn check(
     subject: &Subject<'_>,
     resolved: &Resolved,
@@ -20,47 +21,68 @@ pub(super) fn check(
 ) -> BTreeMap<String, u64> {
     let mut counted = BTreeMap::new();
     for field in &resolved.fields {
-        let Ok(source_type) = FieldType::parse(&field.source_type) else {
-            continue;
-        };
-        let others: Vec<Released<'_>> = resolved
-            .fields
-            .iter()
-            .filter(|other| other.name != field.name)
-            .map(|other| Released {
-                category: &other.category,
-                treatment: &other.treatment,
-            })
-            .collect();
-        let data_type = source_type.to_arrow();
-        let found = residual::candidates(&field.category, &field.treatment, &data_type, &others);
-        let Some(candidates) = found else {
-            continue;
-        };
-        counted.insert(field.name.clone(), candidates);
+        let found = residual(field, resolved);
+        if let Residual::Candidates(candidates) = found {
+            counted.insert(field.name.clone(), candidates);
+        }
         let Some(floor) = &subject.site.policy.residual else {
             continue;
         };
         let applies = floor.from_level.is_none_or(|level| field.level >= level);
-        if !applies || candidates >= floor.min_candidates {
+        let Some((code, what)) = below(field, found, floor.min_candidates).filter(|_| applies)
+        else {
             continue;
-        }
-        let what = format!(
-            "{} leaves {candidates} possible originals beside the other fields, and policy asks for \
-             at least {}; strengthen it, or deliver fewer fields that give it away",
-            field.treatment.summary(),
-            floor.min_candidates
-        );
+        };
         match floor.below {
             Below::Refuse => {
                 refusals.push(Refusal::new(RefusalCode::BelowFloor, what).of_field(&field.name));
             }
             Below::Warn => warnings.push(Warning {
-                code: "few-candidates",
+                code,
                 field: Some(field.name.clone()),
                 what,
             }),
         }
     }
     counted
+}
+
+fn residual(field: &PlannedField, resolved: &Resolved) -> Residual {
+    let Ok(source_type) = FieldType::parse(&field.source_type) else {
+        return Residual::Uncounted;
+    };
+    let others: Vec<Released<'_>> = resolved
+        .fields
+        .iter()
+        .filter(|other| other.name != field.name)
+        .map(|other| Released {
+            category: &other.category,
+            treatment: &other.treatment,
+        })
+        .collect();
+    let data_type = source_type.to_arrow();
+    residual::candidates(&field.category, &field.treatment, &data_type, &others)
+}
+
+/// What is below the floor, as the code of a warning and in words.
+fn below(field: &PlannedField, found: Residual, least: u64) -> Option<(&'static str, String)> {
+    let treatment = field.treatment.summary();
+    match found {
+        Residual::Candidates(candidates) if candidates < least => {
+            let what = format!(
+                "{treatment} leaves {candidates} possible originals beside the other fields, and \
+                 policy asks for at least {least}; strengthen it, or deliver fewer fields that give \
+                 it away"
+            );
+            Some(("few-candidates", what))
+        }
+        Residual::Uncounted => {
+            let what = format!(
+                "how many originals fit a result of {treatment} can't be counted, and policy asks \
+                 for at least {least}; use a mask or a pseudonym"
+            );
+            Some(("not-counted", what))
+        }
+        Residual::Candidates(_) | Residual::Hidden | Residual::Shapeless => None,
+    }
 }

@@ -2,6 +2,8 @@ use super::*;
 use crate::approval::test_site::{TestSite, codes, day};
 use crate::plan::Origin;
 
+mod reveals;
+
 fn of(code: RefusalCode, field: &str) -> (RefusalCode, Option<String>) {
     (code, Some(field.to_owned()))
 }
@@ -380,6 +382,28 @@ fn a_keyed_pseudonym_of_a_tiny_domain_is_warned_about_and_refused_from_level_3()
     );
     site.catalogue("domain_size = 3", "domain_size = 1000000");
     assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn a_sex_drawn_for_a_person_is_none_that_counting_undoes() {
+    let site = TestSite::new();
+    site.grant("\"region\"]", "\"gender\"]");
+    site.catalogue("level = 2, domain_size", "level = 3, domain_size");
+    let fake = "[treatments]\ngender = { kind = \"fake-sex\", domain = \"person.id\" }";
+    site.grant_table(fake);
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::TinyDomain, "gender")]
+    );
+    site.grant("\"fake-sex\",", "\"fake-sex\", by = \"id\",");
+    assert_eq!(site.codes_but_unsigned(), []);
+    assert!(site.compile().warnings().is_empty());
+    // A sex for each sex would be one for all men.
+    site.grant("by = \"id\"", "by = \"gender\"");
+    assert_eq!(
+        site.codes_but_unsigned(),
+        [of(RefusalCode::TinyDomain, "gender")]
+    );
 }
 
 #[test]

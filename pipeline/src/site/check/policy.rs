@@ -28,6 +28,15 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             }
             checker.no_duplicates(policy, &at("fields"), fields);
         }
+        if rule.treatment.leaves_out_rows() {
+            let what = format!(
+                "`{}` leaves out rows, and a rule would do so only for grants that ask for its \
+                 field",
+                rule.treatment.kind()
+            );
+            let hint = "write the condition as `rows` of each grant, or the treatment in the grant";
+            checker.at(policy, &at("treatment"), what, Some(hint.to_owned()));
+        }
     }
     for dataset in site.datasets.values() {
         for field in &dataset.fields {

@@ -289,8 +289,8 @@ impl FieldType {
         }
     }
 
-    /// The type whose Arrow type is exactly this one; `None` for every Arrow type that a catalogue
-    /// cannot write.
+    /// The type whose Arrow type is this one, whatever the fields within lists and maps are called;
+    /// `None` for every Arrow type that a catalogue cannot write.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "every other Arrow type has no notation"
@@ -333,7 +333,7 @@ impl FieldType {
                 .1
                 .clone(),
         };
-        (found.to_arrow() == *data_type).then_some(found)
+        found.to_arrow().equals_datatype(data_type).then_some(found)
     }
 }
 

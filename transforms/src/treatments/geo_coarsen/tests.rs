@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::number::column::testing::{apply, misfit, texts, treat, written};
+use crate::testing::spec;
 
 fn grid(grid: &str, axis: &str) -> Value {
     json!({ "grid": grid, "axis": axis, "datum": "WGS84" })
@@ -278,4 +279,35 @@ proptest! {
             prop_assert!(text.contains(','));
         }
     }
+}
+
+#[test]
+fn only_cells_larger_than_a_kilometre_count_as_coarser() {
+    let strength = |rest: &str| {
+        spec(&format!(
+            "{{ kind = 'geo-coarsen', datum = 'WGS84', {rest} }}"
+        ))
+        .strength()
+        .0
+    };
+    for (rest, expected) in [
+        ("grid = '0.01', axis = 'latitude'", 2),
+        ("grid = '0.0099', axis = 'latitude'", 1),
+        ("grid = '0.0001', order = 'lng-lat'", 1),
+        ("grid = '1', order = 'lng-lat'", 2),
+        ("geohash = 5, order = 'lng-lat'", 2),
+        ("geohash = 6, order = 'lng-lat'", 1),
+        ("geohash = 8, order = 'lng-lat'", 1),
+    ] {
+        assert_eq!(strength(rest), expected, "{rest}");
+    }
+    let pair = spec("{ kind = 'geo-coarsen', datum = 'WGS84', geohash = 5, order = 'lng-lat' }");
+    assert!(!pair.meets(&spec("{ kind = 'keep-ends', first = 3, last = 0 }")));
+    let fine =
+        spec("{ kind = 'geo-coarsen', datum = 'WGS84', grid = '0.0005', axis = 'latitude' }");
+    assert!(fine.meets(&fine));
+    assert!(
+        !spec("{ kind = 'round', to = '0.000001' }").meets(&fine),
+        "as a floor it counts as its kind"
+    );
 }

@@ -338,7 +338,7 @@ fn every_encoding_writes_the_same_bits() {
         let whole = format!("{{ kind = 'hmac', domain = 'd', encoding = '{encoding}' }}");
         assert_eq!(treat_one(&whole, "13800138000").as_deref(), Some(pseudonym));
         assert_eq!(
-            spec(&whole).uniqueness(),
+            spec(&whole).uniqueness(&DataType::Utf8),
             Uniqueness::Probabilistic { bits: 256 }
         );
         let cut =
@@ -362,7 +362,7 @@ fn a_shortened_pseudonym_says_how_many_bits_are_left() {
     ] {
         let shortest = spec(&cut(encoding, least));
         assert_eq!(
-            shortest.uniqueness(),
+            shortest.uniqueness(&DataType::Utf8),
             Uniqueness::Probabilistic { bits },
             "{encoding}"
         );

@@ -122,6 +122,71 @@ fn strength_is_that_of_the_strongest_step() {
 }
 
 #[test]
+fn a_step_that_reads_a_condition_can_bring_a_value_back() {
+    let with = |steps: &str| spec(&format!("{{ kind = 'pipeline', steps = [{steps}] }}"));
+    let null = "{ kind = 'constant', value = '-' }";
+    let choice = "{ kind = 'case', arms = [\
+        { when = \"income < 100\", then = { kind = 'constant', value = '99' } }], \
+        else = { kind = 'clear' } }";
+    let back = with(&format!("{null}, {choice}"));
+    assert_eq!(back.strength().0, 0);
+    for floor in [
+        "{ kind = 'keep-ends', first = 1, last = 0 }",
+        "{ kind = 'hmac', domain = 'd' }",
+    ] {
+        assert!(!back.meets(&spec(floor)), "{floor}");
+    }
+    let before = with(&format!("{choice}, {null}"));
+    assert_eq!(before.strength().0, 5, "what was chosen is gone");
+    let dropping = with(&format!("{null}, {{ kind = 'drop-row', when = 'c' }}"));
+    assert_eq!(dropping.strength().0, 0, "a condition is a condition");
+}
+
+#[test]
+fn a_coarser_pseudonym_is_not_at_least_a_finer_one() {
+    let with = |steps: &str| spec(&format!("{{ kind = 'pipeline', steps = [{steps}] }}"));
+    let ends = "{ kind = 'keep-ends', first = 2, last = 0, length = 1 }";
+    let hmac = "{ kind = 'hmac', domain = 'd' }";
+    let floor = spec(hmac);
+    assert!(
+        !with(&format!("{ends}, {hmac}")).meets(&floor),
+        "it tells who shares a province"
+    );
+    assert!(with(&format!("{hmac}, {ends}")).meets(&floor));
+    let random = "{ kind = 'encrypt-rand', domain = 'd', encoding = 'base64url' }";
+    assert!(with(&format!("{ends}, {random}")).meets(&floor));
+    assert!(with(&format!("{ends}, {{ kind = 'constant', value = 'x' }}")).meets(&floor));
+    assert!(with(&format!("{ends}, {hmac}")).meets(&spec(ends)));
+}
+
+#[test]
+fn a_finer_pseudonym_is_not_at_least_a_coarser_one_step_by_step() {
+    let with = |steps: &str| spec(&format!("{{ kind = 'pipeline', steps = [{steps}] }}"));
+    let ends =
+        |first: u8| format!("{{ kind = 'keep-ends', first = {first}, last = 0, length = 1 }}");
+    let hmac = "{ kind = 'hmac', domain = 'd' }";
+    let floor = with(&format!("{}, {hmac}", ends(2)));
+    assert!(with(&format!("{}, {hmac}", ends(1))).meets(&floor));
+    assert!(
+        !with(&format!("{hmac}, {hmac}")).meets(&floor),
+        "it tells which whole values are equal"
+    );
+    let constant = "{ kind = 'constant', value = 'x' }";
+    assert!(with(&format!("{constant}, {hmac}")).meets(&floor));
+    let masked = with(&format!("{}, {}", ends(2), ends(1)));
+    assert!(with(&format!("{hmac}, {}", ends(1))).meets(&masked));
+}
+
+#[test]
+fn as_a_floor_a_pipeline_is_worth_its_strongest_kind() {
+    let kept = "{ kind = 'structured-id', of = 'mobile', keep = ['prefix3'], domain = 'd' }";
+    let floor = spec(&format!("{{ kind = 'pipeline', steps = [{kept}] }}"));
+    assert_eq!(floor.strength().0, 1);
+    assert!(!spec("{ kind = 'admin-level', level = 'city' }").meets(&floor));
+    assert!(spec("{ kind = 'null' }").meets(&floor));
+}
+
+#[test]
 fn steps_are_needed_and_keep_the_field() {
     assert_eq!(
         misfit("{ kind = 'pipeline', steps = [] }").parameter,

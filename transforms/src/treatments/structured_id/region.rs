@@ -4,7 +4,7 @@
 //! becomes another that never was, by its digits. Those are domains of their own.
 
 use super::Kept;
-use crate::regions::Regions;
+use crate::divisions::Codes;
 
 /// The domain of codes that aren't in the table.
 pub(super) const UNKNOWN: usize = 0;
@@ -15,7 +15,7 @@ const BUCKET_MIN: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct RegionPart {
-    table: Regions,
+    table: Codes,
     /// Leading digits that stay: 0, 2, 4 or 6.
     digits: usize,
     /// The number of ways to write the digits that don't.
@@ -45,7 +45,7 @@ pub(super) struct Found {
 
 impl RegionPart {
     pub(super) fn new(kept: Kept) -> Self {
-        let table = Regions::new();
+        let table = Codes::new();
         let most = table.most_within(kept.digits);
         Self {
             digits: kept.digits,
@@ -60,7 +60,7 @@ impl RegionPart {
         }
     }
 
-    pub(super) fn table(&self) -> &Regions {
+    pub(super) fn table(&self) -> &Codes {
         &self.table
     }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::calendar::Civil;
 use crate::check_digit::{credit_code, luhn, organisation_code, resident_id};
-use crate::regions::Regions;
+use crate::divisions::Codes;
 use crate::testing::{cases_of, key, misfit, spec, try_spec};
 use crate::treatment::Treated;
 use crate::treatments::AnyTreatment;
@@ -74,7 +74,7 @@ fn resident(region: u32, date: &str, sequence: u64) -> String {
 
 /// Numbers of regions in force, known and unknown, born in every year of the window.
 fn residents(seed: u64, count: usize) -> Vec<String> {
-    let regions = Regions::new();
+    let regions = Codes::new();
     let known = regions.within(0, 0).len() as u64;
     let mut numbers = numbers(seed);
     let mut next = || numbers.next().unwrap();
@@ -92,7 +92,7 @@ fn residents(seed: u64, count: usize) -> Vec<String> {
 }
 
 /// Whether a number's region is unknown, known, or was in force in the year of birth.
-fn class(regions: &Regions, id: &str) -> (bool, bool) {
+fn class(regions: &Codes, id: &str) -> (bool, bool) {
     let place = regions.find(id[..6].parse().unwrap());
     let year = id[6..10].parse().unwrap();
     (
@@ -104,7 +104,7 @@ fn class(regions: &Regions, id: &str) -> (bool, bool) {
 #[test]
 fn resident_numbers_stay_valid_and_keep_what_is_asked() {
     let values = residents(1, 8_000);
-    let regions = Regions::new();
+    let regions = Codes::new();
     for (keep, kept) in [
         ("", None),
         ("'sex'", None),
@@ -140,7 +140,14 @@ fn resident_numbers_stay_valid_and_keep_what_is_asked() {
 
 #[test]
 fn what_is_not_kept_changes() {
+    // Without those of divisions in force for too few years.
     let values = residents(2, 4_000);
+    let spec = written("resident-id", "'region6'");
+    let treated = treated_with(&spec, &values, Direction::Encrypt);
+    let pairs = values.iter().zip(texts(&treated));
+    let wide = pairs.filter(|(_, out)| !out.starts_with('*'));
+    let values: Vec<String> = wide.map(|(value, _)| value.clone()).collect();
+    assert!(values.len() > 3_975);
     let outs = permuted("resident-id", "", &values);
     let same = |range: std::ops::Range<usize>| {
         let pairs = values.iter().zip(&outs);
@@ -192,7 +199,7 @@ fn a_province_and_year_may_stay_where_a_million_are_left() {
 
 #[test]
 fn a_division_in_force_for_too_few_years_is_refused() {
-    let regions = Regions::new();
+    let regions = Codes::new();
     let values: Vec<String> = (0..regions.within(0, 0).len())
         .flat_map(|place| [1990, 2040].map(|year| (place, year)))
         .map(|(place, year)| resident(regions.code(place).unwrap(), &format!("{year}0131"), 7))
@@ -376,7 +383,7 @@ fn credit(body: &str, region: u32, organisation: u64) -> String {
 
 #[test]
 fn credit_codes_stay_valid() {
-    let regions = Regions::new();
+    let regions = Codes::new();
     let known = regions.within(0, 0).len() as u64;
     let values: Vec<String> = numbers(5)
         .take(6_000)
@@ -483,4 +490,30 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_kept_makes_it_partly_hidden_text() {
+    let strength = |of: &str, keep: &str| spec(&written(of, keep)).strength().0;
+    assert_eq!(strength("resident-id", ""), 3);
+    assert_eq!(strength("resident-id", "'sex'"), 1);
+    assert_eq!(strength("mobile", ""), 3);
+    assert_eq!(strength("bank-card", "'bin6'"), 1);
+    assert_eq!(
+        strength("credit-code", ""),
+        1,
+        "its first two characters stay"
+    );
+    let shown = "{ kind = 'typed-mask', of = 'resident-id', keep = 'province' }";
+    assert!(!spec(&written("resident-id", "'region6', 'sex'")).meets(&spec(shown)));
+    assert!(spec(&written("resident-id", "")).meets(&spec(shown)));
+    let kept = spec(&written("resident-id", "'region2'"));
+    assert!(
+        kept.is_keyed_equality(),
+        "the rest is a pseudonym all the same"
+    );
+    assert!(
+        !spec("{ kind = 'hmac', domain = 'd' }").meets(&kept),
+        "as a floor it counts as its kind"
+    );
 }

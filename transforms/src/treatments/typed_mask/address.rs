@@ -13,6 +13,7 @@ use crate::classes::is_han;
 use crate::clusters;
 use crate::error::Case;
 use crate::fill::Filler;
+use crate::text::has_white_space;
 
 /// Names of districts that hold a character of streets, villages, estates or buildings.
 #[rustfmt::skip]
@@ -68,7 +69,7 @@ fn spelling(value: &str) -> Cow<'_, str> {
             .iter()
             .find_map(|name| text.strip_prefix(name).map(str::len))
     };
-    if value.contains(char::is_whitespace) {
+    if has_white_space(value) {
         let text: String = value
             .chars()
             .filter(|character| !character.is_whitespace())
@@ -93,19 +94,23 @@ fn levels(text: &str) -> Levels {
         }
     }
     let mut rest = text.get(at..).unwrap_or_default();
+    let mut name = first_name(rest);
     if levels.city.is_none()
-        && let Some(bytes) = city(rest)
+        && let Some(bytes) = name.filter(|bytes| is_city(rest.get(..*bytes).unwrap_or_default()))
     {
         at += bytes;
         levels.city = Some(at);
         rest = text.get(at..).unwrap_or_default();
+        name = first_name(rest);
     }
     // What a municipality's or city's own divisions are filed under.
     if let Some(after) = rest.strip_prefix("市辖区") {
         at += rest.len() - after.len();
         rest = after;
+        name = first_name(rest);
     }
-    levels.district = district(rest).map(|bytes| at + bytes);
+    let district = name.filter(|bytes| is_district(rest.get(..*bytes).unwrap_or_default()));
+    levels.district = district.map(|bytes| at + bytes);
     // `北京路1号` begins with the name of a city, too: a bare name needs a second level behind it.
     let alone =
         levels.district.is_none() && levels.city.is_none_or(|city| Some(city) == levels.province);
@@ -115,21 +120,9 @@ fn levels(text: &str) -> Levels {
     levels
 }
 
-/// The bytes of the prefecture-level city that text begins with.
-fn city(text: &str) -> Option<usize> {
-    let end = first_name(text)?;
-    let name = text.get(..end)?;
-    let is_city = match name.strip_suffix('市') {
-        Some(short) => is_prefecture(short),
-        None => is_prefecture(name),
-    };
-    is_city.then_some(end)
-}
-
-/// The bytes of the county, district or county-level city that text begins with.
-fn district(text: &str) -> Option<usize> {
-    let end = first_name(text)?;
-    is_district(text.get(..end)?).then_some(end)
+/// Whether a name is that of a prefecture-level city.
+fn is_city(name: &str) -> bool {
+    is_prefecture(name.strip_suffix('市').unwrap_or(name))
 }
 
 /// The bytes up to and with the first character that ends the name of a division.

@@ -231,6 +231,27 @@ impl Of {
         }
     }
 
+    /// The most bytes of a masked value, with a fill of `fill` bytes; absent where values have no
+    /// longest.
+    pub(super) fn width(self, shown: Shown, fill: usize, length: Length) -> Option<usize> {
+        // Characters of the longest value, and bytes of its widest character.
+        let (characters, widest) = match self {
+            Self::ResidentId | Self::CreditCode => (18, 1),
+            Self::Mobile | Self::Permit => (11, 1),
+            Self::BankCard => (19, 1),
+            Self::Plate => (8, 3),
+            Self::Passport => (9, 1),
+            // Eight parts and what divides them; each hidden part has a fill of its own.
+            Self::Ip => return Some(8 * fill.max(4) + 7),
+            Self::Landline | Self::PersonName | Self::Address | Self::Email => return None,
+        };
+        let most: usize = match length {
+            Length::Same => characters,
+            Length::Fixed(fills) => fills.max(1) + shown.first + shown.last,
+        };
+        Some(most * fill.max(widest))
+    }
+
     /// The category whose spelling it follows.
     pub(super) fn category(self) -> &'static str {
         if self == Self::Permit {

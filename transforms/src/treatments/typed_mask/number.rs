@@ -11,12 +11,6 @@ use crate::fill::Filler;
 /// The characters of a credit code, by value (GB 32100): no I, O, S, V, Z.
 const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
-/// The characters that stand for a province on a plate.
-const PLATE_PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
-
-/// The characters at the end of plates with a special use.
-const PLATE_USES: &str = "学警港澳挂领使";
-
 /// Masks a number in its one spelling, if it is one.
 pub(super) fn mask(
     of: Of,
@@ -230,7 +224,7 @@ fn mask_plate(text: &str, shown: Shown, filler: &Filler, out: &mut Vec<u8>) -> R
     let province = characters.next().ok_or(Case::Invalid)?;
     let rest = characters.as_str();
     let (body, special) = match rest.char_indices().next_back() {
-        Some((at, last)) if PLATE_USES.contains(last) => (rest.get(..at), Some(last)),
+        Some((at, last)) if is_plate_use(last) => (rest.get(..at), Some(last)),
         _ => (Some(rest), None),
     };
     let body = body.unwrap_or_default().as_bytes();
@@ -242,7 +236,7 @@ fn mask_plate(text: &str, shown: Shown, filler: &Filler, out: &mut Vec<u8>) -> R
         ([letter, six @ ..], None) => is_plate_letter(*letter) && is_new_energy(six),
         ([], _) => false,
     };
-    if !valid || !PLATE_PROVINCES.contains(province) {
+    if !valid || !is_plate_province(province) {
         return Err(Case::Invalid);
     }
     let hidden = 1 + body.len() + usize::from(special.is_some()) - shown.first - shown.last;
@@ -257,6 +251,18 @@ fn mask_plate(text: &str, shown: Shown, filler: &Filler, out: &mut Vec<u8>) -> R
     filler.write(hidden, out);
     out.extend_from_slice(text.get(text.len() - tail..).unwrap_or_default().as_bytes());
     Ok(())
+}
+
+/// Whether a character stands for a province on a plate.
+#[rustfmt::skip]
+fn is_plate_province(character: char) -> bool {
+    matches!(character, '京' | '津' | '沪' | '渝' | '冀' | '豫' | '云' | '辽' | '黑' | '湘' | '皖' | '鲁' | '新' | '苏' | '浙' | '赣'
+        | '鄂' | '桂' | '甘' | '晋' | '蒙' | '陕' | '吉' | '闽' | '贵' | '粤' | '青' | '藏' | '川' | '宁' | '琼')
+}
+
+/// Whether a character ends plates with a special use.
+fn is_plate_use(character: char) -> bool {
+    matches!(character, '学' | '警' | '港' | '澳' | '挂' | '领' | '使')
 }
 
 fn is_plate_letter(byte: u8) -> bool {
@@ -290,8 +296,8 @@ pub(super) fn mask_landline(
     filler: &Filler,
     out: &mut Vec<u8>,
 ) -> Result<(), Case> {
-    let text = landline_spelling(value);
-    let (area, rest) = area_code(&text).ok_or(Case::Invalid)?;
+    let text = landline_spelling(value).ok_or(Case::Invalid)?;
+    let (area, rest) = area_code(text.bytes()).ok_or(Case::Invalid)?;
     let mut subscriber = [0_u8; 8];
     let mut length = 0;
     let mut parts = rest
@@ -326,34 +332,61 @@ pub(super) fn mask_landline(
     Ok(())
 }
 
-/// Half-width, hyphens only between digits, an extension's word as a hyphen, without `+86`.
-fn landline_spelling(value: &str) -> Vec<u8> {
-    let mut text = Vec::with_capacity(value.len());
-    let push = |character: char| match character {
-        '0'..='9' | '+' => text.extend(u8::try_from(character)),
-        '(' | ')' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '转' | '轉' => text.push(b'-'),
-        white if white.is_whitespace() => {}
+/// A number in its one spelling, without an allocation.
+#[derive(Debug, Default)]
+struct Spelling {
+    buffer: [u8; SPELLING_BYTES_MAX],
+    length: usize,
+}
+
+/// Longer than every landline number with its country code, extension and hyphens.
+const SPELLING_BYTES_MAX: usize = 32;
+
+impl Spelling {
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+
+    /// `None` where it becomes longer than any number is.
+    fn push(&mut self, byte: u8) -> Option<()> {
+        *self.buffer.get_mut(self.length)? = byte;
+        self.length += 1;
+        Some(())
+    }
+}
+
+/// Half-width, hyphens only between digits, an extension's word as a hyphen, without `+86`; `None`
+/// for what is too long to be a number.
+fn landline_spelling(value: &str) -> Option<Spelling> {
+    let mut text = Spelling::default();
+    let mut push = |character: char| match character {
+        '0'..='9' | '+' => text.push(u8::try_from(character).ok()?),
+        '(' | ')' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '转' | '轉' => {
+            // Those at the beginning stand between nothing.
+            match text.length {
+                0 => Some(()),
+                _ => text.push(b'-'),
+            }
+        }
+        white if white.is_whitespace() => Some(()),
         _ => text.push(b'?'),
     };
     match value.is_ascii() {
-        true => value.chars().for_each(push),
-        false => value.nfkc().for_each(push),
+        true => value.chars().try_for_each(&mut push)?,
+        false => value.nfkc().try_for_each(&mut push)?,
     }
-    let start = text
-        .iter()
-        .position(|byte| *byte != b'-')
-        .unwrap_or(text.len());
-    text.drain(..start);
     for code in [b"+86".as_slice(), b"0086"] {
-        if let Some(rest) = text.strip_prefix(code) {
+        if let Some(rest) = text.bytes().strip_prefix(code) {
             let rest = rest.strip_prefix(b"-").unwrap_or(rest);
-            let local = matches!(rest, [b'0', ..] | [b'4' | b'8', b'0', b'0', ..]);
-            let mut national = if local { Vec::new() } else { vec![b'0'] };
-            national.extend_from_slice(rest);
-            return national;
+            let mut national = Spelling::default();
+            if !matches!(rest, [b'0', ..] | [b'4' | b'8', b'0', b'0', ..]) {
+                national.push(b'0')?;
+            }
+            rest.iter().try_for_each(|byte| national.push(*byte))?;
+            return Some(national);
         }
     }
-    text
+    Some(text)
 }
 
 /// The area code, and what follows: 010 and 02x, otherwise 0 and three digits; or 400, 800.

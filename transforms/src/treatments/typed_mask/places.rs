@@ -132,6 +132,17 @@ pub(super) fn is_prefecture(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::divisions::Divisions;
+
+    #[test]
+    fn every_province_and_prefecture_of_today_is_known() {
+        for own in Divisions::new().all() {
+            let found = province(own.province).unwrap();
+            assert_eq!((found.bytes, found.bare), (own.province.len(), false));
+            let name = own.prefecture.strip_suffix('市').unwrap_or(own.prefecture);
+            assert!(name.is_empty() || is_prefecture(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_in_order() {

@@ -261,6 +261,7 @@ fn strength_is_that_of_the_weaker_arm_and_both_must_meet_the_floor() {
     let ends = "{ kind = 'keep-ends', first = 1, last = 0 }";
     let more = "{ kind = 'keep-ends', first = 3, last = 0 }";
     assert_eq!(with(null, ends).strength().0, 1);
+    assert_eq!(with(null, null).strength().0, 5, "nothing is chosen");
     assert!(with(null, ends).meets(&spec(ends)));
     assert!(!with(null, more).meets(&spec(ends)));
     assert!(!with(null, clear).meets(&spec(ends)));
@@ -277,6 +278,64 @@ fn strength_is_that_of_the_weaker_arm_and_both_must_meet_the_floor() {
         !with(null, listed).meets(&spec(ends)),
         "a sentinel of an arm passes"
     );
+}
+
+#[test]
+fn a_choice_between_constants_counts_as_a_coarser_value_and_reveals_its_condition() {
+    let with = |condition: &str, then: &str, otherwise: &str| {
+        spec(&format!(
+            "{{ kind = 'when', condition = '{condition}', then = {then}, else = {otherwise} }}"
+        ))
+    };
+    let (m, f) = (
+        "{ kind = 'constant', value = 'M' }",
+        "{ kind = 'constant', value = 'F' }",
+    );
+    let chosen = with("c", m, f);
+    assert_eq!(chosen.strength().0, 2);
+    assert_eq!(chosen.reveals(), [Read::Condition("c".to_owned())]);
+    let hmac = spec("{ kind = 'hmac', domain = 'd' }");
+    assert!(
+        chosen.meets(&hmac) && hmac.reveals().is_empty(),
+        "what it says of the field's own value; the rest is for the compiler"
+    );
+    let ends = |first: u8| format!("{{ kind = 'keep-ends', first = {first}, last = 0 }}");
+    let floor = with("c", &ends(1), &ends(2));
+    assert!(with("c", m, f).meets(&floor));
+    assert!(
+        !with("d", m, f).meets(&floor),
+        "another condition tells something else"
+    );
+}
+
+#[test]
+fn reveals_are_conditions_and_kept_parts_but_no_entities_and_no_dropped_rows() {
+    let reveals = |text: &str| spec(text).reveals();
+    let shift = "{ kind = 'date-shift', domain = 'd', by = 'id', min_days = -3, max_days = 3 }";
+    assert_eq!(spec(shift).reads(), [Read::Entity("id".to_owned())]);
+    assert_eq!(reveals(shift), []);
+    let noise =
+        "{ kind = 'noise-num', domain = 'd', distribution = 'uniform', scale = '1', by = 'id' }";
+    assert_eq!(reveals(noise), []);
+    let when =
+        "{ kind = 'when', condition = 'c', then = { kind = 'null' }, else = { kind = 'clear' } }";
+    let within = [
+        format!("{{ kind = 'drop-row', when = 'gone', then = {when} }}"),
+        format!("{{ kind = 'sample', rate = 1, by = 'id', domain = 'd', then = {when} }}"),
+        format!(
+            "{{ kind = 'pipeline', steps = [{{ kind = 'drop-row', when = 'gone' }}, {when}] }}"
+        ),
+        format!("{{ kind = 'json', paths = [{{ path = '$.a', treatment = {when} }}] }}"),
+        format!("{{ kind = 'nested', fields = {{ '[]' = {when} }} }}"),
+    ];
+    for text in within {
+        assert_eq!(reveals(&text), [Read::Condition("c".to_owned())], "{text}");
+    }
+    let nested = format!("{{ kind = 'when', condition = 'outer', then = {when}, else = {when} }}");
+    let expected = ["outer", "c", "c"].map(|text| Read::Condition(text.to_owned()));
+    assert_eq!(reveals(&nested), expected);
+    let name = "{ kind = 'fake-name', domain = 'd', by = 'id', keep = ['sex'], sex = 'gender' }";
+    assert_eq!(reveals(name), [Read::Field("gender".to_owned())]);
 }
 
 #[test]

@@ -429,6 +429,36 @@ fn recipients_and_jobs_are_checked() {
 }
 
 #[test]
+fn a_rule_that_leaves_out_rows_is_refused() {
+    const HMAC: &str = "kind = \"hmac\", domain = \"person.id\"";
+    let within =
+        "kind = \"pipeline\", steps = [{ kind = \"drop-row\", when = \"person_id IS NULL\" }]";
+    for (kind, rule) in [
+        (
+            "drop-row",
+            "kind = \"drop-row\", when = \"person_id IS NULL\"",
+        ),
+        (
+            "sample",
+            "kind = \"sample\", rate = \"0.5\", by = \"person_id\", domain = \"d\"",
+        ),
+        ("pipeline", within),
+    ] {
+        let problems = Files::good().with("policy.toml", HMAC, rule).problems();
+        let own: Vec<&String> = problems
+            .iter()
+            .filter(|problem| problem.starts_with("policy"))
+            .collect();
+        let expected = format!(
+            "policy.toml:7:13: `{kind}` leaves out rows, and a rule would do so only for grants \
+             that ask for its field; write the condition as `rows` of each grant, or the treatment \
+             in the grant"
+        );
+        assert_eq!(own, [&expected], "{rule}");
+    }
+}
+
+#[test]
 fn policy_rules_are_checked() {
     for (from, to, expected) in [
         (

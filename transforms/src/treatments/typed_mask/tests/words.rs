@@ -191,6 +191,10 @@ fn an_email_address_shows_its_top_level() {
         (0, 0, 1, 0),
         "its only character would show"
     );
+}
+
+#[test]
+fn an_address_without_an_at_sign_or_with_an_early_one_never_passes() {
     // Hutool returns addresses whose `@` is missing or among the first two characters as they are.
     assert_invalid(
         "email",

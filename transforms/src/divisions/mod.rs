@@ -1,55 +1,75 @@
-//! Division codes of GB/T 2260 and the years in which each was in force.
+//! Administrative divisions (GB/T 2260): codes, the years in which each was in force, and the names
+//! of those of today.
 //!
 //! The six digits that begin a resident identity number, and stand third in a credit code, are
-//! such a code. Codes come and go: of 6,885 that were ever in force at county, prefecture or
-//! province level, 482 stood all the time. Whoever checks a number against the year of birth needs
+//! such a code. Codes come and go: of 6,874 that were ever in force at county, prefecture or
+//! province level, some 3,500 still are. Whoever checks a number against the year of birth needs
 //! the years, and so does whoever makes numbers that are to pass.
 //!
-//! `regions.txt` holds codes and years only, as python-stdnum 2 collects them from the yearly
-//! notices: a line for each four digits, then the last two of each code, with `:FROM-UNTIL` where
-//! it wasn't always in force. Codes given to two places in turn have the years of both.
+//! `table.txt` is the one table of them, a line for each four digits; `derive.py` says where it
+//! comes from, and `NOTICE.txt` under which licences. Codes given to two places in turn have the
+//! years of both. In the year of a change both codes count as in force. It errs on the side of
+//! leaving out: of the code-years that python-stdnum 2.2 knows it lacks one in a hundred, and it
+//! has none that python-stdnum doesn't.
+
+mod places;
 
 use std::ops::Range;
 
-const TABLE: &str = include_str!("regions.txt");
+pub(crate) use places::{Division, Divisions, Level};
+
+const TABLE: &str = include_str!("table.txt");
 
 /// The number of beginnings of four digits.
 const PREFIXES: usize = 10_000;
 
-/// A code and the years it was in force, both ends included.
+/// A code, the name of the place it stands for today, and the years it was in force, both ends
+/// included.
 #[derive(Debug, Clone, Copy)]
-struct Region {
+struct Coded {
     code: u32,
+    name: &'static str,
     years: [(u16, u16); 2],
+}
+
+impl Coded {
+    fn in_force(&self, year: u16) -> bool {
+        let within = |(from, until): &(u16, u16)| (*from..=*until).contains(&year);
+        self.years.iter().any(within)
+    }
 }
 
 /// No year at all.
 const NEVER: (u16, u16) = (1, 0);
 
-/// Every division code, in order.
+/// Every division code that was ever in force, in order.
 #[derive(Debug)]
-pub(crate) struct Regions {
-    all: Vec<Region>,
+pub(crate) struct Codes {
+    all: Vec<Coded>,
     /// Where the codes of each four digits begin in `all`; one more for the end.
     starts: Vec<usize>,
 }
 
-impl Regions {
+/// The codes of the table, in order.
+fn read_table() -> Vec<Coded> {
+    let mut all = Vec::new();
+    for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let prefix: u32 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        all.extend(words.filter_map(|word| coded(prefix, word)));
+    }
+    all
+}
+
+impl Codes {
     /// Reads the table.
     pub(crate) fn new() -> Self {
-        let mut all = Vec::new();
-        for line in TABLE.lines() {
-            let mut words = line.split(' ');
-            let prefix: u32 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            all.extend(words.filter_map(|word| region(prefix, word)));
-        }
+        let all = read_table();
         let mut starts = Vec::with_capacity(PREFIXES + 1);
         let mut next = 0;
         for prefix in (0..).take(PREFIXES + 1) {
             let codes = all.iter().skip(next);
-            next += codes
-                .take_while(|region| region.code / 100 < prefix)
-                .count();
+            next += codes.take_while(|own| own.code / 100 < prefix).count();
             starts.push(next);
         }
         Self { all, starts }
@@ -71,7 +91,7 @@ impl Regions {
                 let near = at(prefix / 100)..at(prefix / 100 + 1);
                 let begin = near.start;
                 let codes = self.all.get(near).unwrap_or_default();
-                match codes.binary_search_by_key(&prefix, |region| region.code) {
+                match codes.binary_search_by_key(&prefix, |own| own.code) {
                     Ok(found) => begin + found..begin + found + 1,
                     Err(_) => 0..0,
                 }
@@ -88,25 +108,19 @@ impl Regions {
     /// The code at a place of the table.
     #[inline]
     pub(crate) fn code(&self, place: usize) -> Option<u32> {
-        self.all.get(place).map(|region| region.code)
+        self.all.get(place).map(|own| own.code)
     }
 
     /// Whether the code at a place was in force in a year.
     #[inline]
     pub(crate) fn in_force(&self, place: usize, year: u16) -> bool {
-        self.all.get(place).is_some_and(|region| {
-            let within = |(from, until): &(u16, u16)| (*from..=*until).contains(&year);
-            region.years.iter().any(within)
-        })
+        self.all.get(place).is_some_and(|own| own.in_force(year))
     }
 
     /// In how many years of a window, its ends included, the code at a place was in force.
     #[inline]
     pub(crate) fn years_in_force(&self, place: usize, (first, last): (u16, u16)) -> u32 {
-        let spans = self
-            .all
-            .get(place)
-            .map_or([NEVER; 2], |region| region.years);
+        let spans = self.all.get(place).map_or([NEVER; 2], |own| own.years);
         let years = spans.map(|(from, until)| {
             let (from, until) = (u32::from(from.max(first)), u32::from(until.min(last)));
             (until + 1).saturating_sub(from)
@@ -127,12 +141,21 @@ impl Regions {
     }
 }
 
-/// Reads `03:-2010` or `02:1983-1987+2003-`.
-fn region(prefix: u32, word: &str) -> Option<Region> {
-    let (last, years) = word.split_once(':').unwrap_or((word, "-"));
+/// Which two digits name a province: a bit for each.
+pub(crate) fn provinces() -> u128 {
+    let whole = read_table().into_iter();
+    let whole = whole.filter(|own| own.code % 10_000 == 0 && own.in_force(u16::MAX));
+    whole.fold(0, |bits, own| bits | 1 << (own.code / 10_000))
+}
+
+/// Reads `06西湖区`, `03:-2010` or `02吴兴区:1983-1987+2003-`.
+fn coded(prefix: u32, word: &'static str) -> Option<Coded> {
+    let (place, years) = word.split_once(':').unwrap_or((word, "-"));
+    let (last, name) = place.split_at_checked(2)?;
     let mut spans = years.split('+').map(span);
-    Some(Region {
+    Some(Coded {
         code: prefix * 100 + last.parse::<u32>().ok()?,
+        name,
         years: [spans.next()??, spans.next().flatten().unwrap_or(NEVER)],
     })
 }
@@ -153,21 +176,34 @@ mod tests {
 
     #[test]
     fn the_whole_table_is_read() {
-        let regions = Regions::new();
-        let words: usize = TABLE.lines().map(|line| line.split(' ').count() - 1).sum();
-        assert_eq!(regions.all.len(), words);
-        assert_eq!(words, 6_885);
+        let regions = Codes::new();
+        let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+        let words: Vec<&str> = lines.flat_map(|line| line.split(' ').skip(1)).collect();
+        assert_eq!(regions.all.len(), words.len());
+        assert_eq!(words.len(), 6_874);
+        assert!(words.iter().all(|word| word.matches('+').count() < 2));
         assert!(regions.all.is_sorted_by(|one, next| one.code < next.code));
-        let always = regions
-            .all
-            .iter()
-            .filter(|region| region.years == [(0, u16::MAX), NEVER]);
-        println!("always: {}", always.count());
+        let today = regions.all.iter().filter(|own| own.in_force(u16::MAX));
+        assert_eq!(today.count(), 3_508);
+        for own in &regions.all {
+            let [first, second] = own.years;
+            assert!(first.0 <= first.1, "{}", own.code);
+            assert!(
+                second == NEVER || first.1 < second.0 && second.0 <= second.1,
+                "{}",
+                own.code
+            );
+            assert!(
+                own.name.is_empty() || own.in_force(u16::MAX),
+                "{}",
+                own.code
+            );
+        }
     }
 
     #[test]
     fn a_code_is_in_force_in_its_years() {
-        let regions = Regions::new();
+        let regions = Codes::new();
         let in_force = |code, year| regions.in_force(regions.find(code).unwrap(), year);
         assert!(in_force(110_105, 1949));
         assert!(in_force(110_103, 2010) && !in_force(110_103, 2011));
@@ -189,20 +225,39 @@ mod tests {
     }
 
     #[test]
+    fn there_are_34_provinces() {
+        let provinces: Vec<u32> = (0..100).filter(|at| provinces() >> at & 1 == 1).collect();
+        let expected = [
+            11..=15,
+            21..=23,
+            31..=37,
+            41..=46,
+            50..=54,
+            61..=65,
+            71..=71,
+            81..=82,
+        ];
+        assert_eq!(
+            provinces,
+            expected.into_iter().flatten().collect::<Vec<u32>>()
+        );
+    }
+
+    #[test]
     fn every_code_is_found_under_each_of_its_beginnings() {
-        let regions = Regions::new();
-        for (place, region) in regions.all.iter().enumerate() {
+        let regions = Codes::new();
+        for (place, own) in regions.all.iter().enumerate() {
             for (digits, prefix) in [
                 (0, 0),
-                (2, region.code / 10_000),
-                (4, region.code / 100),
-                (6, region.code),
+                (2, own.code / 10_000),
+                (4, own.code / 100),
+                (6, own.code),
             ] {
                 let within = regions.within(prefix, digits);
-                assert!(within.contains(&place), "{} {digits}", region.code);
+                assert!(within.contains(&place), "{} {digits}", own.code);
                 assert!(within.len() <= regions.most_within(digits));
             }
-            assert_eq!(regions.find(region.code), Some(place));
+            assert_eq!(regions.find(own.code), Some(place));
         }
     }
 }

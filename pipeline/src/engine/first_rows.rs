@@ -1,0 +1,134 @@
+//! The first rows in scope of a source, for a preview: cut into chunks as a run cuts them, under the
+//! same limit of a value, and no more of them than fit a few chunks.
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use futures::StreamExt;
+use lockgate_connectors::source::{Source, VALUE_BYTES_MAX};
+
+use super::chunk::{CHUNK_BYTES, CutError, Cutter};
+use crate::error::RunError;
+use crate::plan::ExchangePlan;
+use crate::plan::row_filter::{RowFilter, RowFilterError};
+
+/// Bytes of rows after which no more are read, however few they are: what memory follows.
+const BYTES_MAX: u64 = CHUNK_BYTES;
+
+/// Hands the first rows in scope, in source order and with the columns that treatments read, to
+/// `each`, chunk by chunk: `rows` of them, or as many as together hold about 32 MiB.
+///
+/// # Errors
+/// A source that can't be read; a row for which the row scope has no answer; a value that is too
+/// long for a run; whatever `each` returns.
+pub(crate) async fn first_rows(
+    source: &dyn Source,
+    filter: &RowFilter,
+    plan: &ExchangePlan,
+    rows: usize,
+    mut each: impl FnMut(&RecordBatch) -> Result<(), RunError> + Send,
+) -> Result<(), RunError> {
+    let mut missing = rows;
+    let mut room = BYTES_MAX;
+    for split in 0..source.splits().len() {
+        let mut cutter = Cutter::default();
+        let mut stream = source.open(split).await?;
+        while missing > 0
+            && room > 0
+            && let Some(batch) = stream.next().await
+        {
+            let batch = batch?;
+            let place = Place {
+                source,
+                split,
+                first_row: batch.first_row,
+            };
+            let mask = filter.evaluate(&batch.batch);
+            let mask = first(&mask.map_err(|error| place.unfiltered(&error))?, missing);
+            missing -= mask.true_count();
+            let cut = cutter.push(&batch.batch, &mask);
+            cut.map_err(|error| place.uncut(error, plan))?;
+            hand_over(&mut cutter, &mut room, &mut each)?;
+        }
+        let cut = cutter.finish();
+        cut.map_err(|_| RunError::Internal {
+            what: "cutting chunks".to_owned(),
+        })?;
+        hand_over(&mut cutter, &mut room, &mut each)?;
+        if missing == 0 || room == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Hands over the chunks that are complete, as long as there is room for their bytes.
+fn hand_over(
+    cutter: &mut Cutter,
+    room: &mut u64,
+    each: &mut impl FnMut(&RecordBatch) -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    while *room > 0
+        && let Some(chunk) = cutter.next()
+    {
+        *room = room.saturating_sub(chunk.bytes);
+        each(&chunk.batch)?;
+    }
+    Ok(())
+}
+
+/// A mask of the first `rows` rows of a mask.
+fn first(mask: &BooleanArray, rows: usize) -> BooleanArray {
+    if mask.true_count() <= rows {
+        return mask.clone();
+    }
+    let kept: Vec<usize> = mask.values().set_indices().take(rows).collect();
+    let end = kept.last().map_or(0, |last| last + 1);
+    let within = BooleanBuffer::collect_bool(mask.len(), |row| row < end);
+    BooleanArray::new(mask.values() & &within, None)
+}
+
+/// Where a batch stands in its source.
+struct Place<'a> {
+    source: &'a dyn Source,
+    split: usize,
+    first_row: u64,
+}
+
+impl Place<'_> {
+    fn file(&self) -> String {
+        let split = self.source.splits().get(self.split);
+        let file = split.and_then(|split| self.source.snapshot().files.get(split.file));
+        file.map_or_else(String::new, |file| file.path.clone())
+    }
+
+    /// The data row in the file, from 1, of a row of the batch.
+    fn row(&self, row: usize) -> u64 {
+        let row = u64::try_from(row).unwrap_or(u64::MAX);
+        self.first_row.saturating_add(row).saturating_add(1)
+    }
+
+    fn uncut(&self, error: CutError, plan: &ExchangePlan) -> RunError {
+        match error {
+            CutError::TooLong { column, row } => RunError::TooLong {
+                field: plan.projection().nth(column).unwrap_or_default().to_owned(),
+                file: self.file(),
+                row: self.row(row),
+                limit: VALUE_BYTES_MAX,
+            },
+            CutError::Arrow(error) => RunError::internal("cutting chunks", &error),
+        }
+    }
+
+    fn unfiltered(&self, error: &RowFilterError) -> RunError {
+        let row = if let RowFilterError::NoValue { row } = error {
+            Some(self.row(*row))
+        } else {
+            None
+        };
+        RunError::Predicate {
+            what: error.to_string(),
+            file: self.file(),
+            row,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+use super::*;
+use crate::testing::spec;
+
+fn residual(category: &str, treatment: &str, others: &[(&str, &str)]) -> Residual {
+    let specs: Vec<_> = others
+        .iter()
+        .map(|(category, text)| (*category, spec(text)))
+        .collect();
+    let released: Vec<_> = specs
+        .iter()
+        .map(|(category, treatment)| Released {
+            category,
+            treatment,
+        })
+        .collect();
+    candidates(category, &spec(treatment), &DataType::Utf8, &released)
+}
+
+/// The candidates, where there is a count.
+fn count(category: &str, treatment: &str, others: &[(&str, &str)]) -> Option<u64> {
+    match residual(category, treatment, others) {
+        Residual::Candidates(candidates) => Some(candidates),
+        Residual::Hidden | Residual::Uncounted | Residual::Shapeless => None,
+    }
+}
+
+const SIX_AND_FOUR: &str = "{ kind = 'keep-ends', first = 6, last = 4 }";
+const CLEAR: &str = "{ kind = 'clear' }";
+
+#[test]
+fn an_identity_number_with_six_and_four_kept_fits_a_few_thousand_birth_dates() {
+    // masking.md 2.3 counts 3,315 for one number; the expectation is 36,525 / 11.
+    assert_eq!(count("resident-id", SIX_AND_FOUR, &[]), Some(3_320));
+}
+
+#[test]
+fn a_released_birth_date_leaves_one_candidate() {
+    let birth = [("birth-date", CLEAR)];
+    assert_eq!(count("resident-id", SIX_AND_FOUR, &birth), Some(1));
+    let month = [("birth-date", "{ kind = 'date-trunc', unit = 'month' }")];
+    assert_eq!(count("resident-id", SIX_AND_FOUR, &month), Some(2));
+}
+
+#[test]
+fn hiding_the_last_four_leaves_a_thousand_or_half_of_them_when_the_sex_is_known() {
+    let last = "{ kind = 'mask-range', from = -4, to = -1 }";
+    assert_eq!(count("resident-id", last, &[]), Some(1_000));
+    assert_eq!(count("resident-id", last, &[("gender", CLEAR)]), Some(500));
+}
+
+#[test]
+fn hiding_month_and_day_leaves_thirty_three() {
+    let days = "{ kind = 'mask-range', from = 10, to = 13 }";
+    assert_eq!(count("resident-id", days, &[]), Some(33));
+}
+
+#[test]
+fn a_mobile_number_with_three_and_four_kept_fits_ten_thousand() {
+    let kept = "{ kind = 'keep-ends', first = 3, last = 4 }";
+    assert_eq!(count("mobile", kept, &[]), Some(10_000));
+}
+
+#[test]
+fn a_card_with_its_check_digit_shown_loses_a_tenth() {
+    assert_eq!(count("bank-card", SIX_AND_FOUR, &[]), Some(100_000_000));
+}
+
+#[test]
+fn a_fixed_number_of_fills_hides_as_much_as_is_not_shown() {
+    let fixed = "{ kind = 'keep-ends', first = 3, last = 4, length = 4 }";
+    assert_eq!(count("mobile", fixed, &[]), Some(10_000));
+}
+
+#[test]
+fn a_coarser_birth_date_fits_the_days_of_its_unit() {
+    let of = |text| match candidates("birth-date", &spec(text), &DataType::Date32, &[]) {
+        Residual::Candidates(days) => Some(days),
+        Residual::Hidden | Residual::Uncounted | Residual::Shapeless => None,
+    };
+    assert_eq!(of("{ kind = 'date-trunc', unit = 'year' }"), Some(365));
+    assert_eq!(of("{ kind = 'date-trunc', unit = 'day' }"), Some(1));
+    assert_eq!(
+        of("{ kind = 'age-band', as_of = 2026-01-01, width = 10 }"),
+        Some(3_650)
+    );
+}
+
+#[test]
+fn what_has_no_shape_is_not_counted_and_what_is_hidden_has_no_candidates() {
+    let of = |category, text| residual(category, text, &[]);
+    assert_eq!(of("free-text", SIX_AND_FOUR), Residual::Shapeless);
+    for hidden in [
+        "{ kind = 'hmac', domain = 'person.id' }",
+        "{ kind = 'encrypt-rand', domain = 'person.id' }",
+        "{ kind = 'constant', value = 'x' }",
+        "{ kind = 'structured-id', of = 'resident-id', domain = 'person.id' }",
+        "{ kind = 'fpe', domain = 'person.id' }",
+    ] {
+        assert_eq!(of("resident-id", hidden), Residual::Hidden, "{hidden}");
+    }
+}
+
+#[test]
+fn a_floor_is_not_passed_by_wrapping() {
+    let kept = Some(3_320);
+    for wrapped in [
+        "{ kind = 'drop-row', when = 'id IS NULL', then = MASK }",
+        "{ kind = 'sample', rate = '0.5', by = 'id', domain = 'd', then = MASK }",
+        "{ kind = 'when', condition = 'a = 1', then = { kind = 'null' }, else = MASK }",
+        "{ kind = 'case', arms = [{ when = 'a = 1', then = MASK }], else = { kind = 'null' } }",
+        "{ kind = 'pipeline', steps = [{ kind = 'clear' }, MASK] }",
+        "{ kind = 'pipeline', steps = [{ kind = 'drop-row', when = 'a = 1', then = MASK }, { kind = 'clear' }] }",
+        "{ kind = 'json', paths = [{ path = '$.id', treatment = MASK }] }",
+        "{ kind = 'nested', fields = { '[]' = MASK } }",
+    ] {
+        let text = wrapped.replace("MASK", SIX_AND_FOUR);
+        assert_eq!(count("resident-id", &text, &[]), kept, "{wrapped}");
+    }
+    // The arm that shows most counts.
+    let arms = "{ kind = 'when', condition = 'a = 1', then = { kind = 'clear' }, else = MASK }";
+    let text = arms.replace("MASK", SIX_AND_FOUR);
+    assert_eq!(count("resident-id", &text, &[]), Some(1));
+}
+
+#[test]
+fn moved_parts_are_still_shown() {
+    let swapped = r"{ kind = 'regex', pattern = '(\d{6})(\d{8})(\d{3})(.)', replacement = '$2$1' }";
+    assert_eq!(count("resident-id", swapped, &[]), Some(1_000));
+    let two = r"{ kind = 'regex', pattern = '(\d{6})(\d{8})(\d{3})(.)', replacement = '$3' }";
+    let hidden = 3_000 * 36_525;
+    assert_eq!(count("resident-id", two, &[]), Some(hidden));
+}
+
+#[test]
+fn a_mask_that_checks_its_values_is_counted_as_one_that_does_not() {
+    let typed = "{ kind = 'typed-mask', of = 'resident-id', keep = 'district-and-last-4' }";
+    assert_eq!(count("resident-id", typed, &[]), Some(3_320));
+    let province = "{ kind = 'typed-mask', of = 'resident-id' }";
+    assert_eq!(
+        count("resident-id", province, &[]),
+        Some(100 * 36_525 * 1_000)
+    );
+    let card = "{ kind = 'typed-mask', of = 'bank-card', keep = 'bin-and-last-4' }";
+    assert_eq!(count("bank-card", card, &[]), Some(100_000_000));
+    let plate = "{ kind = 'typed-mask', of = 'plate', keep = 'region-and-last-1' }";
+    assert_eq!(count("plate", plate, &[]), Some(34 * 34 * 34 * 34));
+}
+
+#[test]
+fn the_same_number_in_another_field_gives_it_away() {
+    for other in [
+        "social-security-number",
+        "driving-licence",
+        "taxpayer-number",
+        "student-number",
+        "disability-number",
+        "resident-id",
+    ] {
+        let clear = [(other, CLEAR)];
+        assert_eq!(
+            count("resident-id", SIX_AND_FOUR, &clear),
+            Some(1),
+            "{other}"
+        );
+    }
+    // Two masks that complete each other.
+    let middle = "{ kind = 'mask-range', from = 0, to = 5 }";
+    let others = [("social-security-number", middle)];
+    assert_eq!(count("resident-id", SIX_AND_FOUR, &others), Some(1));
+    let pseudonym = [("social-security-number", "{ kind = 'hmac', domain = 'd' }")];
+    assert_eq!(count("resident-id", SIX_AND_FOUR, &pseudonym), Some(3_320));
+}
+
+#[test]
+fn coarser_and_kept_facets_of_a_person_are_known() {
+    let beside = |category, text| count("resident-id", SIX_AND_FOUR, &[(category, text)]);
+    let year = Some(33);
+    for (category, text) in [
+        ("birth-date", "{ kind = 'age-from', as_of = 2026-01-01 }"),
+        ("birth-date", "{ kind = 'time-part', part = 'year' }"),
+        ("age", "{ kind = 'top-bottom-code', upper = '90' }"),
+        ("birth-year", CLEAR),
+        (
+            "person-name",
+            "{ kind = 'fake-birth-date', domain = 'd', by = 'id', keep = ['birth-year'] }",
+        ),
+    ] {
+        assert_eq!(beside(category, text), year, "{category} {text}");
+    }
+    assert_eq!(beside("age", "{ kind = 'bucket', width = '5' }"), Some(165));
+    let noise = "{ kind = 'noise-num', domain = 'd', distribution = 'laplace', scale = '1' }";
+    assert_eq!(beside("age", noise), year);
+    let facet = "{ kind = 'fake-birth-date', domain = 'd', by = 'id' }";
+    assert_eq!(beside("birth-date", facet), Some(3_320));
+    assert_eq!(
+        beside("birth-date", "{ kind = 'top-bottom-code', upper = '1990' }"),
+        Some(1)
+    );
+    let hidden_division = "{ kind = 'keep-ends', first = 0, last = 12 }";
+    let beside = |text| count("resident-id", hidden_division, &[("division-code", text)]);
+    assert_eq!(
+        beside("{ kind = 'admin-level', level = 'province' }"),
+        Some(9)
+    );
+    assert_eq!(
+        beside("{ kind = 'admin-level', level = 'district' }"),
+        Some(1)
+    );
+    let last = "{ kind = 'mask-range', from = -4, to = -1 }";
+    let sexes = [(
+        "person-name",
+        "{ kind = 'fake-name', domain = 'd', by = 'id', keep = ['sex'], sex = 'g' }",
+    )];
+    assert_eq!(count("resident-id", last, &sexes), Some(500));
+}
+
+#[test]
+fn the_narrowest_band_of_ages_counts() {
+    let of = |text: &str| {
+        let text = format!("{{ kind = 'age-band', as_of = 2026-01-01, {text} }}");
+        candidates("birth-date", &spec(&text), &DataType::Date32, &[])
+    };
+    assert_eq!(of("edges = [1, 60]"), Residual::Candidates(365));
+    assert_eq!(of("width = 10, cap = 91"), Residual::Candidates(365));
+    assert_eq!(of("edges = [18, 30, 60]"), Residual::Candidates(12 * 365));
+}
+
+#[test]
+fn what_is_delivered_as_it_is_has_one_candidate() {
+    assert_eq!(count("resident-id", CLEAR, &[]), Some(1));
+    assert_eq!(count("mobile", CLEAR, &[]), Some(1));
+    let backwards = "{ kind = 'map', entries = { '1' = 'a', '2' = 'b' } }";
+    assert_eq!(count("mobile", backwards, &[]), Some(1));
+    let birth = candidates("birth-date", &spec(CLEAR), &DataType::Date32, &[]);
+    assert_eq!(birth, Residual::Candidates(1));
+}
+
+#[test]
+fn numbers_that_hold_a_resident_number_are_counted_as_one() {
+    for category in [
+        "taxpayer-number",
+        "social-security-number",
+        "driving-licence",
+    ] {
+        assert_eq!(
+            count(category, SIX_AND_FOUR, &[]),
+            Some(3_320),
+            "{category}"
+        );
+    }
+    let grade = "{ kind = 'keep-ends', first = 6, last = 6 }";
+    assert_eq!(count("disability-number", grade, &[]), Some(3_320));
+    let letter = "{ kind = 'keep-ends', first = 7, last = 4 }";
+    assert_eq!(count("student-number", letter, &[]), Some(3_320));
+    let hidden = "{ kind = 'mask-range', from = 0, to = 0 }";
+    assert_eq!(count("student-number", hidden, &[]), Some(3));
+}
+
+#[test]
+fn what_a_keyed_treatment_keeps_is_shown() {
+    let keeps = |keep: &str| {
+        let text = format!(
+            "{{ kind = 'structured-id', of = 'resident-id', domain = 'd', keep = {keep} }}"
+        );
+        count("resident-id", &text, &[])
+    };
+    assert_eq!(keeps("['region6', 'sex']"), Some(36_525 * 500));
+    let year = keeps("['region2', 'birth-year']");
+    // Beijing, where the example is from, is a city of its own, so that its code stays too.
+    assert_eq!(year, Some(10 * 365 * 1_000));
+}
+
+#[test]
+fn a_value_that_has_a_shape_and_cannot_be_counted_is_told_apart() {
+    let rounded = candidates(
+        "mobile",
+        &spec("{ kind = 'round', to = '1000' }"),
+        &DataType::Int64,
+        &[],
+    );
+    assert_eq!(rounded, Residual::Uncounted);
+    let wrong = "{ kind = 'typed-mask', of = 'mobile' }";
+    assert_eq!(residual("bank-card", wrong, &[]), Residual::Uncounted);
+    let noisy = "{ kind = 'noise-num', domain = 'd', distribution = 'laplace', scale = '1' }";
+    let birth = candidates("birth-date", &spec(noisy), &DataType::Date32, &[]);
+    assert_eq!(birth, Residual::Uncounted);
+}
