@@ -86,7 +86,7 @@ proptest! {
                 let found = lasting(&spec, &treated.array, &DataType::Utf8);
                 let wanted = lasting(&spec, &expected.array, &DataType::Utf8);
                 prop_assert_eq!(&found, &wanted, "{} {}", kind, form.data_type());
-                prop_assert_eq!(treated.counts, expected.counts, "{} {}", kind, form.data_type());
+                prop_assert_eq!(&treated.counts, &expected.counts, "{} {}", kind, form.data_type());
             }
         }
     }
