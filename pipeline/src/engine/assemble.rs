@@ -16,7 +16,7 @@ use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
-use super::treat::{Chunk, ColumnTreatment};
+use super::treat::Chunk;
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 use crate::fault;

@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(disclosed["else"]["condition"], "…");
         assert_eq!(disclosed["else"]["else"]["first"], 1);
         let plain = spec("{ kind = 'keep-ends', first = 1, last = 0 }").disclosed();
-        let expected = json!({ "kind": "keep-ends", "first": 1, "last": 0, "fill": "*",
+        let expected = json!({ "kind": "keep-ends", "first": 1, "last": 0, "length": "same", "fill": "*",
             "on_null": "keep", "on_empty": "keep", "on_short": "mask-all",
             "on_invalid": "mask-all", "sentinels": 0 });
         assert_eq!(plain, expected);

@@ -242,8 +242,8 @@ mod tests {
 
     #[test]
     fn a_reason_must_say_something_short() {
-        for reason in [" ".to_owned(), "x".repeat(201), "a\u{1b}b".to_owned()] {
-            let text = MINORS.replace(", then", &format!(", reason = '{reason}', then"));
+        for reason in [" ", &"x".repeat(201), r"a\u001bb"] {
+            let text = MINORS.replace(", then", &format!(", reason = \"{reason}\", then"));
             assert_eq!(misfit(&text).parameter, Some("reason"));
         }
     }
