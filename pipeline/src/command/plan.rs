@@ -140,42 +140,7 @@ fn text(document: &PlanDocument<'_>) -> String {
         document.grant, document.dataset, document.recipient
     );
     text.push_str(&refusals_text(document.refusals));
-    text.push_str(&table(
-        &[
-            "field",
-            "category",
-            "level",
-            "treatment",
-            "strength",
-            "from",
-            "delivered as",
-            "unique",
-            "width",
-            "candidates",
-        ],
-        document
-            .fields
-            .iter()
-            .map(|FieldDocument { field, results }| {
-                [
-                    field.name.clone(),
-                    field.category.clone(),
-                    level(field.level),
-                    field.treatment.summary(),
-                    field.strength.to_string(),
-                    field.origin.to_string(),
-                    field.data_type.clone(),
-                    results.map_or_else(String::new, |results| unique(results.uniqueness)),
-                    results
-                        .and_then(|results| results.width)
-                        .map_or_else(String::new, width),
-                    document
-                        .residual_candidates
-                        .get(&field.name)
-                        .map_or_else(String::new, u64::to_string),
-                ]
-            }),
-    ));
+    text.push_str(&fields_text(document));
     text.extend(document.fields.iter().filter_map(in_full));
     for field in document.withheld {
         text.push_str(&format!("withheld    {}: {}\n", field.name, field.reason));
@@ -231,6 +196,46 @@ fn in_full(document: &FieldDocument<'_>) -> Option<String> {
     let field = document.field;
     let full = field.treatment.in_full()?;
     Some(format!("in full     {}: {full}\n", field.name))
+}
+
+/// The delivered fields, in a table.
+fn fields_text(document: &PlanDocument<'_>) -> String {
+    table(
+        &[
+            "field",
+            "category",
+            "level",
+            "treatment",
+            "strength",
+            "from",
+            "delivered as",
+            "unique",
+            "width",
+            "candidates",
+        ],
+        document
+            .fields
+            .iter()
+            .map(|FieldDocument { field, results }| {
+                [
+                    field.name.clone(),
+                    field.category.clone(),
+                    level(field.level),
+                    field.treatment.summary(),
+                    field.strength.to_string(),
+                    field.origin.to_string(),
+                    field.data_type.clone(),
+                    results.map_or_else(String::new, |results| unique(results.uniqueness)),
+                    results
+                        .and_then(|results| results.width)
+                        .map_or_else(String::new, width),
+                    document
+                        .residual_candidates
+                        .get(&field.name)
+                        .map_or_else(String::new, u64::to_string),
+                ]
+            }),
+    )
 }
 
 /// Whether results stay apart, in a word.

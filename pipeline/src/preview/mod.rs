@@ -197,7 +197,7 @@ impl Looker {
 fn as_text(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<Option<String>>>, RunError> {
     let texts = columns
         .iter()
-        .map(|column| Texts::of(column))
+        .map(Texts::of)
         .collect::<Result<Vec<_>, _>>()?;
     let rows = columns.first().map_or(0, Array::len).min(rows);
     let row = |row| texts.iter().map(|texts| texts.get(row)).collect();

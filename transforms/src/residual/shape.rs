@@ -83,7 +83,7 @@ pub(super) fn of(category: &str) -> Option<Shape> {
         "student-number" => resident("G11010519491231002X", &[3], &[]),
         "disability-number" => resident("11010519491231002X43", &[], &[7, 4]),
         "mobile" => positions("13800138000", MOBILE, Check::None),
-        "bank-card" => positions("6222020000000000008", CARD, Check::Luhn),
+        "bank-card" => positions("6222020000000000000", CARD, Check::Luhn),
         "credit-code" => positions("91110000600037341L", CREDIT_CODE, Check::CreditCode),
         "plate" => positions("京A12345", PLATE, Check::None),
         "passport" => positions("E12345678", PASSPORT, Check::None),
