@@ -134,6 +134,14 @@ fn summarise(source: &dyn Source) -> SourceDocument {
     }
 }
 
+/// A line for every field whose treatment reads others.
+fn reads_text(fields: &[PlannedField]) -> String {
+    let reading = fields.iter().filter(|field| !field.reads.is_empty());
+    reading
+        .map(|field| format!("reads       {}: {}\n", field.name, field.reads.join(", ")))
+        .collect()
+}
+
 fn text(document: &PlanDocument<'_>) -> String {
     let mut text = format!(
         "grant {} of dataset {} to {}\n",
@@ -151,17 +159,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.filter_only.join(", ")
         ));
     }
-    for field in document
-        .fields
-        .iter()
-        .filter(|field| !field.reads.is_empty())
-    {
-        text.push_str(&format!(
-            "reads       {}: {}\n",
-            field.name,
-            field.reads.join(", ")
-        ));
-    }
+    text.push_str(&reads_text(document.fields));
     if let Some(predicate) = &document.rows.predicate {
         text.push_str(&format!("rows        {predicate}\n"));
     }
