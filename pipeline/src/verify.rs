@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use ed25519_dalek::VerifyingKey;
 use futures::StreamExt as _;
 use object_store::path::Path;
@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::canonical_json;
 use crate::digest::hex;
+use crate::engine::held_type;
 use crate::ledger::Event;
 use crate::manifest::{FILE_NAME, FileStatement, Manifest};
 use crate::site::field_type::FieldType;
@@ -462,7 +463,11 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
         let stated_type = FieldType::parse(&stated.data_type)
             .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?
             .to_arrow();
-        if *found_type != stated_type && *found_type != as_parquet_alone_tells(&stated_type) {
+        let expected = [
+            held_type(&stated_type),
+            as_parquet_alone_tells(&stated_type),
+        ];
+        if !expected.contains(found_type) {
             return Err(format!(
                 "field \"{name}\" is of type {} where the manifest states {}",
                 FieldType::of(found_type)
@@ -477,23 +482,15 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
     }
 }
 
-/// The type that a reader finds in a file without Arrow's own schema: Parquet has no zones but UTC,
-/// and no seconds.
+/// The type that a reader finds in a file without Arrow's own schema: Parquet has no zones but UTC.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "all other types are told by Parquet itself"
 )]
 fn as_parquet_alone_tells(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Timestamp(unit, zone) => {
-            let unit = if *unit == TimeUnit::Second {
-                TimeUnit::Millisecond
-            } else {
-                *unit
-            };
-            DataType::Timestamp(unit, zone.as_ref().map(|_| "UTC".into()))
-        }
-        other => other.clone(),
+    match held_type(data_type) {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(unit, Some("UTC".into())),
+        other => other,
     }
 }
 

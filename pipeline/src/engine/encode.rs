@@ -12,7 +12,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use lockgate_connectors::publish::PartWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
@@ -100,6 +101,11 @@ impl Encoder {
         compression: Compression,
         software: &str,
     ) -> Result<Self, RunError> {
+        let fields = schema.fields().iter().map(|field| {
+            let data_type = held_type(field.data_type());
+            field.as_ref().clone().with_data_type(data_type)
+        });
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let parquet_schema = ArrowSchemaConverter::new()
             .convert(&schema)
             .map_err(|error| RunError::writing(&error))?;
@@ -161,6 +167,39 @@ impl Encoder {
         ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema))
             .create_column_writers(0)
     }
+}
+
+/// The type in which a file holds a type. Parquet has no seconds, and a bare count of them is an
+/// integer to every reader but arrow-rs: they become milliseconds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other type is held as it is"
+)]
+pub(crate) fn held_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A column in the type in which the file holds it.
+///
+/// # Errors
+/// A time that milliseconds cannot count, 292 million years from 1970.
+fn in_held_type(column: &ArrayRef, held: &DataType) -> Result<ArrayRef, ParquetError> {
+    if column.data_type() == held {
+        return Ok(Arc::clone(column));
+    }
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    // Arrow's own error holds the value.
+    cast_with_options(column, held, &strict).map_err(|_| {
+        ParquetError::General("a time in seconds is beyond what Parquet can hold".to_owned())
+    })
 }
 
 fn base_properties(compression: Compression) -> WriterPropertiesBuilder {
@@ -237,7 +276,7 @@ impl GroupWriter {
             .zip(encoder.schema.fields().as_ref().par_iter())
             .with_max_len(1)
             .try_for_each(|((writer, column), field)| {
-                compute_leaves(field, column)?
+                compute_leaves(field, &in_held_type(column, field.data_type())?)?
                     .iter()
                     .try_for_each(|leaf| writer.write(leaf))
             })

@@ -29,6 +29,7 @@ use lockgate_connectors::source::Source;
 use lockgate_transforms::Counts;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use encode::held_type;
 pub use encode::{Compression, Encoder};
 pub use progress::Progress;
 pub use treat::{ColumnTreatment, RowRead, Treater};

@@ -79,9 +79,15 @@ def is_credit_code(code):
 # The source.
 
 
+CODES_OF_DIVISIONS = list(DIVISIONS)
+
+
 def resident_number(chance, region=None, year=None):
-    region = region or chance.choice(list(DIVISIONS))
-    year = year or chance.randrange(1930, 2021)
+    region = region or chance.choice(CODES_OF_DIVISIONS)
+    if not year:
+        # Mostly of a year in which the division was in force.
+        years = sorted(DIVISIONS.get(region, set()) & set(range(1930, 2021)))
+        year = chance.choice(years if years and chance.random() < 0.9 else range(1930, 2021))
     digits = f"{region}{year}{chance.randrange(1, 13):02}{chance.randrange(1, 29):02}" \
              f"{chance.randrange(1_000):03}"
     return digits + ric.calc_check_digit(digits + "0")
@@ -96,7 +102,7 @@ def card_number(chance, length=None):
 
 def credit_code(chance):
     form = chance.choice(["91", "91", "92", "12", "51", "N2", "Y1", "A9"])
-    region = chance.choice([chance.choice(list(DIVISIONS)), f"{chance.randrange(1_000_000):06}"])
+    region = chance.choice([chance.choice(CODES_OF_DIVISIONS), f"{chance.randrange(1_000_000):06}"])
     own = "".join(chance.choices("0123456789ABCDEFGHJKLMNPQRTUWXY", k=8))
     first = form + region + own + organisation_check(own)
     return first + uscc.calc_check_digit(first)
@@ -147,7 +153,7 @@ def resident_numbers(chance):
     if kind < 0.14:
         return resident_number(chance, year=chance.choice([1850, 1899, 1900, 2049, 2050, 2149]))
     if kind < 0.15:
-        digits = f"{chance.choice(list(DIVISIONS))}{chance.choice(['19810229', '20000431'])}123"
+        digits = f"{chance.choice(CODES_OF_DIVISIONS)}{chance.choice(['19810229', '20000431'])}123"
         return digits + ric.calc_check_digit(digits + "0")
     return dirty(chance, resident_number)
 

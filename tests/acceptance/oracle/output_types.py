@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recipes import PURPOSES, check_keyed
-from shared import (agree, arrow_type, check_fields, read_delivery, read_source, rotated, start,
-                    write_source)
+from shared import (agree, arrow_type, check_fields, held_type, read_delivery, read_source, rotated,
+                    start, write_source)
 
 # The zones of the package `tzdata`, whatever the machine has.
 zoneinfo.reset_tzpath(to=())
@@ -144,7 +144,7 @@ def clear(column, treatment):
         finite = [None if one is None or not math.isfinite(one) else one
                   for one in column.to_pylist()]
         return pa.array(finite, column.type)
-    return column.combine_chunks()
+    return column.combine_chunks().cast(held_type(column.type))
 
 
 def bucket(column, treatment):
