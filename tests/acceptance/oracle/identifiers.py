@@ -312,13 +312,27 @@ def check_structured_mobile(original, out, keep):
         return "not a mobile number, or of another operator"
 
 
+LEVELS = {"province": 2, "city": 4, "district": 6}
+
+# Divisions of today: those of county level that are still in force, and not of Taiwan, Hong Kong
+# and Macao, whose residents have other numbers.
+CURRENT = {code for code, years in DIVISIONS.items()
+           if YEARS[-1] in years and code[4:] != "00" and code[:2] not in ("71", "81", "82")}
+CURRENT_BEGINS = {code[:digits] for code in CURRENT for digits in (2, 4, 6)}
+
+
+def kept_digits(keep):
+    return max([0] + [LEVELS[part] for part in keep if part in LEVELS])
+
+
 def fake_resident_id(value, keep):
-    number = read_resident_id(value, range(1850, 2150))
-    level = {"province": 2, "city": 4, "district": 6}
-    kept = max([0] + [level[part] for part in keep if part in level])
-    if number and kept and not any(code[:kept] == number[:kept] for code in CURRENT):
-        return None
-    return number
+    return read_resident_id(value, range(1850, 2150))
+
+
+def may_cover_resident_id(original, keep):
+    """A division that is kept must be one of today."""
+    kept = kept_digits(keep)
+    return kept > 0 and original[:kept] not in CURRENT_BEGINS
 
 
 def check_fake_resident_id(original, out, keep):
@@ -330,9 +344,6 @@ def check_fake_resident_id(original, out, keep):
         return "what is kept did not stay"
     if "sex" in keep and (int(original[16]) - int(out[16])) % 2:
         return "the sex did not stay"
-
-
-CURRENT = [code for code, years in DIVISIONS.items() if YEARS[-1] in years]
 
 
 def fake_card(value, keep):
@@ -351,21 +362,27 @@ def check_fake_credit_code(original, out, keep):
         return "what is kept did not stay"
 
 
+def never(original, keep):
+    return False
+
+
+# What reads an original, what judges its result, and whether a valid original may be covered.
 JUDGES = {
-    ("structured-id", "resident-id"): (structured_resident_id, check_structured_resident_id),
-    ("structured-id", "mobile"): (read_mobile, check_structured_mobile),
-    ("structured-id", "bank-card"): (structured_card, check_structured_card),
-    ("structured-id", "credit-code"): (read_credit_code, check_structured_credit_code),
-    ("fake-id", None): (fake_resident_id, check_fake_resident_id),
-    ("fake-card", None): (fake_card, check_fake_card),
-    ("fake-uscc", None): (read_credit_code, check_fake_credit_code),
+    ("structured-id", "resident-id"):
+        (structured_resident_id, check_structured_resident_id, never),
+    ("structured-id", "mobile"): (read_mobile, check_structured_mobile, never),
+    ("structured-id", "bank-card"): (structured_card, check_structured_card, never),
+    ("structured-id", "credit-code"): (read_credit_code, check_structured_credit_code, never),
+    ("fake-id", None): (fake_resident_id, check_fake_resident_id, may_cover_resident_id),
+    ("fake-card", None): (fake_card, check_fake_card, never),
+    ("fake-uscc", None): (read_credit_code, check_fake_credit_code, never),
 }
 
 
 def judge(name, treatment, category, values, outs):
     """Judges a column, and gives the number of valid originals in it."""
     kind, of = treatment["kind"], treatment.get("of")
-    read, verdict = JUDGES[kind, of]
+    read, verdict, may_cover = JUDGES[kind, of]
     keep = treatment.get("keep", [])
     became, comes_from = {}, {}
     for row, (value, out) in enumerate(zip(values, outs)):
@@ -374,9 +391,13 @@ def judge(name, treatment, category, values, outs):
                 differ(name, row, f"nothing became {out!r}")
             continue
         original = read(normalised(value, category), keep)
+        if out is None:
+            differ(name, row, f"{value!r} became None")
         if original is None:
             if out != "*" * len(value):
                 differ(name, row, f"{value!r} is invalid, and became {out!r}")
+            continue
+        if out == "*" * len(value) and may_cover(original, keep):
             continue
         wrong = "unchanged" if out == original else verdict(original, out, keep)
         if wrong:
