@@ -8,21 +8,12 @@ fn of(kind: &'static str) -> (&'static str, &'static str, &'static str) {
 }
 
 /// A case for every list of what is kept, named `prefix` with a number.
-fn cases(
-    prefix: &str,
-    kind: &'static str,
-    treatment: &str,
-    kept: &[&str],
-) -> impl Iterator<Item = Case> {
+fn cases(prefix: &str, kind: &'static str, treatment: &str, kept: &[&str]) -> Vec<Case> {
     let case = |(number, keep): (usize, &&str)| {
         let treatment = format!("{{ {treatment}, domain = 'd', keep = [{keep}] }}");
         Case::new(&format!("{prefix}_{number}"), of(kind), &treatment)
     };
-    kept.iter()
-        .enumerate()
-        .map(case)
-        .collect::<Vec<_>>()
-        .into_iter()
+    kept.iter().enumerate().map(case).collect()
 }
 
 /// Structured ids of every kind and surrogates of those that stdnum can judge, with every part kept
@@ -40,52 +31,51 @@ fn every_identifier() -> Vec<Case> {
             kept,
         )
     };
-    structured(
-        "resident-id",
-        &[
-            "",
-            "'sex'",
-            "'region2'",
-            "'region4'",
-            "'region6'",
-            "'region6', 'sex'",
-            "'birth-year'",
-            "'region2', 'birth-year'",
-            "'birth-year', 'sex'",
-        ],
-    )
-    .chain(structured("mobile", &["", "'prefix3'"]))
-    .chain(structured("bank-card", &["", "'bin6'", "'bin8'"]))
-    .chain(structured(
-        "credit-code",
-        &["", "'region2'", "'region4'", "'region6'"],
-    ))
-    .chain(fake(
-        "id",
-        "resident-id",
-        &[
-            "",
-            "'province'",
-            "'city'",
-            "'district'",
-            "'birth-year'",
-            "'sex'",
-            "'district', 'birth-year', 'sex'",
-        ],
-    ))
-    .chain(fake("card", "bank-card", &["", "'bin'"]))
-    .chain(fake(
-        "uscc",
-        "credit-code",
-        &[
-            "",
-            "'dept'",
-            "'dept', 'category'",
-            "'region'",
-            "'dept', 'category', 'region'",
-        ],
-    ))
-    .collect()
+    [
+        structured(
+            "resident-id",
+            &[
+                "",
+                "'sex'",
+                "'region2'",
+                "'region4'",
+                "'region6'",
+                "'region6', 'sex'",
+                "'birth-year'",
+                "'region2', 'birth-year'",
+                "'birth-year', 'sex'",
+            ],
+        ),
+        structured("mobile", &["", "'prefix3'"]),
+        structured("bank-card", &["", "'bin6'", "'bin8'"]),
+        structured("credit-code", &["", "'region2'", "'region4'", "'region6'"]),
+        fake(
+            "id",
+            "resident-id",
+            &[
+                "",
+                "'province'",
+                "'city'",
+                "'district'",
+                "'birth-year'",
+                "'sex'",
+                "'district', 'birth-year', 'sex'",
+            ],
+        ),
+        fake("card", "bank-card", &["", "'bin'"]),
+        fake(
+            "uscc",
+            "credit-code",
+            &[
+                "",
+                "'dept'",
+                "'dept', 'category'",
+                "'region'",
+                "'dept', 'category', 'region'",
+            ],
+        ),
+    ]
+    .concat()
 }
 
 #[test]

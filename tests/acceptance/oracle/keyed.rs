@@ -19,10 +19,7 @@ fn decimal(data_type: &str) -> (&str, &'static str, &'static str) {
 }
 
 /// Cases of one kind of treatment, named after it and numbered.
-fn cases(
-    kind: &str,
-    told: &[((&str, &'static str, &'static str), &str)],
-) -> impl Iterator<Item = Case> {
+fn cases(kind: &str, told: &[((&str, &'static str, &'static str), &str)]) -> Vec<Case> {
     let cases = told
         .iter()
         .enumerate()
@@ -30,10 +27,10 @@ fn cases(
             let treatment = format!("{{ kind = '{kind}', domain = '个人.号码'{parameters} }}");
             Case::new(&format!("{kind}_{number}"), *field, &treatment)
         });
-    cases.collect::<Vec<_>>().into_iter()
+    cases.collect()
 }
 
-fn pseudonyms() -> impl Iterator<Item = Case> {
+fn pseudonyms() -> Vec<Case> {
     cases(
         "hmac",
         &[
@@ -67,7 +64,7 @@ fn pseudonyms() -> impl Iterator<Item = Case> {
     )
 }
 
-fn ciphertexts() -> impl Iterator<Item = Case> {
+fn ciphertexts() -> Vec<Case> {
     let deterministic = cases(
         "encrypt-det",
         &[
@@ -102,10 +99,10 @@ fn ciphertexts() -> impl Iterator<Item = Case> {
             (("timestamp(ns)", "timestamp", "instant"), ""),
         ],
     );
-    deterministic.chain(random)
+    [deterministic, random].concat()
 }
 
-fn permutations() -> impl Iterator<Item = Case> {
+fn permutations() -> Vec<Case> {
     let account = |category| ("utf8", category, "account");
     let spelt = |category| ("utf8", category, "spelt-account");
     let word = ("utf8", "other", "word");
@@ -149,14 +146,11 @@ fn permutations() -> impl Iterator<Item = Case> {
             ),
         ],
     );
-    text.chain(numbers)
+    [text, numbers].concat()
 }
 
 fn every_keyed_treatment() -> Vec<Case> {
-    pseudonyms()
-        .chain(ciphertexts())
-        .chain(permutations())
-        .collect()
+    [pseudonyms(), ciphertexts(), permutations()].concat()
 }
 
 /// Signs and runs a grant that lists the join group.
