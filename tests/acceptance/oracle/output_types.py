@@ -163,7 +163,8 @@ def bucket(column, treatment):
         lower = context.multiply(context.divide_int(exact, width), width)
         if lower > exact:
             lower = context.subtract(lower, width)
-        bounds = lower, context.add(lower, width)
+        # Adding zero makes a negative zero a plain one.
+        bounds = context.add(lower, 0), context.add(lower, width)
         return "[" + ",".join(format(bound, f".{scale}f") for bound in bounds) + ")"
     return pa.array(map(label, column.to_pylist()), pa.string())
 
