@@ -148,9 +148,8 @@ def clear(column, treatment):
 
 
 def bucket(column, treatment):
-    """The label of the interval, bounds at the field's scale; of floats, at the width's."""
+    """The label of the interval, its bounds without zeros at the end of a fraction."""
     width = decimal.Decimal(treatment["width"])
-    scale = getattr(column.type, "scale", max(0, -width.as_tuple().exponent))
     context = decimal.Context(prec=120)
 
     def label(value):
@@ -163,9 +162,10 @@ def bucket(column, treatment):
         lower = context.multiply(context.divide_int(exact, width), width)
         if lower > exact:
             lower = context.subtract(lower, width)
-        # Adding zero makes a negative zero a plain one.
+        # Multiples of the width are whole numbers, and adding zero makes a negative zero plain.
+        assert width == int(width)
         bounds = context.add(lower, 0), context.add(lower, width)
-        return "[" + ",".join(format(bound, f".{scale}f") for bound in bounds) + ")"
+        return "[" + ",".join(format(bound, ".0f") for bound in bounds) + ")"
     return pa.array(map(label, column.to_pylist()), pa.string())
 
 
