@@ -355,10 +355,9 @@ def may_precede_division(original, out, keep):
 
 def check_fake_resident_id(original, out, keep):
     if not is_resident_id(out):
-        if not may_precede_division(original, out, keep):
+        is_number = read_resident_id(out, range(1850, 2150)) == out
+        if not is_number or not may_precede_division(original, out, keep):
             return "stdnum does not accept it"
-        if read_resident_id(out, range(1850, 2150)) != out:
-            return "neither check character nor day is one"
     kept = {"province": slice(2), "city": slice(4), "district": slice(6),
             "birth-year": slice(6, 10)}
     if any(original[kept[part]] != out[kept[part]] for part in keep if part in kept):
