@@ -7,6 +7,7 @@ value that should have been covered, or shouldn't, is found as well.
 """
 
 import collections
+import functools
 import importlib.resources
 import random
 import re
@@ -50,6 +51,7 @@ DIVISIONS, SINCE = read_divisions()
 COUNTY_BEGINS = {code[:digits] for code in SINCE if code[4:] != "00" for digits in (2, 4, 6)}
 
 
+@functools.cache
 def is_resident_id(number):
     """stdnum's verdict.
 
@@ -69,6 +71,7 @@ def organisation_check(code):
     return "X" if check == 10 else str(check)
 
 
+@functools.cache
 def is_credit_code(code):
     """Whether a code is valid: stdnum's verdict, and the check of the organisation code within."""
     if not re.fullmatch(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}", code):
@@ -205,6 +208,7 @@ def make(request):
 # The verdict. Every reader gives the one spelling of a valid original, or none.
 
 
+@functools.cache
 def read_resident_id(value, years):
     number = value.upper()
     if re.fullmatch(r"[0-9]{15}", number):

@@ -8,6 +8,7 @@ the package `cryptography`.
 """
 
 import base64
+import functools
 import hashlib
 import json
 import pathlib
@@ -166,6 +167,7 @@ def is_dash(character):
     return character in "-\u2212" or "\u2010" <= character <= "\u2015"
 
 
+@functools.cache
 def normalised(value, category):
     """The one spelling of an identifier that is keyed; other values as they are."""
     if category not in IDENTIFIERS and category != "mobile":
