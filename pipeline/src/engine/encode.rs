@@ -330,3 +330,46 @@ impl EncodedGroup {
         append().map_err(|error: ParquetError| RunError::writing(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::TimestampSecondArray;
+    use arrow::datatypes::TimestampMillisecondType;
+
+    use super::*;
+
+    fn seconds(zone: Option<&str>) -> (DataType, DataType) {
+        let zone: Option<Arc<str>> = zone.map(Into::into);
+        let of = |unit| DataType::Timestamp(unit, zone.clone());
+        (of(TimeUnit::Second), of(TimeUnit::Millisecond))
+    }
+
+    #[test]
+    fn seconds_are_held_in_milliseconds_of_their_zone() {
+        for zone in [None, Some("Asia/Shanghai")] {
+            let (own, held) = seconds(zone);
+            assert_eq!(held_type(&own), held);
+            assert_eq!(held_type(&held), held);
+            let times = TimestampSecondArray::from(vec![Some(-1), None, Some(1_800_000_000)]);
+            let column: ArrayRef = Arc::new(times.with_data_type(own));
+            let column = in_held_type(&column, &held).unwrap();
+            assert_eq!(*column.data_type(), held);
+            let values: Vec<_> = column
+                .as_primitive::<TimestampMillisecondType>()
+                .iter()
+                .collect();
+            assert_eq!(values, [Some(-1_000), None, Some(1_800_000_000_000)]);
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_milliseconds_fails_without_showing_it() {
+        let (_, held) = seconds(None);
+        let column: ArrayRef = Arc::new(TimestampSecondArray::from(vec![9_223_372_036_854_776]));
+        let error = in_held_type(&column, &held).unwrap_err().to_string();
+        assert!(
+            error.contains("beyond") && !error.contains("922"),
+            "{error}"
+        );
+    }
+}
