@@ -10,6 +10,7 @@ import random
 import re
 
 import pyarrow as pa
+from stdnum import luhn
 
 from recipes import check_ff1, check_keyed
 from shared import arrow_type, check_fields, read_delivery, read_source, start, write_source
@@ -76,7 +77,14 @@ def mobile(chance):
     return chance.choice(["", "", "+86", "0086 ", "86-"]) + number
 
 
+def card(chance):
+    digits_before = chance.choice("456") + digits(chance, 14, 17)
+    check = luhn.calc_check_digit(digits_before) if chance.random() < 0.9 else "0"
+    return chance.choice(["", "", " "]) + digits_before + check
+
+
 VALUES = {
+    "card": card,
     "text": text,
     "spelling": spelling,
     "account": account,

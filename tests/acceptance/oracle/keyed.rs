@@ -146,7 +146,21 @@ fn permutations() -> Vec<Case> {
             ),
         ],
     );
-    [text, numbers].concat()
+    let card = ("utf8", "bank-card", "card");
+    let identifiers = cases(
+        "structured-id",
+        &[
+            (MOBILE, ", of = 'mobile'"),
+            (MOBILE, ", of = 'mobile', keep = ['prefix3']"),
+            (card, ", of = 'bank-card'"),
+            (card, ", of = 'bank-card', keep = ['bin6']"),
+            (
+                card,
+                ", of = 'bank-card', keep = ['bin8'], join = 'families'",
+            ),
+        ],
+    );
+    [text, numbers, identifiers].concat()
 }
 
 fn every_keyed_treatment() -> Vec<Case> {

@@ -8,6 +8,7 @@ import base64
 import datetime
 import decimal
 import hmac
+import re
 import struct
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SM3
 from cryptography.hazmat.primitives.hmac import HMAC
+from stdnum import luhn
 
 from shared import (IDENTIFIERS, agree, derived, differ, hkdf, is_blank, is_dash, is_space, lp,
                     normalised)
@@ -268,32 +270,78 @@ def format_preserving(key, category, treatment):
     return write
 
 
+class Permutation:
+    """The numbers below `size`, permuted by FF1 over two or four numerals, with cycle-walking."""
+
+    def __init__(self, key, size, context):
+        self.key, self.size = key, size
+        self.context = context + bytes(-len(context) % 16)
+        self.length = 2 if size <= 2 ** 32 else 4
+        roots = range(int(size ** (1 / self.length)) - 1, 65_537)
+        self.radix = next(root for root in roots if root ** self.length >= size)
+
+    def of(self, rank, kept=0, accepts=lambda rank: True):
+        ff1 = Ff1(self.key, self.context + kept.to_bytes(7, "big"))
+        while True:
+            places = reversed(range(self.length))
+            numerals = [rank // self.radix ** place % self.radix for place in places]
+            rank = 0
+            for numeral in ff1.encrypt(numerals, self.radix):
+                rank = rank * self.radix + numeral
+            if rank < self.size and accepts(rank):
+                return rank
+
+
 def permuted(key, treatment):
     low, high = int(treatment["from"]), int(treatment["to"])
-    size = high - low + 1
-    length = 2 if size <= 2 ** 32 else 4
-    radix = next(one for one in range(int(size ** (1 / length)) - 1, 65_537) if one ** length >= size)
-    context = lp(*(str(part).encode() for part in
-                   ["permute-int", treatment["from"], treatment["to"], treatment["domain"]]))
-    ff1 = Ff1(key, context + bytes(-len(context) % 16) + bytes(7))
+    names = "permute-int", treatment["from"], treatment["to"], treatment["domain"]
+    permutation = Permutation(key, high - low + 1, lp(*(str(name).encode() for name in names)))
 
     def write(value):
-        if value is None or not low <= value <= high:
+        inside = value is not None and low <= value <= high
+        return low + permutation.of(int(value) - low) if inside else None
+    return write
+
+
+def structured(key, treatment):
+    """Structured ids whose valid numbers need no table: mobile numbers and bank cards."""
+    of, keep = treatment["of"], treatment.get("keep", [])
+    names = ["structured-id", of, *keep, treatment["domain"]]
+    context = lp(*(name.encode() for name in names))
+    digits = max([0] + [int(part[-1]) for part in keep])
+
+    def mobile(number):
+        if not re.fullmatch(r"1[3-9][0-9]{9}", number):
             return None
-        rank = int(value) - low
-        while True:
-            numerals = [rank // radix ** at % radix for at in range(length)][::-1]
-            came = ff1.encrypt(numerals, radix)
-            rank = sum(one * radix ** at for at, one in enumerate(reversed(came)))
-            if rank < size:
-                return low + rank
+        kept, size = (int(number[:3]), 10 ** 8) if digits else (0, 7 * 10 ** 9)
+        base = kept * 10 ** 8 if digits else 13 * 10 ** 9
+        permutation = Permutation(key, size, context + b"\0")
+        return str(base + permutation.of(int(number) - base, kept))
+
+    def card(number):
+        if not re.fullmatch(r"[1-9][0-9]{15,18}", number) or not luhn.is_valid(number):
+            return None
+        hidden = len(number) - 1 - digits
+        permutation = Permutation(key, 10 ** hidden, context + bytes([len(number) - 16]))
+        first_is_free = digits == 0
+        rank = permutation.of(int(number[digits:-1]), int(number[:digits] or 0),
+                              lambda rank: not first_is_free or rank >= 10 ** (hidden - 1))
+        payload = number[:digits] + f"{rank:0{hidden}}"
+        return payload + luhn.calc_check_digit(payload)
+
+    def write(value):
+        number = value and normalised(value, of)
+        if not number:
+            return value
+        came = (mobile if of == "mobile" else card)(number)
+        return came or "*" * len(value)
     return write
 
 
 # All of them.
 
 PURPOSES = {"hmac": "pseudonym", "encrypt-det": "encryption", "encrypt-rand": "encryption",
-            "fpe": "fpe", "permute-int": "fpe"}
+            "fpe": "fpe", "permute-int": "fpe", "structured-id": "fpe"}
 
 
 def check_keyed(request, field, stated, original, delivered, attempts):
@@ -309,8 +357,9 @@ def check_keyed(request, field, stated, original, delivered, attempts):
     if kind in ("hmac", "encrypt-det"):
         write = (pseudonym if kind == "hmac" else deterministic)(key, treatment)
         expected = pa.array(each(original, category, treatment, write), pa.string())
-    elif kind == "fpe":
-        write = format_preserving(key, category, treatment)
+    elif kind in ("fpe", "structured-id"):
+        write = structured(key, treatment) if kind == "structured-id" \
+            else format_preserving(key, category, treatment)
         expected = pa.array(map(write, original.to_pylist()), pa.string())
     else:
         expected = pa.array(map(permuted(key, treatment), original.to_pylist()), original.type)
