@@ -81,7 +81,7 @@ def is_credit_code(code):
     if code[:2].isdigit():
         return uscc.is_valid(code)
     # stdnum wants eight leading digits; GB 32100 has letters among the first two, as in N2 for
-    # collective economic organisations (reference/masking.md 3.1). Its check character is right.
+    # collective economic organisations (masking.md 3.1). Its check character is right.
     return uscc.calc_check_digit(code[:17]) == code[17]
 
 
