@@ -97,7 +97,7 @@ impl Encoder {
     /// # Errors
     /// A type that Parquet cannot hold.
     pub fn new(
-        schema: SchemaRef,
+        schema: &Schema,
         compression: Compression,
         software: &str,
     ) -> Result<Self, RunError> {
