@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef};
 use ed25519_dalek::VerifyingKey;
 use futures::StreamExt as _;
 use object_store::path::Path;
@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::canonical_json;
 use crate::digest::hex;
+use crate::engine::held_type;
 use crate::ledger::Event;
 use crate::manifest::{FILE_NAME, FileStatement, Manifest};
 use crate::site::field_type::FieldType;
@@ -460,10 +461,15 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
             ));
         }
         let stated_type = FieldType::parse(&stated.data_type)
-            .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?;
-        let alone = FieldType::of(&as_parquet_alone_tells(&stated_type.to_arrow()));
+            .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?
+            .to_arrow();
         let found_as = FieldType::of(found_type);
-        if found_as.is_none() || found_as.as_ref() != Some(&stated_type) && found_as != alone {
+        let expected = [
+            held_type(&stated_type),
+            as_parquet_alone_tells(&stated_type),
+        ];
+        let fits = expected.iter().any(|expected| FieldType::of(expected) == found_as);
+        if found_as.is_none() || !fits {
             return Err(format!(
                 "field \"{name}\" is of type {} where the manifest states {}",
                 found_as.map_or_else(|| found_type.to_string(), |found| found.to_string()),
@@ -477,26 +483,18 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
     }
 }
 
-/// The type that a reader finds in a file without Arrow's own schema: Parquet has no zones but UTC,
-/// and no seconds.
+/// The type that a reader finds in a file without Arrow's own schema: Parquet has no zones but UTC.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "all other types are told by Parquet itself"
 )]
 fn as_parquet_alone_tells(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Timestamp(unit, zone) => {
-            let unit = if *unit == TimeUnit::Second {
-                TimeUnit::Millisecond
-            } else {
-                *unit
-            };
-            DataType::Timestamp(unit, zone.as_ref().map(|_| "UTC".into()))
-        }
-        DataType::List(element) => DataType::List(within(element)),
+    match held_type(data_type) {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(unit, Some("UTC".into())),
+        DataType::List(element) => DataType::List(within(&element)),
         DataType::Struct(members) => DataType::Struct(members.iter().map(within).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(within(entries), *sorted),
-        other => other.clone(),
+        DataType::Map(entries, sorted) => DataType::Map(within(&entries), sorted),
+        other => other,
     }
 }
 

@@ -44,7 +44,7 @@
 //! | binary | its bytes |
 //! | boolean | one byte, 0 or 1 |
 //! | int8 … uint64 | as many bytes as the type has, big-endian, two's complement |
-//! | decimal(p,s) | 16 bytes, big-endian, two's complement: the value times 10^s |
+//! | decimal(p,s) | 16 bytes, or 32 from 39 digits on, big-endian, two's complement: the value times 10^s |
 //! | date | 4 bytes, big-endian, two's complement: days since 1970-01-01 |
 //! | timestamp | 8 bytes, big-endian, two's complement: the field's unit since 1970-01-01T00:00Z |
 //! | float32, float64 | IEEE 754, big-endian |

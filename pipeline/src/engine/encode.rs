@@ -12,7 +12,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
 use lockgate_connectors::publish::PartWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
@@ -96,10 +97,15 @@ impl Encoder {
     /// # Errors
     /// A type that Parquet cannot hold.
     pub fn new(
-        schema: SchemaRef,
+        schema: &Schema,
         compression: Compression,
         software: &str,
     ) -> Result<Self, RunError> {
+        let fields = schema.fields().iter().map(|field| {
+            let data_type = held_type(field.data_type());
+            field.as_ref().clone().with_data_type(data_type)
+        });
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let parquet_schema = ArrowSchemaConverter::new()
             .with_coerce_types(true)
             .convert(&schema)
@@ -175,6 +181,47 @@ impl Encoder {
         }
         Ok(columns)
     }
+}
+
+/// The type in which a file holds a type. Parquet has no seconds, and a bare count of them is an
+/// integer to every reader but arrow-rs: they become milliseconds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other type is held as it is"
+)]
+pub(crate) fn held_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+        }
+        DataType::List(element) => DataType::List(held_within(element)),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(held_within).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(held_within(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+fn held_within(field: &FieldRef) -> FieldRef {
+    let data_type = held_type(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
+/// A column in the type in which the file holds it.
+///
+/// # Errors
+/// A time that milliseconds cannot count, 292 million years from 1970.
+fn in_held_type(column: &ArrayRef, held: &DataType) -> Result<ArrayRef, ParquetError> {
+    if column.data_type() == held {
+        return Ok(Arc::clone(column));
+    }
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    // Arrow's own error holds the value.
+    cast_with_options(column, held, &strict).map_err(|_| {
+        ParquetError::General("a time in seconds is beyond what Parquet can hold".to_owned())
+    })
 }
 
 fn base_properties(compression: Compression) -> WriterPropertiesBuilder {
@@ -254,7 +301,8 @@ impl GroupWriter {
             .zip(encoder.schema.fields().as_ref().par_iter())
             .with_max_len(1)
             .try_for_each(|((writers, column), field)| {
-                let leaves = compute_leaves(field, column)?;
+                let held = in_held_type(column, field.data_type())?;
+                let leaves = compute_leaves(field, &held)?;
                 let mut pairs = writers.iter_mut().zip(&leaves);
                 pairs.try_for_each(|(writer, leaf)| writer.write(leaf))
             })
@@ -306,5 +354,48 @@ impl EncodedGroup {
             group.close().map(|_| ())
         };
         append().map_err(|error: ParquetError| RunError::writing(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::TimestampSecondArray;
+    use arrow::datatypes::TimestampMillisecondType;
+
+    use super::*;
+
+    fn seconds(zone: Option<&str>) -> (DataType, DataType) {
+        let zone: Option<Arc<str>> = zone.map(Into::into);
+        let of = |unit| DataType::Timestamp(unit, zone.clone());
+        (of(TimeUnit::Second), of(TimeUnit::Millisecond))
+    }
+
+    #[test]
+    fn seconds_are_held_in_milliseconds_of_their_zone() {
+        for zone in [None, Some("Asia/Shanghai")] {
+            let (own, held) = seconds(zone);
+            assert_eq!(held_type(&own), held);
+            assert_eq!(held_type(&held), held);
+            let times = TimestampSecondArray::from(vec![Some(-1), None, Some(1_800_000_000)]);
+            let column: ArrayRef = Arc::new(times.with_data_type(own));
+            let column = in_held_type(&column, &held).unwrap();
+            assert_eq!(*column.data_type(), held);
+            let values: Vec<_> = column
+                .as_primitive::<TimestampMillisecondType>()
+                .iter()
+                .collect();
+            assert_eq!(values, [Some(-1_000), None, Some(1_800_000_000_000)]);
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_milliseconds_fails_without_showing_it() {
+        let (_, held) = seconds(None);
+        let column: ArrayRef = Arc::new(TimestampSecondArray::from(vec![9_223_372_036_854_776]));
+        let error = in_held_type(&column, &held).unwrap_err().to_string();
+        assert!(
+            error.contains("beyond") && !error.contains("922"),
+            "{error}"
+        );
     }
 }

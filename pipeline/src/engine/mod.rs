@@ -31,6 +31,7 @@ use lockgate_connectors::source::Source;
 use lockgate_transforms::Counts;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use encode::held_type;
 pub use encode::{Compression, Encoder};
 pub(crate) use first_rows::first_rows;
 pub use progress::Progress;

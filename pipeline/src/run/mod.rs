@@ -357,7 +357,7 @@ fn exchange(
         at: format!("grant {}", plan.grant),
         remedy: "write compression = \"zstd(1)\"".to_owned(),
     })?;
-    let encoder = Encoder::new(delivered_schema(&treatments), compression, SOFTWARE)?;
+    let encoder = Encoder::new(&delivered_schema(&treatments), compression, SOFTWARE)?;
     let bytes = source.splits().iter().map(|split| split.bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
     let pruned = source.rows_pruned().unwrap_or(0);

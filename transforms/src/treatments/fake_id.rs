@@ -15,8 +15,9 @@ use crate::text;
 ///
 /// Numbers of 15 digits become numbers of 18 and count as the same number. What isn't a valid number
 /// is invalid; so is a kept province or city that isn't among the current ones. A number never
-/// becomes itself. The division's code was in force in the year of birth, if neither is kept: a kept
-/// year may be older than the division that is drawn, and a kept division younger than the person.
+/// becomes itself. Where a division or the birth year is kept, the other is drawn as it is for all
+/// facets of the person, so that the division's code may be younger than the birth, which a checker
+/// with a table of years refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeId {

@@ -4,6 +4,9 @@
 //! over the same alphabet, so that systems which insist on "18 digits" keep working. Different
 //! values stay different and the holder of the key can go back; a recipient without the key sees
 //! which values are equal, and nothing else.
+//!
+//! The key of AES-256 is the derived key itself, the radix the number of characters of the
+//! alphabet, the numerals their places in it, the tweak the UTF-8 of the domain.
 
 mod alphabet;
 mod kernel;

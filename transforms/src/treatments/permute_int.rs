@@ -2,6 +2,16 @@
 //!
 //! Surrogate keys are small integers that tables join by. A permutation gives every row another
 //! key of the same type, without two rows meeting, in every table alike.
+//!
+//! With LP(part) = 4-byte big-endian length ‖ part, as everywhere:
+//!
+//! - rank = number - `from`, as 2 numerals, or 4 where the range has more than 2^32 numbers, the
+//!   most significant first, of the smallest radix r for which r^2, or r^4, is at least the size of
+//!   the range;
+//! - tweak = LP("permute-int") ‖ LP(`from`) ‖ LP(`to`) ‖ LP(domain), numbers in decimal, zero bytes
+//!   up to a multiple of 16, and 7 more;
+//! - result = `from` + the rank that FF1 makes of the rank under the derived key and that tweak,
+//!   again and again until it is below the size of the range (cycle-walking).
 
 mod whole;
 

@@ -5,6 +5,16 @@
 //! of a kind are numbered, the number is permuted (FF1), and the identifier of
 //! the new number is written, check characters computed anew. Different identifiers stay
 //! different, and the holder of the key can go back.
+//!
+//! The number is permuted as [`permute_int`](super::permute_int) says, with another tweak: after
+//! LP("structured-id") ‖ LP(kind) ‖ LP(each part kept, in the order of [`Keep`]) ‖ LP(domain) ‖ one
+//! byte for the class of identifiers and zeros up to a multiple of 16 come 7 bytes, big-endian, of
+//! what is kept. Walking goes on where a number is no valid identifier's.
+//!
+//! - mobile: one class; kept the first three digits or 0; the number counts from 13000000000, or
+//!   from the first that begins with what is kept;
+//! - bank-card: the class is the length less 16; kept the digits kept, or 0; the number is the
+//!   digits between those and the check digit.
 
 mod card;
 mod credit_code;
