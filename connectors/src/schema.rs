@@ -129,10 +129,6 @@ impl Place<'_> {
 
     /// Compares types place by place; members that the catalogue does not have are ignored, as
     /// columns are.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "every other pair of types is compared as a whole"
-    )]
     fn walk(
         &self,
         actual: &DataType,
@@ -311,6 +307,10 @@ impl Meaning {
 
 /// A type as a catalogue writes it, or Arrow's name of a type that a catalogue cannot write. Of
 /// nested types, only what they are is named: their places are compared one by one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a catalogue has no other types"
+)]
 fn notation(data_type: &DataType) -> String {
     match Meaning::of(data_type) {
         Meaning::Text => "utf8".to_owned(),

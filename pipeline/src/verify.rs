@@ -468,7 +468,9 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
             held_type(&stated_type),
             as_parquet_alone_tells(&stated_type),
         ];
-        let fits = expected.iter().any(|expected| FieldType::of(expected) == found_as);
+        let fits = expected
+            .iter()
+            .any(|expected| FieldType::of(expected) == found_as);
         if found_as.is_none() || !fits {
             return Err(format!(
                 "field \"{name}\" is of type {} where the manifest states {}",

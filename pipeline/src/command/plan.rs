@@ -135,9 +135,10 @@ fn summarise(source: &dyn Source) -> SourceDocument {
 }
 
 /// A line for every field whose treatment reads others.
-fn reads_text(fields: &[PlannedField]) -> String {
-    let reading = fields.iter().filter(|field| !field.reads.is_empty());
+fn reads_text(fields: &[FieldDocument<'_>]) -> String {
+    let reading = fields.iter().map(|document| document.field);
     reading
+        .filter(|field| !field.reads.is_empty())
         .map(|field| format!("reads       {}: {}\n", field.name, field.reads.join(", ")))
         .collect()
 }
@@ -159,7 +160,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.filter_only.join(", ")
         ));
     }
-    text.push_str(&reads_text(document.fields));
+    text.push_str(&reads_text(&document.fields));
     if let Some(predicate) = &document.rows.predicate {
         text.push_str(&format!("rows        {predicate}\n"));
     }

@@ -8,7 +8,6 @@ use lockgate_connectors::source::{Source, VALUE_BYTES_MAX};
 
 use super::chunk::{CHUNK_BYTES, CutError, Cutter};
 use crate::error::RunError;
-use crate::plan::ExchangePlan;
 use crate::plan::row_filter::{RowFilter, RowFilterError};
 
 /// Bytes of rows after which no more are read, however few they are: what memory follows.
@@ -23,7 +22,6 @@ const BYTES_MAX: u64 = CHUNK_BYTES;
 pub(crate) async fn first_rows(
     source: &dyn Source,
     filter: &RowFilter,
-    plan: &ExchangePlan,
     rows: usize,
     mut each: impl FnMut(&RecordBatch) -> Result<(), RunError> + Send,
 ) -> Result<(), RunError> {
@@ -46,7 +44,7 @@ pub(crate) async fn first_rows(
             let mask = first(&mask.map_err(|error| place.unfiltered(&error))?, missing);
             missing -= mask.true_count();
             let cut = cutter.push(&batch.batch, &mask);
-            cut.map_err(|error| place.uncut(error, plan))?;
+            cut.map_err(|error| place.uncut(error))?;
             hand_over(&mut cutter, &mut room, &mut each)?;
         }
         let cut = cutter.finish();
@@ -107,10 +105,10 @@ impl Place<'_> {
         self.first_row.saturating_add(row).saturating_add(1)
     }
 
-    fn uncut(&self, error: CutError, plan: &ExchangePlan) -> RunError {
+    fn uncut(&self, error: CutError) -> RunError {
         match error {
             CutError::TooLong { column, row } => RunError::TooLong {
-                field: plan.projection().nth(column).unwrap_or_default().to_owned(),
+                field: column,
                 file: self.file(),
                 row: self.row(row),
                 limit: VALUE_BYTES_MAX,

@@ -96,10 +96,7 @@ pub async fn preview(
     let rows = rows.min(ROWS_MAX);
     let mut looker = Looker::new(installation, plan, rows, before)?;
     let limit = rows.max(PROFILED_ROWS);
-    first_rows(source.as_ref(), &filter, plan, limit, |chunk| {
-        looker.look(chunk)
-    })
-    .await?;
+    first_rows(source.as_ref(), &filter, limit, |chunk| looker.look(chunk)).await?;
     let preview = looker.finish();
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
     let event = Event::Previewed {

@@ -101,7 +101,7 @@ async fn attempt_run(
     let opened = open(installation, &ledger, request);
     let due = match unless_interrupted(cancel, Box::pin(opened)).await? {
         Opened::Due(due) => due,
-        Opened::Published(report) => return Ok(report),
+        Opened::Published(report) => return Ok(*report),
     };
     let Due {
         plan,
@@ -179,7 +179,7 @@ enum Opened {
     /// To deliver.
     Due(Box<Due>),
     /// Nothing: it was delivered before.
-    Published(RunReport),
+    Published(Box<RunReport>),
 }
 
 /// A delivery to be made.
@@ -238,10 +238,10 @@ async fn find(
         let rules = sweep_rules(installation);
         let swept = destination.sweep_delivery(&plan.grant, key.delivery(), &rules);
         tell_swept(&plan.grant, swept.await.map_err(RunError::from));
-        return Ok(Opened::Published(RunReport {
+        return Ok(Opened::Published(Box::new(RunReport {
             ignored_columns: source.ignored_columns().to_vec(),
             ..report
-        }));
+        })));
     }
     Ok(Opened::Due(Box::new(Due {
         plan,

@@ -80,8 +80,11 @@ fn has_short_text(data_type: &str) -> bool {
     has_text(data_type) && !["decimal(39,1)", "decimal(76,38)"].contains(&data_type)
 }
 
+/// Whether a treatment fits a type of the catalogue, by its notation.
+type Fits = fn(&str) -> bool;
+
 /// `clear`, and every treatment that makes another type of one, with the types it does that to.
-const TREATMENTS: [(&str, fn(&str) -> bool); 12] = [
+const TREATMENTS: [(&str, Fits); 12] = [
     ("{ kind = 'clear' }", is_any),
     ("{ kind = 'hmac', domain = 'd' }", has_text),
     ("{ kind = 'encrypt-det', domain = 'd' }", has_short_text),

@@ -278,8 +278,9 @@ mod tests {
         for label in labels.iter().copied().chain([lp, &format!("{lp}\u{1}")]) {
             let spec = "{ kind = 'hmac', domain = 'd', normalise = 'none' }";
             let pseudonym = alone(spec, "other", &[label]).remove(0).unwrap();
-            let bytes =
-                (0..32).map(|at| u8::from_str_radix(&pseudonym[2 * at..][..2], 16).unwrap());
+            let bytes = (0..32).map(|at| {
+                u8::from_str_radix(pseudonym.get(2 * at..2 * at + 2).unwrap(), 16).unwrap()
+            });
             let stolen: Vec<u8> = bytes.collect();
             let pan = Pan::new(stolen.first_chunk().unwrap());
             let bits = original.parse::<Ipv4Addr>().unwrap().to_bits();

@@ -177,13 +177,6 @@ macro_rules! treatments {
                 }
             }
 
-            /// See [`Definition::KEEPS_SENTINELS_APART`].
-            pub(crate) fn keeps_sentinels_apart(&self) -> bool {
-                match self {
-                    $(Self::$Name(_) => $module::$Name::KEEPS_SENTINELS_APART,)+
-                }
-            }
-
             /// See [`Definition::CONCEALED`].
             pub(crate) fn concealed(&self) -> &'static [&'static str] {
                 match self {

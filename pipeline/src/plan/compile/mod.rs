@@ -20,8 +20,8 @@ use thiserror::Error;
 use super::predicate::PredicateErrorKind;
 use super::row_filter::{RowFilter, RowFilterError};
 use super::{
-    Compiled, ExchangePlan, FilterField, QuotaUse, Refusal, RefusalCode, Results, RowScope, SourceField,
-    Warning,
+    Compiled, ExchangePlan, FilterField, QuotaUse, Refusal, RefusalCode, Results, RowScope,
+    SourceField, Warning,
 };
 use crate::approval::{self, SignatureState};
 use crate::site::dataset::{Level, Mode, Sharing};

@@ -430,7 +430,11 @@ fn what_holds_several_values_is_only_null_or_not() {
         "NOT tags",
     ] {
         let error = Predicate::parse(text, &fields).unwrap_err();
-        assert_eq!(error.kind, PredicateErrorKind::NotAllowed, "{text}: {error}");
+        assert_eq!(
+            error.kind,
+            PredicateErrorKind::NotAllowed,
+            "{text}: {error}"
+        );
     }
 }
 

@@ -115,11 +115,11 @@ pub enum FieldType {
     /// Bytes.
     Binary,
     /// Any number of values of one type, in their order.
-    List(Box<FieldType>),
+    List(Box<Self>),
     /// Named members, each of its own type.
-    Struct(Vec<(String, FieldType)>),
+    Struct(Vec<(String, Self)>),
     /// Keys, each with a value.
-    Map(Box<(FieldType, FieldType)>),
+    Map(Box<(Self, Self)>),
 }
 
 /// A type that cannot be read.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::error::TreatmentError;
@@ -26,7 +28,7 @@ fn the_first_condition_that_is_true_decides() {
 fn a_row_that_an_earlier_arm_took_asks_no_later_condition() {
     let first = answers(&[Some(true), Some(false), None, Some(false)]);
     let inputs = [
-        first.clone(),
+        Arc::clone(&first),
         answers_but(&[None, Some(false), None, Some(true)], &[0]),
     ];
     let treated = treat_row(THREE, &[Some("ab"); 4], &inputs).unwrap();
@@ -47,7 +49,7 @@ fn a_condition_within_an_arm_is_asked_for_the_rows_of_the_arm() {
         else = { kind = 'constant', value = '-' } } } ], else = { kind = 'null' } }";
     let outer = answers(&[Some(false), Some(true), None, Some(true)]);
     let inner = answers_but(&[None, Some(true), None, Some(false)], &[0, 2]);
-    let treated = treat_row(within, &[Some("ab"); 4], &[outer.clone(), inner]).unwrap();
+    let treated = treat_row(within, &[Some("ab"); 4], &[Arc::clone(&outer), inner]).unwrap();
     assert_eq!(texts(&treated), [None, Some("ab"), None, Some("-")]);
     let inner = answers_but(&[None, Some(true), None, Some(false)], &[3]);
     let refused = treat_row(within, &[Some("ab"); 4], &[outer, inner]);

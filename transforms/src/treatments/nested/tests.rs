@@ -289,7 +289,10 @@ fn refused_rejected_and_dropped_rows_are_those_of_the_column() {
     assert_eq!(flagged(treated.dropped.as_ref()), [2, 3]);
     assert_eq!(treated.tally().dropped["drop-row"], 2);
     // And a condition without a value is that of the row.
-    let inputs = [answers_but(&[Some(false), None, Some(false), None], &[1, 3])];
+    let inputs = [answers_but(
+        &[Some(false), None, Some(false), None],
+        &[1, 3],
+    )];
     let refused = try_treat(&dropping, &array, &inputs).unwrap_err();
     assert_eq!(refused, TreatmentError::NoAnswer { row: 3 });
 }
