@@ -67,6 +67,7 @@ ENCODINGS = {"hex": bytes.hex, "base64url": base64url, "base32": base32}
 def pseudonym(key, treatment):
     encode = ENCODINGS[treatment.get("encoding", "hex")]
     sm3 = treatment.get("algorithm") == "sm3"
+    key = hkdf(key, 32, b"lockgate/hmac-sm3/v1") if sm3 else key
 
     def write(value):
         if sm3:
@@ -134,14 +135,19 @@ class Cells:
         if cell[0] != 1 or cell[1:5] != hkdf(self.key, 4, b"fle/key-id/v1"):
             return "another version or key id"
         self.attempts.add(cell[5:21])
-        if cell[21:33] in self.met:
+        place_key = hkdf(self.key, 32, b"fle/place/v1", self.domain, self.field, cell[5:21])
+        block = Cipher(algorithms.AES(place_key), modes.ECB()).decryptor().update(cell[21:37])
+        split, chunk, row = block[0:4], block[4:8], block[8:12]
+        if block[12:16] != bytes(4):
+            return "its place is none"
+        if cell[5:37] in self.met:
             return "its nonce met its key before"
-        self.met.add(cell[21:33])
-        place = cell[5:29]
-        if place not in self.chunks:
-            parts = [b"fle/v1", self.domain, self.field, cell[5:21], cell[21:25], cell[25:29]]
-            self.chunks[place] = AESGCM(hkdf(self.key, 32, *parts))
-        padded = self.chunks[place].decrypt(bytes(8) + cell[29:33], cell[33:], cell[:33])
+        self.met.add(cell[5:37])
+        parts = cell[5:21], split, chunk
+        if parts not in self.chunks:
+            keyed = hkdf(self.key, 32, b"fle/v1", self.domain, self.field, *parts)
+            self.chunks[parts] = AESGCM(keyed)
+        padded = self.chunks[parts].decrypt(bytes(8) + row, cell[37:], cell[:37])
         stripped = padded.rstrip(b"\0")
         value = stripped[:-1]
         if stripped[-1:] != b"\x80" or len(padded) != -(-(len(value) + 1) // self.pad) * self.pad:
@@ -349,7 +355,7 @@ def check_keyed(request, field, stated, original, delivered, attempts):
     name, category, treatment = field["name"], field["category"], field["treatment"]
     kind = treatment["kind"]
     version = request["versions"].get(PURPOSES[kind], 1)
-    assert stated["key_version"] == version, stated
+    assert stated["key_versions"] == {PURPOSES[kind]: version}, stated
     key = derived(request, PURPOSES[kind], treatment, version)
     if kind == "encrypt-rand":
         check_cells(name, Cells(key, treatment, name, attempts), original, delivered)

@@ -1,7 +1,7 @@
 //! What the other fields of a delivery give away about the person a number belongs to.
 
 use super::shape::{self, DATES, Shape};
-use super::shown::{Shown, shown};
+use super::shown::Shown;
 use super::{Released, alternatives};
 use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
@@ -26,7 +26,7 @@ pub(super) struct Known {
 
 impl Known {
     /// What others give away of a field of this shape and category.
-    pub(super) fn of(category: &str, shape: Option<Shape>, others: &[Released<'_>]) -> Self {
+    pub(super) fn of(category: &str, shape: Option<Shape>, others: &[&Released<'_>]) -> Self {
         let mut known = Self {
             dates: DATES,
             sex: false,
@@ -37,10 +37,11 @@ impl Known {
             let parts = alternatives(other.treatment);
             // What can't be taken apart may show everything that its field holds.
             let unknown = [TreatmentSpec::clear()];
-            for part in parts.as_deref().unwrap_or(&unknown) {
+            let parts = parts.as_deref().unwrap_or(&unknown);
+            for (number, part) in parts.iter().enumerate() {
                 known.learn(other, part);
                 if let Some(shape) = shape {
-                    known.learn_number(category, shape, other, part);
+                    known.learn_number(category, shape, other, (number, part));
                 }
             }
         }
@@ -92,13 +93,16 @@ impl Known {
         category: &str,
         shape: Shape,
         other: &Released<'_>,
-        part: &TreatmentSpec,
+        (number, part): (usize, &TreatmentSpec),
     ) {
         let Some(theirs) = shape::of(other.category) else {
             return;
         };
-        let text = arrow::datatypes::DataType::Utf8;
-        let found = match shown(theirs, part, other.category, &text) {
+        let holds_the_same = shape.resident().is_some() && theirs.resident().is_some();
+        if !holds_the_same && category != other.category {
+            return;
+        }
+        let found = match other.shown(theirs, number, part) {
             Shown::Nothing => return,
             Shown::Positions(positions) => positions,
             Shown::Unknown => vec![true; theirs.example().chars().count()],
@@ -109,8 +113,7 @@ impl Known {
                 let number = found.into_iter().skip(theirs).take(18);
                 std::iter::repeat_n(false, own).chain(number).collect()
             }
-            _ if category == other.category => found,
-            _ => return,
+            _ => found,
         };
         if self.positions.len() < found.len() {
             self.positions.resize(found.len(), false);

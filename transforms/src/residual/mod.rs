@@ -16,24 +16,49 @@ mod known;
 mod shape;
 mod shown;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use arrow::datatypes::DataType;
 
 use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
 use crate::treatments::pipeline::Pipeline;
 use known::{Known, days_left, kept};
+use shape::Shape;
 use shown::{Shown, shown};
 
 /// Most ways through the arms of a treatment that are followed.
 const ALTERNATIVES_MAX: usize = 256;
 
 /// A field that a delivery holds, as far as the count needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Released<'a> {
-    /// Its category.
-    pub category: &'a str,
-    /// What is done to it.
-    pub treatment: &'a TreatmentSpec,
+    category: &'a str,
+    treatment: &'a TreatmentSpec,
+    /// What its parts show, by their number: asked for each of the other fields, and costly.
+    shown: RefCell<BTreeMap<usize, Shown>>,
+}
+
+impl<'a> Released<'a> {
+    /// A field of that category, and what is done to it.
+    pub fn new(category: &'a str, treatment: &'a TreatmentSpec) -> Self {
+        Self {
+            category,
+            treatment,
+            shown: RefCell::default(),
+        }
+    }
+
+    /// What part number `number` shows of the values of a shape.
+    fn shown(&self, shape: Shape, number: usize, part: &TreatmentSpec) -> Shown {
+        if let Some(found) = self.shown.borrow().get(&number) {
+            return found.clone();
+        }
+        let found = shown(shape, part, self.category, &DataType::Utf8);
+        self.shown.borrow_mut().insert(number, found.clone());
+        found
+    }
 }
 
 /// How many originals fit a treated value.
@@ -73,7 +98,7 @@ pub fn candidates(
     category: &str,
     treatment: &TreatmentSpec,
     data_type: &DataType,
-    others: &[Released<'_>],
+    others: &[&Released<'_>],
 ) -> Residual {
     let within = |category: &str, part: &TreatmentSpec| match part.is_withhold() {
         true => Residual::Hidden,
@@ -104,7 +129,7 @@ fn of_value(
     category: &str,
     treatment: &TreatmentSpec,
     data_type: &DataType,
-    others: &[Released<'_>],
+    others: &[&Released<'_>],
 ) -> Residual {
     let shape = shape::of(category);
     if shape.is_none() && category != "birth-date" {

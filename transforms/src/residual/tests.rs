@@ -8,11 +8,9 @@ fn residual(category: &str, treatment: &str, others: &[(&str, &str)]) -> Residua
         .collect();
     let released: Vec<_> = specs
         .iter()
-        .map(|(category, treatment)| Released {
-            category,
-            treatment,
-        })
+        .map(|(category, treatment)| Released::new(category, treatment))
         .collect();
+    let released: Vec<_> = released.iter().collect();
     candidates(category, &spec(treatment), &DataType::Utf8, &released)
 }
 

@@ -20,8 +20,17 @@ pub(super) fn check(
     warnings: &mut Vec<Warning>,
 ) -> BTreeMap<String, u64> {
     let mut counted = BTreeMap::new();
+    let fields = resolved.fields.iter();
+    let released: Vec<(&str, Released<'_>)> = fields
+        .map(|field| {
+            (
+                field.name.as_str(),
+                Released::new(&field.category, &field.treatment),
+            )
+        })
+        .collect();
     for field in &resolved.fields {
-        let found = residual(field, resolved);
+        let found = residual(field, &released);
         if let Residual::Candidates(candidates) = found {
             counted.insert(field.name.clone(), candidates);
         }
@@ -47,19 +56,12 @@ pub(super) fn check(
     counted
 }
 
-fn residual(field: &PlannedField, resolved: &Resolved) -> Residual {
+fn residual(field: &PlannedField, released: &[(&str, Released<'_>)]) -> Residual {
     let Ok(source_type) = FieldType::parse(&field.source_type) else {
         return Residual::Uncounted;
     };
-    let others: Vec<Released<'_>> = resolved
-        .fields
-        .iter()
-        .filter(|other| other.name != field.name)
-        .map(|other| Released {
-            category: &other.category,
-            treatment: &other.treatment,
-        })
-        .collect();
+    let others = released.iter().filter(|(name, _)| *name != field.name);
+    let others: Vec<&Released<'_>> = others.map(|(_, other)| other).collect();
     let data_type = source_type.to_arrow();
     residual::candidates(&field.category, &field.treatment, &data_type, &others)
 }

@@ -496,7 +496,7 @@ mod tests {
             ("struct(a)", "name and type"),
             ("struct(a: utf8, a: utf8)", "one name"),
             ("struct(: utf8)", "cannot be used"),
-            ("struct(a\"b: utf8)", "name and type"),
+            ("struct(a\"b: utf8)", "never closed"),
             ("struct(\"a\"b: utf8)", "malformed"),
         ] {
             let error = FieldType::parse(text).unwrap_err();
