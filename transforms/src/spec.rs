@@ -409,14 +409,6 @@ impl TreatmentSpec {
 
     /// Whether any treatment of that strength, with these options, may stand in for this one.
     pub(crate) fn outdone_by(&self, strength: Strength, options: &Options) -> bool {
-        if matches!(self.treatment, AnyTreatment::Clear(_)) {
-            // It shows every value, so that one which is listed and kept shows no more.
-            let unlisted = Options {
-                sentinels: Vec::new(),
-                ..options.clone()
-            };
-            return unlisted.keep_no_more(&self.options);
-        }
         self.treatment.outdone_by(strength, options) && options.keep_no_more(&self.options)
     }
 

@@ -2,7 +2,7 @@
 //! delivered, and what a recipient can check of it.
 
 mod ledger;
-mod nested;
+pub(crate) mod nested;
 mod rows;
 mod runs;
 mod sources;

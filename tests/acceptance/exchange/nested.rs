@@ -136,7 +136,8 @@ fn dataset() -> Dataset {
         .plain("home", "struct(street: utf8, tags: list(utf8))")
 }
 
-fn site() -> Site {
+/// A site with a dataset of nested fields.
+pub(crate) fn site() -> Site {
     let site = Site::new(PROGRAM);
     site.dataset(&dataset());
     site.policy("[[rules]]\ntreatment = { kind = 'clear' }\n");
@@ -144,7 +145,8 @@ fn site() -> Site {
     site
 }
 
-const FIELDS: [&str; 4] = ["id", "children", "amounts", "home"];
+/// All of its fields.
+pub(crate) const FIELDS: [&str; 4] = ["id", "children", "amounts", "home"];
 
 /// A column as text, which says everything about its values.
 fn texts(rows: &RecordBatch, name: &str) -> Vec<String> {

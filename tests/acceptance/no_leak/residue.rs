@@ -272,7 +272,11 @@ fn grant() -> Grant {
     secrets
         .iter()
         .fold(Grant::new("G-1", "secret", &names), |grant, secret| {
-            grant.treatment(secret.name, secret.treatment)
+            match secret.treatment {
+                // A sentinel that the floor does not list is more than the floor shows.
+                GUARDED => grant.exemption(secret.name, secret.treatment),
+                treatment => grant.treatment(secret.name, treatment),
+            }
         })
         .rows("flag <> 'CANARY-LITERAL'")
 }

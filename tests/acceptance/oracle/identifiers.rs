@@ -131,7 +131,12 @@ fn the_oracle_notices_identifiers_that_are_not_valid() {
     let structured_id = "'structured-id', of = 'resident-id'";
     let structured_card = "'structured-id', of = 'bank-card'";
     let lies = [
-        spoilt("resident-id", structured_id, last, "stdnum accepts one"),
+        spoilt(
+            "resident-id",
+            structured_id,
+            last,
+            "stdnum does not accept it",
+        ),
         spoilt("bank-card", structured_card, last, "Luhn's check fails"),
         spoilt(
             "credit-code",

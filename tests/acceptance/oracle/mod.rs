@@ -11,6 +11,7 @@
 
 mod identifiers;
 mod keyed;
+mod nested;
 mod output_types;
 mod register;
 

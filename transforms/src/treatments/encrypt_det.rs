@@ -200,12 +200,15 @@ impl Definition for EncryptDet {
         let siv = key
             .and_then(|key| cipher(key, &self.domain))
             .ok_or_else(missing)?;
+        let is_text = *column.data_type == DataType::Utf8;
+        // Numbers and dates have one text; an identifier's spelling would take their signs off.
         let normalise = match self.normalise {
-            Normalise::Category => category::find(column.category).map(|known| known.normalise),
-            Normalise::None => None,
+            Normalise::Category if is_text => {
+                category::find(column.category).map(|known| known.normalise)
+            }
+            Normalise::Category | Normalise::None => None,
         };
         let rules = Rules::resolve(options, column)?;
-        let is_text = *column.data_type == DataType::Utf8;
         let kernel = Kernel {
             siv,
             normalise,

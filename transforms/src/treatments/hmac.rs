@@ -237,12 +237,15 @@ impl Definition for Hmac256 {
         })?;
         let mac = Keyed::new(self.algorithm, key)
             .ok_or_else(|| Misfit::of_parameter("domain", "the key has a length HMAC refuses"))?;
+        let is_text = *column.data_type == DataType::Utf8;
+        // Numbers and dates have one text; an identifier's spelling would take their signs off.
         let normalise = match self.normalise {
-            Normalise::Category => category::find(column.category).map(|known| known.normalise),
-            Normalise::None => None,
+            Normalise::Category if is_text => {
+                category::find(column.category).map(|known| known.normalise)
+            }
+            Normalise::Category | Normalise::None => None,
         };
         let rules = Rules::resolve(options, column)?;
-        let is_text = *column.data_type == DataType::Utf8;
         let kernel = Kernel {
             mac,
             encoding: self.encoding,

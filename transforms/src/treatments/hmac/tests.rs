@@ -392,3 +392,15 @@ fn a_key_is_wiped_with_the_kernel_that_holds_it() {
     wiped::<HmacSha256>();
     wiped::<Sm3>();
 }
+
+#[test]
+fn a_negative_number_of_an_identifier_is_not_its_positive() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![5, -5]));
+    let column = Column::alone("id", &DataType::Int64, "resident-id");
+    for text in [SPEC, "{ kind = 'encrypt-det', domain = 'person.id' }"] {
+        let built = spec(text).build(column, Some(&key())).unwrap();
+        let written = built.apply(&numbers).unwrap().array;
+        let written = written.as_string::<i32>();
+        assert_ne!(written.value(0), written.value(1), "{text}");
+    }
+}

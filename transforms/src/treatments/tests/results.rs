@@ -49,6 +49,7 @@ pub(super) fn identifiers() -> Vec<String> {
         texts.push(format!("浙A{:05}", spread % 100_000));
         texts.push(format!("E{spread:08}"));
     }
+    texts.push("1M8GDM9AXKP042788".to_owned());
     texts.sort_unstable();
     texts.dedup();
     texts
