@@ -1,8 +1,8 @@
 //! HMAC-SHA-256 (FIPS 198-1 over FIPS 180-4) from midstates.
 //!
 //! The `hmac` crate gives each value a hasher of its own, which is cloned, and wiped when it goes.
-//! Here a value costs the two compressions that the standard asks for and no more. The compression itself is that of the `sha2` crate; the tests compare
-//! with the `hmac` crate.
+//! Here a value costs the two compressions that the standard asks for and no more. The compression
+//! itself is that of the `sha2` crate; the tests compare with the `hmac` crate.
 
 use sha2::block_api::compress256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
