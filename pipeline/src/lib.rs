@@ -3,6 +3,7 @@
 //! One run is one sentence: a grant over a catalogued dataset is compiled into a plan; the plan
 //! pulls, treats, marks, seals and delivers; a signed manifest and a ledger entry prove what left.
 
+mod allocator;
 pub mod approval;
 pub mod approval_record;
 pub mod canonical_json;

@@ -71,8 +71,30 @@ pub(crate) fn count(value: &str) -> usize {
     simple_count(value).unwrap_or_else(|| value.graphemes(true).count())
 }
 
+/// The byte offset where character `index` begins, where that and that there is one shows without
+/// looking at what follows; else `None`.
+pub(crate) fn head(value: &str, index: usize) -> Option<usize> {
+    let mut characters = value.char_indices();
+    for _ in 0..index {
+        let (_, character) = characters.next()?;
+        if !is_alone(character) {
+            return None;
+        }
+    }
+    let (offset, character) = characters.next()?;
+    is_alone(character).then_some(offset)
+}
+
 /// Whether a character begins or the value ends at a byte offset between two code points.
 pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
+    let byte = |at: Option<usize>| value.as_bytes().get(at?).copied();
+    if let (Some(before), Some(after)) = (byte(offset.checked_sub(1)), byte(Some(offset)))
+        && before.is_ascii()
+        && after.is_ascii()
+        && before != b'\r'
+    {
+        return true;
+    }
     let before = value
         .get(..offset)
         .and_then(|text| text.chars().next_back());
@@ -159,6 +181,15 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_common_text_is_found_without_its_rest() {
+        assert_eq!(head("浙江省杭州市", 3), Some(9));
+        assert_eq!(head("a1c", 2), Some(2));
+        assert_eq!(head("a1", 2), None);
+        assert_eq!(head("张e\u{301}x", 2), None);
+        assert_eq!(head("", 0), None);
+    }
+
+    #[test]
     fn offsets_agree_with_segmentation() {
         let values = [
             "110105194912310021",
@@ -178,6 +209,13 @@ mod tests {
             assert_eq!(count(value), expected.len(), "{value}");
             for (index, at) in expected.iter().enumerate() {
                 assert_eq!(clusters.offset(index), *at, "{value}");
+            }
+            for index in 0..=expected.len() + 1 {
+                let found = head(value, index);
+                assert!(
+                    found.is_none() || found == expected.get(index).copied(),
+                    "{value}"
+                );
             }
             assert_eq!(clusters.offset(expected.len()), value.len());
             assert_eq!(clusters.offset(usize::MAX), value.len());

@@ -142,6 +142,11 @@ impl Filler {
         })
     }
 
+    /// How many fills stand for what is hidden.
+    pub(crate) fn length(&self) -> Length {
+        self.length
+    }
+
     /// Appends what stands for that many hidden characters.
     pub(crate) fn write(&self, hidden: usize, out: &mut Vec<u8>) {
         let times = match self.length {
@@ -155,6 +160,33 @@ impl Filler {
                 out.extend_from_slice(self.fill.as_bytes());
             }
         }
+    }
+
+    /// Appends `value` with fills for its bytes from `head` to `tail`, which are that many
+    /// characters.
+    #[inline]
+    pub(crate) fn write_over(
+        &self,
+        value: &[u8],
+        head: usize,
+        tail: usize,
+        hidden: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let width = tail.saturating_sub(head);
+        if let [byte] = self.fill.as_bytes()
+            && width == self.length.fixed().unwrap_or(hidden)
+        {
+            // The result is as long as the value: one copy, then the fills over it.
+            let start = out.len();
+            out.extend_from_slice(value);
+            let hidden = out.get_mut(start + head..start + tail);
+            hidden.unwrap_or_default().fill(*byte);
+            return;
+        }
+        out.extend_from_slice(value.get(..head).unwrap_or_default());
+        self.write(hidden, out);
+        out.extend_from_slice(value.get(tail..).unwrap_or_default());
     }
 
     /// The bytes to reserve for `rows` masked values of together `bytes` bytes.

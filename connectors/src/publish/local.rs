@@ -27,6 +27,7 @@ const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 const BUFFER_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 512 << 10;
+const READ_BUFFERS: usize = 4;
 
 /// After so many bytes the disk is asked to take what it has, so that the sync at the end of a
 /// part waits for little. Measured on 600 MiB written at 150 MB/s: the last sync takes 0.17 s
@@ -323,18 +324,49 @@ impl LocalPart {
         if let Some(directory) = path.parent() {
             sync(directory)?;
         }
-        let mut file = open_file(path).map_err(|error| vanished_or(&error, path))?;
-        let mut buffer = vec![0; READ_BYTES];
+        let file = open_file(path).map_err(|error| vanished_or(&error, path))?;
         let mut read_back = ReadBack::default();
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => read_back.update(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(vanished_or(&error, path)),
-            }
-        }
+        read_over(&file, |chunk| read_back.update(chunk))
+            .map_err(|error| vanished_or(&error, path))?;
         read_back.confirm(place(path), bytes, sha256)
+    }
+}
+
+/// Looks at all of a file in order, its next bytes being read meanwhile.
+fn read_over(file: &File, mut look: impl FnMut(&[u8])) -> io::Result<()> {
+    let (fill, filled) = mpsc::sync_channel(READ_BUFFERS);
+    let (empty, emptied) = mpsc::channel();
+    for _ in 0..READ_BUFFERS {
+        empty.send(vec![0; READ_BYTES]).unwrap_or_default();
+    }
+    std::thread::scope(move |scope| {
+        std::thread::Builder::new()
+            .name("read-back".to_owned())
+            .spawn_scoped(scope, move || {
+                while let Ok(mut buffer) = emptied.recv() {
+                    let read = read_some(file, &mut buffer);
+                    let last = !read.as_ref().is_ok_and(|length| *length > 0);
+                    if fill.send(read.map(|length| (buffer, length))).is_err() || last {
+                        break;
+                    }
+                }
+            })?;
+        for read in filled {
+            let (buffer, length) = read?;
+            look(buffer.get(..length).unwrap_or_default());
+            // Nobody waits for it once the file has ended.
+            empty.send(buffer).unwrap_or_default();
+        }
+        Ok(())
+    })
+}
+
+fn read_some(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use tokio_util::sync::CancellationToken;
 
+use crate::allocator::bound_arenas;
 use crate::cli::{Cli, Command};
 use crate::error::{RunError, exit};
 use crate::fault;
@@ -30,6 +31,7 @@ pub use output::Answer;
 /// and errors on standard error, and gives the exit code.
 pub fn main() -> ExitCode {
     forbid_core_dumps();
+    bound_arenas();
     fault::hush();
     let cli = match fault::contain(Cli::try_parse) {
         Ok(Ok(cli)) => cli,

@@ -5,9 +5,10 @@
 //! stand behind every row of a dictionary), so that chunks are the same whatever the batches were.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::BatchCoalescer;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
@@ -50,12 +51,12 @@ impl From<ArrowError> for CutError {
 /// Collects batches and cuts them into chunks.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
-    coalescer: Option<BatchCoalescer>,
-    /// Rows and bytes of the chunk under way.
+    /// Kept rows of the chunk under way.
+    pieces: Vec<RecordBatch>,
+    /// Rows and bytes of the chunk under way, up to the row last looked at.
     rows: usize,
     bytes: u64,
-    /// Bytes of the chunks that are complete.
-    complete: VecDeque<u64>,
+    complete: VecDeque<Rows>,
     /// Bytes by row of the batch at hand.
     widths: Vec<u64>,
 }
@@ -70,23 +71,55 @@ impl Cutter {
         batch: &RecordBatch,
         mask: &BooleanArray,
     ) -> Result<(), CutError> {
+        let most = bytes_of(batch);
+        if most > VALUE_BYTES_MAX || self.bytes.saturating_add(most) > CHUNK_BYTES {
+            return self.push_wide(batch, mask);
+        }
+        // Whatever is kept, no chunk ends for its bytes: only rows need counting.
+        let mut start = 0;
+        loop {
+            let rest = mask.values().slice(start, batch.num_rows() - start);
+            let missing = CHUNK_ROWS.saturating_sub(self.rows);
+            let last = match rest.count_set_bits() < missing {
+                true => None,
+                false => rest.set_indices().nth(missing.saturating_sub(1)),
+            };
+            let end = last.map_or(batch.num_rows(), |last| start + last + 1);
+            if let Some(piece) = kept(batch, mask, start, end)? {
+                self.rows += piece.num_rows();
+                self.bytes = self.bytes.saturating_add(bytes_of(&piece));
+                self.pieces.push(piece);
+            }
+            if last.is_none() {
+                return Ok(());
+            }
+            self.complete()?;
+            start = end;
+        }
+    }
+
+    /// The same for rows of which each has to be looked at.
+    fn push_wide(&mut self, batch: &RecordBatch, mask: &BooleanArray) -> Result<(), CutError> {
         self.measure(batch, mask)?;
         let mut start = 0;
         for row in mask.values().set_indices() {
             let width = self.widths.get(row).copied().unwrap_or_default();
             if self.rows > 0 && self.bytes.saturating_add(width) > CHUNK_BYTES {
-                self.append(batch, mask, start, row)?;
-                self.coalescer(batch).finish_buffered_batch()?;
-                self.complete();
+                self.pieces.extend(kept(batch, mask, start, row)?);
+                self.complete()?;
                 start = row;
             }
             self.bytes = self.bytes.saturating_add(width);
             self.rows += 1;
             if self.rows == CHUNK_ROWS {
-                self.complete(); // the coalescer cuts here by itself
+                self.pieces.extend(kept(batch, mask, start, row + 1)?);
+                self.complete()?;
+                start = row + 1;
             }
         }
-        self.append(batch, mask, start, batch.num_rows())
+        let rest = kept(batch, mask, start, batch.num_rows())?;
+        self.pieces.extend(rest);
+        Ok(())
     }
 
     /// Completes the chunk under way.
@@ -94,48 +127,27 @@ impl Cutter {
     /// # Errors
     /// Arrow failed.
     pub(super) fn finish(&mut self) -> Result<(), CutError> {
-        if let Some(coalescer) = &mut self.coalescer {
-            coalescer.finish_buffered_batch()?;
-        }
         if self.rows > 0 {
-            self.complete();
+            self.complete()?;
         }
         Ok(())
     }
 
     /// The next complete chunk.
     pub(super) fn next(&mut self) -> Option<Rows> {
-        let batch = self.coalescer.as_mut()?.next_completed_batch()?;
-        let bytes = self.complete.pop_front().unwrap_or_default();
-        Some(Rows { batch, bytes })
+        self.complete.pop_front()
     }
 
-    fn complete(&mut self) {
-        self.complete.push_back(self.bytes);
+    fn complete(&mut self) -> Result<(), CutError> {
+        let pieces = std::mem::take(&mut self.pieces);
+        let bytes = std::mem::take(&mut self.bytes);
         self.rows = 0;
-        self.bytes = 0;
-    }
-
-    fn coalescer(&mut self, batch: &RecordBatch) -> &mut BatchCoalescer {
-        self.coalescer
-            .get_or_insert_with(|| BatchCoalescer::new(batch.schema(), CHUNK_ROWS))
-    }
-
-    fn append(
-        &mut self,
-        batch: &RecordBatch,
-        mask: &BooleanArray,
-        start: usize,
-        end: usize,
-    ) -> Result<(), CutError> {
-        let rows = end.saturating_sub(start);
-        let (batch, mask) = (batch.slice(start, rows), mask.slice(start, rows));
-        let coalescer = self.coalescer(&batch);
-        match mask.true_count() {
-            0 => {}
-            kept if kept == rows => coalescer.push_batch(batch)?,
-            _ => coalescer.push_batch_with_filter(batch, &mask)?,
-        }
+        let batch = match pieces.as_slice() {
+            [] => return Ok(()),
+            [piece] => piece.clone(),
+            [first, ..] => concat_batches(first.schema_ref(), &pieces)?,
+        };
+        self.complete.push_back(Rows { batch, bytes });
         Ok(())
     }
 
@@ -165,10 +177,93 @@ impl Cutter {
     }
 }
 
+/// Views point into the pages they were decoded from, and keep these in memory whole. Texts are left
+/// where they are unless fewer than one in so many rows is kept: copying all of them costs a tenth
+/// of what treating them does.
+const SPARSE: usize = 2;
+
+/// The rows from `start` to `end` that the mask keeps; `None` if it keeps none.
+fn kept(
+    batch: &RecordBatch,
+    mask: &BooleanArray,
+    start: usize,
+    end: usize,
+) -> Result<Option<RecordBatch>, ArrowError> {
+    let rows = end.saturating_sub(start);
+    let (batch, mask) = (batch.slice(start, rows), mask.slice(start, rows));
+    let kept = mask.true_count();
+    let piece = match kept {
+        0 => return Ok(None),
+        kept if kept == rows => batch,
+        _ => filter_record_batch(&batch, &mask)?,
+    };
+    let sparse = kept.saturating_mul(SPARSE) < rows;
+    Ok(Some(if sparse { compacted(&piece)? } else { piece }))
+}
+
+/// The same rows, holding on to no more than their own bytes.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "filtering copied the values of other types"
+)]
+fn compacted(piece: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = piece.columns().iter().map(|column| {
+        let compacted: ArrayRef = match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => Arc::clone(column),
+        };
+        compacted
+    });
+    RecordBatch::try_new(piece.schema(), columns.collect())
+}
+
 /// Bytes of a value of that type, its text or bytes aside.
 fn fixed_width(data_type: &DataType) -> u64 {
     let width = data_type.primitive_width().unwrap_or(4);
     u64::try_from(width).unwrap_or(u64::MAX)
+}
+
+/// What all rows of a batch hold, in bytes.
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+    let columns = batch.columns().iter().map(|column| {
+        let fixed = fixed_width(column.data_type()).saturating_mul(rows);
+        fixed.saturating_add(lengths(column))
+    });
+    columns.fold(0, u64::saturating_add)
+}
+
+/// The length that a view states.
+#[inline]
+fn view_length(view: &u128) -> u64 {
+    // Its lower four bytes.
+    let bytes = view.to_le_bytes();
+    let length = bytes.first_chunk();
+    u64::from(length.map_or(0, |length| u32::from_le_bytes(*length)))
+}
+
+/// The views of texts or bytes, where a column has such.
+fn views_of(column: &dyn Array) -> Option<&[u128]> {
+    let texts = column.as_string_view_opt().map(|array| array.views());
+    let views = texts.or_else(|| column.as_binary_view_opt().map(|array| array.views()));
+    views.map(|views| &**views)
+}
+
+/// The lengths of a column's texts or bytes, together.
+fn lengths(column: &dyn Array) -> u64 {
+    match (views_of(column), column.nulls()) {
+        (Some(views), None) => views.iter().map(view_length).fold(0, u64::saturating_add),
+        (Some(views), Some(nulls)) => {
+            let valid = views.iter().zip(nulls.iter());
+            let lengths = valid.map(|(view, valid)| view_length(view) * u64::from(valid));
+            lengths.fold(0, u64::saturating_add)
+        }
+        (None, _) if column.data_type().is_primitive() => 0,
+        (None, _) => (0..column.len())
+            .map(|row| length(column, row))
+            .fold(0, u64::saturating_add),
+    }
 }
 
 #[expect(
@@ -182,25 +277,13 @@ fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
         *width = width.saturating_add(length);
         longest = longest.max(length);
     };
-    let views = match column.data_type() {
-        DataType::Utf8View => column.as_string_view_opt().map(|array| array.views()),
-        DataType::BinaryView => column.as_binary_view_opt().map(|array| array.views()),
-        _ => None,
-    };
-    if let Some(views) = views {
-        // The lower four bytes of a view are the length; those of a null are of no value.
-        let length = |view: &u128| {
-            let bytes = view.to_le_bytes();
-            let length = bytes
-                .first_chunk()
-                .map_or(0, |length| u32::from_le_bytes(*length));
-            u64::from(length)
-        };
+    if let Some(views) = views_of(column) {
+        // That of a null is of no value.
         let rows = widths.iter_mut().zip(views.iter());
         match column.nulls() {
-            None => rows.for_each(|(width, view)| add(width, length(view))),
+            None => rows.for_each(|(width, view)| add(width, view_length(view))),
             Some(nulls) => rows.zip(nulls.iter()).for_each(|((width, view), valid)| {
-                add(width, length(view) * u64::from(valid));
+                add(width, view_length(view) * u64::from(valid));
             }),
         }
         return longest;

@@ -4,7 +4,8 @@
 //! form: hashed and masked identifiers hardly repeat, so a dictionary only costs time and space,
 //! and DELTA_LENGTH_BYTE_ARRAY keeps the lengths apart from the bytes, which zstd thanks with a
 //! third of the time. The choice depends on the treated rows only, so a rerun makes it again.
-//! Bloom filters are never written; statistics only where a reader can prune by them.
+//! Bloom filters are never written; statistics only where a reader can prune by them, which is not
+//! the case for text that a treatment has masked.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -81,6 +82,8 @@ pub struct Encoder {
     parquet_schema: SchemaDescriptor,
     compression: Compression,
     file_properties: WriterPropertiesPtr,
+    /// By column, whether it is delivered as it was.
+    clear: Vec<bool>,
 }
 
 impl fmt::Debug for Encoder {
@@ -92,12 +95,14 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// An encoder for files of `schema`; `software` goes into their footers.
+    /// An encoder for files of `schema`, of whose columns `clear` says which are delivered as they
+    /// were; `software` goes into their footers.
     ///
     /// # Errors
     /// A type that Parquet cannot hold.
     pub fn new(
         schema: &Schema,
+        clear: Vec<bool>,
         compression: Compression,
         software: &str,
     ) -> Result<Self, RunError> {
@@ -119,6 +124,7 @@ impl Encoder {
             parquet_schema,
             compression,
             file_properties: Arc::new(file_properties),
+            clear,
         })
     }
 
@@ -151,8 +157,13 @@ impl Encoder {
                     properties.set_column_statistics_enabled(path, EnabledStatistics::None);
                 continue;
             }
-            let column = first.get(self.parquet_schema.get_column_root_idx(number));
-            properties = match (leaf.physical_type(), column.is_none_or(repeats)) {
+            let root = self.parquet_schema.get_column_root_idx(number);
+            let clear = self.clear.get(root).is_some_and(|clear| *clear);
+            let repeated = first.get(root).is_none_or(repeats);
+            properties = match (leaf.physical_type(), repeated) {
+                (PhysicalType::BYTE_ARRAY, true) if !clear => {
+                    properties.set_column_statistics_enabled(path, EnabledStatistics::None)
+                }
                 (_, true) => properties,
                 (PhysicalType::BYTE_ARRAY, false) => properties
                     .set_column_dictionary_enabled(path.clone(), false)

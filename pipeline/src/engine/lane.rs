@@ -23,8 +23,9 @@ use crate::error::RunError;
 use crate::fault;
 use crate::plan::row_filter::RowFilterError;
 
-/// Batches decoded ahead of treatment, per lane.
-const READ_AHEAD: usize = 2;
+/// Batches decoded ahead of treatment, per lane: a chunk is made of several, and decoding goes on
+/// while one is treated.
+const READ_AHEAD: usize = 8;
 
 /// Rows after which a row group is closed within a split: 16 chunks.
 const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
@@ -64,11 +65,21 @@ pub(super) struct Lane<'a> {
     pub(super) queue: &'a Queue<'a>,
 }
 
+/// A split that is being read.
+struct Reading {
+    split: usize,
+    sender: SyncSender<Message>,
+    batches: mpsc::Receiver<SourceBatch>,
+    reader: AbortOnDropHandle<Result<(), ConnectorError>>,
+}
+
 impl Lane<'_> {
     /// Works until no split is left, one failed, or the run was cancelled.
     pub(super) fn run(self) {
-        while let Some((split, sender)) = self.queue.take() {
-            let message = match self.run_split(split, &sender) {
+        let mut coming = self.read_next();
+        while let Some(reading) = coming.take() {
+            let sender = reading.sender.clone();
+            let message = match self.run_split(reading, &mut coming) {
                 Ok(totals) => Message::Done(totals),
                 Err(error) => Message::Failed(error),
             };
@@ -80,20 +91,39 @@ impl Lane<'_> {
         }
     }
 
-    fn run_split(
-        &self,
-        split: usize,
-        sender: &SyncSender<Message>,
-    ) -> Result<SplitTotals, RunError> {
-        let (batches, mut received) = mpsc::channel(READ_AHEAD);
+    /// Takes the next split, if there is one, and begins to read it.
+    fn read_next(&self) -> Option<Reading> {
+        let (split, sender) = self.queue.take()?;
+        let (sent, batches) = mpsc::channel(READ_AHEAD);
         let reader = AbortOnDropHandle::new(self.runtime.spawn(read(
             Arc::clone(&self.exchange.source),
             split,
-            batches,
+            sent,
             self.exchange.cancel.clone(),
         )));
-        let mut work = SplitWork::new(self, split, sender);
-        while let Some(batch) = received.blocking_recv() {
+        Some(Reading {
+            split,
+            sender,
+            batches,
+            reader,
+        })
+    }
+
+    /// Treats and encodes a split; once it is read, the next one is read into `coming`, so that its
+    /// first rows are there when the last ones of this are encoded.
+    fn run_split(
+        &self,
+        reading: Reading,
+        coming: &mut Option<Reading>,
+    ) -> Result<SplitTotals, RunError> {
+        let Reading {
+            split,
+            sender,
+            mut batches,
+            reader,
+        } = reading;
+        let mut work = SplitWork::new(self, split, &sender);
+        while let Some(batch) = batches.blocking_recv() {
             if self.exchange.cancel.is_cancelled() {
                 return Err(RunError::Interrupted);
             }
@@ -107,6 +137,7 @@ impl Lane<'_> {
         if self.exchange.cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
+        *coming = self.read_next();
         work.finish()
     }
 }

@@ -357,7 +357,13 @@ fn exchange(
         at: format!("grant {}", plan.grant),
         remedy: "write compression = \"zstd(1)\"".to_owned(),
     })?;
-    let encoder = Encoder::new(&delivered_schema(&treatments), compression, SOFTWARE)?;
+    let clear = plan
+        .fields
+        .iter()
+        .map(|field| field.strength == 0)
+        .collect();
+    let schema = delivered_schema(&treatments);
+    let encoder = Encoder::new(&schema, clear, compression, SOFTWARE)?;
     let bytes = source.splits().iter().map(|split| split.bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
     let pruned = source.rows_pruned().unwrap_or(0);

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clusters::Clusters;
+use crate::clusters::{self, Clusters};
 use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
@@ -80,18 +80,25 @@ impl TextKernel for Kernel {
         out: &mut Vec<u8>,
         scratch: &mut Vec<usize>,
     ) -> Result<Written, Case> {
+        // Neither what follows nor how much of it has a part in the result.
+        if self.last == 0
+            && self.filler.length().fixed().is_some()
+            && let Some(head) = clusters::head(value, self.first)
+        {
+            out.extend_from_slice(value.as_bytes().get(..head).unwrap_or_default());
+            self.filler.write(1, out);
+            return Ok(Written::Text);
+        }
         let clusters = Clusters::of(value, scratch);
         let count = clusters.count();
         let hidden = count
             .checked_sub(self.first.saturating_add(self.last))
             .filter(|hidden| *hidden > 0)
             .ok_or(Case::Short)?;
-        let bytes = value.as_bytes();
         let head = clusters.offset(self.first);
         let tail = clusters.offset(count - self.last);
-        out.extend_from_slice(bytes.get(..head).unwrap_or_default());
-        self.filler.write(hidden, out);
-        out.extend_from_slice(bytes.get(tail..).unwrap_or_default());
+        self.filler
+            .write_over(value.as_bytes(), head, tail, hidden, out);
         Ok(Written::Text)
     }
 

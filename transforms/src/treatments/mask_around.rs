@@ -141,6 +141,13 @@ impl Kernel {
     fn one(&self, value: &str, last: bool) -> Option<Range<usize>> {
         let whole = |found| whole(value, found);
         let text = self.spec.delimiter.as_str();
+        // Most values are short and their first delimiter is one: no searcher need be set up.
+        if let ([byte], false) = (text.as_bytes(), last)
+            && let Some(at) = value.bytes().position(|found| found == *byte)
+            && let Some(found) = whole((at, text))
+        {
+            return Some(found);
+        }
         match (last, self.single) {
             (false, Some(single)) => value.match_indices(single).find_map(whole),
             (true, Some(single)) => value.rmatch_indices(single).find_map(whole),
