@@ -5,6 +5,8 @@
 //! or the value itself. Its key field is brought to one spelling as its category says, and resident
 //! numbers of fifteen digits to eighteen, before it is keyed.
 
+pub(crate) mod origin;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -241,7 +243,7 @@ impl<'a> Linkage<'a> {
 /// One without the other.
 pub(crate) fn kept_from(
     parameter: &'static str,
-    field: Option<&String>,
+    field: Option<&str>,
     part: &str,
     is_kept: bool,
 ) -> Result<(), Misfit> {

@@ -16,7 +16,7 @@ mod places;
 
 use std::ops::Range;
 
-pub(crate) use places::{Division, Divisions, Level};
+pub(crate) use places::{Division, Divisions, Kept, LAST_LISTED, Level, Years};
 
 const TABLE: &str = include_str!("table.txt");
 

@@ -158,7 +158,7 @@ mod tests {
         let divisions = Divisions::new();
         for seed in 0..300 {
             let draw = Draw::of_seed(seed);
-            let division = divisions.draw(&draw, 4, None, Some(2_000)).unwrap();
+            let division = divisions.draw(&draw, 4, None).unwrap();
             let address = |original: &str| {
                 let mut out = Vec::new();
                 write(&draw, division, original, &mut out);

@@ -114,7 +114,7 @@ pub(crate) fn division<'a>(
     divisions: &'a Divisions,
     kept: Option<(u32, Level)>,
 ) -> Option<&'a Division> {
-    divisions.draw(draw, DIVISION, kept, None)
+    divisions.draw(draw, DIVISION, kept)
 }
 
 /// The credit code of these parts, other than `original`.

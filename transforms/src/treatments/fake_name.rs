@@ -80,7 +80,7 @@ impl Surrogate for FakeName {
         surrogate::distinct(&self.keep)?;
         surrogate::kept_from(
             "sex",
-            self.sex.as_ref(),
+            self.sex.as_deref(),
             "sex",
             self.keep.contains(&Keep::Sex),
         )
