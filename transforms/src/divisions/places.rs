@@ -1,7 +1,7 @@
 //! The county-level divisions of today, with the names an address writes, for whoever draws one or
 //! reads one. Hong Kong, Macao and Taiwan are left out.
 
-use super::{Coded, read_table};
+use super::{Coded, table};
 use crate::persona::Draw;
 
 /// The years for which the divisions in force are listed: for years before, those of the first list
@@ -23,11 +23,13 @@ impl Years {
     pub(crate) const ALL: Self = Self((1 << (*LISTED.end() - *LISTED.start() + 1)) - 1);
 
     fn of(coded: &Coded) -> Self {
-        let bits = LISTED.zip(0..).map(|(year, bit)| {
-            let in_force = u16::try_from(year).is_ok_and(|year| coded.in_force(year));
-            u64::from(in_force) << bit
+        let bits = coded.years.map(|(from, until)| {
+            let first = i64::from(from).max(*LISTED.start()) - LISTED.start();
+            let last = i64::from(until).min(*LISTED.end()) - LISTED.start();
+            let up_to = |bit: i64| (1_u64 << (bit + 1).max(0)) - 1;
+            up_to(last) & !up_to(first - 1)
         });
-        Self(bits.sum())
+        Self(bits.iter().fold(0, |all, own| all | own))
     }
 
     fn or(self, other: Self) -> Self {
@@ -120,7 +122,7 @@ pub(crate) struct Divisions {
 impl Divisions {
     pub(crate) fn new() -> Self {
         let (mut all, mut years) = (Vec::new(), Vec::new());
-        let table = read_table();
+        let table = table();
         let mut province = "";
         for group in table.chunk_by(|one, two| one.code / 100 == two.code / 100) {
             let Some(head) = group.first() else { continue };
