@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use crate::cases::{Rules, failed, to_text};
 use crate::category;
 use crate::error::{Case, Misfit, TreatmentError};
+use crate::facets::{Facet, Fact};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
 use crate::persona::{Draw, SurrogateKey, resident_id};
@@ -45,6 +46,8 @@ pub(crate) trait Surrogate:
     const EXAMPLE: &'static str;
     /// See [`Definition::UNIQUENESS`].
     const UNIQUENESS: Uniqueness;
+    /// See [`Definition::WIDTH`].
+    const WIDTH: &'static str;
     /// What is drawn: separates the draws of persons, cards, … from each other.
     const ENTITY: &'static str;
 
@@ -70,6 +73,9 @@ pub(crate) trait Surrogate:
     fn uniqueness(&self) -> Uniqueness {
         Self::UNIQUENESS
     }
+
+    /// The most bytes of a surrogate; absent where that follows the value.
+    fn width(&self) -> Option<usize>;
 }
 
 impl<T: Surrogate> Definition for T {
@@ -79,6 +85,7 @@ impl<T: Surrogate> Definition for T {
     const EXAMPLE: &'static str = T::EXAMPLE;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = T::UNIQUENESS;
+    const WIDTH: Option<&'static str> = Some(T::WIDTH);
 
     fn strength(&self) -> Strength {
         match self.keeps_any() {
@@ -89,6 +96,10 @@ impl<T: Surrogate> Definition for T {
 
     fn uniqueness(&self) -> Uniqueness {
         Surrogate::uniqueness(self)
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Surrogate::width(self)
     }
 
     fn reads(&self) -> Vec<Read> {

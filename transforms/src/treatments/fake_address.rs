@@ -53,6 +53,7 @@ impl Surrogate for FakeAddress {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "124 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -82,6 +83,10 @@ impl Surrogate for FakeAddress {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(address::BYTES_MAX)
     }
 }
 

@@ -69,6 +69,7 @@ impl Surrogate for FakeAge {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "3 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -106,6 +107,10 @@ impl Surrogate for FakeAge {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.as_of == floor.as_of && Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(3)
     }
 }
 

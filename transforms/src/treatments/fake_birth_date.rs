@@ -52,6 +52,7 @@ impl Surrogate for FakeBirthDate {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -83,6 +84,10 @@ impl Surrogate for FakeBirthDate {
     fn keeps_no_more(&self, floor: &Self) -> bool {
         Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
     }
+
+    fn width(&self) -> Option<usize> {
+        Some(17)
+    }
 }
 
 #[derive(Debug)]
@@ -91,14 +96,17 @@ struct Kernel {
     kept: Kept,
 }
 
-/// Eight digits of a date, and nothing but what separates them.
+/// Eight digits of a date, and nothing but what separates them: three characters at most.
 fn digits(text: &str) -> Option<[u8; 8]> {
     let mut digits = [0; 8];
     let mut slots = digits.iter_mut();
+    let mut separators = 0..3;
     for character in text.chars() {
         match u8::try_from(character) {
             Ok(digit @ b'0'..=b'9') => *slots.next()? = digit,
-            _ if matches!(character, '-' | '/' | '.' | '年' | '月' | '日') => {}
+            _ if matches!(character, '-' | '/' | '.' | '年' | '月' | '日') => {
+                separators.next()?;
+            }
             _ => return None,
         }
     }

@@ -100,6 +100,7 @@ impl Surrogate for FakeId {
     const SUMMARY: &'static str = "writes the resident number of a person who doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-id", domain = "person.id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
+    const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -154,6 +155,10 @@ impl Surrogate for FakeId {
             + u32::from(!self.keeps(Keep::Sex))
             + person::SEQUENCE_BITS;
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(18)
     }
 }
 

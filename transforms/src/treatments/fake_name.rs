@@ -55,6 +55,7 @@ impl Surrogate for FakeName {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "12 bytes, unless the length is kept";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -92,6 +93,10 @@ impl Surrogate for FakeName {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        (!self.keep.contains(&Keep::Length)).then_some(12)
     }
 }
 

@@ -50,6 +50,7 @@ impl Surrogate for FakeOrg {
     const SUMMARY: &'static str = "writes the name of an organisation that doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-org", domain = "org.id", by = "org_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "63 bytes";
     const ENTITY: &'static str = "organisation";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -75,6 +76,10 @@ impl Surrogate for FakeOrg {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(organisation::NAME_BYTES_MAX)
     }
 }
 

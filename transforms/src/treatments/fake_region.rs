@@ -52,6 +52,7 @@ impl Surrogate for FakeRegion {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -90,6 +91,10 @@ impl Surrogate for FakeRegion {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(6)
     }
 }
 

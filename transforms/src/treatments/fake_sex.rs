@@ -35,6 +35,7 @@ impl Surrogate for FakeSex {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -58,6 +59,10 @@ impl Surrogate for FakeSex {
 
     fn keeps_no_more(&self, _: &Self) -> bool {
         true
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(6)
     }
 }
 

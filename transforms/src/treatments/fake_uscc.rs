@@ -52,6 +52,7 @@ impl Surrogate for FakeUscc {
     const SUMMARY: &'static str = "writes the credit code of an organisation that doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-uscc", domain = "org.id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
+    const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "organisation";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -83,6 +84,10 @@ impl Surrogate for FakeUscc {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(18)
     }
 }
 
