@@ -74,6 +74,11 @@ pub(crate) trait Surrogate:
         Self::UNIQUENESS
     }
 
+    /// What it shows of the entity that other facets show too.
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Vec::new()
+    }
+
     /// The most bytes of a surrogate; absent where that follows the value.
     fn width(&self) -> Option<usize>;
 }
@@ -108,6 +113,16 @@ impl<T: Surrogate> Definition for T {
 
     fn keyed_by(&self) -> Option<&str> {
         self.linkage().by
+    }
+
+    fn facet(&self) -> Option<Facet<'_>> {
+        let (linkage, facts) = (self.linkage(), self.facts());
+        (!facts.is_empty()).then(|| Facet {
+            entity: T::ENTITY,
+            key: linkage.key_use(),
+            by: linkage.by,
+            facts,
+        })
     }
 
     fn at_least(&self, floor: &Self) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Linkage, Original, distinct, identifier, kept_from, unkept};
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::person::{self, Origin};
 
 /// What stays of when and where a person was born.
@@ -90,6 +91,22 @@ impl Kept {
             }
         }
         Ok(())
+    }
+
+    /// What is shown of birth and division, which follow each other.
+    pub(crate) fn facts<'a>(self, linkage: &Linkage<'a>) -> [Fact<'a>; 2] {
+        [
+            Fact {
+                what: "birth year",
+                kept: self.year.then_some("birth year"),
+                from: linkage.birth,
+            },
+            Fact {
+                what: "division",
+                kept: self.level.map(Level::name),
+                from: linkage.region,
+            },
+        ]
     }
 
     /// Reads what is kept, and draws the rest.

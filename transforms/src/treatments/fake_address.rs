@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::address;
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
@@ -87,6 +88,10 @@ impl Surrogate for FakeAddress {
 
     fn width(&self) -> Option<usize> {
         Some(address::BYTES_MAX)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 

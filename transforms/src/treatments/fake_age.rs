@@ -9,6 +9,7 @@ use crate::calendar::Civil;
 use crate::date::Date;
 use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::person::BIRTH_END;
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
@@ -111,6 +112,10 @@ impl Surrogate for FakeAge {
 
     fn width(&self) -> Option<usize> {
         Some(3)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 

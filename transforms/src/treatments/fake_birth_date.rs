@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Civil;
 use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::resident_id::{self, write_digits};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
@@ -87,6 +88,10 @@ impl Surrogate for FakeBirthDate {
 
     fn width(&self) -> Option<usize> {
         Some(17)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 

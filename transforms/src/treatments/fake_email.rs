@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::draw::another;
 use crate::persona::{Naming, naming};
 use crate::spec::{Column, Uniqueness};
@@ -105,6 +106,14 @@ impl Surrogate for FakeEmail {
         self.keep
             .is_empty()
             .then_some(LOCAL_BYTES_MAX + 1 + self.safe_domain.len())
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        vec![Fact {
+            what: "surname",
+            kept: None,
+            from: None,
+        }]
     }
 }
 

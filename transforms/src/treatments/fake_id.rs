@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::person::{self, Origin};
 use crate::persona::{ResidentId, Sex};
 use crate::spec::{Column, Uniqueness};
@@ -159,6 +160,17 @@ impl Surrogate for FakeId {
 
     fn width(&self) -> Option<usize> {
         Some(18)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let linkage = self.linkage();
+        let mut facts = self.origin().facts(&linkage).to_vec();
+        facts.push(Fact {
+            what: "sex",
+            kept: self.keeps(Keep::Sex).then_some("sex"),
+            from: linkage.sex,
+        });
+        facts
     }
 }
 

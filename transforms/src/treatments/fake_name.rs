@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::naming::KeptOfName;
 use crate::persona::{Naming, Sex, person};
 use crate::spec::{Column, Uniqueness};
@@ -97,6 +98,23 @@ impl Surrogate for FakeName {
 
     fn width(&self) -> Option<usize> {
         (!self.keep.contains(&Keep::Length)).then_some(12)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |part, said| self.keep.contains(&part).then_some(said);
+        let surname = kept(Keep::SurnameFrequency, "its frequency");
+        vec![
+            Fact {
+                what: "sex",
+                kept: kept(Keep::Sex, "sex"),
+                from: self.linkage().sex,
+            },
+            Fact {
+                what: "surname",
+                kept: surname.or_else(|| kept(Keep::Length, "its length")),
+                from: None,
+            },
+        ]
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::address;
 use crate::persona::organisation::{self, FORMS, Form};
 use crate::spec::{Column, Uniqueness};
@@ -80,6 +81,18 @@ impl Surrogate for FakeOrg {
 
     fn width(&self) -> Option<usize> {
         Some(organisation::NAME_BYTES_MAX)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |what, part, said| Fact {
+            what,
+            kept: self.keep.contains(&part).then_some(said),
+            from: None,
+        };
+        vec![
+            kept("division", Keep::Province, "province"),
+            kept("form", Keep::Type, "type"),
+        ]
     }
 }
 

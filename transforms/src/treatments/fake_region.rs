@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::person;
 use crate::persona::resident_id::write_digits;
 use crate::spec::{Column, Uniqueness};
@@ -95,6 +96,10 @@ impl Surrogate for FakeRegion {
 
     fn width(&self) -> Option<usize> {
         Some(6)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::{Sex, person};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
@@ -63,6 +64,14 @@ impl Surrogate for FakeSex {
 
     fn width(&self) -> Option<usize> {
         Some(6)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        vec![Fact {
+            what: "sex",
+            kept: None,
+            from: None,
+        }]
     }
 }
 

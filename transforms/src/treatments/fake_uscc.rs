@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::organisation::{self, CreditCode};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
@@ -88,6 +89,23 @@ impl Surrogate for FakeUscc {
 
     fn width(&self) -> Option<usize> {
         Some(18)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |part, said| self.keep.contains(&part).then_some(said);
+        let form = kept(Keep::Category, "category");
+        vec![
+            Fact {
+                what: "division",
+                kept: kept(Keep::Region, "district"),
+                from: None,
+            },
+            Fact {
+                what: "form",
+                kept: form.or_else(|| kept(Keep::Dept, "department")),
+                from: None,
+            },
+        ]
     }
 }
 
