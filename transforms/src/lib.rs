@@ -10,6 +10,7 @@
 //! - [`results`]: what joins and readers of results can rely on: uniqueness and width
 //! - [`options`] and [`cases`]: the options every treatment has, and how kernels follow them
 //! - [`treatments`]: one file per treatment, and the one list of them
+//! - [`facets`]: which surrogates of one person can't agree
 //! - [`category`]: the known categories of fields: normalisation and domain size
 //! - [`key`]: derived keys, which never show themselves
 //! - [`cell`]: the form of a randomly encrypted value
@@ -28,6 +29,7 @@ mod divisions;
 mod draw;
 mod entity;
 pub mod error;
+pub mod facets;
 mod ff1;
 pub mod fill;
 mod json;

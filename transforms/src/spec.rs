@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
@@ -256,6 +257,11 @@ pub trait Definition:
         None
     }
 
+    /// What it writes of a person or organisation that other treatments write facets of, too.
+    fn facet(&self) -> Option<Facet<'_>> {
+        None
+    }
+
     /// What of its [reads](Self::reads) the delivered values may show, be it by which treatment a
     /// row got: everything but entities. A kind that shows less says so.
     fn reveals(&self) -> Vec<Read> {
@@ -471,6 +477,13 @@ impl TreatmentSpec {
             fields.extend(part.keyed_fields());
         }
         fields
+    }
+
+    /// What it writes of persons and organisations, here or in a treatment within.
+    pub(crate) fn facets(&self) -> Vec<Facet<'_>> {
+        let parts = self.treatment.parts().into_iter();
+        let parts = parts.flat_map(|part| part.facets());
+        self.treatment.facet().into_iter().chain(parts).collect()
     }
 
     /// What it reads of the row that the delivered values may show.

@@ -5,6 +5,8 @@
 //! or the value itself. Its key field is brought to one spelling as its category says, and resident
 //! numbers of fifteen digits to eighteen, before it is keyed.
 
+pub(crate) mod origin;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use serde::de::DeserializeOwned;
 use crate::cases::{Rules, failed, to_text};
 use crate::category;
 use crate::error::{Case, Misfit, TreatmentError};
+use crate::facets::{Facet, Fact};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
 use crate::persona::{Draw, SurrogateKey, resident_id};
@@ -43,6 +46,8 @@ pub(crate) trait Surrogate:
     const EXAMPLE: &'static str;
     /// See [`Definition::UNIQUENESS`].
     const UNIQUENESS: Uniqueness;
+    /// See [`Definition::WIDTH`].
+    const WIDTH: &'static str;
     /// What is drawn: separates the draws of persons, cards, … from each other.
     const ENTITY: &'static str;
 
@@ -68,6 +73,14 @@ pub(crate) trait Surrogate:
     fn uniqueness(&self) -> Uniqueness {
         Self::UNIQUENESS
     }
+
+    /// What it shows of the entity that other facets show too.
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Vec::new()
+    }
+
+    /// The most bytes of a surrogate; absent where that follows the value.
+    fn width(&self) -> Option<usize>;
 }
 
 impl<T: Surrogate> Definition for T {
@@ -77,6 +90,7 @@ impl<T: Surrogate> Definition for T {
     const EXAMPLE: &'static str = T::EXAMPLE;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = T::UNIQUENESS;
+    const WIDTH: Option<&'static str> = Some(T::WIDTH);
 
     fn strength(&self) -> Strength {
         match self.keeps_any() {
@@ -89,12 +103,26 @@ impl<T: Surrogate> Definition for T {
         Surrogate::uniqueness(self)
     }
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Surrogate::width(self)
+    }
+
     fn reads(&self) -> Vec<Read> {
         self.linkage().reads()
     }
 
     fn keyed_by(&self) -> Option<&str> {
         self.linkage().by
+    }
+
+    fn facet(&self) -> Option<Facet<'_>> {
+        let (linkage, facts) = (self.linkage(), self.facts());
+        (!facts.is_empty()).then(|| Facet {
+            entity: T::ENTITY,
+            key: linkage.key_use(),
+            by: linkage.by,
+            facts,
+        })
     }
 
     fn at_least(&self, floor: &Self) -> bool {
@@ -241,7 +269,7 @@ impl<'a> Linkage<'a> {
 /// One without the other.
 pub(crate) fn kept_from(
     parameter: &'static str,
-    field: Option<&String>,
+    field: Option<&str>,
     part: &str,
     is_kept: bool,
 ) -> Result<(), Misfit> {

@@ -26,8 +26,8 @@ YEARS = range(1900, 2050)
 
 def read_divisions():
     """Every code of the product's own table and the years of the window in which it was in force;
-    and since when those have been in force that have a name today."""
-    divisions, since = {}, {}
+    and those that are places to be born in: counties, and prefectures of today without any."""
+    divisions, named = {}, set()
     root = pathlib.Path(__file__).parents[3]
     table = (root / "transforms/src/divisions/table.txt").read_text(encoding="utf-8")
     for line in table.splitlines():
@@ -36,16 +36,32 @@ def read_divisions():
         prefix, *words = line.split(" ")
         for word in words:
             place, _, spans = word.partition(":")
-            years, begin = set(), YEARS.start
+            years = set()
             for span in (spans or "-").split("+"):
                 begin, end = span.split("-")
                 years |= set(range(int(begin or YEARS.start), int(end or YEARS.stop) + 1))
             code = prefix + place[:2]
             divisions[code] = years & set(YEARS)
-            if place[2:] and not end:
-                since[code] = int(begin or YEARS.start)
-    assert len(divisions) > 6_000 and len(since) > 2_800
-    return divisions, since
+            if place[2:] and code[2:] != "0000":
+                named.add(code)
+    with_counties = {code[:4] for code in named if code[4:] != "00"}
+    places = {code for code in divisions
+              if (code[4:] > "01" if code not in named else
+                  code[4:] != "00" or code[:4] not in with_counties)}
+    assert len(divisions) > 6_000 and len(named) > 2_800
+    return divisions, places
+
+
+def read_places():
+    """The years in which a place was in force whose code begins so; of six digits, that code's."""
+    found = collections.defaultdict(set)
+    for code, years in DIVISIONS.items():
+        if code[2:] != "0000":
+            found[code] |= years
+        if code in PLACES:
+            found[code[:4]] |= years
+            found[code[:2]] |= years
+    return found
 
 
 def check_divisions():
@@ -73,8 +89,8 @@ def check_divisions():
     assert lacked * 50 < known, (lacked, known)
 
 
-DIVISIONS, SINCE = read_divisions()
-COUNTY_BEGINS = {code[:digits] for code in SINCE if code[4:] != "00" for digits in (2, 4, 6)}
+DIVISIONS, PLACES = read_divisions()
+PLACE_YEARS = read_places()
 
 
 @functools.cache
@@ -359,41 +375,33 @@ def fake_resident_id(value, keep):
     return read_resident_id(value, range(1850, 2150))
 
 
-def may_cover_resident_id(original, keep):
-    """A division that is kept must be one of today."""
+def stays(original, keep):
+    """How many digits of the division stay: fewer than are kept where no such code was in force in
+    the kept year of birth, or ever; None where no one can have been born then and there."""
     kept = kept_digits(keep)
-    return kept > 0 and original[:kept] not in COUNTY_BEGINS
+    year = min(max(int(original[6:10]), YEARS[0]), YEARS[-1])
+    for digits in (6, 4, 2):
+        years = PLACE_YEARS.get(original[:digits], ())
+        if digits <= kept and (year in years if "birth-year" in keep else years):
+            return digits
+    return None if kept else 0
 
 
-def may_precede_division(original, out, keep):
-    """Whether the division of a surrogate may be one that wasn't in force in the year of birth.
-
-    Facets of one person are drawn field by field and agree, so a birth year that is kept in one
-    doesn't choose the division of another, nor a kept division the birth: where something of the
-    two is kept, code and year can miss each other. `fake-id` says so. What is left to the treatment
-    must fit: a code of today, and one that always was in force if any of those kept was.
-    """
-    code, year = out[:6], int(out[6:10])
-    if "district" in keep:
-        year_of = int(original[6:10])
-        return "birth-year" not in keep or year_of not in DIVISIONS.get(original[:6], ())
-    if code not in SINCE or year >= SINCE[code]:
-        return False
-    begin = original[:kept_digits(keep)]
-    always = any(since == YEARS[0] for one, since in SINCE.items()
-                 if one.startswith(begin) and one[4:] != "00")
-    return "birth-year" in keep or begin != "" and not always
+def may_cover_resident_id(original, keep):
+    """Where no one can have been born, no one is made up."""
+    return stays(original, keep) is None
 
 
 def check_fake_resident_id(original, out, keep):
     if not is_resident_id(out):
-        is_number = read_resident_id(out, range(1850, 2150)) == out
-        if not is_number or not may_precede_division(original, out, keep):
-            return "stdnum does not accept it"
-    kept = {"province": slice(2), "city": slice(4), "district": slice(6),
-            "birth-year": slice(6, 10)}
-    if any(original[kept[part]] != out[kept[part]] for part in keep if part in kept):
-        return "what is kept did not stay"
+        return "stdnum does not accept it"
+    digits = stays(original, keep)
+    if digits is None:
+        return "no one can have been born then and there"
+    if out[:digits] != original[:digits]:
+        return "the division did not stay"
+    if "birth-year" in keep and original[6:10] != out[6:10]:
+        return "the year did not stay"
     if "sex" in keep and (int(original[16]) - int(out[16])) % 2:
         return "the sex did not stay"
 

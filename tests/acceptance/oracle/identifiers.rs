@@ -59,6 +59,8 @@ fn every_identifier() -> Vec<Case> {
                 "'district'",
                 "'birth-year'",
                 "'sex'",
+                "'province', 'birth-year'",
+                "'city', 'birth-year'",
                 "'district', 'birth-year', 'sex'",
             ],
         ),

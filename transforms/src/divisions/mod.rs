@@ -16,7 +16,7 @@ mod places;
 
 use std::ops::Range;
 
-pub(crate) use places::{Division, Divisions, Level};
+pub(crate) use places::{Division, Divisions, Kept, LAST_LISTED, Level, Years};
 
 const TABLE: &str = include_str!("table.txt");
 
@@ -39,40 +39,150 @@ impl Coded {
     }
 }
 
+/// Every year.
+const ALWAYS: (u16, u16) = (0, u16::MAX);
+
 /// No year at all.
 const NEVER: (u16, u16) = (1, 0);
 
-/// Every division code that was ever in force, in order.
-#[derive(Debug)]
-pub(crate) struct Codes {
-    all: Vec<Coded>,
-    /// Where the codes of each four digits begin in `all`; one more for the end.
-    starts: Vec<usize>,
-}
+/// Codes in the table.
+const CODES: usize = 6_874;
+
+/// The codes of the table, in order: read by the compiler, because reading them takes a third of a
+/// millisecond, and treatments are built often.
+static TABLE_READ: [Coded; CODES] = read_table();
+
+/// Where the codes of each four digits begin in the table; one more for the end.
+static STARTS: [u16; PREFIXES + 1] = starts();
 
 /// The codes of the table, in order.
-fn read_table() -> Vec<Coded> {
-    let mut all = Vec::new();
-    for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line.split(' ');
-        let prefix: u32 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-        all.extend(words.filter_map(|word| coded(prefix, word)));
+fn table() -> &'static [Coded] {
+    &TABLE_READ
+}
+
+/// Reads the table: lines of four digits and words such as `06西湖区`, `03:-2010` or
+/// `02吴兴区:1983-1987+2003-`.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+const fn read_table() -> [Coded; CODES] {
+    let text = TABLE.as_bytes();
+    let none = Coded {
+        code: 0,
+        name: "",
+        years: [NEVER; 2],
+    };
+    let (mut all, mut found, mut at) = ([none; CODES], 0, 0);
+    while at < text.len() {
+        if text[at] == b'#' {
+            at = end_of(text, at, b"\n");
+        }
+        let (prefix, next) = number(text, at);
+        at = next;
+        while at < text.len() && text[at] == b' ' {
+            let begin = at + 3;
+            let (last, _) = number(text.split_at(begin).0, at + 1);
+            at = end_of(text, begin, b" :\n");
+            let mut own = Coded {
+                code: prefix * 100 + last,
+                name: TABLE.split_at(at).0.split_at(begin).1,
+                years: [ALWAYS, NEVER],
+            };
+            let mut span = 0;
+            while at < text.len() && (text[at] == b':' || text[at] == b'+') {
+                let (from, hyphen) = number(text, at + 1);
+                let (until, next) = number(text, hyphen + 1);
+                own.years[span] = (year(from), year(until));
+                if next == hyphen + 1 {
+                    own.years[span].1 = ALWAYS.1;
+                }
+                at = next;
+                span += 1;
+            }
+            all[found] = own;
+            found += 1;
+        }
+        at += 1;
     }
+    assert!(found == CODES, "the table has another number of codes");
     all
 }
 
-impl Codes {
-    /// Reads the table.
-    pub(crate) fn new() -> Self {
-        let all = read_table();
-        let mut starts = Vec::with_capacity(PREFIXES + 1);
-        let mut next = 0;
-        for prefix in (0..).take(PREFIXES + 1) {
-            let codes = all.iter().skip(next);
-            next += codes.take_while(|own| own.code / 100 < prefix).count();
-            starts.push(next);
+/// Where the first of these bytes stands, from a place on; the end where none does.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+const fn end_of(text: &[u8], mut at: usize, ends: &[u8]) -> usize {
+    while at < text.len() {
+        let mut end = 0;
+        while end < ends.len() {
+            if text[at] == ends[end] {
+                return at;
+            }
+            end += 1;
         }
-        Self { all, starts }
+        at += 1;
+    }
+    at
+}
+
+/// The number whose digits begin at a place, 0 where there is none, and where they end.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "the compiler evaluates it: a slip is an error of compilation, and digits widen"
+)]
+const fn number(text: &[u8], mut at: usize) -> (u32, usize) {
+    let mut number = 0;
+    while at < text.len() && text[at].is_ascii_digit() {
+        number = number * 10 + (text[at] - b'0') as u32;
+        at += 1;
+    }
+    (number, at)
+}
+
+/// A year of the table.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the compiler evaluates it, and the assertion says that it fits"
+)]
+const fn year(number: u32) -> u16 {
+    assert!(number < 10_000, "a year has four digits");
+    number as u16
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the compiler evaluates it: there are fewer codes than 2^16"
+)]
+const fn starts() -> [u16; PREFIXES + 1] {
+    let mut starts = [0; PREFIXES + 1];
+    let (mut prefix, mut next) = (0, 0);
+    while prefix <= PREFIXES {
+        while next < CODES && TABLE_READ[next].code / 100 < prefix as u32 {
+            next += 1;
+        }
+        starts[prefix] = next as u16;
+        prefix += 1;
+    }
+    starts
+}
+
+/// Every division code that was ever in force, in order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Codes {
+    all: &'static [Coded],
+}
+
+impl Codes {
+    /// The codes of the table.
+    pub(crate) fn new() -> Self {
+        Self { all: table() }
     }
 
     /// Where in the table the codes stand that begin with `prefix`, a number of `digits` digits:
@@ -81,7 +191,8 @@ impl Codes {
     pub(crate) fn within(&self, prefix: u32, digits: usize) -> Range<usize> {
         let at = |prefix: u32| {
             let place = usize::try_from(prefix).unwrap_or(usize::MAX);
-            self.starts.get(place).copied().unwrap_or(self.all.len())
+            let start = STARTS.get(place).copied();
+            start.map_or(self.all.len(), usize::from)
         };
         match digits {
             0 => 0..self.all.len(),
@@ -117,14 +228,20 @@ impl Codes {
         self.all.get(place).is_some_and(|own| own.in_force(year))
     }
 
+    /// The runs of years of a window, its ends included, in which the code at a place was in force;
+    /// those of no year end before they begin.
+    #[inline]
+    pub(crate) fn runs(&self, place: usize, (first, last): (u16, u16)) -> [(u16, u16); 2] {
+        let runs = self.all.get(place).map_or([NEVER; 2], |own| own.years);
+        runs.map(|(from, until)| (from.max(first), until.min(last)))
+    }
+
     /// In how many years of a window, its ends included, the code at a place was in force.
     #[inline]
-    pub(crate) fn years_in_force(&self, place: usize, (first, last): (u16, u16)) -> u32 {
-        let spans = self.all.get(place).map_or([NEVER; 2], |own| own.years);
-        let years = spans.map(|(from, until)| {
-            let (from, until) = (u32::from(from.max(first)), u32::from(until.min(last)));
-            (until + 1).saturating_sub(from)
-        });
+    pub(crate) fn years_in_force(&self, place: usize, window: (u16, u16)) -> u32 {
+        let years = self
+            .runs(place, window)
+            .map(|(from, until)| (u32::from(until) + 1).saturating_sub(u32::from(from)));
         years.iter().sum()
     }
 
@@ -143,31 +260,9 @@ impl Codes {
 
 /// Which two digits name a province: a bit for each.
 pub(crate) fn provinces() -> u128 {
-    let whole = read_table().into_iter();
+    let whole = table().iter();
     let whole = whole.filter(|own| own.code % 10_000 == 0 && own.in_force(u16::MAX));
     whole.fold(0, |bits, own| bits | 1 << (own.code / 10_000))
-}
-
-/// Reads `06西湖区`, `03:-2010` or `02吴兴区:1983-1987+2003-`.
-fn coded(prefix: u32, word: &'static str) -> Option<Coded> {
-    let (place, years) = word.split_once(':').unwrap_or((word, "-"));
-    let (last, name) = place.split_at_checked(2)?;
-    let mut spans = years.split('+').map(span);
-    Some(Coded {
-        code: prefix * 100 + last.parse::<u32>().ok()?,
-        name,
-        years: [spans.next()??, spans.next().flatten().unwrap_or(NEVER)],
-    })
-}
-
-/// Reads `1983-1987`, either end open.
-fn span(text: &str) -> Option<(u16, u16)> {
-    let (from, until) = text.split_once('-')?;
-    let year = |text: &str, open| match text {
-        "" => Some(open),
-        text => text.parse().ok(),
-    };
-    Some((year(from, 0)?, year(until, u16::MAX)?))
 }
 
 #[cfg(test)]
@@ -185,7 +280,7 @@ mod tests {
         assert!(regions.all.is_sorted_by(|one, next| one.code < next.code));
         let today = regions.all.iter().filter(|own| own.in_force(u16::MAX));
         assert_eq!(today.count(), 3_508);
-        for own in &regions.all {
+        for own in regions.all {
             let [first, second] = own.years;
             assert!(first.0 <= first.1, "{}", own.code);
             assert!(

@@ -1,12 +1,47 @@
 //! The county-level divisions of today, with the names an address writes, for whoever draws one or
 //! reads one. Hong Kong, Macao and Taiwan are left out.
 
-use super::{Coded, read_table};
+use super::{Coded, table};
 use crate::persona::Draw;
 
 /// The years for which the divisions in force are listed: for years before, those of the first list
 /// are, for years after those of the last.
-const YEARS: std::ops::RangeInclusive<u16> = 1_979..=2_025;
+const LISTED: std::ops::RangeInclusive<i64> = 1_979..=2_025;
+
+/// The last year for which it is listed which divisions are in force.
+pub(crate) const LAST_LISTED: i64 = *LISTED.end();
+
+/// Years in which a division is in force, or any of several: a bit for each that is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Years(u64);
+
+impl Years {
+    /// No year.
+    const NONE: Self = Self(0);
+
+    /// Every year.
+    pub(crate) const ALL: Self = Self((1 << (*LISTED.end() - *LISTED.start() + 1)) - 1);
+
+    fn of(coded: &Coded) -> Self {
+        let bits = coded.years.map(|(from, until)| {
+            let first = i64::from(from).max(*LISTED.start()) - LISTED.start();
+            let last = i64::from(until).min(*LISTED.end()) - LISTED.start();
+            let up_to = |bit: i64| (1_u64 << (bit + 1).max(0)) - 1;
+            up_to(last) & !up_to(first - 1)
+        });
+        Self(bits.iter().fold(0, |all, own| all | own))
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a year is one of them.
+    pub(crate) fn contains(self, year: i64) -> bool {
+        let listed = year.clamp(*LISTED.start(), *LISTED.end());
+        self.0 >> (listed - LISTED.start()) & 1 == 1
+    }
+}
 
 /// A county-level division.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +77,15 @@ impl Level {
         }
     }
 
+    /// The word of `keep` for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Province => "province",
+            Self::City => "city",
+            Self::District => "district",
+        }
+    }
+
     /// Bits by which two surrogates of one kept division differ at least.
     pub(crate) fn bits(kept: Option<Self>) -> u32 {
         match kept {
@@ -52,18 +96,33 @@ impl Level {
     }
 }
 
+/// A kept division: a code, and how much of it counts.
+pub(crate) type Kept = (u32, Level);
+
+/// A code that is or was in force.
+#[derive(Debug, Clone, Copy)]
+struct Code {
+    code: u32,
+    years: Years,
+    /// Whether it stands for a place to be born in: not for a prefecture with counties, nor for all
+    /// districts of a prefecture together, as 01 does.
+    is_place: bool,
+}
+
 /// Every county-level division of today, by code.
 #[derive(Debug)]
 pub(crate) struct Divisions {
     all: Vec<Division>,
-    /// Places in `all` of the divisions in force in each of [`YEARS`].
+    /// Places in `all` of the divisions in force in each listed year.
     in_force: Vec<Vec<usize>>,
+    /// Every code that ever was one of a county or prefecture, in order.
+    codes: Vec<Code>,
 }
 
 impl Divisions {
     pub(crate) fn new() -> Self {
-        let (mut all, mut coded) = (Vec::new(), Vec::new());
-        let table = read_table();
+        let (mut all, mut years) = (Vec::new(), Vec::new());
+        let table = table();
         let mut province = "";
         for group in table.chunk_by(|one, two| one.code / 100 == two.code / 100) {
             let Some(head) = group.first() else { continue };
@@ -79,7 +138,7 @@ impl Divisions {
                 named.push((head, ""));
             }
             for (own, county) in named {
-                coded.push(*own);
+                years.push(Years::of(own));
                 all.push(Division {
                     code: own.code,
                     province,
@@ -88,14 +147,28 @@ impl Divisions {
                 });
             }
         }
-        let in_force = YEARS
+        let in_force = LISTED
             .map(|year| {
-                let places = coded.iter().enumerate();
-                let places = places.filter(|(_, own): &(usize, &Coded)| own.in_force(year));
+                let places = years.iter().enumerate();
+                let places = places.filter(|(_, own): &(usize, &Years)| own.contains(year));
                 places.map(|(place, _)| place).collect()
             })
             .collect();
-        Self { all, in_force }
+        let codes = table.iter().filter(|own| own.code % 10_000 != 0);
+        let is_today = |code| {
+            all.binary_search_by_key(&code, |own: &Division| own.code)
+                .is_ok()
+        };
+        let codes = codes.map(|own| Code {
+            code: own.code,
+            years: Years::of(own),
+            is_place: own.code % 100 > 1 || is_today(own.code),
+        });
+        Self {
+            codes: codes.collect(),
+            all,
+            in_force,
+        }
     }
 
     /// Every division, by code.
@@ -104,14 +177,13 @@ impl Divisions {
     }
 
     /// The division of that code.
-    #[cfg(test)]
     pub(crate) fn find(&self, code: u32) -> Option<&Division> {
         let place = self.all.binary_search_by_key(&code, |own| own.code).ok()?;
         self.all.get(place)
     }
 
     /// Where in `all` the divisions with the kept digits begin and end.
-    fn within(&self, kept: Option<(u32, Level)>) -> (usize, usize) {
+    fn within(&self, kept: Option<Kept>) -> (usize, usize) {
         let Some((code, level)) = kept else {
             return (0, self.all.len());
         };
@@ -122,38 +194,73 @@ impl Divisions {
         (start, end)
     }
 
-    /// Whether there are divisions in the province of a code.
-    pub(crate) fn has_province(&self, code: u32) -> bool {
-        let (start, end) = self.within(Some((code, Level::Province)));
-        start < end
+    /// The codes of places with the kept digits, of today or not.
+    fn places(&self, (code, level): Kept) -> impl Iterator<Item = &Code> + Clone {
+        let divisor = level.divisor();
+        let key = code / divisor;
+        let start = self.codes.partition_point(|own| own.code / divisor < key);
+        let end = self.codes.partition_point(|own| own.code / divisor <= key);
+        let within = self.codes.get(start..end).unwrap_or_default().iter();
+        // A kept district is what it is.
+        within.filter(move |own| own.is_place || level == Level::District)
     }
 
-    /// Draws a division with the kept digits: one whose code was in force in the year, if there is
-    /// one, else any; any where no year is given. None where no division has the kept digits.
-    pub(crate) fn draw(
+    /// The years in which a code with the kept digits was in force.
+    fn years(&self, kept: Kept) -> Years {
+        self.places(kept)
+            .fold(Years::NONE, |all, own| all.or(own.years))
+    }
+
+    /// The kept division as it can be kept of someone born in a year, or in any where none is given:
+    /// as much of it as a division was in force of, and the years in which one was. None where that
+    /// is nothing.
+    pub(crate) fn fitting(&self, (code, level): Kept, year: Option<i64>) -> Option<(Kept, Years)> {
+        let levels = [Level::District, Level::City, Level::Province].into_iter();
+        levels
+            .filter(|wider| *wider <= level)
+            .map(|level| ((code, level), self.years((code, level))))
+            .find(|(_, years)| match year {
+                Some(year) => years.contains(year),
+                None => *years != Years::NONE,
+            })
+    }
+
+    /// Draws a division of today with the kept digits. None where there is none.
+    pub(crate) fn draw(&self, draw: &Draw, word: usize, kept: Option<Kept>) -> Option<&Division> {
+        let (start, end) = self.within(kept);
+        let within = self.all.get(start..end)?;
+        within.get(draw.below(word, within.len()))
+    }
+
+    /// Draws a code with the kept digits that was in force in a year: of a division of today, if
+    /// there is one, else of another. None where there is none.
+    pub(crate) fn draw_code(
         &self,
         draw: &Draw,
         word: usize,
-        kept: Option<(u32, Level)>,
-        year: Option<i64>,
-    ) -> Option<&Division> {
+        kept: Option<Kept>,
+        year: i64,
+    ) -> Option<u32> {
         let (start, end) = self.within(kept);
-        let in_force = year.and_then(|year| {
-            let year = u16::try_from(year.max(0)).unwrap_or(u16::MAX);
-            let year = year.clamp(*YEARS.start(), *YEARS.end());
-            self.in_force.get(usize::from(year - YEARS.start()))
-        });
-        if let Some(places) = in_force {
-            let first = places.partition_point(|place| *place < start);
-            let last = places.partition_point(|place| *place < end);
-            let places = places.get(first..last)?;
-            let place = places.get(draw.below(word, places.len()));
-            if let Some(division) = place.and_then(|place| self.all.get(*place)) {
-                return Some(division);
-            }
+        let listed = year.clamp(*LISTED.start(), *LISTED.end()) - LISTED.start();
+        let places = self.in_force.get(usize::try_from(listed).ok()?)?;
+        let first = places.partition_point(|place| *place < start);
+        let last = places.partition_point(|place| *place < end);
+        let places = places.get(first..last)?;
+        if let Some(place) = places.get(draw.below(word, places.len())) {
+            return self.all.get(*place).map(|own| own.code);
         }
-        let within = self.all.get(start..end)?;
-        within.get(draw.below(word, within.len()))
+        let former = self.places(kept?).filter(|own| own.years.contains(year));
+        let chosen = draw.below(word, former.clone().count());
+        former.map(|own| own.code).nth(chosen)
+    }
+
+    /// The division of today that a code stands for or, where that no longer exists, one that is
+    /// drawn of its city, or else of its province.
+    pub(crate) fn today(&self, draw: &Draw, word: usize, code: u32) -> Option<&Division> {
+        self.find(code)
+            .or_else(|| self.draw(draw, word, Some((code, Level::City))))
+            .or_else(|| self.draw(draw, word, Some((code, Level::Province))))
     }
 }
 
@@ -220,20 +327,65 @@ mod tests {
         for seed in 0_u32..2_000 {
             let draw = Draw::of_seed(seed);
             let year = 1_945 + u16::try_from(seed % 80).unwrap();
-            let drawn = |kept| divisions.draw(&draw, 4, kept, Some(year.into())).unwrap();
-            assert!(in_force(drawn(None).code, year), "{year}");
-            let city = drawn(Some((330_106, Level::City))).code;
+            let drawn = |kept| divisions.draw_code(&draw, 4, kept, year.into());
+            let anywhere = drawn(None).unwrap();
+            assert!(in_force(anywhere, year), "{year}");
+            assert!(divisions.find(anywhere).is_some());
+            let city = drawn(Some((330_106, Level::City))).unwrap();
             assert_eq!(city / 100, 3_301);
             assert!(in_force(city, year), "{city} {year}");
-            // No code of Chongqing was in force before 1997.
-            let late = drawn(Some((500_103, Level::Province))).code;
-            assert!(late / 10_000 == 50 && (year < 1_997 || in_force(late, year)));
+            // No code of Chongqing was in force before 1997, and none of Guangdong's before 1983 is
+            // one of today.
+            let late = drawn(Some((500_103, Level::Province)));
+            assert_eq!(late.is_some(), year >= 1_997);
+            assert!(late.is_none_or(|code| code / 10_000 == 50 && in_force(code, year)));
+            let renamed = drawn(Some((440_305, Level::Province))).unwrap();
+            assert!(renamed / 10_000 == 44 && in_force(renamed, year));
+            assert!(year >= 1_983 || divisions.find(renamed).is_none());
+            let home = divisions.today(&draw, 4, renamed).unwrap();
+            assert_eq!(home.province, "广东省");
         }
         let draw = Draw::of_seed(1);
-        let of = |code, level| divisions.draw(&draw, 4, Some((code, level)), Some(1_950));
-        assert_eq!(of(330_106, Level::District).unwrap().code, 330_106);
-        assert_eq!(of(990_106, Level::City), None);
-        assert!(divisions.has_province(330_199) && !divisions.has_province(810_000));
+        let today = |code| divisions.today(&draw, 4, code).map(|own| own.code / 100);
+        assert_eq!(today(330_104), Some(3_301));
+        assert_eq!(today(990_106), None);
+    }
+
+    #[test]
+    fn as_much_is_kept_of_a_division_as_was_in_force() {
+        let divisions = Divisions::new();
+        let fitting = |code, level, year| {
+            let fitting = divisions.fitting((code, level), year);
+            fitting.map(|((own, level), years)| {
+                assert!(own == code && year.is_none_or(|year| years.contains(year)));
+                level
+            })
+        };
+        let (district, city, province) = (Level::District, Level::City, Level::Province);
+        for (code, level, year, expected) in [
+            (330_106, district, Some(1_990), Some(district)),
+            (330_106, district, Some(1_950), Some(city)),
+            (330_106, city, Some(1_950), Some(city)),
+            // There until 2021, and since 2015.
+            (330_104, district, Some(1_990), Some(district)),
+            (330_104, district, None, Some(district)),
+            (330_104, district, Some(2_024), Some(city)),
+            (110_118, district, None, Some(district)),
+            (110_118, district, Some(1_950), Some(city)),
+            // All codes of Huzhou came later.
+            (330_502, district, Some(1_950), Some(province)),
+            (330_502, city, None, Some(city)),
+            (110_222, city, None, Some(city)),
+            (110_222, city, Some(2_024), Some(province)),
+            (440_305, province, Some(1_950), Some(province)),
+            (330_199, district, None, Some(city)),
+            (110_000, district, None, Some(province)),
+            (500_103, district, Some(1_950), None),
+            (810_000, district, None, None),
+            (990_106, province, None, None),
+        ] {
+            assert_eq!(fitting(code, level, year), expected, "{code} {year:?}");
+        }
     }
 
     #[test]

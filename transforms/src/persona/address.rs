@@ -4,6 +4,10 @@ use super::draw::{Draw, another};
 use super::places::{ESTATES, ROADS};
 use crate::divisions::{Division, Divisions, Level};
 
+/// The most bytes of an address that is written: 75 of the division's names, as of
+/// 甘肃省临夏回族自治州积石山保安族东乡族撒拉族自治县, and 49 of what follows.
+pub(crate) const BYTES_MAX: usize = 124;
+
 /// Reads the division an address begins with, down to a level: its code, where every name down to
 /// that level is there. Provinces may be written short (`浙江`, `内蒙古`), and be left out before
 /// a prefecture's full name.
@@ -158,7 +162,7 @@ mod tests {
         let divisions = Divisions::new();
         for seed in 0..300 {
             let draw = Draw::of_seed(seed);
-            let division = divisions.draw(&draw, 4, None, Some(2_000)).unwrap();
+            let division = divisions.draw(&draw, 4, None).unwrap();
             let address = |original: &str| {
                 let mut out = Vec::new();
                 write(&draw, division, original, &mut out);
@@ -172,5 +176,16 @@ mod tests {
             );
             assert_ne!(address(&first), first);
         }
+    }
+
+    #[test]
+    fn no_address_is_wider_than_the_widest() {
+        let divisions = Divisions::new();
+        let bytes = |list: &[&str]| list.iter().map(|word| word.len()).max().unwrap();
+        let names = divisions.all().iter();
+        let names = names.map(|own| own.province.len() + own.prefecture.len() + own.county.len());
+        let fixed = "600号40幢4单元3004室".len();
+        let widest = names.max().unwrap() + bytes(&ROADS) + bytes(&ESTATES) + fixed;
+        assert_eq!(widest, BYTES_MAX);
     }
 }

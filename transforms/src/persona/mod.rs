@@ -15,6 +15,10 @@
 //! | 5 | sequence number of the resident number |
 //! | 6, 7 | mobile number |
 //!
+//! The birth and the division are drawn together, or the code of the division could be younger than
+//! the person: see [`person::origin`]. So every facet that shows either has to know what is kept of
+//! both.
+//!
 //! Facets that others repeat (sex, birth date, age, division) are never drawn anew when they meet
 //! the original by chance, or they would no longer agree; facets of their own (name, sequence
 //! number, mobile number) are, once, under the same draw, with a choice that can't be the first.

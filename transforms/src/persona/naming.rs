@@ -10,6 +10,9 @@ const SURNAME: usize = 0;
 const GIVEN: usize = 1;
 const LENGTH: usize = 2;
 
+/// Bytes of the longest reading of a surname: shangguan, 上官.
+pub(crate) const READING_BYTES_MAX: usize = 9;
+
 /// Given names of one character, of 65,536.
 const SHORT_GIVEN: u32 = 9_830;
 
@@ -357,5 +360,23 @@ mod tests {
         let share = wang.count();
         // 725 of about 7,000 listed parts.
         assert!((330..500).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn no_surname_is_longer_than_two_characters_and_nine_letters() {
+        let naming = Naming::new();
+        let reading = naming.surnames.iter().map(|own| own.reading.len());
+        assert_eq!(reading.max(), Some(READING_BYTES_MAX));
+        assert_eq!(
+            naming.surnames.iter().map(|own| own.text.len()).max(),
+            Some(6)
+        );
+        assert!(
+            naming
+                .male
+                .iter()
+                .chain(&naming.female)
+                .all(|own| own.len() == 3)
+        );
     }
 }

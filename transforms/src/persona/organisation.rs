@@ -114,7 +114,7 @@ pub(crate) fn division<'a>(
     divisions: &'a Divisions,
     kept: Option<(u32, Level)>,
 ) -> Option<&'a Division> {
-    divisions.draw(draw, DIVISION, kept, None)
+    divisions.draw(draw, DIVISION, kept)
 }
 
 /// The credit code of these parts, other than `original`.
@@ -145,6 +145,9 @@ fn assemble(form: [u8; 2], region: u32, mut chosen: u64) -> Option<CreditCode> {
     *code.get_mut(17)? = check_digit::credit_code::check(code.get(..17)?)?;
     Some(CreditCode(code))
 }
+
+/// The most bytes of a name: a place of eleven characters, ten of brand, trade and form.
+pub(crate) const NAME_BYTES_MAX: usize = 63;
 
 /// Appends the name: place, invented part, trade, form; other than `original`.
 pub(crate) fn write_name(
@@ -232,5 +235,19 @@ mod tests {
             assert!(first.ends_with(form.suffix));
             assert_ne!(name(&first), first);
         }
+    }
+
+    #[test]
+    fn no_name_is_wider_than_the_widest() {
+        let divisions = Divisions::new();
+        let bytes = |list: &[&str]| list.iter().map(|word| word.len()).max().unwrap();
+        let places = divisions.all().iter();
+        let places = places.map(|own| match own.prefecture {
+            "" => own.province.len(),
+            prefecture => prefecture.len(),
+        });
+        let forms = FORMS.iter().map(|form| form.suffix.len()).max().unwrap();
+        let widest = places.max().unwrap() + 2 * bytes(&BRAND) + bytes(&TRADES) + forms;
+        assert_eq!(widest, NAME_BYTES_MAX);
     }
 }

@@ -1,10 +1,12 @@
 //! The facets of a person that other facets repeat: sex, birth date, division; and the resident
 //! number that repeats them all.
 
+use std::ops::RangeInclusive;
+
 use super::draw::{Draw, another};
 use super::resident_id::{self, ResidentId};
 use crate::calendar::Civil;
-use crate::divisions::{Division, Divisions, Level};
+use crate::divisions::{self, Division, Divisions, LAST_LISTED, Level, Years};
 
 /// Words of the draw, one a facet; see [`super`].
 const SEX: usize = 2;
@@ -12,14 +14,10 @@ const BIRTH: usize = 3;
 const DIVISION: usize = 4;
 const SEQUENCE: usize = 5;
 
-/// First day on which drawn persons are born: 1945-01-01.
-const FIRST_BIRTH: Civil = Civil {
-    year: 1945,
-    month: 1,
-    day: 1,
-};
+/// Years in which drawn persons are born. Everyone is of age.
+const BIRTH_YEARS: RangeInclusive<i64> = 1945..=2005;
 
-/// The day after the last: 2006-01-01. Everyone is of age.
+/// The day after the last on which they are: 2006-01-01.
 pub(crate) const BIRTH_END: Civil = Civil {
     year: 2006,
     month: 1,
@@ -72,44 +70,90 @@ fn first_of(year: i64) -> i64 {
     .to_days()
 }
 
-/// The birth date: any day from 1945 to 2005, or of the kept year.
-#[inline]
-pub(crate) fn birth(draw: &Draw, kept_year: Option<i64>) -> Civil {
-    let (first, days) = match kept_year {
-        Some(year) => (first_of(year), days_of(year)),
-        None => (
-            FIRST_BIRTH.to_days(),
-            BIRTH_END.to_days() - FIRST_BIRTH.to_days(),
-        ),
+/// What a register keeps of when and where a person was born.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The year.
+    pub(crate) year: Option<i64>,
+    /// The division.
+    pub(crate) region: Option<divisions::Kept>,
+}
+
+/// When and where a person was born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Birth date.
+    pub(crate) birth: Civil,
+    /// Code of the division; where something is kept, it may be one that no longer exists.
+    pub(crate) region: u32,
+}
+
+impl Origin {
+    /// The division of today that an address of the person names.
+    pub(crate) fn home<'a>(self, draw: &Draw, divisions: &'a Divisions) -> Option<&'a Division> {
+        divisions.today(draw, DIVISION, self.region)
+    }
+}
+
+/// The birth date and the division, whose code was in force in the year of birth.
+///
+/// What is kept of one decides about the other: the birth is drawn among the years in which a
+/// division of the kept part was in force (of those from 1945 to 2005 or, where that is none, the
+/// first after), and the division among those of the birth. Where no division of the kept part was
+/// in force in the kept year, or ever, the next wider part is kept in its place; none where there is
+/// no such province either.
+pub(crate) fn origin(draw: &Draw, divisions: &Divisions, kept: Kept) -> Option<Origin> {
+    let (part, years) = match kept.region {
+        None => (None, Years::ALL),
+        Some(part) => {
+            let (part, years) = divisions.fitting(part, kept.year)?;
+            (Some(part), years)
+        }
     };
-    let day = draw.below(BIRTH, usize::try_from(days).unwrap_or(0));
-    Civil::of_days(first + i64::try_from(day).unwrap_or(0))
+    let birth = match kept.year {
+        Some(year) => birth(draw, year..=year, years)?,
+        None => birth(draw, BIRTH_YEARS, years).or_else(|| {
+            let later = (BIRTH_END.year..=LAST_LISTED).find(|year| years.contains(*year))?;
+            birth(draw, later..=later, years)
+        })?,
+    };
+    let region = match part {
+        Some((code, Level::District)) => code,
+        part => divisions.draw_code(draw, DIVISION, part, birth.year)?,
+    };
+    Some(Origin { birth, region })
 }
 
-/// Bits by which the birth dates of two persons differ.
-pub(crate) fn birth_bits(year_is_kept: bool) -> u32 {
-    if year_is_kept { 8 } else { 14 }
+/// A day of those years of `within` that are among `years`; none where there is none.
+#[inline]
+fn birth(draw: &Draw, within: RangeInclusive<i64>, years: Years) -> Option<Civil> {
+    let first = first_of(*within.start());
+    let fitting = within.clone().filter(|year| years.contains(*year));
+    let days = match years == Years::ALL {
+        true => first_of(within.end() + 1) - first,
+        false => fitting.clone().map(days_of).sum(),
+    };
+    let mut day = i64::try_from(draw.below(BIRTH, usize::try_from(days).ok()?)).ok()?;
+    if years == Years::ALL {
+        return Some(Civil::of_days(first + day));
+    }
+    for year in fitting {
+        if day < days_of(year) {
+            return Some(Civil::of_days(first_of(year) + day));
+        }
+        day -= days_of(year);
+    }
+    None
 }
 
-/// The division. It depends on the kept digits alone, not on a kept birth year, so that it is the
-/// same wherever it is written; its code was in use in the year that was drawn.
-pub(crate) fn division<'a>(
-    draw: &Draw,
-    divisions: &'a Divisions,
-    kept: Option<(u32, Level)>,
-) -> Option<&'a Division> {
-    divisions.draw(draw, DIVISION, kept, Some(birth(draw, None).year))
-}
-
-/// The code of the division; a kept district stays as it is, were it one that no longer exists.
-pub(crate) fn division_code(
-    draw: &Draw,
-    divisions: &Divisions,
-    kept: Option<(u32, Level)>,
-) -> Option<u32> {
-    match kept {
-        Some((code, Level::District)) => divisions.has_province(code).then_some(code),
-        kept => Some(division(draw, divisions, kept)?.code),
+/// Bits by which the birth dates of two persons differ at least: some eight years for the youngest
+/// province, a year for cities and districts.
+pub(crate) fn birth_bits(year_is_kept: bool, level: Option<Level>) -> u32 {
+    match level {
+        _ if year_is_kept => 8,
+        None => 14,
+        Some(Level::Province) => 11,
+        Some(Level::City | Level::District) => 8,
     }
 }
 
@@ -169,11 +213,18 @@ pub(crate) fn read_region(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::divisions::Codes;
 
     #[test]
     fn births_cover_their_range_and_keep_a_kept_year() {
-        let mut years = std::collections::BTreeSet::new();
+        let (divisions, mut years) = (Divisions::new(), BTreeSet::new());
+        let birth = |draw: &Draw, year| {
+            let kept = Kept { year, region: None };
+            origin(draw, &divisions, kept).unwrap().birth
+        };
         for seed in 0..4_000 {
             let draw = Draw::of_seed(seed);
             years.insert(birth(&draw, None).year);
@@ -181,6 +232,80 @@ mod tests {
         }
         assert_eq!((years.first(), years.last()), (Some(&1945), Some(&2005)));
         assert_eq!(years.len(), 61);
+    }
+
+    #[test]
+    fn a_division_was_in_force_at_birth_whatever_is_kept() {
+        let (divisions, codes) = (Divisions::new(), Codes::new());
+        let regions = [
+            330_106, 330_104, 110_118, 330_502, 110_222, 500_103, 659_004,
+        ];
+        let levels = [Level::Province, Level::City, Level::District];
+        let years = [None, Some(1_930), Some(1_985), Some(2_024)];
+        for seed in 0..300 {
+            let draw = Draw::of_seed(seed);
+            for (code, level) in regions
+                .iter()
+                .flat_map(|code| levels.map(|level| (*code, level)))
+            {
+                for year in years {
+                    let kept = Kept {
+                        year,
+                        region: Some((code, level)),
+                    };
+                    let Some(found) = origin(&draw, &divisions, kept) else {
+                        assert!(code == 500_103 && year.is_some_and(|year| year < 1_997));
+                        continue;
+                    };
+                    assert!(year.is_none_or(|year| found.birth.year == year));
+                    assert_eq!(found.region / 10_000, code / 10_000);
+                    let place = codes.find(found.region).unwrap();
+                    let year = found.birth.year.try_into().unwrap();
+                    assert!(codes.in_force(place, year), "{kept:?} {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_kept_division_decides_about_the_birth_where_no_year_is_kept() {
+        let divisions = Divisions::new();
+        let years = |code, level| -> BTreeSet<i64> {
+            let kept = Kept {
+                year: None,
+                region: Some((code, level)),
+            };
+            let origins = (0..2_000).map(|seed| origin(&Draw::of_seed(seed), &divisions, kept));
+            let origins = origins.map(Option::unwrap).inspect(|own| {
+                assert!(level != Level::District || own.region == code);
+            });
+            origins.map(|own| own.birth.year).collect()
+        };
+        let from = |first: i64, last: i64| (first..=last).collect::<BTreeSet<_>>();
+        assert_eq!(years(500_103, Level::Province), from(1_997, 2_005));
+        assert_eq!(years(110_105, Level::District), from(1_945, 2_005));
+        // A code that was given twice, and one of today only.
+        let twice = from(1_983, 1_987).into_iter().chain(from(2_003, 2_005));
+        assert_eq!(years(330_502, Level::District), twice.collect());
+        assert_eq!(years(110_118, Level::District), from(2_015, 2_015));
+    }
+
+    #[test]
+    fn births_of_every_kept_part_have_the_bits_they_are_said_to_have() {
+        let divisions = Divisions::new();
+        for (level, own) in [Level::Province, Level::City, Level::District]
+            .into_iter()
+            .flat_map(|level| divisions.all().iter().map(move |own| (level, own)))
+            .step_by(7)
+        {
+            let (_, years) = divisions.fitting((own.code, level), None).unwrap();
+            let days: i64 = BIRTH_YEARS
+                .filter(|year| years.contains(*year))
+                .map(days_of)
+                .sum();
+            let days = if days == 0 { 365 } else { days };
+            assert!(days >= 1 << birth_bits(false, Some(level)), "{own:?}");
+        }
     }
 
     #[test]
@@ -219,24 +344,13 @@ mod tests {
     fn a_number_repeats_its_facets_and_is_never_the_original() {
         for seed in 0..2_000 {
             let draw = Draw::of_seed(seed);
-            let (sex, birth) = (sex(&draw, None), birth(&draw, None));
+            let sex = sex(&draw, None);
+            let birth = birth(&draw, BIRTH_YEARS, Years::ALL).unwrap();
             let drawn = resident_number(&draw, 330_106, birth, sex, None);
             assert_eq!((drawn.sex(), drawn.birth), (sex, birth));
             assert!((1..=999).contains(&drawn.sequence));
             let anew = resident_number(&draw, 330_106, birth, sex, Some(drawn));
             assert!(anew != drawn && anew.sex() == sex && (1..=999).contains(&anew.sequence));
         }
-    }
-
-    #[test]
-    fn a_kept_district_may_be_one_that_no_longer_exists() {
-        let (draw, divisions) = (Draw::of_seed(1), Divisions::new());
-        let code = |code, level| division_code(&draw, &divisions, Some((code, level)));
-        assert_eq!(code(330_104, Level::District), Some(330_104));
-        assert_eq!(
-            code(330_104, Level::City).map(|code| code / 100),
-            Some(3_301)
-        );
-        assert_eq!(code(990_104, Level::District), None);
     }
 }

@@ -134,7 +134,7 @@ fn a_drawn_name_follows_the_drawn_sex() {
 #[test]
 fn every_resident_number_is_valid_and_none_is_its_original() {
     let table = people(3_000);
-    let originals = resident_ids(3_000);
+    let (originals, codes) = (resident_ids(3_000), Codes::new());
     for keep in ["", ", keep = ['district', 'birth-year', 'sex']"] {
         let spec = format!("{{ kind = 'fake-id', domain = 'person.id'{keep} }}");
         let ids = treat_texts(&spec, &table);
@@ -146,9 +146,13 @@ fn every_resident_number_is_valid_and_none_is_its_original() {
             let read = ResidentId::read(id).unwrap();
             let own = ResidentId::read(original).unwrap();
             assert!((1..=999).contains(&read.sequence));
+            let year = read.birth.year.try_into().unwrap();
+            let in_force = |code| codes.in_force(codes.find(code).unwrap(), year);
+            assert!(in_force(read.region), "{id}");
             if !keep.is_empty() {
-                assert_eq!((read.region, read.sex()), (own.region, own.sex()));
-                assert_eq!(read.birth.year, own.birth.year);
+                assert_eq!((read.birth.year, read.sex()), (own.birth.year, own.sex()));
+                assert_eq!(read.region == own.region, in_force(own.region), "{id}");
+                assert_eq!(read.region / 10_000, own.region / 10_000);
             }
         }
     }
@@ -159,10 +163,11 @@ fn kept_parts_agree_between_fields_that_keep_them() {
     let table = people(300);
     let id = "{ kind = 'fake-id', domain = 'person.id', keep = ['city', 'birth-year'] }";
     let ids = ids_of(&treat_texts(id, &table));
-    let birth = facet("fake-birth-date", ", keep = ['birth-year']");
+    let kept = "keep = ['city', 'birth-year'], birth = 'person_id', region = 'person_id'";
+    let birth = facet("fake-birth-date", &format!(", {kept}"));
     let births = treat(&birth, &first("birth", &table));
     let births = births.as_primitive::<Date32Type>();
-    let region = facet("fake-region", ", keep = ['city'], region = 'person_id'");
+    let region = facet("fake-region", &format!(", {kept}"));
     let regions = treat_texts(&region, &first("region", &table));
     for (row, id) in ids.iter().enumerate() {
         assert_eq!(i64::from(births.value(row)), id.birth.to_days());
@@ -395,6 +400,22 @@ fn parameters_that_do_not_fit_are_named() {
             "region",
         ),
         (
+            "{ kind = 'fake-region', domain = 'd', keep = ['city', 'birth-year'] }",
+            "keep",
+        ),
+        (
+            "{ kind = 'fake-address', domain = 'd', keep = ['city'], birth = 'b' }",
+            "birth",
+        ),
+        (
+            "{ kind = 'fake-birth-date', domain = 'd', keep = ['district'] }",
+            "keep",
+        ),
+        (
+            "{ kind = 'fake-birth-date', domain = 'd', keep = ['birth-year'], region = 'r' }",
+            "region",
+        ),
+        (
             "{ kind = 'fake-age', domain = 'd', as_of = 2005-12-31 }",
             "as_of",
         ),
@@ -421,6 +442,11 @@ fn a_floor_is_met_by_what_keeps_and_links_no_more() {
     assert!(meets(&id(""), &id(", join = 'j'")));
     assert!(!meets(&id(", by = 'k'"), &id("")));
     assert!(!meets("{ kind = 'fake-id', domain = 'e' }", &id("")));
+    let birth = |keep: &str| {
+        format!("{{ kind = 'fake-birth-date', domain = 'd', keep = [{keep}], region = 'r' }}")
+    };
+    assert!(meets(&birth("'province'"), &birth("'birth-year', 'city'")));
+    assert!(!meets(&birth("'city', 'birth-year'"), &birth("'city'")));
     let phone = |keep: &str| format!("{{ kind = 'fake-phone', domain = 'd', keep = [{keep}] }}");
     assert!(meets(&phone("'carrier'"), &phone("'prefix'")));
     assert!(!meets(&phone("'prefix'"), &phone("'carrier'")));

@@ -5,17 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::persona::{address, person};
+use crate::facets::Fact;
+use crate::persona::address;
 use crate::spec::{Column, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
+use crate::surrogate::origin::{Kept, Told};
+use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
+
+pub use crate::surrogate::origin::Keep;
 
 /// Puts a postal address in the place of one: the names of a division (GB/T 2260), a road, a number,
 /// an estate, building and room.
 ///
 /// The division is that of the person's other facets, or the kept part of the original and below it
-/// one that is drawn. Where a kept part can't be read, the value is invalid. An address never becomes
-/// itself; two persons may share one.
+/// one that is drawn; its code was in force in the year of birth: see `fake-id` for what becomes of a
+/// kept part of which none was. A division that no longer exists has no name here: one of today is
+/// written in its place, of the same city or else of the same province. Where a kept part can't be
+/// read, the value is invalid. An address never becomes itself; two persons may share one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeAddress {
@@ -29,36 +35,17 @@ pub struct FakeAddress {
     /// itself. A row where it is null or empty is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// What stays of the original: `"province"`, `"city"` or `"district"`.
+    /// What stays of the person: `"province"`, `"city"` or `"district"`; `"birth-year"` (needs
+    /// `birth`), which shows in nothing but that the division existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
-    /// The field the kept part is read from: a division code, or a resident number; absent means
+    /// The field a kept birth year is read from: a date, a year, or a resident number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<String>,
+    /// The field a kept division is read from: a division code, or a resident number; absent means
     /// the names in the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-}
-
-/// What stays of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// The province.
-    Province,
-    /// The prefecture.
-    City,
-    /// The county or district.
-    District,
-}
-
-impl FakeAddress {
-    fn level(&self) -> Option<Level> {
-        let levels = self.keep.iter().map(|keep| match keep {
-            Keep::Province => Level::Province,
-            Keep::City => Level::City,
-            Keep::District => Level::District,
-        });
-        levels.max()
-    }
 }
 
 impl Surrogate for FakeAddress {
@@ -67,10 +54,12 @@ impl Surrogate for FakeAddress {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-address", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "124 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
+            birth: self.birth.as_deref(),
             region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)
         }
@@ -79,18 +68,14 @@ impl Surrogate for FakeAddress {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            level: self.level(),
+            kept: Kept::of(&self.keep),
             reads_region: self.region.is_some(),
         }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
-        surrogate::distinct(&self.keep)?;
-        if self.region.is_some() && self.keep.is_empty() {
-            return Err(surrogate::unkept("region", "province"));
-        }
-        Ok(())
+        Kept::check(&self.keep, &self.linkage(), Told::Division)
     }
 
     fn keeps_any(&self) -> bool {
@@ -98,31 +83,36 @@ impl Surrogate for FakeAddress {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        self.level() <= floor.level()
+        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(address::BYTES_MAX)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 
 #[derive(Debug)]
 struct Kernel {
     divisions: Divisions,
-    level: Option<Level>,
+    kept: Kept,
     reads_region: bool,
 }
 
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
-        let kept = match self.level {
-            None => None,
-            Some(level) => {
-                let code = if self.reads_region {
-                    person::read_region(&surrogate::identifier(original.region))
-                } else {
-                    address::read(&self.divisions, original.value, level)
-                };
-                Some((code.ok_or(Case::Invalid)?, level))
+        let origin = match self.reads_region {
+            true => self.kept.origin(original, &self.divisions)?,
+            false => {
+                let level = self.kept.level.unwrap_or(Level::Province);
+                let read = || address::read(&self.divisions, original.value, level);
+                self.kept.origin_within(original, &self.divisions, read)?
             }
         };
-        let division = person::division(&original.draw, &self.divisions, kept);
+        let division = origin.home(&original.draw, &self.divisions);
         address::write(
             &original.draw,
             division.ok_or(Case::Invalid)?,
@@ -142,6 +132,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::persona::person;
     use crate::surrogate::testing::{alone, resident_ids, texts, treat_texts};
 
     #[test]

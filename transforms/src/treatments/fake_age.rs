@@ -7,10 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
 use crate::date::Date;
+use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
-use crate::persona::person::{self, BIRTH_END};
+use crate::facets::Fact;
+use crate::persona::person::BIRTH_END;
 use crate::spec::{Column, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
+use crate::surrogate::origin::{Kept, Told};
+use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
+
+pub use crate::surrogate::origin::Keep;
 
 /// Puts an age in completed years in the place of one: the age on `as_of` of who was born on the
 /// person's birth date.
@@ -29,22 +34,19 @@ pub struct FakeAge {
     /// itself. A row where it is null or empty is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The day on which ages are taken, 2006-01-01 or later: all drawn persons are born before.
+    /// The day on which ages are taken, 2006-01-01 or later: drawn persons are born before, but for
+    /// those of whom a younger division is kept. A value is invalid where its person is.
     pub as_of: Date,
-    /// What stays of the original: `"birth-year"` (needs `birth`).
+    /// What stays of the person: `"birth-year"` (needs `birth`); `"province"`, `"city"` or
+    /// `"district"` (needs `region`), which shows in nothing but that a division of it existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
     /// The field a kept birth year is read from: a date, a year, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
-}
-
-/// What stays of an age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// The year of birth.
-    BirthYear,
+    /// The field a kept division is read from: a division code, or a resident number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// No one is older.
@@ -68,11 +70,13 @@ impl Surrogate for FakeAge {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-age", domain = "person.id", by = "person_id", as_of = 2026-01-01 }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "3 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
             birth: self.birth.as_deref(),
+            region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)
         }
     }
@@ -80,7 +84,8 @@ impl Surrogate for FakeAge {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             as_of: self.day(),
-            keeps_year: !self.keep.is_empty(),
+            divisions: Divisions::new(),
+            kept: Kept::of(&self.keep),
         }
     }
 
@@ -94,13 +99,7 @@ impl Surrogate for FakeAge {
                     .with_hint("write 2006-01-01 or a later day"),
             );
         }
-        surrogate::distinct(&self.keep)?;
-        surrogate::kept_from(
-            "birth",
-            self.birth.as_ref(),
-            "birth-year",
-            !self.keep.is_empty(),
-        )
+        Kept::check(&self.keep, &self.linkage(), Told::Nothing)
     }
 
     fn keeps_any(&self) -> bool {
@@ -108,14 +107,23 @@ impl Surrogate for FakeAge {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        self.as_of == floor.as_of && surrogate::subset(&self.keep, &floor.keep)
+        self.as_of == floor.as_of && Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(3)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 
 #[derive(Debug)]
 struct Kernel {
     as_of: Civil,
-    keeps_year: bool,
+    divisions: Divisions,
+    kept: Kept,
 }
 
 impl SurrogateKernel for Kernel {
@@ -128,11 +136,7 @@ impl SurrogateKernel for Kernel {
         if !(0..=AGE_MAX).contains(&age) {
             return Err(Case::Invalid);
         }
-        let year = match self.keeps_year {
-            true => Some(person::read_birth_year(original.birth).ok_or(Case::Invalid)?),
-            false => None,
-        };
-        let birth = person::birth(&original.draw, year);
+        let birth = self.kept.origin(original, &self.divisions)?.birth;
         let before = (self.as_of.month, self.as_of.day) < (birth.month, birth.day);
         let age = self.as_of.year - birth.year - i64::from(before);
         if !(0..=AGE_MAX).contains(&age) {

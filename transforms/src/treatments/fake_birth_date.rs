@@ -5,16 +5,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
+use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
-use crate::persona::person;
+use crate::facets::Fact;
 use crate::persona::resident_id::{self, write_digits};
 use crate::spec::{Column, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
+use crate::surrogate::origin::{Kept, Told};
+use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
+
+pub use crate::surrogate::origin::Keep;
 
 /// Puts a birth date in the place of one: any day from 1945 to 2005, or of the kept year.
 ///
-/// The date is that of the person's other facets, and may by chance be the original's. Text keeps
-/// its form: eight digits in a row, or with `-`, `/`, `.` or 年月日 between them.
+/// The date is that of the person's other facets, and may by chance be the original's. Where a
+/// division is kept, it lies in a year in which that existed: later than 2005 where it didn't before.
+/// Text keeps its form: eight digits in a row, or with `-`, `/`, `.` or 年月日 between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeBirthDate {
@@ -28,21 +33,17 @@ pub struct FakeBirthDate {
     /// itself. A row where it is null or empty is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// What stays of the original: `"birth-year"`.
+    /// What stays of the person: `"birth-year"`; `"province"`, `"city"` or `"district"` (needs
+    /// `region`), which shows in nothing but that a division of it existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
     /// The field a kept birth year is read from: a date, a year, or a resident number; absent means
     /// the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
-}
-
-/// What stays of a birth date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// The year.
-    BirthYear,
+    /// The field a kept division is read from: a division code, or a resident number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 impl Surrogate for FakeBirthDate {
@@ -52,18 +53,21 @@ impl Surrogate for FakeBirthDate {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-birth-date", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
             birth: self.birth.as_deref(),
+            region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)
         }
     }
 
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
-            keeps_year: !self.keep.is_empty(),
+            divisions: Divisions::new(),
+            kept: Kept::of(&self.keep),
         }
     }
 
@@ -71,11 +75,7 @@ impl Surrogate for FakeBirthDate {
         if !matches!(column.data_type, DataType::Utf8 | DataType::Date32) {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        surrogate::distinct(&self.keep)?;
-        if self.birth.is_some() && self.keep.is_empty() {
-            return Err(surrogate::unkept("birth", "birth-year"));
-        }
-        Ok(())
+        Kept::check(&self.keep, &self.linkage(), Told::Birth)
     }
 
     fn keeps_any(&self) -> bool {
@@ -83,23 +83,35 @@ impl Surrogate for FakeBirthDate {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        surrogate::subset(&self.keep, &floor.keep)
+        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(17)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 
 #[derive(Debug)]
 struct Kernel {
-    keeps_year: bool,
+    divisions: Divisions,
+    kept: Kept,
 }
 
-/// Eight digits of a date, and nothing but what separates them.
+/// Eight digits of a date, and nothing but what separates them: three characters at most.
 fn digits(text: &str) -> Option<[u8; 8]> {
     let mut digits = [0; 8];
     let mut slots = digits.iter_mut();
+    let mut separators = 0..3;
     for character in text.chars() {
         match u8::try_from(character) {
             Ok(digit @ b'0'..=b'9') => *slots.next()? = digit,
-            _ if matches!(character, '-' | '/' | '.' | '年' | '月' | '日') => {}
+            _ if matches!(character, '-' | '/' | '.' | '年' | '月' | '日') => {
+                separators.next()?;
+            }
             _ => return None,
         }
     }
@@ -117,11 +129,8 @@ impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let value = original.value.trim();
         read(value).ok_or(Case::Invalid)?;
-        let year = match self.keeps_year {
-            true => Some(person::read_birth_year(original.birth).ok_or(Case::Invalid)?),
-            false => None,
-        };
-        let Civil { year, month, day } = person::birth(&original.draw, year);
+        let origin = self.kept.origin(original, &self.divisions)?;
+        let Civil { year, month, day } = origin.birth;
         let mut digits = [b'0'; 8];
         let number = u64::try_from(year * 10_000 + month * 100 + day);
         write_digits(&mut digits, number.map_err(|_| Case::Invalid)?);

@@ -47,6 +47,7 @@ impl Surrogate for FakeCard {
     const SUMMARY: &'static str = "writes a card number with a right check digit";
     const EXAMPLE: &'static str = r#"{ kind = "fake-card", domain = "card" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 19 };
+    const WIDTH: &'static str = "19 bytes";
     const ENTITY: &'static str = "card";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -70,6 +71,10 @@ impl Surrogate for FakeCard {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(19)
     }
 }
 

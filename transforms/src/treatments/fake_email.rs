@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
-use crate::persona::Naming;
+use crate::facets::Fact;
 use crate::persona::draw::another;
+use crate::persona::{Naming, naming};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
@@ -67,6 +68,7 @@ impl Surrogate for FakeEmail {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-email", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 40 };
+    const WIDTH: &'static str = "19 bytes and those of `safe_domain`, unless the domain is kept";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -99,10 +101,27 @@ impl Surrogate for FakeEmail {
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
     }
+
+    fn width(&self) -> Option<usize> {
+        self.keep
+            .is_empty()
+            .then_some(LOCAL_BYTES_MAX + 1 + self.safe_domain.len())
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        vec![Fact {
+            what: "surname",
+            kept: None,
+            from: None,
+        }]
+    }
 }
 
 /// Characters of the part after the dot: base 32 without those taken for others.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Bytes before the `@`: the longest reading of a surname, a dot and eight characters.
+const LOCAL_BYTES_MAX: usize = naming::READING_BYTES_MAX + 1 + 8;
 
 /// Parts of eight characters.
 const PARTS: u64 = 1 << 40;

@@ -5,19 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
-use crate::persona::{ResidentId, Sex, person};
+use crate::facets::Fact;
+use crate::persona::person::{self, Origin};
+use crate::persona::{ResidentId, Sex};
 use crate::spec::{Column, Uniqueness};
+use crate::surrogate::origin::Kept;
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
 
 /// Puts a valid resident identity number (GB 11643) in the place of one: division, birth date, sex
-/// and check character agree with the other facets of the person.
+/// and check character agree with the other facets of the person, and the division's code was in
+/// force in the year of birth, as a checker with a table of years wants it.
 ///
 /// Numbers of 15 digits become numbers of 18 and count as the same number. What isn't a valid number
-/// is invalid; so is a kept province or city that isn't among the current ones. A number never
-/// becomes itself. Where a division or the birth year is kept, the other is drawn as it is for all
-/// facets of the person, so that the division's code may be younger than the birth, which a checker
-/// with a table of years refuses.
+/// is invalid. A number never becomes itself. Divisions are those of today; where something is kept
+/// and none of today was in force in the year of birth, they are former ones. What is kept of birth
+/// and division decides about the rest: where the division stays and the year doesn't, the birth is
+/// drawn among the years in which a code of the kept part was in force. Where none was in the kept
+/// year, or ever, the next wider part stays: the city in place of the district, then the province;
+/// and where there is no such province, the value is invalid. Facets agree where all of them keep the
+/// same, read from the same fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeId {
@@ -80,6 +87,13 @@ impl FakeId {
             .find(|(keep, _)| self.keeps(*keep))
             .map(|(_, level)| level)
     }
+
+    fn origin(&self) -> Kept {
+        Kept {
+            level: self.level(),
+            year: self.keeps(Keep::BirthYear),
+        }
+    }
 }
 
 impl Surrogate for FakeId {
@@ -87,6 +101,7 @@ impl Surrogate for FakeId {
     const SUMMARY: &'static str = "writes the resident number of a person who doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-id", domain = "person.id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
+    const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -101,8 +116,7 @@ impl Surrogate for FakeId {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            level: self.level(),
-            keeps_birth_year: self.keeps(Keep::BirthYear),
+            kept: self.origin(),
             keeps_sex: self.keeps(Keep::Sex),
         }
     }
@@ -132,60 +146,50 @@ impl Surrogate for FakeId {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        let others = |own: &Self| -> Vec<Keep> {
-            let own = own.keep.iter().copied();
-            own.filter(|keep| matches!(keep, Keep::BirthYear | Keep::Sex))
-                .collect()
-        };
-        self.level() <= floor.level() && surrogate::subset(&others(self), &others(floor))
+        self.origin().no_more_than(floor.origin())
+            && self.keeps(Keep::Sex) <= floor.keeps(Keep::Sex)
     }
 
     fn uniqueness(&self) -> Uniqueness {
         let bits = Level::bits(self.level())
-            + person::birth_bits(self.keeps(Keep::BirthYear))
+            + person::birth_bits(self.keeps(Keep::BirthYear), self.level())
             + u32::from(!self.keeps(Keep::Sex))
             + person::SEQUENCE_BITS;
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(18)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let linkage = self.linkage();
+        let mut facts = self.origin().facts(&linkage).to_vec();
+        facts.push(Fact {
+            what: "sex",
+            kept: self.keeps(Keep::Sex).then_some("sex"),
+            from: linkage.sex,
+        });
+        facts
     }
 }
 
 #[derive(Debug)]
 struct Kernel {
     divisions: Divisions,
-    level: Option<Level>,
-    keeps_birth_year: bool,
+    kept: Kept,
     keeps_sex: bool,
 }
 
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let own = ResidentId::read(&surrogate::identifier(original.value)).ok_or(Case::Invalid)?;
+        let Origin { birth, region } = self.kept.origin(original, &self.divisions)?;
         let draw = &original.draw;
-        let region = match self.level {
-            None => None,
-            Some(level) => {
-                let text = surrogate::identifier(original.region);
-                Some((person::read_region(&text).ok_or(Case::Invalid)?, level))
-            }
-        };
-        let region = person::division_code(draw, &self.divisions, region).ok_or(Case::Invalid)?;
-        let year = match self.keeps_birth_year {
-            true => {
-                let text = surrogate::identifier(original.birth);
-                let year = person::read_birth_year(&text);
-                // A hyphen of a date is none of an identifier: read it as it is written, too.
-                Some(
-                    year.or_else(|| person::read_birth_year(original.birth))
-                        .ok_or(Case::Invalid)?,
-                )
-            }
-            false => None,
-        };
         let sex = self
             .keeps_sex
             .then(|| Sex::read(&surrogate::identifier(original.sex)));
         let sex = person::sex(draw, sex.flatten());
-        let birth = person::birth(draw, year);
         let drawn = person::resident_number(draw, region, birth, sex, Some(own));
         out.extend_from_slice(&drawn.written());
         Ok(())

@@ -84,6 +84,7 @@ impl Definition for FakeIp {
     const EXAMPLE: &'static str = r#"{ kind = "fake-ip", domain = "network" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const WIDTH: Option<&'static str> = Some("39 bytes");
     const REVERSIBLE: Option<&'static str> = Some("whoever holds the pseudonym key");
 
     fn strength(&self) -> Strength {
@@ -91,6 +92,10 @@ impl Definition for FakeIp {
             (0, 0) => Self::STRENGTH,
             _ => Strength::PARTIAL,
         }
+    }
+
+    fn width(&self, _: &DataType) -> Option<usize> {
+        Some(39)
     }
 
     fn at_least(&self, floor: &Self) -> bool {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::naming::KeptOfName;
 use crate::persona::{Naming, Sex, person};
 use crate::spec::{Column, Uniqueness};
@@ -55,6 +56,7 @@ impl Surrogate for FakeName {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-name", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "12 bytes, unless the length is kept";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -80,7 +82,7 @@ impl Surrogate for FakeName {
         surrogate::distinct(&self.keep)?;
         surrogate::kept_from(
             "sex",
-            self.sex.as_ref(),
+            self.sex.as_deref(),
             "sex",
             self.keep.contains(&Keep::Sex),
         )
@@ -92,6 +94,27 @@ impl Surrogate for FakeName {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        (!self.keep.contains(&Keep::Length)).then_some(12)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |part, said| self.keep.contains(&part).then_some(said);
+        let surname = kept(Keep::SurnameFrequency, "its frequency");
+        vec![
+            Fact {
+                what: "sex",
+                kept: kept(Keep::Sex, "sex"),
+                from: self.linkage().sex,
+            },
+            Fact {
+                what: "surname",
+                kept: surname.or_else(|| kept(Keep::Length, "its length")),
+                from: None,
+            },
+        ]
     }
 }
 

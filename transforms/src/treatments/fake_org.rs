@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::address;
 use crate::persona::organisation::{self, FORMS, Form};
 use crate::spec::{Column, Uniqueness};
@@ -50,6 +51,7 @@ impl Surrogate for FakeOrg {
     const SUMMARY: &'static str = "writes the name of an organisation that doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-org", domain = "org.id", by = "org_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "63 bytes";
     const ENTITY: &'static str = "organisation";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -75,6 +77,22 @@ impl Surrogate for FakeOrg {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(organisation::NAME_BYTES_MAX)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |what, part, said| Fact {
+            what,
+            kept: self.keep.contains(&part).then_some(said),
+            from: None,
+        };
+        vec![
+            kept("division", Keep::Province, "province"),
+            kept("form", Keep::Type, "type"),
+        ]
     }
 }
 

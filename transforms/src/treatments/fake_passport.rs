@@ -49,6 +49,7 @@ impl Surrogate for FakePassport {
     const SUMMARY: &'static str = "writes a Chinese passport number";
     const EXAMPLE: &'static str = r#"{ kind = "fake-passport", domain = "passport" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 28 };
+    const WIDTH: &'static str = "9 bytes";
     const ENTITY: &'static str = "passport";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -78,6 +79,10 @@ impl Surrogate for FakePassport {
         // 3.4 · 10^8 ordinary ones with a chip; 10^7 of the smallest kind.
         let bits = if self.keep.is_empty() { 28 } else { 23 };
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(9)
     }
 }
 

@@ -64,6 +64,7 @@ impl Surrogate for FakePhone {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
+    const WIDTH: &'static str = "11 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -91,6 +92,10 @@ impl Surrogate for FakePhone {
         // 47 prefixes, or one at least, of 10^8 numbers each.
         let bits = if self.keep.is_empty() { 32 } else { 26 };
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(11)
     }
 }
 

@@ -47,6 +47,7 @@ impl Surrogate for FakePlate {
     const SUMMARY: &'static str = "writes a vehicle plate";
     const EXAMPLE: &'static str = r#"{ kind = "fake-plate", domain = "vehicle" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: plate::BITS };
+    const WIDTH: &'static str = "10 bytes";
     const ENTITY: &'static str = "plate";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -78,6 +79,10 @@ impl Surrogate for FakePlate {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(10)
     }
 }
 

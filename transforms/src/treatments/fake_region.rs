@@ -4,17 +4,22 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::Divisions;
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::person;
 use crate::persona::resident_id::write_digits;
 use crate::spec::{Column, Uniqueness};
-use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
+use crate::surrogate::origin::{Kept, Told};
+use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
+
+pub use crate::surrogate::origin::Keep;
 
 /// Puts a division code (GB/T 2260, six digits) in the place of one.
 ///
-/// The code is that of the person's other facets, and may by chance be the original's. A kept
-/// province or city that isn't among the current ones is invalid.
+/// The code is that of the person's other facets, and may by chance be the original's. It was in
+/// force in the year of birth: see `fake-id` for what becomes of a kept part of which none was. A
+/// province that isn't among the current ones is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeRegion {
@@ -28,33 +33,17 @@ pub struct FakeRegion {
     /// itself. A row where it is null or empty is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// What stays of the original: `"province"` or `"city"`.
+    /// What stays of the person: `"province"`, `"city"` or `"district"`; `"birth-year"` (needs
+    /// `birth`), which shows in nothing but that the code was in force then.
     #[serde(default)]
     pub keep: Vec<Keep>,
-    /// The field the kept part is read from: a division code, or a resident number; absent means the
+    /// The field a kept birth year is read from: a date, a year, or a resident number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<String>,
+    /// The field a kept division is read from: a division code, or a resident number; absent means the
     /// value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-}
-
-/// What stays of a division code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// Two digits.
-    Province,
-    /// Four digits.
-    City,
-}
-
-impl FakeRegion {
-    fn level(&self) -> Option<Level> {
-        let levels = self.keep.iter().map(|keep| match keep {
-            Keep::Province => Level::Province,
-            Keep::City => Level::City,
-        });
-        levels.max()
-    }
 }
 
 impl Surrogate for FakeRegion {
@@ -64,10 +53,12 @@ impl Surrogate for FakeRegion {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-region", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
+            birth: self.birth.as_deref(),
             region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)
         }
@@ -76,7 +67,7 @@ impl Surrogate for FakeRegion {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            level: self.level(),
+            kept: Kept::of(&self.keep),
         }
     }
 
@@ -92,11 +83,7 @@ impl Surrogate for FakeRegion {
         if !fits {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        surrogate::distinct(&self.keep)?;
-        if self.region.is_some() && self.keep.is_empty() {
-            return Err(surrogate::unkept("region", "province"));
-        }
-        Ok(())
+        Kept::check(&self.keep, &self.linkage(), Told::Division)
     }
 
     fn keeps_any(&self) -> bool {
@@ -104,14 +91,22 @@ impl Surrogate for FakeRegion {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        self.level() <= floor.level()
+        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(6)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
 }
 
 #[derive(Debug)]
 struct Kernel {
     divisions: Divisions,
-    level: Option<Level>,
+    kept: Kept,
 }
 
 impl SurrogateKernel for Kernel {
@@ -120,16 +115,9 @@ impl SurrogateKernel for Kernel {
         if value.len() != 6 || person::read_region(value).is_none() {
             return Err(Case::Invalid);
         }
-        let kept = match self.level {
-            Some(level) => Some((
-                person::read_region(original.region).ok_or(Case::Invalid)?,
-                level,
-            )),
-            None => None,
-        };
-        let code = person::division_code(&original.draw, &self.divisions, kept);
+        let origin = self.kept.origin(original, &self.divisions)?;
         let mut digits = [b'0'; 6];
-        write_digits(&mut digits, u64::from(code.ok_or(Case::Invalid)?));
+        write_digits(&mut digits, u64::from(origin.region));
         out.extend_from_slice(&digits);
         Ok(())
     }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::{Sex, person};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
@@ -35,6 +36,7 @@ impl Surrogate for FakeSex {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-sex", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -58,6 +60,18 @@ impl Surrogate for FakeSex {
 
     fn keeps_no_more(&self, _: &Self) -> bool {
         true
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(6)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        vec![Fact {
+            what: "sex",
+            kept: None,
+            from: None,
+        }]
     }
 }
 

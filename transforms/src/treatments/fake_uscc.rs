@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divisions::{Divisions, Level};
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::organisation::{self, CreditCode};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
@@ -52,6 +53,7 @@ impl Surrogate for FakeUscc {
     const SUMMARY: &'static str = "writes the credit code of an organisation that doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-uscc", domain = "org.id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
+    const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "organisation";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -83,6 +85,27 @@ impl Surrogate for FakeUscc {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(18)
+    }
+
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = |part, said| self.keep.contains(&part).then_some(said);
+        let form = kept(Keep::Category, "category");
+        vec![
+            Fact {
+                what: "division",
+                kept: kept(Keep::Region, "district"),
+                from: None,
+            },
+            Fact {
+                what: "form",
+                kept: form.or_else(|| kept(Keep::Dept, "department")),
+                from: None,
+            },
+        ]
     }
 }
 

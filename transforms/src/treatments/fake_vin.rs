@@ -62,6 +62,7 @@ impl Surrogate for FakeVin {
         "writes the identification number of a vehicle that doesn't exist";
     const EXAMPLE: &'static str = r#"{ kind = "fake-vin", domain = "vehicle" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 57 };
+    const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "vin";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -99,6 +100,10 @@ impl Surrogate for FakeVin {
         let drawn = parts.into_iter().filter(|(part, _)| !self.keeps(*part));
         let bits = 24 + drawn.map(|(_, bits)| bits).sum::<u32>();
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn width(&self) -> Option<usize> {
+        Some(17)
     }
 }
 

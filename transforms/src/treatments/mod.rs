@@ -12,6 +12,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::error::Misfit;
+use crate::facets::Facet;
 use crate::key::{KeyUse, Keys};
 use crate::options::Options;
 use crate::spec::{
@@ -103,6 +104,13 @@ macro_rules! treatments {
             pub fn keyed_by(&self) -> Option<&str> {
                 match self {
                     $(Self::$Name(treatment) => treatment.keyed_by(),)+
+                }
+            }
+
+            /// See [`Definition::facet`].
+            pub fn facet(&self) -> Option<Facet<'_>> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.facet(),)+
                 }
             }
 

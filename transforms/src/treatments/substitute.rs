@@ -44,6 +44,7 @@ impl Surrogate for Substitute {
     const EXAMPLE: &'static str = "{ kind = \"substitute\", domain = \"org.name\", \
         values = [\"甲公司\", \"乙公司\", \"丙公司\", \"丁公司\"] }";
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: &'static str = "that of the longest value listed";
     const ENTITY: &'static str = "substitute";
 
     fn linkage(&self) -> Linkage<'_> {
@@ -93,6 +94,10 @@ impl Surrogate for Substitute {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         subset(&self.values, &floor.values)
+    }
+
+    fn width(&self) -> Option<usize> {
+        self.values.iter().map(String::len).max()
     }
 }
 

@@ -30,6 +30,7 @@ use crate::site::lockgate_toml::StoreSection;
 use crate::site::{Dataset, FieldType, Grant, Loaded, Problem, Recipient, Site, nearest};
 use fields::Resolved;
 use lockgate_connectors::keyring::PublicKey;
+use lockgate_transforms::facets;
 
 /// Compression where the grant names none.
 const COMPRESSION: &str = "zstd(1)";
@@ -233,6 +234,7 @@ pub(crate) fn draft(
     check_seal(subject, &resolved, &mut refusals);
     let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
     let results = results::check(subject, &resolved, &mut warnings);
+    warn_of_facets(&resolved, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
     let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
     Ok(Draft {
@@ -396,6 +398,20 @@ fn check_seal(subject: &Subject<'_>, resolved: &Resolved, refusals: &mut Vec<Ref
         );
         refusals.push(Refusal::new(RefusalCode::Seal, reason).of_field(&field.name));
     }
+}
+
+/// Facets of one person that keep different parts of the original don't fit together.
+fn warn_of_facets(resolved: &Resolved, warnings: &mut Vec<Warning>) {
+    let fields = resolved.fields.iter();
+    let fields: Vec<_> = fields
+        .map(|field| (field.name.as_str(), &field.treatment))
+        .collect();
+    let found = facets::differences(&fields).into_iter();
+    warnings.extend(found.map(|difference| Warning {
+        code: "facets-differ",
+        field: Some(difference.field),
+        what: difference.what,
+    }));
 }
 
 /// Conditions on data that every department may have are worth a second look.

@@ -407,6 +407,27 @@ fn a_sex_drawn_for_a_person_is_none_that_counting_undoes() {
 }
 
 #[test]
+fn facets_of_one_person_that_keep_different_parts_are_warned_about() {
+    let site = TestSite::new();
+    let kept = "{ kind = \"fake-id\", domain = \"person.id\", keep = [\"sex\"] }";
+    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", kept);
+    site.grant("\"region\"]", "\"gender\"]");
+    let fake =
+        "[treatments]\ngender = { kind = \"fake-sex\", domain = \"person.id\", by = \"id\" }";
+    site.grant_table(fake);
+    assert_eq!(site.codes_but_unsigned(), []);
+    let compiled = site.compile();
+    let warnings: Vec<_> = compiled
+        .warnings()
+        .iter()
+        .map(|warning| (warning.code, warning.field.as_deref()))
+        .collect();
+    assert_eq!(warnings, [("facets-differ", Some("gender"))]);
+    site.policy(", keep = [\"sex\"] }", " }");
+    assert!(site.compile().warnings().is_empty());
+}
+
+#[test]
 fn a_join_group_is_refused_unless_the_grant_lists_it() {
     let site = TestSite::new();
     site.grant_table(

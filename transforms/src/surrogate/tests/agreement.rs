@@ -45,6 +45,32 @@ fn facets(table: &[Field], master: u8) -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
+/// People born in every division that ever was, in years in which it was, or wasn't.
+fn diverse(count: u32) -> Vec<Field> {
+    let (codes, table) = (Codes::new(), people(count));
+    let texts_of = |field: &Field| -> Vec<String> {
+        let texts = field.2.as_string::<i32>().iter();
+        texts.map(|text| text.unwrap().to_owned()).collect()
+    };
+    let moved = texts_of(&table[0])
+        .into_iter()
+        .enumerate()
+        .map(|(row, id)| {
+            let place = row * 7_919 % codes.within(0, 0).len();
+            let id = ResidentId {
+                region: codes.code(place).unwrap(),
+                ..ResidentId::read(&id).unwrap()
+            };
+            Some(String::from_utf8(id.written().to_vec()).unwrap())
+        });
+    let moved = texts(moved);
+    let field = |field: Field| match field.0 {
+        "person_id" => (field.0, field.1, ArrayRef::clone(&moved)),
+        _ => field,
+    };
+    table.into_iter().map(field).collect()
+}
+
 /// The table, with a field of one text before the others.
 fn with(table: &[Field], name: &'static str, text: &str) -> Vec<Field> {
     let rows = table[0].2.len();
@@ -108,26 +134,73 @@ proptest! {
         let ids = written(&id, &table, master);
         let name = facet("fake-name", ", keep = ['sex'], sex = 'person_id'");
         let names = written(&name, &first("name", &table), master);
-        let birth = facet("fake-birth-date", ", keep = ['birth-year']");
-        let births = written(&birth, &first("birth", &table), master);
-        let age = facet("fake-age", ", as_of = 2030-01-01, keep = ['birth-year'], birth = 'birth'");
+        let kept = ", keep = ['city', 'birth-year'], birth = 'birth', region = 'region'";
+        let births = written(&facet("fake-birth-date", kept), &first("birth", &table), master);
+        let age = facet("fake-age", &format!("{kept}, as_of = 2030-01-01"));
         let ages = written(&age, &first("age", &table), master);
-        let address = facet("fake-address", ", keep = ['city'], region = 'region'");
+        let address = facet("fake-address", kept);
         let addresses = written(&address, &with(&table, "address", "某地"), master);
         let (divisions, naming) = (Divisions::new(), Naming::new());
         for (row, number) in ids.iter().enumerate() {
             let id = ResidentId::read(number).unwrap();
-            prop_assert_eq!((id.region / 100, id.sex()), (own[row].region / 100, own[row].sex()));
+            prop_assert_eq!((id.region / 10_000, id.sex()), (own[row].region / 10_000, own[row].sex()));
             prop_assert_eq!(id.birth.year, own[row].birth.year);
             prop_assert!(naming.is_given(names[row].chars().last().unwrap(), id.sex()));
             let Civil { year, month, day } = id.birth;
             prop_assert_eq!(&births[row], &format!("{year:04}-{month:02}-{day:02}"));
             let age = 2030 - year - i64::from((1, 1) < (month, day));
             prop_assert_eq!(&ages[row], &age.to_string());
-            let home = divisions.find(id.region).unwrap();
-            let names = format!("{}{}{}", home.province, home.prefecture, home.county);
+            let home = divisions.all().iter().find(|own| own.code / 10_000 == id.region / 10_000);
+            let names = match divisions.find(id.region) {
+                Some(home) => format!("{}{}{}", home.province, home.prefecture, home.county),
+                None => home.unwrap().province.to_owned(),
+            };
             prop_assert!(addresses[row].starts_with(&names), "{}", addresses[row]);
         }
+    }
+
+    #[test]
+    fn birth_and_division_of_a_person_fit_whatever_is_kept(master in any::<u8>(), parts in 0_usize..8) {
+        let table = diverse(60);
+        let division = [None, Some("province"), Some("city"), Some("district")][parts / 2];
+        let year = (parts % 2 == 1).then_some("birth-year");
+        let keep: Vec<String> = division.into_iter().chain(year).map(|part| format!("'{part}'")).collect();
+        let mut kept = format!(", keep = [{}]", keep.join(", "));
+        if division.is_some() {
+            kept.push_str(", region = 'person_id'");
+        }
+        if year.is_some() {
+            kept.push_str(", birth = 'person_id'");
+        }
+        let of = |kind, field, rest: &str| {
+            let spec = facet(kind, &format!("{kept}{rest}"));
+            let treated = try_treat(&spec, &first(field, &table), &key(master)).unwrap();
+            let texts = cast(&treated.array, &DataType::Utf8).unwrap();
+            let texts = texts.as_string::<i32>().iter().map(|text| text.unwrap_or("*").to_owned());
+            texts.collect::<Vec<_>>()
+        };
+        let ids = of("fake-id", "person_id", "");
+        let regions = of("fake-region", "region", "");
+        let births = of("fake-birth-date", "birth", "");
+        let ages = of("fake-age", "age", ", as_of = 2060-01-01");
+        let (codes, mut valid) = (Codes::new(), 0);
+        for (row, number) in ids.iter().enumerate() {
+            // Who can't have been born then and there is no one, in every facet.
+            if number.starts_with('*') {
+                prop_assert!(regions[row].starts_with('*') && births[row] == "*" && ages[row] == "*");
+                continue;
+            }
+            valid += 1;
+            let id = ResidentId::read(number).unwrap();
+            let Civil { year, month, day } = id.birth;
+            prop_assert_eq!(&births[row], &format!("{year:04}-{month:02}-{day:02}"));
+            prop_assert_eq!(&regions[row], &id.region.to_string());
+            let age = 2060 - year - i64::from((1, 1) < (month, day));
+            prop_assert!(ages[row] == age.to_string() || age > 127 && ages[row] == "*");
+            let place = codes.find(id.region).unwrap();
+            prop_assert!(codes.in_force(place, u16::try_from(year).unwrap()), "{}", number);
+        }
+        prop_assert!(valid > 40, "{}", valid);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::ff1::DOMAIN_MIN;
 /// The first and the last year of birth: fixed, because another window is another permutation.
 const YEARS: std::ops::RangeInclusive<u16> = 1900..=2049;
 
+/// Years of the window.
+const YEARS_COUNT: usize = 150;
+
 /// Sequences of one day and division, men's odd.
 const SEQUENCES: u64 = 1_000;
 
@@ -26,6 +29,33 @@ pub(super) struct ResidentId {
     /// With the year kept: how many codes of each province were in force in each year, province
     /// by province, or of the whole country where the region isn't kept.
     in_force: Vec<u32>,
+}
+
+/// How many codes with a prefix were in force in each year of the window. Of each code only the
+/// years of its beginning and end are looked at, because a treatment is built for every run.
+fn codes_in_force(region: &RegionPart, prefix: u32) -> Vec<u32> {
+    let mut changes = [0_i32; YEARS_COUNT + 1];
+    let mut change = |year: u16, by: i32| {
+        let place = usize::from(year.saturating_sub(*YEARS.start()));
+        if let Some(change) = changes.get_mut(place) {
+            *change += by;
+        }
+    };
+    let table = region.table();
+    for place in table.within(prefix, region.digits()) {
+        for (from, until) in table.runs(place, (*YEARS.start(), *YEARS.end())) {
+            if from <= until {
+                change(from, 1);
+                change(until + 1, -1);
+            }
+        }
+    }
+    let years = changes.iter().take(YEARS_COUNT);
+    let counts = years.scan(0_i32, |sum, change| {
+        *sum += change;
+        Some(u32::try_from(*sum).unwrap_or(0))
+    });
+    counts.collect()
 }
 
 /// What stays of a number, and its class.
@@ -84,12 +114,7 @@ impl ResidentId {
         if kept.birth_year {
             let prefixes = if kept.digits == 2 { 100 } else { 1 };
             for prefix in 0..prefixes {
-                let within = region.table().within(prefix, region.digits());
-                in_force.extend(YEARS.map(|year| {
-                    let codes = within.clone();
-                    let codes = codes.filter(|place| region.table().in_force(*place, year));
-                    u32::try_from(codes.count()).unwrap_or(u32::MAX)
-                }));
+                in_force.extend(codes_in_force(&region, prefix));
             }
         }
         Self {

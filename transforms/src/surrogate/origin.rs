@@ -1,0 +1,150 @@
+//! What stays of when and where a person was born, as every facet that shows either of them says it
+//! and reads it: one facet that read it otherwise would be that of another person.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Linkage, Original, distinct, identifier, kept_from, unkept};
+use crate::divisions::{Divisions, Level};
+use crate::error::{Case, Misfit};
+use crate::facets::Fact;
+use crate::persona::person::{self, Origin};
+
+/// What stays of when and where a person was born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The first two digits of the division code.
+    Province,
+    /// The first four digits.
+    City,
+    /// The first six digits.
+    District,
+    /// The year of birth.
+    BirthYear,
+}
+
+/// What a value itself tells of when and where its person was born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    Birth,
+    Division,
+}
+
+/// The parts that are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// How much of the division.
+    pub(crate) level: Option<Level>,
+    /// Whether the year of birth.
+    pub(crate) year: bool,
+}
+
+impl Kept {
+    pub(crate) fn of(keep: &[Keep]) -> Self {
+        let levels = keep.iter().filter_map(|part| match part {
+            Keep::Province => Some(Level::Province),
+            Keep::City => Some(Level::City),
+            Keep::District => Some(Level::District),
+            Keep::BirthYear => None,
+        });
+        Self {
+            level: levels.max(),
+            year: keep.contains(&Keep::BirthYear),
+        }
+    }
+
+    /// Whether no more is kept than `floor` keeps.
+    pub(crate) fn no_more_than(self, floor: Self) -> bool {
+        self.level <= floor.level && self.year <= floor.year
+    }
+
+    /// Checks that what is kept is read from somewhere, and nothing is read that isn't kept.
+    ///
+    /// # Errors
+    /// A part stands twice, needs a field, or is missing for a field.
+    pub(crate) fn check(keep: &[Keep], linkage: &Linkage<'_>, told: Told) -> Result<(), Misfit> {
+        distinct(keep)?;
+        let kept = Self::of(keep);
+        let division = kept.level.map_or("province", Level::name);
+        for (parameter, field, part, is_kept, is_told) in [
+            (
+                "birth",
+                linkage.birth,
+                "birth-year",
+                kept.year,
+                told == Told::Birth,
+            ),
+            (
+                "region",
+                linkage.region,
+                division,
+                kept.level.is_some(),
+                told == Told::Division,
+            ),
+        ] {
+            if !is_told {
+                kept_from(parameter, field, part, is_kept)?;
+            } else if field.is_some() && !is_kept {
+                return Err(unkept(parameter, part));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is shown of birth and division, which follow each other.
+    pub(crate) fn facts<'a>(self, linkage: &Linkage<'a>) -> [Fact<'a>; 2] {
+        [
+            Fact {
+                what: "birth year",
+                kept: self.year.then_some("birth year"),
+                from: linkage.birth,
+            },
+            Fact {
+                what: "division",
+                kept: self.level.map(Level::name),
+                from: linkage.region,
+            },
+        ]
+    }
+
+    /// Reads what is kept, and draws the rest.
+    ///
+    /// # Errors
+    /// What is kept can't be read, or no one can have been born then and there.
+    #[inline]
+    pub(crate) fn origin(
+        self,
+        original: &Original<'_>,
+        divisions: &Divisions,
+    ) -> Result<Origin, Case> {
+        self.origin_within(original, divisions, || {
+            person::read_region(&identifier(original.region))
+        })
+    }
+
+    /// The same, where `region` reads the code of the kept division.
+    ///
+    /// # Errors
+    /// As [`origin`](Self::origin).
+    #[inline]
+    pub(crate) fn origin_within(
+        self,
+        original: &Original<'_>,
+        divisions: &Divisions,
+        region: impl FnOnce() -> Option<u32>,
+    ) -> Result<Origin, Case> {
+        let mut kept = person::Kept::default();
+        if self.year {
+            let year = person::read_birth_year(&identifier(original.birth));
+            // A hyphen of a date is none of an identifier: read it as it is written, too.
+            let year = year.or_else(|| person::read_birth_year(original.birth));
+            kept.year = Some(year.ok_or(Case::Invalid)?);
+        }
+        if let Some(level) = self.level {
+            kept.region = Some((region().ok_or(Case::Invalid)?, level));
+        }
+        person::origin(&original.draw, divisions, kept).ok_or(Case::Invalid)
+    }
+}
