@@ -149,7 +149,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 34] = [
+const OTHERS: [&str; 36] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -163,7 +163,9 @@ const OTHERS: [&str; 34] = [
     "{ kind = 'hmac', domain = 'd', algorithm = 'sm3', encoding = 'base64url', length = 14 }",
     "{ kind = 'hmac', domain = 'd', normalise = 'none', encoding = 'base32' }",
     "{ kind = 'encrypt-det', domain = 'd', encoding = 'hex' }",
+    "{ kind = 'encrypt-det', domain = 'd', algorithm = 'sm4-siv' }",
     "{ kind = 'encrypt-rand', domain = 'd', encoding = 'base64url', pad = 32 }",
+    "{ kind = 'encrypt-rand', domain = 'd', algorithm = 'sm4-gcm' }",
     "{ kind = 'fpe', domain = 'd', alphabet = 'alphanumeric' }",
     "{ kind = 'fpe', domain = 'd', keep_separators = true }",
     "{ kind = 'structured-id', of = 'mobile', domain = 'd' }",
