@@ -110,6 +110,10 @@ impl Surrogate for FakeAge {
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.as_of == floor.as_of && surrogate::subset(&self.keep, &floor.keep)
     }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        Some("40")
+    }
 }
 
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `fake-email`: an email address that no one reads.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +99,10 @@ impl Surrogate for FakeEmail {
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
         surrogate::subset(&self.keep, &floor.keep)
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("nobody@example.invalid")
     }
 }
 

@@ -1,5 +1,6 @@
 //! `fake-phone`: a mobile number.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,10 @@ impl Surrogate for FakePhone {
         // 47 prefixes, or one at least, of 10^8 numbers each.
         let bits = if self.keep.is_empty() { 32 } else { 26 };
         Uniqueness::Probabilistic { bits }
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("13000000000")
     }
 }
 

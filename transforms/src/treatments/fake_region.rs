@@ -106,6 +106,11 @@ impl Surrogate for FakeRegion {
     fn keeps_no_more(&self, floor: &Self) -> bool {
         self.level() <= floor.level()
     }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = !self.keep.is_empty() && self.region.is_none();
+        (!reads_value).then_some("110101")
+    }
 }
 
 #[derive(Debug)]

@@ -149,7 +149,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 36] = [
+const OTHERS: [&str; 38] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -177,6 +177,8 @@ const OTHERS: [&str; 36] = [
     "{ kind = 'bucket', edges = ['0', '100'] }",
     "{ kind = 'date-trunc', unit = 'year' }",
     "{ kind = 'age-band', as_of = 2026-01-01, edges = [18, 60] }",
+    "{ kind = 'date-shift', domain = 'd', by = 'who', min_days = -9, max_days = 9, not_after = 2026-01-01 }",
+    "{ kind = 'fake-name', domain = 'd', by = 'who', on_null = 'synthesize' }",
     "{ kind = 'time-part', part = 'weekday' }",
     "{ kind = 'admin-level', level = 'province', rest = 'cut' }",
     "{ kind = 'when', condition = 'a = 1', then = { kind = 'null' }, else = { kind = 'null' } }",
