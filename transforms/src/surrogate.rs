@@ -25,6 +25,7 @@ use crate::persona::{Draw, SurrogateKey, resident_id};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
+use crate::treatments::typed_mask::Landline;
 
 /// A kind of surrogate: what is its own. The rest of its [`Definition`] all of them share.
 ///
@@ -359,7 +360,15 @@ fn normaliser(category: &str) -> Normalise {
     fn resident(text: &str) -> Cow<'_, str> {
         resident_id::unified(identifier(text))
     }
+    fn landline(text: &str) -> Cow<'_, str> {
+        let Some(landline) = Landline::read(text) else {
+            return identifier(text);
+        };
+        let digits = landline.area().iter().chain(landline.number());
+        digits.map(|digit| char::from(*digit)).collect()
+    }
     match category {
+        "landline" => landline,
         "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
             resident
         }

@@ -149,7 +149,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 38] = [
+const OTHERS: [&str; 39] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -178,6 +178,7 @@ const OTHERS: [&str; 38] = [
     "{ kind = 'date-trunc', unit = 'year' }",
     "{ kind = 'age-band', as_of = 2026-01-01, edges = [18, 60] }",
     "{ kind = 'date-shift', domain = 'd', by = 'who', min_days = -9, max_days = 9, not_after = 2026-01-01 }",
+    "{ kind = 'fake-phone', domain = 'd', by = 'who', keep = ['region'] }",
     "{ kind = 'fake-name', domain = 'd', by = 'who', on_null = 'synthesize' }",
     "{ kind = 'time-part', part = 'weekday' }",
     "{ kind = 'admin-level', level = 'province', rest = 'cut' }",
