@@ -533,7 +533,7 @@ mod tests {
         let read: crate::TreatmentSpec = serde_json::from_str(&limited).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), limited);
         assert!(!canonical("{ kind = 'null' }").contains("max_invalid"));
-        assert_eq!(read.summary(), "null(max_invalid=\"0.5\")");
+        assert_eq!(read.summary(), "null(max_invalid=0.5)");
         assert_eq!(spec("{ kind = 'null' }").summary(), "null");
     }
 
