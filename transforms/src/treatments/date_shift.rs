@@ -486,7 +486,7 @@ mod tests {
     }
 
     /// Treats a date of everyone beside the day that another field holds of them.
-    fn beside(births: ArrayRef, values: ArrayRef, change: Value) -> Result<Treated, Misfit> {
+    fn beside(births: &ArrayRef, values: &ArrayRef, change: &Value) -> Result<Treated, Misfit> {
         let mut table = table(-30, 30);
         table["not_before_field"] = json!("birth");
         for (name, value) in change.as_object().unwrap() {
@@ -513,12 +513,12 @@ mod tests {
         };
         let key = crate::testing::key();
         let built = shift.build(column, &Options::default(), Some(&key))?;
-        let inputs = [who, Arc::clone(&births)];
+        let inputs = [who, Arc::clone(births)];
         let context = Context {
             inputs: &inputs,
             ..Context::default()
         };
-        Ok(built.treat(&values, &context).unwrap())
+        Ok(built.treat(values, &context).unwrap())
     }
 
     #[test]
@@ -527,7 +527,7 @@ mod tests {
         let births: ArrayRef = Arc::new(Date32Array::from_iter(
             (0..200).map(|row| (row % 2 == 0).then_some(20_000)),
         ));
-        let treated = beside(births, day(200), json!({})).unwrap();
+        let treated = beside(&births, &day(200), &json!({})).unwrap();
         let results = treated.array.as_primitive::<Date32Type>();
         let (mut invalid, mut early) = (0, 0);
         for (row, result) in results.iter().enumerate() {
@@ -546,7 +546,8 @@ mod tests {
         // A timestamp is compared by its day where it was: 01:00 in Shanghai, the day before in UTC.
         let late = TimestampSecondArray::from(vec![19_999 * 86_400 + 17 * 3_600; 200])
             .with_timezone("Asia/Shanghai");
-        let treated = beside(Arc::new(late), day(200), json!({})).unwrap();
+        let late: ArrayRef = Arc::new(late);
+        let treated = beside(&late, &day(200), &json!({})).unwrap();
         let results = treated.array.as_primitive::<Date32Type>();
         assert!(results.iter().flatten().all(|day| day > 20_000));
         assert!(results.null_count() > 50);
@@ -560,7 +561,7 @@ mod tests {
             (day(), json!({ "not_before_field": "nobody" })),
             (day(), json!({ "not_before_field": "who" })),
         ] {
-            let misfit = beside(births, day(), change).unwrap_err();
+            let misfit = beside(&births, &day(), &change).unwrap_err();
             assert_eq!(misfit.parameter, Some("not_before_field"));
         }
     }
