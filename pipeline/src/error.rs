@@ -6,8 +6,8 @@
 
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::error::ErrorClass;
-use lockgate_transforms::TreatmentError;
 use lockgate_transforms::error::NO_ANSWER;
+use lockgate_transforms::{Share, TreatmentError};
 use thiserror::Error;
 
 use crate::approval::SignError;
@@ -86,6 +86,21 @@ pub enum RunError {
         /// Most bytes of a value.
         limit: u64,
     },
+    /// More values of a field are invalid than its treatment bears.
+    #[error(
+        "field `{field}`: {invalid} of {values} values are invalid, more than the share of {limit} \
+         that `max_invalid` bears; nothing was published"
+    )]
+    TooManyInvalid {
+        /// The field.
+        field: String,
+        /// Invalid values.
+        invalid: u64,
+        /// Values that are not null.
+        values: u64,
+        /// The share that the treatment bears.
+        limit: Share,
+    },
     /// The row scope could not be evaluated on some row.
     #[error("{file}{}: {what}", at_row(*.row))]
     Predicate {
@@ -161,6 +176,7 @@ impl RunError {
             Self::Connector(_)
             | Self::Treatment { .. }
             | Self::TooLong { .. }
+            | Self::TooManyInvalid { .. }
             | Self::Predicate { .. }
             | Self::RowsNotConserved { .. }
             | Self::Ledger(_)
@@ -176,7 +192,10 @@ impl RunError {
             Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => "config",
             Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
-            Self::Treatment { .. } | Self::TooLong { .. } | Self::Predicate { .. } => "data",
+            Self::Treatment { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyInvalid { .. }
+            | Self::Predicate { .. } => "data",
             Self::RowsNotConserved { .. } | Self::Ledger(_) | Self::Unverified { .. } => {
                 "integrity"
             }

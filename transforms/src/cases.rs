@@ -207,7 +207,8 @@ impl Cases<'_> {
             Action::Keep if case == Case::Null => Ok(Outcome::Null),
             Action::Keep if case == Case::Empty => Ok(Outcome::Keep),
             Action::Keep | Action::MaskAll => Ok(Outcome::MaskAll),
-            Action::Null => Ok(Outcome::Null),
+            // Kernels that draw for nulls count them by themselves; whoever gets here draws nothing.
+            Action::Null | Action::Synthesize => Ok(Outcome::Null),
             Action::Fail => Err(TreatmentError::Refused { row, case }),
             Action::Reject => {
                 self.rejected.push(row);
@@ -219,6 +220,11 @@ impl Cases<'_> {
     /// Counts a sentinel that was kept.
     pub fn sentinel(&mut self) {
         self.counts.sentinels += 1;
+    }
+
+    /// Counts a null that got a surrogate.
+    pub(crate) fn synthesized(&mut self) {
+        self.counts.nulls += 1;
     }
 
     /// Closes the column with its result.

@@ -1,7 +1,7 @@
 //! A cell: one randomly encrypted value, which can be opened by itself.
 //!
-//! AES-256-GCM (SP 800-38D) breaks wherever a nonce meets a key twice, so nothing here is left to
-//! chance or to a counter that a retry could reset: every chunk of every attempt has a key of its
+//! GCM (SP 800-38D), over AES-256 or SM4, breaks wherever a nonce meets a key twice, so nothing here
+//! is left to chance or to a counter that a retry could reset: every chunk of every attempt has a key of its
 //! own, and within a chunk the row is the nonce. An attempt has an id of 16 random bytes, drawn
 //! anew for every try, so that a run that was interrupted and repeated never meets its old keys. A
 //! cell carries its attempt and, encrypted, its place (split, chunk and row); with them whoever
@@ -14,10 +14,10 @@
 //!
 //! | bytes | | |
 //! |---|---|---|
-//! | 0 | version | 1 |
+//! | 0 | version | 1: the ciphers are AES-256; 2: they are SM4 (see below) |
 //! | 1..5 | key id | which key: HKDF-SHA256(derived key; no salt; info = LP("fle/key-id/v1")), 4 bytes |
 //! | 5..21 | attempt | 16 random bytes |
-//! | 21..37 | place | one block of AES-256 (FIPS 197) under the key of places |
+//! | 21..37 | place | one block of the cipher (AES-256: FIPS 197) under the key of places |
 //! | 37..n-16 | ciphertext | as long as the padded plaintext |
 //! | n-16..n | tag | GCM's, 16 bytes |
 //!
@@ -35,6 +35,12 @@
 //!   key, which costs nothing per cell.
 //! - padded plaintext = plaintext ‖ 80 (hex) ‖ zero bytes up to a multiple of the treatment's `pad`;
 //!   without `pad`, the one byte 80. Taken off without knowing `pad`: zeros from the end, then 80.
+//!
+//! # SM4
+//!
+//! With version 2 both ciphers are SM4 (GB/T 32907), GCM as RFC 8998 has it. Their keys are 16 bytes
+//! and their own: the labels are LP("fle/sm4/v1") for the chunk's and LP("fle/sm4/place/v1") for
+//! that of places. All else is as with version 1. An opener takes cells of both.
 //!
 //! # Plaintexts
 //!
@@ -72,24 +78,35 @@
 //! value = padded.rstrip(b"\0")[:-1]
 //! ```
 //!
+//! A cell of SM4 differs in these lines:
+//!
+//! ```python
+//! assert cell[0] == 2
+//! place_key = hkdf(key, 16, b"fle/sm4/place/v1", domain, field, cell[5:21])
+//! place = Cipher(algorithms.SM4(place_key), modes.ECB()).decryptor().update(cell[21:37])
+//! chunk_key = hkdf(key, 16, b"fle/sm4/v1", domain, field, cell[5:21], split, chunk)
+//! gcm = Cipher(algorithms.SM4(chunk_key), modes.GCM(bytes(8) + row, cell[-16:])).decryptor()
+//! gcm.authenticate_additional_data(cell[:37])
+//! padded = gcm.update(cell[37:-16]) + gcm.finalize()
+//! ```
+//!
 //! # Security
 //! Without the key, a cell tells the length of its value up to `pad`, and the attempt that wrote it
 //! (for a treatment made of several, which of them: they have [ids of their own](ChunkId::part)).
 
 use std::fmt;
 
-use aes::Aes256;
 use aes::cipher::consts::U12;
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt};
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
+use aes_gcm::{Nonce, Tag};
 
 use crate::error::{TreatmentError, Unopenable};
 use crate::key::DerivedKey;
 use crate::treatment::ChunkId;
 
-/// The version of the format, the first byte of every cell.
-pub const VERSION: u8 = 1;
+mod suite;
+
+pub use suite::Suite;
+use suite::{Cipher, Places};
 
 /// Bytes before the ciphertext.
 pub const HEADER_BYTES: usize = PREFIX_BYTES + PLACE_BYTES;
@@ -106,16 +123,14 @@ pub const MAX_ROWS: u32 = 1 << 20;
 /// Ends the plaintext, before the zeros that pad it.
 const END: u8 = 0x80;
 
-/// The labels of the chunks' keys, of the key of places, and of the key id.
-const LABEL: &[u8] = b"fle/v1";
-const PLACE_LABEL: &[u8] = b"fle/place/v1";
+/// The label of the key id; those of keys belong to their [suite](Suite).
 const KEY_ID_LABEL: &[u8] = b"fle/key-id/v1";
 
 /// The bytes of the header before the place, which are the same for a whole chunk: version, key id
 /// and attempt.
 const PREFIX_BYTES: usize = 1 + 4 + 16;
 
-/// The bytes of the encrypted place: one block of AES.
+/// The bytes of the encrypted place: one block of the cipher.
 const PLACE_BYTES: usize = 16;
 
 /// The key of a field: what the keys of its chunks are derived from.
@@ -142,7 +157,7 @@ impl CellKey {
     ///
     /// # Errors
     /// A split or chunk whose number has more than 4 bytes.
-    pub(crate) fn chunk(&self, id: ChunkId) -> Result<ChunkCipher, TreatmentError> {
+    pub(crate) fn chunk(&self, suite: Suite, id: ChunkId) -> Result<ChunkCipher, TreatmentError> {
         let narrow = |what, number| {
             let limit = u32::MAX;
             u32::try_from(number).map_err(|_| TreatmentError::ChunkTooLarge { what, limit })
@@ -153,39 +168,28 @@ impl CellKey {
             chunk: narrow("chunk", id.chunk)?.to_be_bytes(),
         };
         let mut prefix = [0; PREFIX_BYTES];
-        let parts: [&[u8]; 3] = [&[VERSION], &self.key_id, &chunk.attempt];
+        let parts: [&[u8]; 3] = [&[suite.version()], &self.key_id, &chunk.attempt];
         for (byte, value) in prefix.iter_mut().zip(parts.concat()) {
             *byte = value;
         }
         Ok(ChunkCipher {
-            cipher: self.cipher(&chunk),
-            places: self.places(&chunk.attempt),
+            cipher: self.cipher(suite, &chunk),
+            places: self.places(suite, &chunk.attempt),
             prefix,
             chunk,
         })
     }
 
-    fn cipher(&self, chunk: &Chunk) -> Aes256Gcm {
+    fn cipher(&self, suite: Suite, chunk: &Chunk) -> Cipher {
         let (domain, field) = (self.domain.as_bytes(), self.field.as_bytes());
-        let parts = [
-            LABEL,
-            domain,
-            field,
-            &chunk.attempt,
-            &chunk.split,
-            &chunk.chunk,
-        ];
-        let key = self.key.expand::<32>(&parts);
-        Aes256Gcm::new((&*key).into())
+        let parts = [domain, field, &chunk.attempt, &chunk.split, &chunk.chunk];
+        suite.cipher(&self.key, parts)
     }
 
     /// What encrypts the places of an attempt.
-    fn places(&self, attempt: &[u8; 16]) -> Aes256 {
+    fn places(&self, suite: Suite, attempt: &[u8; 16]) -> Places {
         let (domain, field) = (self.domain.as_bytes(), self.field.as_bytes());
-        let key = self
-            .key
-            .expand::<32>(&[PLACE_LABEL, domain, field, attempt]);
-        Aes256::new((&*key).into())
+        suite.places(&self.key, [domain, field, attempt])
     }
 
     /// What opens cells of this field.
@@ -242,8 +246,8 @@ impl Chunk {
 
 /// Encrypts the cells of one chunk.
 pub(crate) struct ChunkCipher {
-    cipher: Aes256Gcm,
-    places: Aes256,
+    cipher: Cipher,
+    places: Places,
     prefix: [u8; PREFIX_BYTES],
     chunk: Chunk,
 }
@@ -279,16 +283,14 @@ impl ChunkCipher {
         let text = out.get_mut(start..).unwrap_or_default();
         let tag = self
             .cipher
-            .encrypt_inout_detached(&nonce(row), &header, text.into())
+            .encrypt(&nonce(row), &header, text)
             .map_err(|_| TreatmentError::TooLarge)?;
         out.extend_from_slice(&tag);
         Ok(())
     }
 
     fn header(&self, row: u32) -> [u8; HEADER_BYTES] {
-        let mut place = self.chunk.place(row).into();
-        self.places.encrypt_block(&mut place);
-        let place: [u8; PLACE_BYTES] = place.into();
+        let place = self.places.encrypt(self.chunk.place(row));
         let mut header = [0; HEADER_BYTES];
         if let Some((prefix, last)) = header.split_first_chunk_mut() {
             *prefix = self.prefix;
@@ -310,8 +312,8 @@ fn nonce(row: u32) -> Nonce<U12> {
 /// Opens cells of one field, and remembers the keys of the attempt and the chunk it met last.
 pub struct CellOpener {
     key: CellKey,
-    places: Option<([u8; 16], Aes256)>,
-    last: Option<(Chunk, Aes256Gcm)>,
+    places: Option<(Suite, [u8; 16], Places)>,
+    last: Option<(Suite, Chunk, Cipher)>,
 }
 
 impl fmt::Debug for CellOpener {
@@ -333,17 +335,17 @@ impl CellOpener {
             return Err(Unopenable::OtherKey);
         }
         let (chunk, row) = self.place(&parts).ok_or(Unopenable::NotAuthentic)?;
+        let suite = parts.suite;
         let cipher = match &mut self.last {
-            Some((last, cipher)) if *last == chunk => cipher,
-            last => &mut last.insert((chunk, self.key.cipher(&chunk))).1,
+            Some((same, last, cipher)) if (*same, *last) == (suite, chunk) => cipher,
+            last => {
+                let cipher = self.key.cipher(suite, &chunk);
+                &mut last.insert((suite, chunk, cipher)).2
+            }
         };
         plaintext.extend_from_slice(parts.ciphertext);
-        let opened = cipher.decrypt_inout_detached(
-            &nonce(row),
-            parts.header,
-            plaintext.as_mut_slice().into(),
-            &Tag::from(parts.tag),
-        );
+        let tag = Tag::from(parts.tag);
+        let opened = cipher.decrypt(&nonce(row), parts.header, plaintext, &tag);
         // A failed decryption leaves the ciphertext in place.
         let end = plaintext.iter().rposition(|byte| *byte != 0);
         match (opened, end) {
@@ -361,20 +363,23 @@ impl CellOpener {
     /// Where a cell was written; absent where it was written under another key of places.
     fn place(&mut self, parts: &Parts<'_>) -> Option<(Chunk, u32)> {
         let places = match &mut self.places {
-            Some((attempt, places)) if *attempt == parts.attempt => places,
+            Some((suite, attempt, places))
+                if (*suite, *attempt) == (parts.suite, parts.attempt) =>
+            {
+                places
+            }
             last => {
-                let places = self.key.places(&parts.attempt);
-                &mut last.insert((parts.attempt, places)).1
+                let places = self.key.places(parts.suite, &parts.attempt);
+                &mut last.insert((parts.suite, parts.attempt, places)).2
             }
         };
-        let mut block = parts.place.into();
-        places.decrypt_block(&mut block);
-        Chunk::of_place(parts.attempt, block.into())
+        Chunk::of_place(parts.attempt, places.decrypt(parts.place))
     }
 }
 
 /// A cell taken apart.
 struct Parts<'a> {
+    suite: Suite,
     header: &'a [u8],
     key_id: [u8; 4],
     attempt: [u8; 16],
@@ -387,13 +392,14 @@ impl<'a> Parts<'a> {
     fn of(cell: &'a [u8]) -> Option<Self> {
         let (header, body) = cell.split_at_checked(HEADER_BYTES)?;
         let (ciphertext, tag) = body.split_last_chunk()?;
-        let rest = header.strip_prefix(&[VERSION])?;
+        let (version, rest) = header.split_first()?;
         let (key_id, rest) = rest.split_first_chunk()?;
         let (attempt, place) = rest.split_first_chunk()?;
         if ciphertext.is_empty() {
             return None;
         }
         Some(Self {
+            suite: Suite::of_version(*version)?,
             header,
             key_id: *key_id,
             attempt: *attempt,

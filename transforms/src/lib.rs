@@ -53,7 +53,7 @@ mod values;
 pub use date::Date;
 pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse, Keys};
-pub use options::{Action, Options, Scalar};
+pub use options::{Action, Options, Scalar, Share};
 pub use results::{Uniqueness, Width};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec};
 pub use treatment::{ChunkId, Context, Counts, Reason, Treated, Treatment};

@@ -9,7 +9,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Case;
 
@@ -27,6 +27,9 @@ pub enum Action {
     Fail,
     /// Drops the row, and counts it.
     Reject,
+    /// Puts a surrogate in its place; for nulls only, and only where surrogates are drawn from the
+    /// key of a person (`by`).
+    Synthesize,
 }
 
 impl Action {
@@ -38,6 +41,7 @@ impl Action {
             Self::MaskAll => "mask-all",
             Self::Fail => "fail",
             Self::Reject => "reject",
+            Self::Synthesize => "synthesize",
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Options {
     pub on_invalid: Action,
     /// Values kept as given, such as `"1900-01-01"` for an unknown date.
     pub sentinels: Vec<Scalar>,
+    /// The share of invalid values above which the run fails; absent means no limit.
+    pub max_invalid: Option<Share>,
 }
 
 impl fmt::Debug for Options {
@@ -65,6 +71,7 @@ impl fmt::Debug for Options {
             .field("on_short", &self.on_short)
             .field("on_invalid", &self.on_invalid)
             .field("sentinels", &self.sentinels.len())
+            .field("max_invalid", &self.max_invalid)
             .finish()
     }
 }
@@ -77,14 +84,21 @@ impl Default for Options {
             on_short: Action::MaskAll,
             on_invalid: Action::MaskAll,
             sentinels: Vec::new(),
+            max_invalid: None,
         }
     }
 }
 
 impl Options {
     /// The keys of the options, as configuration writes them.
-    pub const KEYS: [&'static str; 5] =
-        ["on_null", "on_empty", "on_short", "on_invalid", "sentinels"];
+    pub const KEYS: [&'static str; 6] = [
+        "on_null",
+        "on_empty",
+        "on_short",
+        "on_invalid",
+        "sentinels",
+        "max_invalid",
+    ];
 
     /// The action for a case.
     pub fn action(&self, case: Case) -> Action {
@@ -104,11 +118,16 @@ impl Options {
             && self.sentinels_within(floor)
     }
 
-    /// Whether every option reveals no more than `floor`'s.
+    /// Whether every option reveals no more than `floor`'s, and no more invalid values are borne.
+    /// What is invalid to another kind is another matter, so that limit counts here alone.
     pub(crate) fn at_least(&self, floor: &Self) -> bool {
+        let stops_no_later = floor
+            .max_invalid
+            .is_none_or(|limit| self.max_invalid.is_some_and(|own| own <= limit));
         self.keep_no_more(floor)
             && rank(self.on_short) >= rank(floor.on_short)
             && rank(self.on_invalid) >= rank(floor.on_invalid)
+            && stops_no_later
     }
 
     /// These options within a treatment that has `outer`: of each pair the stricter holds, and the
@@ -130,6 +149,8 @@ impl Options {
             on_short: stricter(self.on_short, outer.on_short, rank),
             on_invalid: stricter(self.on_invalid, outer.on_invalid, rank),
             sentinels,
+            // Counts are taken once a field, so the limit is the outermost treatment's.
+            max_invalid: None,
         }
     }
 
@@ -141,6 +162,7 @@ impl Options {
             on_short: Action::Fail,
             on_invalid: Action::Fail,
             sentinels: Vec::new(),
+            max_invalid: Some(Share::ZERO),
         }
     }
 
@@ -155,7 +177,7 @@ impl Options {
 /// How little an action reveals of a value that is there.
 fn rank(action: Action) -> u8 {
     match action {
-        Action::Keep => 0,
+        Action::Keep | Action::Synthesize => 0,
         Action::MaskAll => 1,
         Action::Null => 2,
         Action::Reject => 3,
@@ -163,13 +185,43 @@ fn rank(action: Action) -> u8 {
     }
 }
 
-/// How little an action reveals of an absence: a null kept and a null made are the same.
+/// How little an action reveals of an absence: a null kept and a null made are the same, and behind
+/// a surrogate nothing tells that there was none.
 fn rank_null(action: Action) -> u8 {
     match action {
         Action::Keep | Action::Null => 0,
         Action::MaskAll => 1,
-        Action::Reject => 2,
-        Action::Fail => 3,
+        Action::Synthesize => 2,
+        Action::Reject => 3,
+        Action::Fail => 4,
+    }
+}
+
+/// The actions allowed for empty values: every one but `synthesize`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EmptyAction {
+    /// Leaves the value as it is.
+    Keep,
+    /// Makes it null.
+    Null,
+    /// Covers the whole value with fills; null where the type isn't text.
+    MaskAll,
+    /// Fails the run.
+    Fail,
+    /// Drops the row, and counts it.
+    Reject,
+}
+
+impl From<EmptyAction> for Action {
+    fn from(action: EmptyAction) -> Self {
+        match action {
+            EmptyAction::Keep => Self::Keep,
+            EmptyAction::Null => Self::Null,
+            EmptyAction::MaskAll => Self::MaskAll,
+            EmptyAction::Fail => Self::Fail,
+            EmptyAction::Reject => Self::Reject,
+        }
     }
 }
 
@@ -195,6 +247,113 @@ impl From<StrictAction> for Action {
             StrictAction::Fail => Self::Fail,
             StrictAction::Reject => Self::Reject,
         }
+    }
+}
+
+/// A share between 0 and 1, to nine decimals. Written as decimal text (`"0.01"`) or as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    billionths: u32,
+}
+
+impl Share {
+    /// Nothing at all.
+    pub const ZERO: Self = Self { billionths: 0 };
+
+    /// The whole, in billionths.
+    const WHOLE: u32 = 1_000_000_000;
+
+    /// Decimals that are read.
+    const DECIMALS: usize = 9;
+
+    /// Reads decimal text from 0 to 1; none for everything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let written = fraction.trim_end_matches('0');
+        if !digits(whole) || !digits(fraction) || written.len() > Self::DECIMALS {
+            return None;
+        }
+        let padded = format!("{written:0<width$}", width = Self::DECIMALS);
+        let fraction: u32 = padded.parse().ok()?;
+        let whole: u32 = whole.parse().ok()?;
+        let billionths = whole.checked_mul(Self::WHOLE)?.checked_add(fraction)?;
+        (billionths <= Self::WHOLE).then_some(Self { billionths })
+    }
+
+    /// Whether `part` of `whole` is more than this share, exactly.
+    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
+        let scaled = u128::from(part) * u128::from(Self::WHOLE);
+        scaled > u128::from(whole) * u128::from(self.billionths)
+    }
+}
+
+impl fmt::Display for Share {
+    /// Without zeros at the end: `0.01`, `0`, `1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.billionths / Self::WHOLE, self.billionths % Self::WHOLE);
+        let fraction = format!("{rest:0width$}", width = Self::DECIMALS);
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{whole}"),
+            fraction => write!(f, "{whole}.{fraction}"),
+        }
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ShareVisitor;
+
+        impl Visitor<'_> for ShareVisitor {
+            type Value = Share;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a share from 0 to 1 with at most nine decimals, such as \"0.01\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Share, E> {
+                Share::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Share, E> {
+                // The shortest text that reads back as the number: what was written.
+                Share::parse(&value.to_string())
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Float(value), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Share, E> {
+                Share::parse(&value.to_string())
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Share, E> {
+                Share::parse(&value.to_string())
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+            }
+        }
+
+        deserializer.deserialize_any(ShareVisitor)
+    }
+}
+
+impl JsonSchema for Share {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"], "minimum": 0, "maximum": 1 })
     }
 }
 
@@ -287,5 +446,129 @@ impl JsonSchema for Scalar {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{spec, try_spec};
+
+    fn written(limit: &str) -> Option<Share> {
+        let text = format!("{{ kind = 'keep-ends', first = 1, last = 0, max_invalid = {limit} }}");
+        try_spec(&text).ok()?.options().max_invalid
+    }
+
+    #[test]
+    fn a_share_is_read_from_text_and_numbers_and_written_in_one_way() {
+        for (text, shown) in [
+            ("'0.01'", "0.01"),
+            ("0.01", "0.01"),
+            ("'0.010'", "0.01"),
+            ("0", "0"),
+            ("'1'", "1"),
+            ("1.0", "1"),
+            ("'0.000000001'", "0.000000001"),
+        ] {
+            assert_eq!(written(text).unwrap().to_string(), shown, "{text}");
+        }
+        for text in [
+            "'1.01'",
+            "1.5",
+            "-0.1",
+            "-1",
+            "2",
+            "''",
+            "'.'",
+            "'.5'",
+            "'1.'",
+            "'1 %'",
+            "'+0.1'",
+            "'0.0000000001'",
+            "nan",
+            "inf",
+            "true",
+            "'99999999999'",
+        ] {
+            assert_eq!(written(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_compared_exactly() {
+        let share = |text| Share::parse(text).unwrap();
+        assert!(!share("0.01").is_exceeded(1, 100));
+        assert!(share("0.01").is_exceeded(2, 100));
+        assert!(share("0.01").is_exceeded(1, 99));
+        assert!(share("0").is_exceeded(1, u64::MAX));
+        assert!(!share("0").is_exceeded(0, 0));
+        assert!(!share("1").is_exceeded(7, 7));
+    }
+
+    #[test]
+    fn a_floors_limit_may_be_narrowed_and_not_dropped() {
+        let of = |limit: &str| {
+            spec(&format!(
+                "{{ kind = 'keep-ends', first = 1, last = 0{limit} }}"
+            ))
+        };
+        let floor = of(", max_invalid = '0.01'");
+        assert!(floor.meets(&floor) && floor.meets(&of("")));
+        assert!(of(", max_invalid = 0").meets(&floor));
+        assert!(!of(", max_invalid = '0.02'").meets(&floor));
+        assert!(!of("").meets(&floor));
+        // Another kind has other invalid values.
+        assert!(spec("{ kind = 'hmac', domain = 'd' }").meets(&floor));
+        assert!(spec("{ kind = 'withhold' }").meets(&floor));
+    }
+
+    #[test]
+    fn the_limit_stands_in_the_canonical_form_only_where_it_is_written() {
+        let canonical = |text: &str| serde_json::to_string(&spec(text)).unwrap();
+        let limited = canonical("{ kind = 'null', max_invalid = 0.5 }");
+        assert!(
+            limited.ends_with(r#""sentinels":[],"max_invalid":"0.5"}"#),
+            "{limited}"
+        );
+        let read: crate::TreatmentSpec = serde_json::from_str(&limited).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), limited);
+        assert!(!canonical("{ kind = 'null' }").contains("max_invalid"));
+        assert_eq!(read.summary(), "null(max_invalid=0.5)");
+        assert_eq!(spec("{ kind = 'null' }").summary(), "null");
+    }
+
+    #[test]
+    fn a_limit_of_a_treatment_within_another_is_refused() {
+        let misfit = crate::testing::misfit(
+            "{ kind = 'when', condition = 'a = 1', then = { kind = 'null', max_invalid = 0 }, \
+             else = { kind = 'clear' } }",
+        );
+        assert_eq!(misfit.parameter, Some("max_invalid"));
+    }
+
+    #[test]
+    fn only_nulls_are_synthesized_and_only_by_surrogates_of_a_person() {
+        let hidden = |on_null: &str| {
+            let text = "{ kind = 'fake-name', domain = 'd', by = 'id', on_null = ";
+            spec(&format!("{text}'{on_null}' }}"))
+        };
+        assert!(hidden("synthesize").meets(&hidden("keep")));
+        assert!(hidden("synthesize").meets(&hidden("mask-all")));
+        assert!(!hidden("keep").meets(&hidden("synthesize")));
+        assert!(hidden("reject").meets(&hidden("synthesize")));
+        for option in ["on_empty", "on_short", "on_invalid"] {
+            let text = format!(
+                "{{ kind = 'fake-name', domain = 'd', by = 'id', {option} = 'synthesize' }}"
+            );
+            assert!(try_spec(&text).is_err(), "{option}");
+        }
+        for text in [
+            "{ kind = 'keep-ends', first = 1, last = 0, on_null = 'synthesize' }",
+            "{ kind = 'fake-name', domain = 'd', on_null = 'synthesize' }",
+            "{ kind = 'fake-card', domain = 'd', on_null = 'synthesize' }",
+        ] {
+            let misfit = crate::testing::misfit(text);
+            assert_eq!(misfit.parameter, Some("on_null"), "{text}");
+        }
     }
 }

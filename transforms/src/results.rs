@@ -79,7 +79,14 @@ impl Width {
             match (action, cover) {
                 (Action::MaskAll, Some(cover)) => width.bytes = width.bytes.max(cover),
                 (Action::MaskAll, None) => width.strict = false,
-                (Action::Keep | Action::Null | Action::Fail | Action::Reject, _) => {}
+                (
+                    Action::Keep
+                    | Action::Null
+                    | Action::Fail
+                    | Action::Reject
+                    | Action::Synthesize,
+                    _,
+                ) => {}
             }
         }
         width.strict &= options.on_empty != Action::Keep;

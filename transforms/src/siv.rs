@@ -1,4 +1,6 @@
-//! AES-SIV (RFC 5297): encryption that gives equal values equal results, and detects any change.
+//! SIV (RFC 5297): encryption that gives equal values equal results, and detects any change.
+//!
+//! The RFC has it over AES; the construction needs a block cipher of 128 bits, and SM4 is another.
 //!
 //! The `aes-siv` crate makes the key schedule and the MAC of the associated data anew for every
 //! message and needs the cipher for itself while it does. Here both are made once per column, and
@@ -20,7 +22,7 @@ pub(crate) const IV_BYTES: usize = 16;
 /// The two counter bits that SIV clears, so that adding block numbers never carries far.
 const COUNTER_MASK: u128 = !((1 << 63) | (1 << 31));
 
-/// A key of AES-SIV together with the associated data it is used with.
+/// A key of SIV together with the associated data it is used with.
 pub(crate) struct Siv<C> {
     mac: C,
     stream: C,

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::error::{Case, Misfit};
 use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
-use crate::options::{Action, Options, Scalar, StrictAction};
+use crate::options::{Action, EmptyAction, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
 use crate::treatments::{self, AnyTreatment};
 
@@ -297,6 +297,19 @@ pub trait Definition:
     /// The kind doesn't fit the field's type, or a parameter is out of its range.
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit>;
 
+    /// Whether a null may get a result of its own (`on_null = "synthesize"`).
+    ///
+    /// # Errors
+    /// Why not: for every kind but surrogates, and for those that need something of the value.
+    fn check_synthesis(&self, _column: Column<'_>) -> Result<(), Misfit> {
+        let what = format!(
+            "`on_null` is \"synthesize\", and `{}` makes nothing of a null",
+            Self::KIND
+        );
+        Err(Misfit::of_parameter("on_null", what)
+            .with_hint("surrogates of persons do, with `by`: fake-name and its like"))
+    }
+
     /// The key it needs itself.
     fn key_use(&self) -> Option<KeyUse> {
         None
@@ -438,8 +451,31 @@ impl TreatmentSpec {
         if output.is_some() {
             crate::cases::check_sentinels(&self.options)?;
             crate::cases::Rules::resolve(&self.options, column)?;
+            self.check_options(column)?;
         }
         Ok(output)
+    }
+
+    /// Refuses options that mean nothing here: surrogates for nulls where none are drawn, and a
+    /// limit of invalid values where they aren't counted by themselves.
+    fn check_options(&self, column: Column<'_>) -> Result<(), Misfit> {
+        if self.options.on_null == Action::Synthesize {
+            self.treatment.check_synthesis(column)?;
+        }
+        let mut parts = self.treatment.parts().into_iter();
+        if parts.any(Self::has_limit) {
+            let what = "`max_invalid` stands in a treatment within another, whose invalid values \
+                        aren't counted by themselves";
+            return Err(Misfit::of_parameter("max_invalid", what)
+                .with_hint("write it beside the outermost `kind`"));
+        }
+        Ok(())
+    }
+
+    /// Whether it, or a treatment within, has a limit of invalid values.
+    fn has_limit(&self) -> bool {
+        self.options.max_invalid.is_some()
+            || self.treatment.parts().into_iter().any(Self::has_limit)
     }
 
     /// What is left of the difference between values of a field of that type, what the options do
@@ -539,7 +575,9 @@ impl TreatmentSpec {
         column: Column<'_>,
         keys: Keys<'_>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.treatment.build_with(column, &self.options, keys)
+        let built = self.treatment.build_with(column, &self.options, keys)?;
+        self.check_options(column)?;
+        Ok(built)
     }
 }
 
@@ -556,21 +594,25 @@ pub(crate) fn sorted(value: Value) -> Value {
     }
 }
 
-/// The options as keys and values, in their fixed order.
-fn option_values(options: &Options) -> [(&'static str, Value); 5] {
+/// The options as keys and values, in their fixed order; without those that are absent.
+fn option_values(options: &Options) -> Vec<(&'static str, Value)> {
     let action = |action: Action| Value::from(action.as_str());
     let sentinels = options.sentinels.iter().map(|sentinel| match sentinel {
         Scalar::Boolean(value) => Value::from(*value),
         Scalar::Integer(value) => Value::from(*value),
         Scalar::Text(text) => Value::from(text.as_str()),
     });
-    [
+    let mut values = vec![
         ("on_null", action(options.on_null)),
         ("on_empty", action(options.on_empty)),
         ("on_short", action(options.on_short)),
         ("on_invalid", action(options.on_invalid)),
         ("sentinels", sentinels.collect()),
-    ]
+    ];
+    if let Some(limit) = options.max_invalid {
+        values.push(("max_invalid", limit.to_string().into()));
+    }
+    values
 }
 
 impl Serialize for TreatmentSpec {
@@ -620,10 +662,11 @@ impl<'de> Visitor<'de> for SpecVisitor {
             match key.as_str() {
                 "kind" => kind = Some(map.next_value::<Kind>()?.0),
                 "on_null" => options.on_null = map.next_value()?,
-                "on_empty" => options.on_empty = map.next_value()?,
+                "on_empty" => options.on_empty = map.next_value::<EmptyAction>()?.into(),
                 "on_short" => options.on_short = map.next_value::<StrictAction>()?.into(),
                 "on_invalid" => options.on_invalid = map.next_value::<StrictAction>()?.into(),
                 "sentinels" => options.sentinels = map.next_value()?,
+                "max_invalid" => options.max_invalid = Some(map.next_value()?),
                 _ => {
                     parameters.insert(key.clone(), map.next_value::<Located>()?.0);
                 }

@@ -23,11 +23,12 @@ use crate::category;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::facets::{Facet, Fact};
 use crate::key::{DerivedKey, KeyUse};
-use crate::options::Options;
+use crate::options::{Action, Options};
 use crate::persona::{Draw, SurrogateKey, resident_id};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
+use crate::treatments::typed_mask::Landline;
 
 /// A kind of surrogate: what is its own. The rest of its [`Definition`] all of them share.
 ///
@@ -81,6 +82,13 @@ pub(crate) trait Surrogate:
 
     /// The most bytes of a surrogate; absent where that follows the value.
     fn width(&self) -> Option<usize>;
+
+    /// The value that a null counts as where it gets a surrogate (`on_null = "synthesize"`): any
+    /// one that this kind takes. Absent where something of it would show: a part that is kept, or
+    /// how the result is written.
+    fn stand_in(&self, _data_type: &DataType) -> Option<&'static str> {
+        None
+    }
 }
 
 impl<T: Surrogate> Definition for T {
@@ -135,6 +143,24 @@ impl<T: Surrogate> Definition for T {
         Ok(Some(column.data_type.clone()))
     }
 
+    fn check_synthesis(&self, column: Column<'_>) -> Result<(), Misfit> {
+        if self.linkage().by.is_none() {
+            let what = "`on_null` is \"synthesize\", and a null says of nobody who it is";
+            return Err(Misfit::of_parameter("on_null", what)
+                .with_hint("name the field that holds the person's key: by = \"FIELD\""));
+        }
+        if self.stand_in(column.data_type).is_none() {
+            let what = format!(
+                "`on_null` is \"synthesize\", and `{}` needs something of the value here: what is \
+                 kept of it, or how it is written",
+                T::KIND
+            );
+            return Err(Misfit::of_parameter("on_null", what)
+                .with_hint("keep nothing that is read from the value, or leave nulls null"));
+        }
+        Ok(())
+    }
+
     fn key_use(&self) -> Option<KeyUse> {
         Some(self.linkage().key_use())
     }
@@ -157,6 +183,12 @@ impl<T: Surrogate> Definition for T {
         let named = [linkage.by, linkage.sex, linkage.birth, linkage.region];
         Ok(Box::new(SurrogateTreatment {
             kernel: self.kernel(),
+            stand_in: match options.on_null {
+                Action::Synthesize => self.stand_in(column.data_type),
+                Action::Keep | Action::Null | Action::MaskAll | Action::Fail | Action::Reject => {
+                    None
+                }
+            },
             key: SurrogateKey::new(key, T::ENTITY)?,
             rules: if is_text { rules } else { rules.as_text()? },
             data_type: column.data_type.clone(),
@@ -356,7 +388,15 @@ fn normaliser(category: &str) -> Normalise {
     fn resident(text: &str) -> Cow<'_, str> {
         resident_id::unified(identifier(text))
     }
+    fn landline(text: &str) -> Cow<'_, str> {
+        let Some(landline) = Landline::read(text) else {
+            return identifier(text);
+        };
+        let digits = landline.area().iter().chain(landline.number());
+        digits.map(|digit| char::from(*digit)).collect()
+    }
     match category {
+        "landline" => landline,
         "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
             resident
         }
@@ -376,6 +416,8 @@ pub(crate) fn identifier(text: &str) -> Cow<'_, str> {
 #[derive(Debug)]
 struct SurrogateTreatment<K> {
     kernel: K,
+    /// The value that nulls count as, where they get surrogates.
+    stand_in: Option<&'static str>,
     key: SurrogateKey,
     rules: Rules,
     /// The type of the field, and of what is written into it.
@@ -538,6 +580,10 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
 
     fn cover(&self, characters: usize, out: &mut Vec<u8>) {
         out.resize(out.len() + characters, b'*');
+    }
+
+    fn stand_in(&self) -> Option<&'static str> {
+        self.of.stand_in
     }
 
     fn covers_with_null(&self) -> bool {

@@ -68,6 +68,12 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
         bytes
     }
 
+    /// The value that a null counts as, where it gets a result like others; absent where nulls are
+    /// decided about. Asked of kernels that treat value by value, never of a dictionary's.
+    fn stand_in(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How to treat many values together, where that is cheaper than one by one.
     fn together(&self) -> Option<&dyn TreatTogether> {
         None
@@ -151,8 +157,21 @@ impl<K: TextKernel> TextTreatment<K> {
         let mut cases = self.rules.cases(rows);
         let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
         let mut scratch = Vec::new();
+        let stand_in = self.kernel.stand_in();
         for row in 0..rows {
             let value = value_of(row);
+            if let (Err(Case::Null), Some(stand_in)) = (value, stand_in) {
+                let written = self
+                    .kernel
+                    .treat_row(row, stand_in, &mut out.bytes, &mut scratch);
+                cases.synthesized();
+                match written {
+                    Ok(Written::Text) => out.close()?,
+                    // There is no one to draw for: what isn't there stays so.
+                    Ok(Written::Null) | Err(_) => out.null()?,
+                }
+                continue;
+            }
             let class = self.classify(value, |value| {
                 self.kernel
                     .treat_row(row, value, &mut out.bytes, &mut scratch)

@@ -22,6 +22,7 @@ use arrow::datatypes::DataType;
 use sha2::{Digest, Sha256};
 
 use crate::error::TreatmentError;
+use crate::options::Share;
 
 /// A treatment made for one field: parameters checked, key in place.
 pub trait Treatment: fmt::Debug + Send + Sync {
@@ -158,6 +159,15 @@ fn is_zero(rows: &u64) -> bool {
     *rows == 0
 }
 
+impl Counts {
+    /// Whether the share of invalid values among those that aren't null is above a limit. Of no
+    /// values none is invalid.
+    #[must_use]
+    pub fn exceeds(&self, limit: Share) -> bool {
+        limit.is_exceeded(self.invalid, self.rows.saturating_sub(self.nulls))
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.rows += other.rows;
@@ -170,5 +180,32 @@ impl AddAssign for Counts {
         for (reason, rows) in other.dropped {
             *self.dropped.entry(reason).or_default() += rows;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_values_are_measured_against_those_that_are_there() {
+        let counts = Counts {
+            rows: 110,
+            nulls: 10,
+            empty: 5,
+            invalid: 1,
+            ..Counts::default()
+        };
+        let exceeds = |counts: &Counts, limit| counts.exceeds(Share::parse(limit).unwrap());
+        assert!(!exceeds(&counts, "0.01"));
+        assert!(exceeds(&counts, "0.009999999"));
+        assert!(exceeds(&counts, "0"));
+        assert!(!exceeds(&Counts::default(), "0"));
+        let nulls = Counts {
+            rows: 3,
+            nulls: 3,
+            ..Counts::default()
+        };
+        assert!(!exceeds(&nulls, "0"));
     }
 }

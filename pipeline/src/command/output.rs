@@ -219,6 +219,10 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
             "leave the field out of the grant, or have the provider keep such documents apart"
                 .to_owned(),
         ),
+        RunError::TooManyInvalid { field, .. } => (
+            format!("field {field}"),
+            "correct the source, or raise `max_invalid` of the field's treatment".to_owned(),
+        ),
         RunError::Predicate { .. } => (
             "the grant's `rows`".to_owned(),
             "exclude such rows in the predicate".to_owned(),

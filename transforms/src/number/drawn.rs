@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, PrimitiveArray, PrimitiveBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
 use super::column::expect_type;
+use crate::calendar::DayField;
 use crate::cases::Rules;
 use crate::entity::EntityField;
 use crate::error::{Case, Misfit, TreatmentError};
@@ -20,6 +21,7 @@ struct Drawn<T, F> {
     data_type: DataType,
     rules: Rules,
     entity: Option<EntityField>,
+    day: Option<DayField>,
     map: F,
     array: PhantomData<fn() -> T>,
 }
@@ -40,10 +42,32 @@ where
     T: ArrowPrimitiveType,
     F: Fn(T::Native, Option<&str>) -> Option<T::Native> + Send + Sync + 'static,
 {
+    drawn_beside::<T, _>(column, options, entity, None, move |value, entity, _| {
+        map(value, entity)
+    })
+}
+
+/// The same for a function that is also told the day that another field of the row holds; none
+/// where there is no such field, or a null in it.
+///
+/// # Errors
+/// As [`drawn`].
+pub(crate) fn drawn_beside<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    entity: Option<EntityField>,
+    day: Option<DayField>,
+    map: F,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<T::Native> + Send + Sync + 'static,
+{
     Ok(Box::new(Drawn::<T, F> {
         data_type: column.data_type.clone(),
         rules: Rules::resolve(options, column)?,
         entity,
+        day,
         map,
         array: PhantomData,
     }))
@@ -60,7 +84,7 @@ impl<T, F> fmt::Debug for Drawn<T, F> {
 impl<T, F> Treatment for Drawn<T, F>
 where
     T: ArrowPrimitiveType,
-    F: Fn(T::Native, Option<&str>) -> Option<T::Native> + Send + Sync,
+    F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<T::Native> + Send + Sync,
 {
     fn output_type(&self) -> &DataType {
         &self.data_type
@@ -69,6 +93,10 @@ where
     fn treat(&self, column: &ArrayRef, context: &Context<'_>) -> Result<Treated, TreatmentError> {
         let array: &PrimitiveArray<T> = expect_type(column, &self.data_type)?;
         let entities = match &self.entity {
+            Some(field) => Some(field.read(context, array.len())?),
+            None => None,
+        };
+        let days = match &self.day {
             Some(field) => Some(field.read(context, array.len())?),
             None => None,
         };
@@ -84,11 +112,12 @@ where
                     continue;
                 }
                 Some(value) => {
+                    let day = days.as_ref().and_then(|days| *days.get(row)?);
                     let result = match &entities {
-                        None => (self.map)(value, None),
+                        None => (self.map)(value, None, day),
                         Some(entities) => entities
                             .get(row)
-                            .and_then(|entity| (self.map)(value, Some(&entity))),
+                            .and_then(|entity| (self.map)(value, Some(&entity), day)),
                     };
                     if let Some(result) = result {
                         treated.append_value(result);

@@ -61,8 +61,8 @@ impl TreatmentSpec {
             }
         }
         let defaults = option_values(&Options::default());
-        for ((name, value), default) in option_values(&self.options).into_iter().zip(defaults) {
-            if value != default.1 {
+        for (name, value) in option_values(&self.options) {
+            if !defaults.contains(&(name, value.clone())) {
                 parts.push(short(name, &value, &[SENTINELS]));
             }
         }

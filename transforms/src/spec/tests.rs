@@ -26,7 +26,7 @@ fn unknown_keys_are_refused_with_all_known_ones() {
     assert_eq!(
         refusal("{ kind = 'keep-ends', first = 1, last = 0, fil = '*' }"),
         "unknown field `fil`, expected one of `first`, `last`, `fill`, `length`, `on_null`, \
-         `on_empty`, `on_short`, `on_invalid`, `sentinels`"
+         `on_empty`, `on_short`, `on_invalid`, `sentinels`, `max_invalid`"
     );
     let message = refusal("{ kind = 'clear', first = 1 }");
     assert!(

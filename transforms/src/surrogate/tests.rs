@@ -15,7 +15,7 @@ use crate::check_digit;
 use crate::divisions::Codes;
 use crate::error::TreatmentError;
 use crate::persona::{ResidentId, Sex};
-use crate::spec::Column;
+use crate::spec::{Column, Row, RowField};
 use crate::testing::{misfit, spec};
 
 /// People by their key, with their facets as some register holds them.
@@ -357,13 +357,13 @@ fn a_context_without_the_fields_it_reads_is_an_error() {
     let table = people(2);
     let table = first("name", &table);
     let spec = spec(&facet("fake-name", ""));
-    let fields = [crate::spec::RowField {
+    let fields = [RowField {
         name: "person_id",
         data_type: &DataType::Utf8,
         category: "resident-id",
     }];
     let column = Column {
-        row: crate::spec::Row(&fields),
+        row: Row(&fields),
         ..Column::alone("name", &DataType::Utf8, "person-name")
     };
     let built = spec.build(column, Some(&key(7))).unwrap();
@@ -450,6 +450,86 @@ fn a_floor_is_met_by_what_keeps_and_links_no_more() {
     let phone = |keep: &str| format!("{{ kind = 'fake-phone', domain = 'd', keep = [{keep}] }}");
     assert!(meets(&phone("'carrier'"), &phone("'prefix'")));
     assert!(!meets(&phone("'prefix'"), &phone("'carrier'")));
+}
+
+#[test]
+fn a_null_gets_the_surrogate_of_the_rows_person() {
+    let mut table = people(60);
+    for (kind, field, rest) in [
+        ("fake-name", "name", ""),
+        ("fake-name", "name", ", keep = ['sex'], sex = 'sex'"),
+        ("fake-phone", "phone", ""),
+        ("fake-birth-date", "birth", ""),
+        ("fake-age", "age", ", as_of = 2026-06-30"),
+        ("fake-region", "region", ""),
+    ] {
+        let given = first(field, &table);
+        let spec = facet(kind, &format!("{rest}, on_null = 'synthesize'"));
+        let without: Vec<Field> = given
+            .iter()
+            .enumerate()
+            .map(|(place, (name, category, array))| {
+                let nulls = arrow::array::new_null_array(array.data_type(), array.len());
+                (
+                    *name,
+                    *category,
+                    if place == 0 { nulls } else { Arc::clone(array) },
+                )
+            })
+            .collect();
+        let treated = try_treat(&spec, &without, &key(7)).unwrap();
+        assert_eq!(treated.array.null_count(), 0, "{kind}");
+        assert_eq!((treated.counts.nulls, treated.counts.invalid), (60, 0));
+        // Whoever has a value elsewhere has the same surrogate there.
+        assert_eq!(&treated.array, &treat(&facet(kind, rest), &given), "{kind}");
+    }
+    // A row that names nobody has nobody to draw for.
+    table[0].2 = texts((0..60).map(|row| (row % 2 == 0).then(|| format!("{row}"))));
+    let mut named = first("name", &table);
+    named[0].2 = texts((0..60).map(|_| None::<&str>));
+    let spec = facet(
+        "fake-name",
+        ", on_null = 'synthesize', on_invalid = 'reject'",
+    );
+    let treated = try_treat(&spec, &named, &key(7)).unwrap();
+    assert_eq!(treated.array.null_count(), 30);
+    assert_eq!((treated.counts.nulls, treated.rejected), (60, None));
+}
+
+#[test]
+fn a_null_gets_none_where_something_of_the_value_would_show() {
+    let key_field = [RowField {
+        name: "person_id",
+        data_type: &DataType::Utf8,
+        category: "resident-id",
+    }];
+    for (kind, rest, data_type, fits) in [
+        ("fake-name", ", keep = ['length']", DataType::Utf8, false),
+        ("fake-phone", ", keep = ['carrier']", DataType::Utf8, false),
+        ("fake-phone", "", DataType::Utf8, true),
+        ("fake-sex", "", DataType::Utf8, false),
+        ("fake-sex", "", DataType::Int32, true),
+        ("fake-birth-date", "", DataType::Utf8, false),
+        ("fake-birth-date", "", DataType::Date32, true),
+        ("fake-email", "", DataType::Utf8, true),
+        ("fake-address", "", DataType::Utf8, true),
+        (
+            "fake-address",
+            ", keep = ['province']",
+            DataType::Utf8,
+            false,
+        ),
+    ] {
+        let column = Column {
+            row: Row(&key_field),
+            ..Column::alone("field", &data_type, "other")
+        };
+        let spec = spec(&facet(kind, &format!("{rest}, on_null = 'synthesize'")));
+        let checked = spec.output_type(column);
+        assert_eq!(checked.is_ok(), fits, "{kind} {rest} {data_type}");
+        let parameter = checked.err().and_then(|misfit| misfit.parameter);
+        assert_eq!(parameter, (!fits).then_some("on_null"), "{kind} {rest}");
+    }
 }
 
 proptest! {

@@ -24,6 +24,9 @@ use crate::treatment::Treatment;
 const EDGES_MAX: usize = 1_000;
 
 /// Puts a number into a half-open interval and delivers the interval's label or its lower bound.
+///
+/// Lower bounds (`as = "lower"`) keep the order: that of a smaller number is never the larger one,
+/// though both may be equal. Labels are text, which sorts otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {

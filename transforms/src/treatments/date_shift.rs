@@ -4,16 +4,20 @@
 //! of the key and the entity, so that every delivery of the grant, and every field of the domain,
 //! moves a person by the same days: there is nothing to average, and nothing to contradict.
 
+use std::ops::RangeInclusive;
+
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
+use chrono::Datelike as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{ForTime, Local, check_time, with_time};
+use crate::calendar::{Civil, DayField, ForTime, Local, check_time, with_time};
+use crate::date::Date;
 use crate::draw::{Draws, check_domain};
 use crate::entity::EntityField;
 use crate::error::Misfit;
 use crate::key::{DerivedKey, KeyUse};
-use crate::number::drawn::drawn;
+use crate::number::drawn::drawn_beside;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::treatment::Treatment;
@@ -24,7 +28,10 @@ use crate::treatment::Treatment;
 /// flags. A day is 24 hours: where a zone's clocks were changed in between, the local time of day
 /// moves with them, and near midnight the weekday may. The time of day is not hidden: truncate it
 /// where it identifies. A row whose entity is null or empty is invalid, never left unshifted; so is
-/// a result before 0001-01-01 or after 9999-12-31. Dates that stand for something else, such as
+/// a result before 0001-01-01 or after 9999-12-31, or beyond a limit. It is never moved to the limit
+/// nor shifted the other way: the first would change intervals, and for the second a row would have
+/// to know every date of its entity. So what is delivered keeps its order and intervals, and what
+/// `on_invalid` puts in the place of the rest tells that it lay near the limit. Dates that stand for something else, such as
 /// 9999-12-31, belong into `sentinels`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +53,16 @@ pub struct DateShift {
     /// Leaves no entity where it was. Otherwise no days are as likely as any others.
     #[serde(default = "forbid_zero")]
     pub forbid_zero: bool,
+    /// The last day that a result may fall on, in the field's zone, such as the day of the extract:
+    /// later ones are invalid, so that nothing lies in the future. Absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Date>,
+    /// The field of dates or timestamps, such as a birth, whose day no result may precede: earlier
+    /// ones are invalid. It is read from the original row, and where it is null there is no limit.
+    /// Meant for a field that is delivered as it is or coarser; one that is shifted under the same
+    /// domain, range and flags keeps its order without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before_field: Option<String>,
 }
 
 fn forbid_zero() -> bool {
@@ -105,6 +122,18 @@ impl DateShift {
         })
     }
 
+    /// The last day that a result may fall on.
+    fn last_day(&self) -> i64 {
+        self.not_after.map_or(*DAYS.end(), |Date(day)| {
+            let day = Civil {
+                year: day.year().into(),
+                month: day.month().into(),
+                day: day.day().into(),
+            };
+            day.to_days().min(*DAYS.end())
+        })
+    }
+
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         check_domain(&self.domain, self.join.as_deref())?;
         self.shifts()?;
@@ -113,7 +142,24 @@ impl DateShift {
             let what = "`by` names the field itself, so that every date would move on its own";
             return Err(Misfit::of_parameter("by", what).with_hint("name who the dates belong to"));
         }
-        EntityField::resolve(&self.by, column).map(drop)
+        EntityField::resolve(&self.by, column)?;
+        self.not_before(column).map(drop)
+    }
+
+    /// The field of the lower limit.
+    fn not_before(&self, column: Column<'_>) -> Result<Option<DayField>, Misfit> {
+        const PARAMETER: &str = "not_before_field";
+        let Some(name) = &self.not_before_field else {
+            return Ok(None);
+        };
+        if name == column.name {
+            let what =
+                "`not_before_field` names the field itself, so that no date could be earlier";
+            return Err(Misfit::of_parameter(PARAMETER, what)
+                .with_hint("name a field that is delivered unshifted, such as a birth date"));
+        }
+        // The entity is read first.
+        DayField::resolve(PARAMETER, name, column, 1).map(Some)
     }
 }
 
@@ -126,10 +172,15 @@ impl Definition for DateShift {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn reads(&self) -> Vec<Read> {
-        vec![Read::Entity(self.by.clone())]
+        let limit = self.not_before_field.iter().cloned().map(Read::Field);
+        std::iter::once(Read::Entity(self.by.clone()))
+            .chain(limit)
+            .collect()
     }
 
-    /// True for a range that covers the floor's, and flags that keep no more.
+    /// True for a range that covers the floor's, flags that keep no more, and limits that leave no
+    /// more results. A limit of one's own takes away from what is shown, so a floor without one
+    /// allows any.
     fn at_least(&self, floor: &Self) -> bool {
         self.domain == floor.domain
             && (self.join.is_none() || self.join == floor.join)
@@ -138,6 +189,10 @@ impl Definition for DateShift {
             && self.max_days >= floor.max_days
             && (!self.keep_weekday || floor.keep_weekday)
             && (self.forbid_zero || !floor.forbid_zero)
+            && floor
+                .not_after
+                .is_none_or(|limit| self.not_after.is_some_and(|own| own <= limit))
+            && (floor.not_before_field.is_none() || self.not_before_field == floor.not_before_field)
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -161,6 +216,7 @@ impl Definition for DateShift {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         self.check(column)?;
         // Another range draws anew: were the draw shared, two results would solve for the date.
+        // Limits don't: they take results away, and change none.
         let parameters = format!(
             "{}\n{}\n{}\n{}",
             self.min_days, self.max_days, self.keep_weekday, self.forbid_zero
@@ -171,6 +227,8 @@ impl Definition for DateShift {
             entity: EntityField::resolve(&self.by, column)?,
             draws: Draws::new(Self::KIND, &parameters, column, key)?,
             shifts: self.shifts()?,
+            days: *DAYS.start()..=self.last_day(),
+            not_before: self.not_before(column)?,
             local: Local::new(column.data_type)?,
         };
         with_time(column.data_type, builder)
@@ -179,7 +237,7 @@ impl Definition for DateShift {
 }
 
 /// First and last day that dates are written with: 0001-01-01 and 9999-12-31.
-const DAYS: std::ops::RangeInclusive<i64> = -719_162..=2_932_896;
+const DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
 
 struct Builder<'a> {
     column: Column<'a>,
@@ -187,6 +245,9 @@ struct Builder<'a> {
     entity: EntityField,
     draws: Draws,
     shifts: Shifts,
+    /// The days that results may fall on.
+    days: RangeInclusive<i64>,
+    not_before: Option<DayField>,
     local: Local,
 }
 
@@ -201,20 +262,23 @@ impl ForTime for Builder<'_> {
         let Self {
             draws,
             shifts,
+            days: allowed,
             local,
             ..
         } = self;
-        drawn::<T, _>(
+        drawn_beside::<T, _>(
             self.column,
             self.options,
             Some(self.entity),
-            move |value, entity| {
+            self.not_before,
+            move |value, entity, earliest| {
                 let days = shifts.days(&draws, entity?)?;
                 let shift = days.checked_mul(local.per_day())?;
                 let shifted = value.into().checked_add(shift)?;
                 let moment = local.moment(shifted)?;
-                DAYS.contains(&moment.day)
-                    .then(|| T::Native::try_from(shifted).ok())?
+                let fits = allowed.contains(&moment.day)
+                    && earliest.is_none_or(|earliest| earliest <= moment.day);
+                fits.then(|| T::Native::try_from(shifted).ok())?
             },
         )
     }
@@ -237,11 +301,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::calendar::Civil;
     use crate::number::column::testing::written;
     use crate::number::drawn::testing::{misfit, treat};
     use crate::options::Scalar;
-    use crate::treatment::Context;
+    use crate::spec::{Row, RowField};
+    use crate::treatment::{Context, Treated};
 
     fn table(min: i32, max: i32) -> Value {
         json!({ "domain": "d", "by": "who", "min_days": min, "max_days": max })
@@ -403,6 +467,106 @@ mod tests {
     }
 
     #[test]
+    fn a_result_beyond_a_limit_is_invalid_and_all_others_stay_what_they_were() {
+        let who: Vec<String> = (0..200).map(|person| person.to_string()).collect();
+        let who: Vec<Option<&str>> = who.iter().map(|person| Some(person.as_str())).collect();
+        let free = shifted(table(-30, 30), vec![20_000; 200], &who);
+        let mut limited = table(-30, 30);
+        // 20000 days after 1970-01-01.
+        limited["not_after"] = json!("2024-10-04");
+        let array = Date32Array::from(vec![20_000; 200]);
+        let treated = treat::<DateShift>(limited, &Options::default(), array, &who);
+        let results = treated.array.as_primitive::<Date32Type>();
+        for (free, limited) in free.iter().zip(results) {
+            assert_eq!(limited, free.filter(|day| *day <= 20_000));
+        }
+        let beyond = free.iter().flatten().filter(|day| **day > 20_000).count();
+        assert!((50..150).contains(&beyond));
+        assert_eq!(treated.counts.invalid, u64::try_from(beyond).unwrap());
+    }
+
+    /// Treats a date of everyone beside the day that another field holds of them.
+    fn beside(births: &ArrayRef, values: &ArrayRef, change: &Value) -> Result<Treated, Misfit> {
+        let mut table = table(-30, 30);
+        table["not_before_field"] = json!("birth");
+        for (name, value) in change.as_object().unwrap() {
+            table[name] = value.clone();
+        }
+        let shift: DateShift = written(table);
+        let who: ArrayRef = Arc::new(
+            (0..values.len())
+                .map(|row| Some(row.to_string()))
+                .collect::<StringArray>(),
+        );
+        let field = |name, data_type| RowField {
+            name,
+            data_type,
+            category: "other",
+        };
+        let row = [
+            field("who", &DataType::Utf8),
+            field("birth", births.data_type()),
+        ];
+        let column = Column {
+            row: Row(&row),
+            ..Column::alone("x", values.data_type(), "x")
+        };
+        let key = crate::testing::key();
+        let built = shift.build(column, &Options::default(), Some(&key))?;
+        let inputs = [who, Arc::clone(births)];
+        let context = Context {
+            inputs: &inputs,
+            ..Context::default()
+        };
+        Ok(built.treat(values, &context).unwrap())
+    }
+
+    #[test]
+    fn no_result_precedes_the_day_of_another_field() {
+        let day = |rows| -> ArrayRef { Arc::new(Date32Array::from(vec![20_000; rows])) };
+        let births: ArrayRef = Arc::new(Date32Array::from_iter(
+            (0..200).map(|row| (row % 2 == 0).then_some(20_000)),
+        ));
+        let treated = beside(&births, &day(200), &json!({})).unwrap();
+        let results = treated.array.as_primitive::<Date32Type>();
+        let (mut invalid, mut early) = (0, 0);
+        for (row, result) in results.iter().enumerate() {
+            match result {
+                None => invalid += u64::from(row % 2 == 0),
+                // Without a birth there is no limit.
+                Some(day) => {
+                    assert!(day >= 20_000 || row % 2 == 1);
+                    early += u64::from(day < 20_000);
+                }
+            }
+        }
+        assert!(early > 20 && invalid > 20);
+        assert_eq!(treated.counts.invalid, invalid);
+
+        // A timestamp is compared by its day where it was: 01:00 in Shanghai, the day before in UTC.
+        let late = TimestampSecondArray::from(vec![19_999 * 86_400 + 17 * 3_600; 200])
+            .with_timezone("Asia/Shanghai");
+        let late: ArrayRef = Arc::new(late);
+        let treated = beside(&late, &day(200), &json!({})).unwrap();
+        let results = treated.array.as_primitive::<Date32Type>();
+        assert!(results.iter().flatten().all(|day| day > 20_000));
+        assert!(results.null_count() > 50);
+    }
+
+    #[test]
+    fn a_field_that_sets_no_limit_is_a_misfit() {
+        let day = || -> ArrayRef { Arc::new(Date32Array::from(vec![0])) };
+        for (births, change) in [
+            (day(), json!({ "not_before_field": "x" })),
+            (day(), json!({ "not_before_field": "nobody" })),
+            (day(), json!({ "not_before_field": "who" })),
+        ] {
+            let misfit = beside(&births, &day(), &change).unwrap_err();
+            assert_eq!(misfit.parameter, Some("not_before_field"));
+        }
+    }
+
+    #[test]
     fn every_type_moves_by_the_same_days() {
         let days = shifted(table(-99, 99), vec![0], &[])[0].unwrap();
         let milliseconds = Date64Array::from(vec![0]);
@@ -492,8 +656,29 @@ mod tests {
             (json!({ "forbid_zero": false }), false),
             (json!({ "by": "flag" }), false),
             (json!({ "join": "j" }), false),
+            (json!({ "not_after": "2026-01-01" }), true),
+            (json!({ "not_before_field": "birth" }), true),
         ] {
             assert_eq!(shift(change.clone()).at_least(&floor), meets, "{change}");
+        }
+        let limited = shift(json!({ "not_after": "2026-01-01", "not_before_field": "birth" }));
+        for (change, meets) in [
+            (json!({}), false),
+            (json!({ "not_after": "2026-01-01" }), false),
+            (
+                json!({ "not_after": "2026-01-02", "not_before_field": "birth" }),
+                false,
+            ),
+            (
+                json!({ "not_after": "2025-12-31", "not_before_field": "birth" }),
+                true,
+            ),
+            (
+                json!({ "not_after": "2026-01-01", "not_before_field": "death" }),
+                false,
+            ),
+        ] {
+            assert_eq!(shift(change.clone()).at_least(&limited), meets, "{change}");
         }
         let expected = json!({ "domain": "d", "by": "who", "min_days": -30, "max_days": 30,
                                "keep_weekday": false, "forbid_zero": true });

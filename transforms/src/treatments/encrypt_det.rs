@@ -1,6 +1,6 @@
 //! `encrypt-det`: a pseudonym that the provider can turn back.
 //!
-//! AES-SIV (RFC 5297) with AES-256 over the UTF-8 of the normalised value. Equal values get equal
+//! SIV (RFC 5297) with AES-256, or with SM4 in its place, over the UTF-8 of the normalised value. Equal values get equal
 //! results within one scope, as with `hmac`, but the provider, who holds the key, can restore the
 //! value when a recipient asks about one. Any change to a result is noticed when it is opened.
 //!
@@ -11,6 +11,10 @@
 //! - associated data = a vector of two: "lockgate/siv/v1" and the domain;
 //! - result = base64url without padding, or lower-case hex, of the IV (16 bytes) ‖ ciphertext,
 //!   which is as long as the value.
+//!
+//! With SM4 (GB/T 32907) the construction is RFC 5297's over another block cipher: S2V over
+//! CMAC-SM4 (SP 800-38B), then SM4 in counter mode. The key is 32 bytes, and "lockgate/sm4-siv/v1"
+//! stands in both places of the label, so that neither keys nor results of the two ever meet.
 //!
 //! In Python, with the package `cryptography`:
 //!
@@ -26,12 +30,37 @@
 //! text = urlsafe_b64encode(siv.encrypt(value, [label, domain])).rstrip(b"=")
 //! ```
 //!
+//! With SM4, which that package has as a cipher but not in SIV:
+//!
+//! ```python
+//! from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+//! from cryptography.hazmat.primitives.cmac import CMAC
+//! SM4, whole = algorithms.SM4, (1 << 128) - 1
+//! def cmac(m):
+//!     mac = CMAC(SM4(key[:16])); mac.update(m); return int.from_bytes(mac.finalize(), "big")
+//! doubled = lambda n: (n << 1 & whole) ^ 0x87 * (n >> 127)
+//! label = b"lockgate/sm4-siv/v1"
+//! key = hkdf(hkdf(master, 32, b"lockgate/v1", b"encryption", domain, b"grant:" + grant, b"1"), 32, label)
+//! state = cmac(bytes(16))
+//! for part in (label, domain):
+//!     state = doubled(state) ^ cmac(part)
+//! if len(value) < 16:  # padded, the state doubled; otherwise the state xored onto the end
+//!     last = doubled(state) ^ int.from_bytes((value + b"\x80").ljust(16, b"\0"), "big")
+//! else:
+//!     last = state ^ int.from_bytes(value[-16:], "big")
+//! iv = cmac(value[:max(len(value) - 16, 0)] + last.to_bytes(16, "big"))
+//! counter = (iv & ~(1 << 63 | 1 << 31)).to_bytes(16, "big")
+//! stream = Cipher(SM4(key[16:]), modes.CTR(counter)).encryptor()
+//! text = urlsafe_b64encode(iv.to_bytes(16, "big") + stream.update(value)).rstrip(b"=")
+//! ```
+//!
 //! # Security
 //! Who holds the key can read every value; the recipient does not hold it. Without the key,
 //! equality, frequency and the length in bytes are left. Over few possible values frequency alone gives them
 //! away, which is why compile warns about or refuses tiny domains.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use aes::Aes256;
@@ -41,6 +70,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sm4::Sm4;
 
 use crate::cases::{Rules, to_text};
 use crate::category;
@@ -55,6 +85,7 @@ use crate::treatment::{Context, Treated, Treatment};
 
 /// Names the algorithm, in the key's derivation and in the associated data.
 const LABEL: &[u8] = b"lockgate/siv/v1";
+const SM4_LABEL: &[u8] = b"lockgate/sm4-siv/v1";
 
 /// Bytes of a result, before it is encoded, up to which no memory is allocated for it.
 const SHORT_BYTES: usize = 128;
@@ -74,12 +105,26 @@ pub struct EncryptDet {
     /// Approved join group, whose grants share results; absent means this grant alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
+    /// The cipher. Fields join only where it is the same.
+    #[serde(default = "default_algorithm")]
+    pub algorithm: Algorithm,
     /// How the result is written.
     #[serde(default = "default_encoding")]
     pub encoding: Encoding,
     /// How a value is brought to one spelling: as its category says, or not at all.
     #[serde(default = "default_normalise")]
     pub normalise: Normalise,
+}
+
+/// The cipher of an `encrypt-det`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    /// AES-SIV (RFC 5297) with AES-256.
+    #[serde(rename = "aes-256-siv")]
+    AesSiv,
+    /// The construction of RFC 5297 over SM4 (GB/T 32907), which has keys of 128 bits.
+    #[serde(rename = "sm4-siv")]
+    Sm4Siv,
 }
 
 /// How the encrypted bytes are written.
@@ -100,6 +145,10 @@ pub enum Normalise {
     Category,
     /// Not at all: the bytes as they are.
     None,
+}
+
+fn default_algorithm() -> Algorithm {
+    Algorithm::AesSiv
 }
 
 fn default_encoding() -> Encoding {
@@ -134,17 +183,58 @@ impl EncryptDet {
     /// What turns results of this treatment back, given the key that `key_use` names.
     pub fn opener(&self, key: &DerivedKey) -> Opener {
         Opener {
-            siv: cipher(key, &self.domain),
+            siv: Cipher::new(self.algorithm, key, &self.domain),
             encoding: self.encoding,
         }
     }
 }
 
-fn cipher(key: &DerivedKey, domain: &str) -> Option<Siv<Aes256>> {
-    Siv::new(
-        key.expand::<64>(&[LABEL]).as_ref(),
-        &[LABEL, domain.as_bytes()],
-    )
+/// SIV with the domain's key, over one block cipher or the other.
+enum Cipher {
+    Aes(Box<Siv<Aes256>>),
+    Sm4(Box<Siv<Sm4>>),
+}
+
+impl Cipher {
+    /// `None` for a key of a wrong length, which none of these is.
+    fn new(algorithm: Algorithm, key: &DerivedKey, domain: &str) -> Option<Self> {
+        let domain = domain.as_bytes();
+        match algorithm {
+            Algorithm::AesSiv => {
+                let key = key.expand::<64>(&[LABEL]);
+                let siv = Siv::new(key.as_ref(), &[LABEL, domain])?;
+                Some(Self::Aes(Box::new(siv)))
+            }
+            Algorithm::Sm4Siv => {
+                let key = key.expand::<32>(&[SM4_LABEL]);
+                let siv = Siv::new(key.as_ref(), &[SM4_LABEL, domain])?;
+                Some(Self::Sm4(Box::new(siv)))
+            }
+        }
+    }
+
+    fn seal(&self, cell: &mut [u8]) {
+        match self {
+            Self::Aes(siv) => siv.seal(cell),
+            Self::Sm4(siv) => siv.seal(cell),
+        }
+    }
+
+    fn open<'a>(&self, cell: &'a mut [u8]) -> Option<&'a [u8]> {
+        match self {
+            Self::Aes(siv) => siv.open(cell),
+            Self::Sm4(siv) => siv.open(cell),
+        }
+    }
+}
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aes(siv) => siv.fmt(f),
+            Self::Sm4(siv) => siv.fmt(f),
+        }
+    }
 }
 
 impl Definition for EncryptDet {
@@ -174,10 +264,14 @@ impl Definition for EncryptDet {
         })
     }
 
+    /// A floor's algorithm is not a matter of degree, so it must be the same.
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
         let joins_no_more = self.normalise == floor.normalise || self.normalise == Normalise::None;
-        self.domain == floor.domain && narrower && joins_no_more
+        self.domain == floor.domain
+            && self.algorithm == floor.algorithm
+            && narrower
+            && joins_no_more
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -198,7 +292,7 @@ impl Definition for EncryptDet {
         self.check(column)?;
         let missing = || self.uses().missing(Self::KIND, column.name);
         let siv = key
-            .and_then(|key| cipher(key, &self.domain))
+            .and_then(|key| Cipher::new(self.algorithm, key, &self.domain))
             .ok_or_else(missing)?;
         let is_text = *column.data_type == DataType::Utf8;
         // Numbers and dates have one text; an identifier's spelling would take their signs off.
@@ -228,7 +322,7 @@ impl Definition for EncryptDet {
 
 #[derive(Debug)]
 struct Kernel {
-    siv: Siv<Aes256>,
+    siv: Cipher,
     normalise: Option<fn(&str) -> Cow<'_, str>>,
     encoding: Encoding,
     is_text: bool,
@@ -366,7 +460,7 @@ impl Treatment for OfValues {
 #[derive(Debug)]
 pub struct Opener {
     /// Always there: the key it is made of has the right length.
-    siv: Option<Siv<Aes256>>,
+    siv: Option<Cipher>,
     encoding: Encoding,
 }
 

@@ -1,6 +1,6 @@
 //! `encrypt-rand`: encryption after which nothing is left, not even equality.
 //!
-//! AES-256-GCM, one [cell](crate::cell) a value: that module says byte by byte what a cell is, how
+//! AES-256-GCM or SM4-GCM, one [cell](crate::cell) a value: that module says byte by byte what a cell is, how
 //! its key and nonce are made, and how Python opens one. Nonces come from the
 //! [chunk](crate::treatment::ChunkId) that the run hands over and the row within it. Without a
 //! chunk the treatment refuses: a nonce made up here would meet its key again.
@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{Outcome, Rules, failed};
-use crate::cell::{CellKey, ChunkCipher, MAX_ROWS, OVERHEAD_BYTES};
+use crate::cell::{CellKey, ChunkCipher, MAX_ROWS, OVERHEAD_BYTES, Suite};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -47,6 +47,9 @@ const MAX_PAD: u32 = 4096;
 pub struct EncryptRand {
     /// Domain of the key: what is encrypted (`"person.contact"`).
     pub domain: String,
+    /// The cipher. Every result says which it was made with, and whoever holds the key opens both.
+    #[serde(default = "default_algorithm")]
+    pub algorithm: Algorithm,
     /// How the result is written.
     #[serde(default = "default_encoding")]
     pub encoding: Encoding,
@@ -55,6 +58,26 @@ pub struct EncryptRand {
     /// anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad: Option<u32>,
+}
+
+/// The cipher of an `encrypt-rand`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    /// AES-256-GCM (FIPS 197, SP 800-38D).
+    #[serde(rename = "aes-256-gcm")]
+    AesGcm,
+    /// SM4-GCM (GB/T 32907, RFC 8998), which has keys of 128 bits.
+    #[serde(rename = "sm4-gcm")]
+    Sm4Gcm,
+}
+
+impl Algorithm {
+    fn suite(self) -> Suite {
+        match self {
+            Self::AesGcm => Suite::AesGcm,
+            Self::Sm4Gcm => Suite::Sm4Gcm,
+        }
+    }
 }
 
 /// How a cell is written.
@@ -66,6 +89,10 @@ pub enum Encoding {
     /// As text, for formats without binary values: the URL-safe alphabet of RFC 4648, without
     /// padding.
     Base64url,
+}
+
+fn default_algorithm() -> Algorithm {
+    Algorithm::AesGcm
 }
 
 fn default_encoding() -> Encoding {
@@ -129,9 +156,12 @@ impl Definition for EncryptRand {
         Some(0)
     }
 
+    /// A floor's algorithm is not a matter of degree, so it must be the same.
     fn at_least(&self, floor: &Self) -> bool {
         let (own, least) = (self.pad.unwrap_or(1), floor.pad.unwrap_or(1));
-        self.domain == floor.domain && own.is_multiple_of(least)
+        self.domain == floor.domain
+            && self.algorithm == floor.algorithm
+            && own.is_multiple_of(least)
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -163,6 +193,7 @@ impl Definition for EncryptRand {
             data_type,
             rules,
             key: CellKey::new(key, &self.domain, column.name),
+            suite: self.algorithm.suite(),
             encoding: self.encoding,
             pad: self
                 .pad
@@ -179,6 +210,7 @@ struct Encryption {
     output: DataType,
     rules: Rules,
     key: CellKey,
+    suite: Suite,
     encoding: Encoding,
     pad: usize,
 }
@@ -199,9 +231,8 @@ impl Treatment for Encryption {
                 limit: MAX_ROWS,
             });
         }
-        let cipher = self
-            .key
-            .chunk(context.chunk.ok_or(TreatmentError::NoChunk)?)?;
+        let chunk = context.chunk.ok_or(TreatmentError::NoChunk)?;
+        let cipher = self.key.chunk(self.suite, chunk)?;
         let mut cases = self.rules.cases(column.len());
         let mut out = Cells::new(self, column.len(), plain.bytes());
         for (row, number) in (0..rows).enumerate() {

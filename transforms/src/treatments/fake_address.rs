@@ -1,5 +1,6 @@
 //! `fake-address`: a postal address at which no one lives on purpose.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,11 @@ impl Surrogate for FakeAddress {
 
     fn facts(&self) -> Vec<Fact<'_>> {
         Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = !self.keep.is_empty() && self.region.is_none();
+        (!reads_value).then_some("某地")
     }
 }
 

@@ -93,6 +93,12 @@ impl Surrogate for FakeBirthDate {
     fn facts(&self) -> Vec<Fact<'_>> {
         Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
+
+    /// Texts of a date are written as the value is.
+    fn stand_in(&self, data_type: &DataType) -> Option<&'static str> {
+        let reads_value = !self.keep.is_empty() && self.birth.is_none();
+        (*data_type == DataType::Date32 && !reads_value).then_some("1990-01-01")
+    }
 }
 
 #[derive(Debug)]

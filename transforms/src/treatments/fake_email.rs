@@ -1,5 +1,6 @@
 //! `fake-email`: an email address that no one reads.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,10 @@ impl Surrogate for FakeEmail {
             kept: None,
             from: None,
         }]
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("nobody@example.invalid")
     }
 }
 

@@ -1,5 +1,6 @@
 //! `fake-name`: the name of a person who doesn't exist.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,12 @@ impl Surrogate for FakeName {
                 from: None,
             },
         ]
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = self.keep.iter().any(|part| *part != Keep::Sex);
+        // A name that nobody is given, so that no drawn one meets it.
+        (!reads_value).then_some("某某")
     }
 }
 

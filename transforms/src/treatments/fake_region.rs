@@ -101,6 +101,11 @@ impl Surrogate for FakeRegion {
     fn facts(&self) -> Vec<Fact<'_>> {
         Kept::of(&self.keep).facts(&self.linkage()).to_vec()
     }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = !self.keep.is_empty() && self.region.is_none();
+        (!reads_value).then_some("110101")
+    }
 }
 
 #[derive(Debug)]

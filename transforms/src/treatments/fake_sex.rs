@@ -73,6 +73,11 @@ impl Surrogate for FakeSex {
             from: None,
         }]
     }
+
+    /// Texts of a sex are written as the value is; numbers in one way.
+    fn stand_in(&self, data_type: &DataType) -> Option<&'static str> {
+        data_type.is_integer().then_some("1")
+    }
 }
 
 /// The words for both sexes, by form.

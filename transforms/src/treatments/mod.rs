@@ -72,6 +72,16 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::check_synthesis`].
+            ///
+            /// # Errors
+            /// Why a null gets no result of its own.
+            pub(crate) fn check_synthesis(&self, column: Column<'_>) -> Result<(), Misfit> {
+                match self {
+                    $(Self::$Name(treatment) => treatment.check_synthesis(column),)+
+                }
+            }
+
             /// See [`Definition::uniqueness`].
             pub fn uniqueness(&self) -> Uniqueness {
                 match self {

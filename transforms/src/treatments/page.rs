@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use super::{entries, schemas};
-use crate::options::{Action, Options, Scalar, StrictAction};
+use crate::options::{Action, EmptyAction, Options, Scalar, Share, StrictAction};
 use crate::spec::{Definition, Strength, Uniqueness, field_names};
 
 /// The title of the schema of a treatment. The only schema that is ever referred to rather than
@@ -128,7 +128,7 @@ pub fn render_markdown() -> String {
     page.push_str(
         "\n`keep` leaves the value as it is, `null` makes it null, `mask-all` covers the whole \
          value (null where the type isn't text), `fail` fails the run, `reject` drops the row and \
-         counts it.\n",
+         counts it, `synthesize` puts a surrogate in the place of a null.\n",
     );
     page
 }
@@ -303,7 +303,8 @@ fn type_name(name: &str) -> &str {
 /// The options, described as parameters.
 fn option_parameters() -> Vec<Parameter> {
     let defaults = Options::default();
-    let loose = object_schema::<Action>();
+    let any = object_schema::<Action>();
+    let loose = object_schema::<EmptyAction>();
     let strict = object_schema::<StrictAction>();
     let action = |name: &str, doc: &str, schema: &Map<String, Value>, default: Action| Parameter {
         name: name.to_owned(),
@@ -315,8 +316,10 @@ fn option_parameters() -> Vec<Parameter> {
     vec![
         action(
             "on_null",
-            "What happens to a null.",
-            &loose,
+            "What happens to a null. `\"synthesize\"` is for surrogates of persons (fake-name and its \
+             like) with `by`, where nothing is kept that is read from the value: a null gets the \
+             surrogate of the row's person, and stays null in a row that names none.",
+            &any,
             defaults.on_null,
         ),
         action(
@@ -344,6 +347,16 @@ fn option_parameters() -> Vec<Parameter> {
             default: Some("[]".to_owned()),
             required: false,
         },
+        Parameter {
+            name: "max_invalid".to_owned(),
+            doc: "The share of invalid values, among those of the field that aren't null, above \
+                  which the run fails and publishes nothing, whatever `on_invalid` does with each: \
+                  0.01 bears one in a hundred, 0 none. For the outermost treatment of a field."
+                .to_owned(),
+            accepts: "share from 0 to 1, as decimal text or number".to_owned(),
+            default: None,
+            required: false,
+        },
     ]
 }
 
@@ -352,7 +365,9 @@ fn option_properties(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut properties = Map::new();
     for parameter in option_parameters() {
         let mut schema = match parameter.name.as_str() {
-            "on_null" | "on_empty" => generator.subschema_for::<Action>(),
+            "on_null" => generator.subschema_for::<Action>(),
+            "on_empty" => generator.subschema_for::<EmptyAction>(),
+            "max_invalid" => generator.subschema_for::<Share>(),
             "sentinels" => generator.subschema_for::<Vec<Scalar>>(),
             _ => generator.subschema_for::<StrictAction>(),
         };
@@ -360,7 +375,9 @@ fn option_properties(generator: &mut SchemaGenerator) -> Map<String, Value> {
             .default
             .and_then(|text| serde_json::from_str(&text).ok());
         schema.insert("description".to_owned(), parameter.doc.into());
-        schema.insert("default".to_owned(), default.unwrap_or(Value::Null));
+        if let Some(default) = default {
+            schema.insert("default".to_owned(), default);
+        }
         properties.insert(parameter.name, schema.to_value());
     }
     properties

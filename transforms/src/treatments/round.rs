@@ -22,6 +22,8 @@ use crate::treatment::Treatment;
 
 /// Rounds a number to the nearest multiple of `to`, or to its first `significant` digits, half away
 /// from zero. The type stays.
+///
+/// Order survives: a smaller number never becomes the larger one, though both may become equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Round {

@@ -14,6 +14,8 @@ use crate::treatments::AnyTreatment;
 
 const SPEC: &str = "{ kind = 'encrypt-rand', domain = 'person.contact' }";
 const TEXT: &str = "{ kind = 'encrypt-rand', domain = 'person.contact', encoding = 'base64url' }";
+const SM4: &str =
+    "{ kind = 'encrypt-rand', domain = 'person.contact', algorithm = 'sm4-gcm', pad = 8 }";
 const ID: ChunkId = ChunkId {
     attempt: [5; 16],
     split: 0,
@@ -88,7 +90,7 @@ fn every_type_opens_to_what_it_was() {
         ),
     ];
     for array in arrays {
-        for text in [SPEC, TEXT] {
+        for text in [SPEC, TEXT, SM4] {
             for column in [Arc::clone(&array), array.slice(1, 2)] {
                 let treated = treat(text, &column);
                 let opened = opener(text).open_column(&treated.array, column.data_type());
@@ -97,6 +99,19 @@ fn every_type_opens_to_what_it_was() {
             }
         }
     }
+}
+
+#[test]
+fn cells_say_their_algorithm_and_no_floor_takes_the_other() {
+    let column = texts(vec![Some("张三")]);
+    for (text, version) in [(SPEC, 1), (SM4, 2)] {
+        let treated = treat(text, &column);
+        assert_eq!(treated.array.as_binary::<i32>().value(0)[0], version);
+        // A field that changed its algorithm is opened by either.
+        let opened = opener(SPEC).open_column(&treated.array, &DataType::Utf8);
+        assert_eq!(&opened.unwrap(), &column);
+    }
+    assert!(!spec(SM4).meets(&spec(SPEC)) && !spec(SPEC).meets(&spec(SM4)));
 }
 
 #[test]

@@ -296,40 +296,76 @@ pub(super) fn mask_landline(
     filler: &Filler,
     out: &mut Vec<u8>,
 ) -> Result<(), Case> {
-    let text = landline_spelling(value).ok_or(Case::Invalid)?;
-    let (area, rest) = area_code(text.bytes()).ok_or(Case::Invalid)?;
-    let mut subscriber = [0_u8; 8];
-    let mut length = 0;
-    let mut parts = rest
-        .split(|byte| !byte.is_ascii_digit())
-        .filter(|part| !part.is_empty());
-    while length < 7 {
-        for digit in parts.next().ok_or(Case::Invalid)? {
-            *subscriber.get_mut(length).ok_or(Case::Invalid)? = *digit;
-            length += 1;
-        }
-    }
-    let extension = parts.next().unwrap_or_default();
-    let first = subscriber.first().copied().unwrap_or_default();
-    let plausible = area.len() == 3 && area.starts_with(b"400")
-        || area.starts_with(b"800")
-        || (b'2'..=b'9').contains(&first);
-    if !plausible || extension.len() > 6 || parts.next().is_some() {
-        return Err(Case::Invalid);
-    }
+    let landline = Landline::read(value).ok_or(Case::Invalid)?;
+    let (area, number) = (landline.area(), landline.number());
     if shown.first > 0 {
         out.extend_from_slice(area);
     } else {
         filler.write(area.len(), out);
     }
     out.push(b'-');
-    filler.write(length - shown.last, out);
-    out.extend_from_slice(
-        subscriber
-            .get(length - shown.last..length)
-            .unwrap_or_default(),
-    );
+    let hidden = number.len() - shown.last;
+    filler.write(hidden, out);
+    out.extend_from_slice(number.get(hidden..).unwrap_or_default());
     Ok(())
+}
+
+/// A landline telephone number, or one of 400 or 800, without its extension.
+#[derive(Debug)]
+pub(crate) struct Landline {
+    text: Spelling,
+    area_bytes: usize,
+    number: [u8; 8],
+    number_bytes: usize,
+}
+
+impl Landline {
+    /// Reads a number in any of its spellings; none for what is no landline.
+    pub(crate) fn read(value: &str) -> Option<Self> {
+        let text = landline_spelling(value)?;
+        let (area, rest) = area_code(text.bytes())?;
+        let mut number = [0_u8; 8];
+        let mut length = 0;
+        let mut parts = rest
+            .split(|byte| !byte.is_ascii_digit())
+            .filter(|part| !part.is_empty());
+        while length < 7 {
+            for digit in parts.next()? {
+                *number.get_mut(length)? = *digit;
+                length += 1;
+            }
+        }
+        let extension = parts.next().unwrap_or_default();
+        let first = number.first().copied().unwrap_or_default();
+        let plausible = area.len() == 3 && area.starts_with(b"400")
+            || area.starts_with(b"800")
+            || (b'2'..=b'9').contains(&first);
+        if !plausible || extension.len() > 6 || parts.next().is_some() {
+            return None;
+        }
+        let area_bytes = area.len();
+        Some(Self {
+            text,
+            area_bytes,
+            number,
+            number_bytes: length,
+        })
+    }
+
+    /// The area code, such as `010` or `0571`; or `400`, `800`.
+    pub(crate) fn area(&self) -> &[u8] {
+        self.text.bytes().get(..self.area_bytes).unwrap_or_default()
+    }
+
+    /// Whether the area code names a place.
+    pub(crate) fn has_region(&self) -> bool {
+        self.area().starts_with(b"0")
+    }
+
+    /// The seven or eight digits after the area code.
+    pub(crate) fn number(&self) -> &[u8] {
+        self.number.get(..self.number_bytes).unwrap_or_default()
+    }
 }
 
 /// A number in its one spelling, without an allocation.
