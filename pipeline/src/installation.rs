@@ -32,13 +32,14 @@ use crate::site::{FieldType, Site};
 const STATE: &str = "state";
 
 /// Rows of a batch read from a source, where the site does not say. Larger ones cost memory (each
-/// row group in flight decodes one ahead) and were not faster.
+/// row group in flight decodes some ahead) and were not faster.
 const BATCH_ROWS: usize = 4096;
 
 /// Memory a run may plan with, where the site does not say.
 const MEMORY: u64 = 512 << 20;
 
-/// What one split in flight takes beside the row group as read: one being encoded, batches between.
+/// What one split in flight takes beside the row group as read: one being encoded, and the batches
+/// between, which are bounded by bytes.
 const LANE_MEMORY: u64 = 128 << 20;
 
 /// A site and what belongs to it.

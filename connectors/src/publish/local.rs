@@ -337,7 +337,7 @@ fn read_over(file: &File, mut look: impl FnMut(&[u8])) -> io::Result<()> {
     let (fill, filled) = mpsc::sync_channel(READ_BUFFERS);
     let (empty, emptied) = mpsc::channel();
     for _ in 0..READ_BUFFERS {
-        empty.send(vec![0; READ_BYTES]).unwrap_or_default();
+        empty.send(vec![0; READ_BYTES]).ok(); // its receiver stands above
     }
     std::thread::scope(move |scope| {
         std::thread::Builder::new()
@@ -354,8 +354,7 @@ fn read_over(file: &File, mut look: impl FnMut(&[u8])) -> io::Result<()> {
         for read in filled {
             let (buffer, length) = read?;
             look(buffer.get(..length).unwrap_or_default());
-            // Nobody waits for it once the file has ended.
-            empty.send(buffer).unwrap_or_default();
+            empty.send(buffer).ok(); // nobody waits for it once the file has ended
         }
         Ok(())
     })

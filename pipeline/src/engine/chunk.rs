@@ -4,10 +4,11 @@
 //! are. What is counted is what the rows hold, not how the source laid them out (one long value may
 //! stand behind every row of a dictionary), so that chunks are the same whatever the batches were.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::Buffer;
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -19,6 +20,10 @@ use super::CHUNK_ROWS;
 /// A chunk ends before a row that would make it larger; a single row may be larger. Part of what a
 /// delivery's bytes depend on.
 pub(super) const CHUNK_BYTES: u64 = 32 << 20;
+
+/// Bytes that the pieces of a chunk may hold on to beside their own. Never changes what is
+/// delivered.
+const PINNED_BYTES: u64 = 32 << 20;
 
 /// Rows of a chunk.
 #[derive(Debug)]
@@ -48,11 +53,35 @@ impl From<ArrowError> for CutError {
     }
 }
 
+/// Where chunks end, and what they may hold on to until then.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    rows: usize,
+    bytes: u64,
+    pinned: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rows: CHUNK_ROWS,
+            bytes: CHUNK_BYTES,
+            pinned: PINNED_BYTES,
+        }
+    }
+}
+
 /// Collects batches and cuts them into chunks.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
+    limits: Limits,
     /// Kept rows of the chunk under way.
     pieces: Vec<RecordBatch>,
+    /// How many of them, from the first, hold on to nothing but their own bytes.
+    compacted: usize,
+    /// The buffers that the others hold on to, by address, and their bytes.
+    pinned: HashSet<usize>,
+    pinned_bytes: u64,
     /// Rows and bytes of the chunk under way, up to the row last looked at.
     rows: usize,
     bytes: u64,
@@ -62,7 +91,7 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    /// Adds the rows of `batch` that `mask` keeps.
+    /// Adds the rows of `batch` that `mask` keeps; all rows hold not more than `most` bytes.
     ///
     /// # Errors
     /// A kept value that is too long.
@@ -70,16 +99,16 @@ impl Cutter {
         &mut self,
         batch: &RecordBatch,
         mask: &BooleanArray,
+        most: u64,
     ) -> Result<(), CutError> {
-        let most = bytes_of(batch);
-        if most > VALUE_BYTES_MAX || self.bytes.saturating_add(most) > CHUNK_BYTES {
+        if most > VALUE_BYTES_MAX || self.bytes.saturating_add(most) > self.limits.bytes {
             return self.push_wide(batch, mask);
         }
         // Whatever is kept, no chunk ends for its bytes: only rows need counting.
         let mut start = 0;
         loop {
             let rest = mask.values().slice(start, batch.num_rows() - start);
-            let missing = CHUNK_ROWS.saturating_sub(self.rows);
+            let missing = self.limits.rows.saturating_sub(self.rows);
             let last = match rest.count_set_bits() < missing {
                 true => None,
                 false => rest.set_indices().nth(missing.saturating_sub(1)),
@@ -88,7 +117,7 @@ impl Cutter {
             if let Some(piece) = kept(batch, mask, start, end)? {
                 self.rows += piece.num_rows();
                 self.bytes = self.bytes.saturating_add(bytes_of(&piece));
-                self.pieces.push(piece);
+                self.add(piece)?;
             }
             if last.is_none() {
                 return Ok(());
@@ -104,22 +133,58 @@ impl Cutter {
         let mut start = 0;
         for row in mask.values().set_indices() {
             let width = self.widths.get(row).copied().unwrap_or_default();
-            if self.rows > 0 && self.bytes.saturating_add(width) > CHUNK_BYTES {
-                self.pieces.extend(kept(batch, mask, start, row)?);
+            if self.rows > 0 && self.bytes.saturating_add(width) > self.limits.bytes {
+                self.add_kept(batch, mask, start, row)?;
                 self.complete()?;
                 start = row;
             }
             self.bytes = self.bytes.saturating_add(width);
             self.rows += 1;
-            if self.rows == CHUNK_ROWS {
-                self.pieces.extend(kept(batch, mask, start, row + 1)?);
+            if self.rows == self.limits.rows {
+                self.add_kept(batch, mask, start, row + 1)?;
                 self.complete()?;
                 start = row + 1;
             }
         }
-        let rest = kept(batch, mask, start, batch.num_rows())?;
-        self.pieces.extend(rest);
+        self.add_kept(batch, mask, start, batch.num_rows())
+    }
+
+    fn add_kept(
+        &mut self,
+        batch: &RecordBatch,
+        mask: &BooleanArray,
+        start: usize,
+        end: usize,
+    ) -> Result<(), CutError> {
+        kept(batch, mask, start, end)?.map_or(Ok(()), |piece| self.add(piece))
+    }
+
+    /// Adds kept rows to the chunk under way. Views point into the pages they were decoded from, and
+    /// keep these in memory whole: their texts stay where they are until that becomes too much,
+    /// since copying all of them costs a tenth of what treating them does.
+    fn add(&mut self, piece: RecordBatch) -> Result<(), CutError> {
+        for column in piece.columns() {
+            for buffer in buffers_of(column) {
+                if self.pinned.insert(buffer.as_ptr().addr()) {
+                    let bytes = u64::try_from(buffer.capacity()).unwrap_or(u64::MAX);
+                    self.pinned_bytes = self.pinned_bytes.saturating_add(bytes);
+                }
+            }
+        }
+        self.pieces.push(piece);
+        if self.pinned_bytes > self.limits.pinned {
+            for piece in self.pieces.iter_mut().skip(self.compacted) {
+                *piece = compact(piece)?;
+            }
+            self.compacted = self.pieces.len();
+            self.unpin();
+        }
         Ok(())
+    }
+
+    fn unpin(&mut self) {
+        self.pinned.clear();
+        self.pinned_bytes = 0;
     }
 
     /// Completes the chunk under way.
@@ -141,7 +206,8 @@ impl Cutter {
     fn complete(&mut self) -> Result<(), CutError> {
         let pieces = std::mem::take(&mut self.pieces);
         let bytes = std::mem::take(&mut self.bytes);
-        self.rows = 0;
+        (self.rows, self.compacted) = (0, 0);
+        self.unpin();
         let batch = match pieces.as_slice() {
             [] => return Ok(()),
             [piece] => piece.clone(),
@@ -177,11 +243,6 @@ impl Cutter {
     }
 }
 
-/// Views point into the pages they were decoded from, and keep these in memory whole. Texts are left
-/// where they are unless fewer than one in so many rows is kept: copying all of them costs a tenth
-/// of what treating them does.
-const SPARSE: usize = 2;
-
 /// The rows from `start` to `end` that the mask keeps; `None` if it keeps none.
 fn kept(
     batch: &RecordBatch,
@@ -191,14 +252,24 @@ fn kept(
 ) -> Result<Option<RecordBatch>, ArrowError> {
     let rows = end.saturating_sub(start);
     let (batch, mask) = (batch.slice(start, rows), mask.slice(start, rows));
-    let kept = mask.true_count();
-    let piece = match kept {
-        0 => return Ok(None),
-        kept if kept == rows => batch,
-        _ => filter_record_batch(&batch, &mask)?,
-    };
-    let sparse = kept.saturating_mul(SPARSE) < rows;
-    Ok(Some(if sparse { compacted(&piece)? } else { piece }))
+    Ok(match mask.true_count() {
+        0 => None,
+        kept if kept == rows => Some(batch),
+        _ => Some(filter_record_batch(&batch, &mask)?),
+    })
+}
+
+/// The buffers in which a column's views stand.
+fn buffers_of(column: &dyn Array) -> &[Buffer] {
+    let texts = column
+        .as_string_view_opt()
+        .map(|array| array.data_buffers());
+    let buffers = texts.or_else(|| {
+        column
+            .as_binary_view_opt()
+            .map(|array| array.data_buffers())
+    });
+    buffers.unwrap_or_default()
 }
 
 /// The same rows, holding on to no more than their own bytes.
@@ -206,14 +277,14 @@ fn kept(
     clippy::wildcard_enum_match_arm,
     reason = "filtering copied the values of other types"
 )]
-fn compacted(piece: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn compact(piece: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = piece.columns().iter().map(|column| {
-        let compacted: ArrayRef = match column.data_type() {
+        let own: ArrayRef = match column.data_type() {
             DataType::Utf8View => Arc::new(column.as_string_view().gc()),
             DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
             _ => Arc::clone(column),
         };
-        compacted
+        own
     });
     RecordBatch::try_new(piece.schema(), columns.collect())
 }
@@ -225,7 +296,7 @@ fn fixed_width(data_type: &DataType) -> u64 {
 }
 
 /// What all rows of a batch hold, in bytes.
-fn bytes_of(batch: &RecordBatch) -> u64 {
+pub(super) fn bytes_of(batch: &RecordBatch) -> u64 {
     let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
     let columns = batch.columns().iter().map(|column| {
         let fixed = fixed_width(column.data_type()).saturating_mul(rows);
@@ -378,7 +449,8 @@ mod tests {
     fn long_values_end_a_chunk_before_it_grows_too_large() {
         let mebibytes = 10 << 20;
         let mut cutter = Cutter::default();
-        cutter.push(&batch(&[mebibytes; 7]), &all(7)).unwrap();
+        let whole = batch(&[mebibytes; 7]);
+        cutter.push(&whole, &all(7), bytes_of(&whole)).unwrap();
         cutter.finish().unwrap();
         let chunks = drain(&mut cutter);
         assert_eq!(
@@ -399,7 +471,7 @@ mod tests {
         let texts: ArrayRef = Arc::new(builder.finish());
         let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
         let mut cutter = Cutter::default();
-        cutter.push(&batch, &all(100)).unwrap();
+        cutter.push(&batch, &all(100), bytes_of(&batch)).unwrap();
         cutter.finish().unwrap();
         let rows: Vec<usize> = drain(&mut cutter)
             .into_iter()
@@ -412,7 +484,8 @@ mod tests {
     fn a_value_longer_than_the_limit_is_refused_unless_its_row_is_out_of_scope() {
         let limit = usize::try_from(VALUE_BYTES_MAX).unwrap();
         let batch = batch(&[1, limit, limit + 1]);
-        let refused = Cutter::default().push(&batch, &all(3)).unwrap_err();
+        let most = bytes_of(&batch);
+        let refused = Cutter::default().push(&batch, &all(3), most).unwrap_err();
         let CutError::TooLong { column, row } = refused else {
             panic!("{refused:?}");
         };
@@ -421,7 +494,7 @@ mod tests {
             (batch.schema_ref().field(0).name().as_str(), 2)
         );
         let mask = BooleanArray::from(vec![true, true, false]);
-        Cutter::default().push(&batch, &mask).unwrap();
+        Cutter::default().push(&batch, &mask, most).unwrap();
     }
 
     #[test]
@@ -432,27 +505,83 @@ mod tests {
         assert_eq!(widths, [3, 0, 0]);
     }
 
+    /// A text column with nulls, whose values say their row.
+    fn texts(lengths: &[Option<usize>]) -> RecordBatch {
+        let values = lengths.iter().enumerate().map(|(row, length)| {
+            let length = (*length)?;
+            Some(format!("{row:0>length$}"))
+        });
+        let texts: ArrayRef = Arc::new(values.collect::<StringViewArray>());
+        RecordBatch::try_from_iter([("text", texts)]).unwrap()
+    }
+
+    /// What the cutter makes of the batch, read in pieces of `step` rows.
+    fn cut(limits: Limits, whole: &RecordBatch, mask: &BooleanArray, step: usize) -> Vec<Rows> {
+        let mut cutter = Cutter {
+            limits,
+            ..Cutter::default()
+        };
+        for start in (0..whole.num_rows()).step_by(step) {
+            let rows = step.min(whole.num_rows() - start);
+            let batch = whole.slice(start, rows);
+            let most = bytes_of(&batch);
+            cutter.push(&batch, &mask.slice(start, rows), most).unwrap();
+        }
+        cutter.finish().unwrap();
+        std::iter::from_fn(|| cutter.next()).collect()
+    }
+
+    #[test]
+    fn rows_that_are_dropped_are_not_held_in_memory() {
+        let lengths: Vec<_> = (0..1_000).map(|row| Some([40, 4_000][row % 2])).collect();
+        let whole = texts(&lengths);
+        let mask: BooleanArray = (0..1_000).map(|row| Some(row % 2 == 0)).collect();
+        let limits = Limits {
+            pinned: 100_000,
+            ..Limits::default()
+        };
+        let chunks = cut(limits, &whole, &mask, 10);
+        let [chunk] = chunks.as_slice() else {
+            panic!("{} chunks", chunks.len());
+        };
+        let held: usize = buffers_of(chunk.batch.column(0))
+            .iter()
+            .map(|buffer| buffer.capacity())
+            .sum();
+        assert_eq!(chunk.batch.num_rows(), 500);
+        assert!(held < 200_000, "{held} bytes are held for 20,000");
+    }
+
     proptest! {
         #[test]
-        fn chunks_are_the_same_whatever_the_batches(
-            lengths in prop::collection::vec(prop_oneof![0_usize..50, Just(5 << 20)], 1..60),
-            kept in prop::collection::vec(any::<bool>(), 60),
-            at in 0_usize..60,
+        fn chunks_are_the_same_rows_whatever_the_batches(
+            rows in prop::collection::vec(
+                (prop::option::weighted(0.9, prop_oneof![0_usize..50, Just(400)]), any::<bool>()),
+                1..200,
+            ),
+            step in 1_usize..60,
+            pinned in prop_oneof![Just(0_u64), Just(300), Just(u64::MAX)],
         ) {
-            let rows = lengths.len();
-            let whole = batch(&lengths);
-            let mask = BooleanArray::from(kept.get(..rows).unwrap().to_vec());
-            let at = at.min(rows);
-            let mut one = Cutter::default();
-            one.push(&whole, &mask).unwrap();
-            one.finish().unwrap();
-            let mut two = Cutter::default();
-            two.push(&whole.slice(0, at), &mask.slice(0, at)).unwrap();
-            two.push(&whole.slice(at, rows - at), &mask.slice(at, rows - at)).unwrap();
-            two.finish().unwrap();
-            let (one, two) = (drain(&mut one), drain(&mut two));
-            prop_assert_eq!(one.iter().map(|(rows, _)| rows).sum::<usize>(), mask.true_count());
-            prop_assert_eq!(one, two);
+            let limits = Limits { rows: 16, bytes: 700, pinned };
+            let lengths: Vec<_> = rows.iter().map(|(length, _)| *length).collect();
+            let whole = texts(&lengths);
+            let mask: BooleanArray = rows.iter().map(|(_, kept)| Some(*kept)).collect();
+            let chunks = cut(limits, &whole, &mask, step);
+            let batches: Vec<_> = chunks.iter().map(|chunk| chunk.batch.clone()).collect();
+            let expected = filter_record_batch(&whole, &mask).unwrap();
+            let schema = whole.schema();
+            prop_assert_eq!(concat_batches(&schema, &batches).unwrap(), expected);
+            // A chunk ends before the row that would make it too large, and at no other.
+            for (chunk, next) in chunks.iter().zip(chunks.iter().skip(1)) {
+                let first = bytes_of(&next.batch.slice(0, 1));
+                let full = chunk.batch.num_rows() == limits.rows;
+                prop_assert!(full || chunk.bytes + first > limits.bytes);
+            }
+            for chunk in &chunks {
+                prop_assert_eq!(chunk.bytes, bytes_of(&chunk.batch));
+                prop_assert!(chunk.batch.num_rows() <= limits.rows);
+                prop_assert!(chunk.batch.num_rows() == 1 || chunk.bytes <= limits.bytes);
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! form: hashed and masked identifiers hardly repeat, so a dictionary only costs time and space,
 //! and DELTA_LENGTH_BYTE_ARRAY keeps the lengths apart from the bytes, which zstd thanks with a
 //! third of the time. The choice depends on the treated rows only, so a rerun makes it again.
-//! Bloom filters are never written; statistics only where a reader can prune by them, which is not
-//! the case for text that a treatment has masked.
+//! Bloom filters are never written; statistics only where a reader may want to prune by them: not of
+//! text that hardly repeats, and not of masked or keyed text.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -82,8 +82,8 @@ pub struct Encoder {
     parquet_schema: SchemaDescriptor,
     compression: Compression,
     file_properties: WriterPropertiesPtr,
-    /// By column, whether it is delivered as it was.
-    clear: Vec<bool>,
+    /// By column, whether a reader may want to prune by its texts.
+    prunable: Vec<bool>,
 }
 
 impl fmt::Debug for Encoder {
@@ -95,14 +95,14 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// An encoder for files of `schema`, of whose columns `clear` says which are delivered as they
-    /// were; `software` goes into their footers.
+    /// An encoder for files of `schema`; `prunable` says by whose texts a reader may want to prune,
+    /// `software` goes into the footers.
     ///
     /// # Errors
     /// A type that Parquet cannot hold.
     pub fn new(
         schema: &Schema,
-        clear: Vec<bool>,
+        prunable: Vec<bool>,
         compression: Compression,
         software: &str,
     ) -> Result<Self, RunError> {
@@ -124,7 +124,7 @@ impl Encoder {
             parquet_schema,
             compression,
             file_properties: Arc::new(file_properties),
-            clear,
+            prunable,
         })
     }
 
@@ -158,10 +158,10 @@ impl Encoder {
                 continue;
             }
             let root = self.parquet_schema.get_column_root_idx(number);
-            let clear = self.clear.get(root).is_some_and(|clear| *clear);
+            let prunable = self.prunable.get(root).is_some_and(|prunable| *prunable);
             let repeated = first.get(root).is_none_or(repeats);
             properties = match (leaf.physical_type(), repeated) {
-                (PhysicalType::BYTE_ARRAY, true) if !clear => {
+                (PhysicalType::BYTE_ARRAY, true) if !prunable => {
                     properties.set_column_statistics_enabled(path, EnabledStatistics::None)
                 }
                 (_, true) => properties,

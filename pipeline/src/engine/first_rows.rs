@@ -6,7 +6,7 @@ use arrow::buffer::BooleanBuffer;
 use futures::StreamExt;
 use lockgate_connectors::source::{Source, VALUE_BYTES_MAX};
 
-use super::chunk::{CHUNK_BYTES, CutError, Cutter};
+use super::chunk::{CHUNK_BYTES, CutError, Cutter, bytes_of};
 use crate::error::RunError;
 use crate::plan::row_filter::{RowFilter, RowFilterError};
 
@@ -43,7 +43,7 @@ pub(crate) async fn first_rows(
             let mask = filter.evaluate(&batch.batch);
             let mask = first(&mask.map_err(|error| place.unfiltered(&error))?, missing);
             missing -= mask.true_count();
-            let cut = cutter.push(&batch.batch, &mask);
+            let cut = cutter.push(&batch.batch, &mask, bytes_of(&batch.batch));
             cut.map_err(|error| place.uncut(error))?;
             hand_over(&mut cutter, &mut room, &mut each)?;
         }

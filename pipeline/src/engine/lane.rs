@@ -9,7 +9,7 @@ use lockgate_connectors::ConnectorError;
 use lockgate_connectors::source::{Source, SourceBatch, VALUE_BYTES_MAX};
 use lockgate_transforms::{ChunkId, Counts};
 use rayon::ThreadPool;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -26,6 +26,9 @@ use crate::plan::row_filter::RowFilterError;
 /// Batches decoded ahead of treatment, per lane: a chunk is made of several, and decoding goes on
 /// while one is treated.
 const READ_AHEAD: usize = 8;
+
+/// Kibibytes that batches decoded ahead may hold together. One that holds more goes alone.
+const READ_AHEAD_KIB: u32 = 32 << 10;
 
 /// Rows after which a row group is closed within a split: 16 chunks.
 const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
@@ -48,7 +51,8 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The next split in source order; lanes therefore always work on the earliest ones left.
+    /// The next split in source order. A lane takes it while it finishes the one before, and waits
+    /// only to hand on the earliest split that is open: the one that is awaited never waits itself.
     fn take(&self) -> Option<(usize, SyncSender<Message>)> {
         let split = take_next(self.next);
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,11 +69,21 @@ pub(super) struct Lane<'a> {
     pub(super) queue: &'a Queue<'a>,
 }
 
+/// A batch decoded ahead.
+#[derive(Debug)]
+struct Ahead {
+    source: SourceBatch,
+    /// What its rows hold, in bytes.
+    bytes: u64,
+    /// Its share of what may be read ahead.
+    _room: OwnedSemaphorePermit,
+}
+
 /// A split that is being read.
 struct Reading {
     split: usize,
     sender: SyncSender<Message>,
-    batches: mpsc::Receiver<SourceBatch>,
+    batches: mpsc::Receiver<Ahead>,
     reader: AbortOnDropHandle<Result<(), ConnectorError>>,
 }
 
@@ -123,11 +137,11 @@ impl Lane<'_> {
             reader,
         } = reading;
         let mut work = SplitWork::new(self, split, &sender);
-        while let Some(batch) = batches.blocking_recv() {
+        while let Some(ahead) = batches.blocking_recv() {
             if self.exchange.cancel.is_cancelled() {
                 return Err(RunError::Interrupted);
             }
-            work.push(&batch)?;
+            work.push(&ahead.source, ahead.bytes)?;
         }
         // The channel also closes when the reader fails or dies: only its word ends a split.
         self.runtime
@@ -146,13 +160,26 @@ impl Lane<'_> {
 async fn read(
     source: Arc<dyn Source>,
     split: usize,
-    batches: mpsc::Sender<SourceBatch>,
+    batches: mpsc::Sender<Ahead>,
     cancel: CancellationToken,
 ) -> Result<(), ConnectorError> {
+    let room = Arc::new(Semaphore::new(usize::try_from(READ_AHEAD_KIB).unwrap_or(1)));
     let work = async {
         let mut stream = source.open(split).await?;
         while let Some(batch) = stream.next().await {
-            if batches.send(batch?).await.is_err() {
+            let source = batch?;
+            let bytes = chunk::bytes_of(&source.batch);
+            let share = u32::try_from(bytes / 1024).unwrap_or(READ_AHEAD_KIB);
+            let share = share.clamp(1, READ_AHEAD_KIB);
+            let Ok(room) = Arc::clone(&room).acquire_many_owned(share).await else {
+                break; // nobody closes it
+            };
+            let ahead = Ahead {
+                source,
+                bytes,
+                _room: room,
+            };
+            if batches.send(ahead).await.is_err() {
                 break; // the lane gave up, and says why itself
             }
         }
@@ -203,7 +230,8 @@ impl<'a> SplitWork<'a> {
         }
     }
 
-    fn push(&mut self, source: &SourceBatch) -> Result<(), RunError> {
+    /// Adds a batch, whose rows hold not more than `bytes`.
+    fn push(&mut self, source: &SourceBatch, bytes: u64) -> Result<(), RunError> {
         let exchange = self.lane.exchange;
         let rows = count(source.batch.num_rows());
         self.totals.rows.read += rows + source.malformed;
@@ -227,7 +255,7 @@ impl<'a> SplitWork<'a> {
             source.batch.project(&delivered).map_err(arrow_failed)?
         };
         self.cutter
-            .push(&batch, &mask)
+            .push(&batch, &mask, bytes)
             .map_err(|error| self.uncut(error, source.first_row))?;
         self.treat_completed()
     }
