@@ -126,7 +126,12 @@ impl Filler {
     /// It is not; or `length` is above its limit.
     pub(crate) fn new(fill: &str, length: Length) -> Result<Self, Misfit> {
         let between = format!("a{fill}{fill}a");
-        if fill.chars().any(char::is_control) || fill.is_empty() || clusters::count(&between) != 4 {
+        if !fill.chars().next().is_some_and(is_visible)
+            || fill
+                .chars()
+                .any(|character| character.is_control() || is_directional(character))
+            || clusters::count(&between) != 4
+        {
             return Err(
                 Misfit::of_parameter("fill", "`fill` must be one visible character")
                     .with_hint("write one character such as \"*\""),
@@ -200,6 +205,26 @@ impl Filler {
     }
 }
 
+/// Whether a character shows: no white space, and none of those that Unicode has displays ignore
+/// (format characters and Default_Ignorable_Code_Point) or leave blank.
+fn is_visible(character: char) -> bool {
+    let hidden = matches!(character,
+        '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{6DD}' | '\u{70F}'
+        | '\u{890}'..='\u{891}' | '\u{8E2}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{110BD}' | '\u{110CD}'
+        | '\u{13430}'..='\u{1343F}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}');
+    !hidden && !character.is_whitespace() && !character.is_control()
+}
+
+/// Whether a character turns the direction in which what follows is shown (Unicode UAX #9).
+fn is_directional(character: char) -> bool {
+    matches!(character,
+        '\u{61C}' | '\u{200E}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +234,21 @@ mod tests {
         for fill in ["*", "＊", "■", "👨‍👩‍👧", "x"] {
             assert!(Filler::new(fill, Length::Same).is_ok(), "{fill}");
         }
-        for fill in ["", "**", "\n", "\u{301}", "\u{200D}", "\t"] {
+        for fill in [
+            "",
+            "**",
+            "\n",
+            "\u{301}",
+            "\u{200D}",
+            "\t",
+            " ",
+            "\u{3000}",
+            "\u{200B}",
+            "\u{202E}",
+            "*\u{202E}",
+            "\u{FEFF}",
+            "\u{2800}",
+        ] {
             let misfit = Filler::new(fill, Length::Same).unwrap_err();
             assert_eq!(misfit.parameter, Some("fill"), "{fill:?}");
         }

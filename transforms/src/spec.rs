@@ -278,9 +278,15 @@ pub trait Definition:
     fn at_least(&self, floor: &Self) -> bool;
 
     /// Whether it may stand, with these options, where a floor of another kind is the least
-    /// allowed.
+    /// allowed. Not a coarser value for a floor that hides part of a text: read as a number or a date
+    /// (a leaf of JSON, an element), the text may be its own coarser value.
     fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        floor.outdone_by(self.strength(), options)
+        let own = self.strength();
+        let worth = match own == Strength::COARSER {
+            true => Strength::PARTIAL,
+            false => own,
+        };
+        floor.outdone_by(worth, options)
     }
 
     /// Whether any treatment of that strength, with these options, may stand in for this one:

@@ -96,11 +96,6 @@ impl Definition for AdminLevel {
         })
     }
 
-    /// Not for one that hides part of a text: its digits may be those that are kept here.
-    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        floor.outdone_by(Strength::PARTIAL, options)
-    }
-
     /// True for the same or a higher level that shows no more of the code's length.
     fn at_least(&self, floor: &Self) -> bool {
         self.level <= floor.level && (self.rest == floor.rest || self.rest == Rest::Cut)

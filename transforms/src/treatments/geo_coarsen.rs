@@ -260,11 +260,6 @@ impl Definition for GeoCoarsen {
         }
     }
 
-    /// Not for one that hides part of a text: its digits may be those that are kept here.
-    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
-        floor.outdone_by(Strength::PARTIAL, options)
-    }
-
     /// True for a multiple of the grid, and for no more characters of the geohash.
     fn at_least(&self, floor: &Self) -> bool {
         let coarser = match (self.grid, floor.grid, self.geohash, floor.geohash) {

@@ -312,6 +312,25 @@ fn strength_is_that_of_the_weakest_that_may_pass() {
     );
 }
 
+#[test]
+fn a_leaf_read_as_a_number_or_a_date_does_not_stand_for_a_mask_of_its_text() {
+    let coarser = [
+        "{ kind = 'top-bottom-code', upper = '999999999999999' } as integer",
+        "{ kind = 'noise-num', domain = 'd', distribution = 'uniform', scale = '1' } as integer",
+        "{ kind = 'bucket', width = '2', as = 'lower' } as integer",
+        "{ kind = 'date-trunc', unit = 'week' } as date",
+    ];
+    let covered = "{ kind = 'keep-ends', first = 0, last = 0 }";
+    let floors = [covered.to_owned(), json(&[("$.a", covered)], "")];
+    for leaf in coarser {
+        let own = spec(&json(&[("$.a", leaf)], ""));
+        for floor in &floors {
+            assert!(!own.meets(&spec(floor)), "{leaf} for {floor}");
+        }
+        assert!(own.meets(&spec("{ kind = 'clear' }")), "{leaf}");
+    }
+}
+
 /// Documents whose every text is a secret.
 fn documents() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
