@@ -442,6 +442,12 @@ impl TreatmentSpec {
         Self::new(self.treatment.clone(), self.options.within(outer))
     }
 
+    /// The same treatment under the limit of invalid values of one that has these options, and
+    /// else leaves its parts their own.
+    pub(crate) fn under_limit_of(&self, outer: &Options) -> Self {
+        Self::new(self.treatment.clone(), self.options.under_limit_of(outer))
+    }
+
     /// Type of the treated field; `None` where the field is withheld.
     ///
     /// # Errors

@@ -203,7 +203,10 @@ impl Definition for Json {
             floor.kind() == "clear" || floor.treatment().outdone_by(self.strength(), options);
         as_strong
             && options.keep_no_more(floor.options())
-            && self.parts().iter().all(|part| part.meets(floor))
+            && self
+                .parts()
+                .iter()
+                .all(|part| part.under_limit_of(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -104,7 +104,10 @@ impl Definition for Nested {
             floor.kind() == "clear" || floor.treatment().outdone_by(self.strength(), options);
         as_strong
             && options.keep_no_more(floor.options())
-            && self.fields.values().all(|part| part.meets(floor))
+            && self
+                .fields
+                .values()
+                .all(|part| part.under_limit_of(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
