@@ -566,6 +566,17 @@ mod tests {
     }
 
     #[test]
+    fn options_that_mean_nothing_beside_withhold_are_refused() {
+        for (option, parameter) in [
+            ("max_invalid = 0", "max_invalid"),
+            ("on_null = 'synthesize'", "on_null"),
+        ] {
+            let misfit = crate::testing::misfit(&format!("{{ kind = 'withhold', {option} }}"));
+            assert_eq!(misfit.parameter, Some(parameter));
+        }
+    }
+
+    #[test]
     fn the_limit_stands_in_the_canonical_form_only_where_it_is_written() {
         let canonical = |text: &str| serde_json::to_string(&spec(text)).unwrap();
         let limited = canonical("{ kind = 'null', max_invalid = 0.5 }");
