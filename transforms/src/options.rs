@@ -275,6 +275,9 @@ impl Share {
     /// Decimals that are read.
     const DECIMALS: usize = 9;
 
+    /// What [`parse`](Self::parse) reads, as a regular expression.
+    const PATTERN: &'static str = "^(0+(\\.[0-9]{1,9}0*)?|0*1(\\.0+)?)$";
+
     /// Reads decimal text from 0 to 1; none for everything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -362,7 +365,12 @@ impl JsonSchema for Share {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"], "minimum": 0, "maximum": 1 })
+        json_schema!({
+            "type": ["string", "number"],
+            "minimum": 0,
+            "maximum": 1,
+            "pattern": Self::PATTERN
+        })
     }
 }
 
@@ -562,6 +570,45 @@ mod tests {
             assert!(meets(", max_invalid = '0.01'"), "{wrapper}");
             assert!(!meets(", max_invalid = '0.02'"), "{wrapper}");
             assert!(!meets(""), "{wrapper}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_share_takes_the_texts_that_are_read() {
+        let schema = Share::json_schema(&mut SchemaGenerator::default());
+        let pattern = schema.get("pattern").and_then(|own| own.as_str()).unwrap();
+        let pattern = regex::Regex::new(pattern).unwrap();
+        for text in [
+            "0",
+            "1",
+            "00",
+            "01",
+            "0.01",
+            "0.000000001",
+            "0.0000000010",
+            "0.0000000000",
+            "1.0",
+            "1.000000000000",
+            "1.01",
+            "2",
+            "10",
+            "",
+            ".",
+            ".5",
+            "1.",
+            "1 %",
+            "+0.1",
+            "-0.1",
+            "a",
+            "0.0000000001",
+            "1.000000000001",
+            "99999999999",
+        ] {
+            assert_eq!(
+                pattern.is_match(text),
+                Share::parse(text).is_some(),
+                "{text}"
+            );
         }
     }
 
