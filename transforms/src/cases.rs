@@ -142,6 +142,7 @@ impl Rules {
             options: &self.options,
             rows,
             counts,
+            invalid: None,
             rejected: Vec::new(),
         }
     }
@@ -187,6 +188,8 @@ pub struct Cases<'a> {
     options: &'a Options,
     rows: usize,
     counts: Counts,
+    /// Flags of the rows with an invalid value; absent if none.
+    invalid: Option<BooleanBufferBuilder>,
     rejected: Vec<usize>,
 }
 
@@ -196,13 +199,13 @@ impl Cases<'_> {
     /// # Errors
     /// [`TreatmentError::Refused`] where the options say `fail`.
     pub fn decide(&mut self, row: usize, case: Case) -> Result<Outcome, TreatmentError> {
-        let counter = match case {
-            Case::Null => &mut self.counts.nulls,
-            Case::Empty => &mut self.counts.empty,
-            Case::Short => &mut self.counts.short,
-            Case::Invalid => &mut self.counts.invalid,
-        };
-        *counter += 1;
+        match case {
+            Case::Null => self.counts.nulls += 1,
+            Case::Empty => self.counts.empty += 1,
+            Case::Short => self.counts.short += 1,
+            // A row is invalid once, however many of its values are.
+            Case::Invalid => set(&mut self.invalid, self.rows, row),
+        }
         match self.options.action(case) {
             Action::Keep if case == Case::Null => Ok(Outcome::Null),
             Action::Keep if case == Case::Empty => Ok(Outcome::Keep),
@@ -237,14 +240,39 @@ impl Cases<'_> {
             }
             rows.finish()
         });
+        let invalid = self.invalid.map(|mut rows| rows.finish());
         Treated {
             array,
-            counts: self.counts,
+            counts: Counts {
+                invalid: set_rows(invalid.as_ref()),
+                ..self.counts
+            },
+            invalid,
             rejected,
             dropped: None,
             reasons: Vec::new(),
         }
     }
+}
+
+/// Flags a row among so many, of which none need be flagged yet.
+pub(crate) fn set(flags: &mut Option<BooleanBufferBuilder>, rows: usize, row: usize) {
+    let flags = flags.get_or_insert_with(|| unset(rows));
+    if row < rows {
+        flags.set_bit(row, true);
+    }
+}
+
+/// Flags of that many rows, none set.
+pub(crate) fn unset(rows: usize) -> BooleanBufferBuilder {
+    let mut flags = BooleanBufferBuilder::new(rows);
+    flags.append_n(rows, false);
+    flags
+}
+
+/// How many rows are flagged.
+pub(crate) fn set_rows(flags: Option<&BooleanBuffer>) -> u64 {
+    flags.map_or(0, |flags| count(flags.count_set_bits()))
 }
 
 /// A number of rows as it is counted.

@@ -149,8 +149,17 @@ impl Options {
             on_short: stricter(self.on_short, outer.on_short, rank),
             on_invalid: stricter(self.on_invalid, outer.on_invalid, rank),
             sentinels,
-            // Counts are taken once a field, so the limit is the outermost treatment's.
-            max_invalid: None,
+            ..self.under_limit_of(outer)
+        }
+    }
+
+    /// These options under the limit of invalid values of a treatment that has `outer`: counts are
+    /// taken once a field, so the limit that is written there holds for what stands within, too.
+    pub(crate) fn under_limit_of(&self, outer: &Self) -> Self {
+        let limits = [self.max_invalid, outer.max_invalid].into_iter().flatten();
+        Self {
+            max_invalid: limits.min(),
+            ..self.clone()
         }
     }
 
@@ -266,6 +275,9 @@ impl Share {
     /// Decimals that are read.
     const DECIMALS: usize = 9;
 
+    /// What [`parse`](Self::parse) reads, as a regular expression.
+    const PATTERN: &'static str = "^(0+(\\.[0-9]{1,9}0*)?|0*1(\\.0+)?)$";
+
     /// Reads decimal text from 0 to 1; none for everything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -353,7 +365,12 @@ impl JsonSchema for Share {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"], "minimum": 0, "maximum": 1 })
+        json_schema!({
+            "type": ["string", "number"],
+            "minimum": 0,
+            "maximum": 1,
+            "pattern": Self::PATTERN
+        })
     }
 }
 
@@ -520,6 +537,90 @@ mod tests {
         // Another kind has other invalid values.
         assert!(spec("{ kind = 'hmac', domain = 'd' }").meets(&floor));
         assert!(spec("{ kind = 'withhold' }").meets(&floor));
+    }
+
+    #[test]
+    fn a_floors_limit_may_be_met_by_a_treatment_around_others() {
+        let floor = "{ kind = 'keep-ends', first = 1, last = 0, max_invalid = '0.01' }";
+        let ends = "{ kind = 'keep-ends', first = 1, last = 0 }";
+        let wrappers = [
+            "{ kind = 'drop-row', when = 'a = 1', then = ENDS LIMIT }",
+            "{ kind = 'when', condition = 'a = 1', then = ENDS, else = { kind = 'null' } LIMIT }",
+            "{ kind = 'case', cases = [{ when = 'a = 1', then = ENDS }], else = ENDS LIMIT }",
+            "{ kind = 'sample', rate = '0.5', by = 'id', domain = 'd', then = ENDS LIMIT }",
+            "{ kind = 'pipeline', steps = [ENDS, { kind = 'clear' }] LIMIT }",
+            "{ kind = 'json', paths = [{ path = '$.a', treatment = ENDS }] LIMIT }",
+            "{ kind = 'nested', fields = { '[]' = ENDS } LIMIT }",
+        ];
+        let clear = "{ kind = 'clear', max_invalid = '0.01' }";
+        for wrapper in wrappers {
+            // What treats values within values stands for a whole value only where that may be
+            // shown.
+            let inner = wrapper.contains("'json'") || wrapper.contains("'nested'");
+            let (floor, part) = match inner {
+                true => (clear, "{ kind = 'clear' }"),
+                false => (floor, ends),
+            };
+            let floor = spec(floor);
+            let meets = |limit: &str| {
+                let text = wrapper.replace("ENDS", part).replace("LIMIT", limit);
+                spec(&text).meets(&floor)
+            };
+            assert!(meets(", max_invalid = 0"), "{wrapper}");
+            assert!(meets(", max_invalid = '0.01'"), "{wrapper}");
+            assert!(!meets(", max_invalid = '0.02'"), "{wrapper}");
+            assert!(!meets(""), "{wrapper}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_share_takes_the_texts_that_are_read() {
+        let schema = Share::json_schema(&mut SchemaGenerator::default());
+        let pattern = schema.get("pattern").and_then(|own| own.as_str()).unwrap();
+        let pattern = regex::Regex::new(pattern).unwrap();
+        for text in [
+            "0",
+            "1",
+            "00",
+            "01",
+            "0.01",
+            "0.000000001",
+            "0.0000000010",
+            "0.0000000000",
+            "1.0",
+            "1.000000000000",
+            "1.01",
+            "2",
+            "10",
+            "",
+            ".",
+            ".5",
+            "1.",
+            "1 %",
+            "+0.1",
+            "-0.1",
+            "a",
+            "0.0000000001",
+            "1.000000000001",
+            "99999999999",
+        ] {
+            assert_eq!(
+                pattern.is_match(text),
+                Share::parse(text).is_some(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_that_mean_nothing_beside_withhold_are_refused() {
+        for (option, parameter) in [
+            ("max_invalid = 0", "max_invalid"),
+            ("on_null = 'synthesize'", "on_null"),
+        ] {
+            let misfit = crate::testing::misfit(&format!("{{ kind = 'withhold', {option} }}"));
+            assert_eq!(misfit.parameter, Some(parameter));
+        }
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanBufferBuilder, UInt32Array, new_null_array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::{interleave, take};
 use arrow::datatypes::DataType;
 
-use crate::cases::failed;
+use crate::cases::{failed, set, set_rows, unset};
 use crate::condition::{Answer, Answers};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::Keys;
@@ -251,7 +252,9 @@ pub(crate) fn number(row: usize) -> Result<u32, TreatmentError> {
 #[derive(Debug)]
 pub(crate) struct Report {
     rows: usize,
+    /// But for invalid values, which are counted by the flags of their rows.
     counts: Counts,
+    invalid: Option<BooleanBufferBuilder>,
     rejected: Option<BooleanBufferBuilder>,
     dropped: Vec<(Arc<str>, BooleanBufferBuilder)>,
 }
@@ -262,6 +265,7 @@ impl Report {
         Self {
             rows,
             counts: Counts::default(),
+            invalid: None,
             rejected: None,
             dropped: Vec::new(),
         }
@@ -269,7 +273,7 @@ impl Report {
 
     /// Adds what a part that was handed whole rows says, counts and flags.
     pub(crate) fn add(&mut self, treated: &Treated, rows: Option<&Rows>) {
-        self.counts += treated.counts.clone();
+        self.count(treated.counts.clone());
         self.flag(treated, rows);
     }
 
@@ -277,23 +281,22 @@ impl Report {
     /// rows, nulls and empty values.
     pub(crate) fn add_within(&mut self, treated: &Treated, rows: &Rows) {
         let Counts {
-            short,
-            invalid,
-            sentinels,
-            ..
+            short, sentinels, ..
         } = treated.counts;
-        self.counts += Counts {
+        self.count(Counts {
             short,
-            invalid,
             sentinels,
             ..Counts::default()
-        };
+        });
         self.flag(treated, Some(rows));
     }
 
-    /// Adds counts.
+    /// Adds counts, but for that of invalid values: [flags](Self::flag) say which rows have one.
     pub(crate) fn count(&mut self, counts: Counts) {
-        self.counts += counts;
+        self.counts += Counts {
+            invalid: 0,
+            ..counts
+        };
     }
 
     /// Flags rows as left out on purpose.
@@ -315,10 +318,14 @@ impl Report {
     /// Adds the flags of a part.
     pub(crate) fn flag(&mut self, treated: &Treated, rows: Option<&Rows>) {
         let place = |row: usize| rows.map_or(Some(row), |rows| rows.get(row));
-        if let Some(flags) = &treated.rejected {
-            flags.set_indices().filter_map(place).for_each(|row| {
-                set(&mut self.rejected, self.rows, row);
-            });
+        for (flags, own) in [
+            (&treated.invalid, &mut self.invalid),
+            (&treated.rejected, &mut self.rejected),
+        ] {
+            let flagged = flags.iter().flat_map(BooleanBuffer::set_indices);
+            for row in flagged.filter_map(place) {
+                set(own, self.rows, row);
+            }
         }
         for reason in &treated.reasons {
             let rows = reason.rows.set_indices().filter_map(place);
@@ -334,28 +341,19 @@ impl Report {
         });
         let reasons: Vec<Reason> = reasons.collect();
         let dropped = reasons.iter().map(|reason| reason.rows.clone());
+        let invalid = self.invalid.map(|mut flags| flags.finish());
         Treated {
             array,
-            counts: self.counts,
+            counts: Counts {
+                invalid: set_rows(invalid.as_ref()),
+                ..self.counts
+            },
+            invalid,
             rejected: self.rejected.map(|mut flags| flags.finish()),
             dropped: dropped.reduce(|one, other| &one | &other),
             reasons,
         }
     }
-}
-
-fn set(flags: &mut Option<BooleanBufferBuilder>, rows: usize, row: usize) {
-    let flags = flags.get_or_insert_with(|| unset(rows));
-    if row < rows {
-        flags.set_bit(row, true);
-    }
-}
-
-/// Flags of that many rows, none set.
-fn unset(rows: usize) -> BooleanBufferBuilder {
-    let mut flags = BooleanBufferBuilder::new(rows);
-    flags.append_n(rows, false);
-    flags
 }
 
 /// The arms of a treatment that chooses among several for each row.

@@ -448,25 +448,35 @@ impl TreatmentSpec {
         Self::new(self.treatment.clone(), self.options.within(outer))
     }
 
+    /// The same treatment under the limit of invalid values of one that has these options, and
+    /// else leaves its parts their own.
+    pub(crate) fn under_limit_of(&self, outer: &Options) -> Self {
+        Self::new(self.treatment.clone(), self.options.under_limit_of(outer))
+    }
+
     /// Type of the treated field; `None` where the field is withheld.
     ///
     /// # Errors
     /// The treatment or one of its options doesn't fit the field.
     pub fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         let output = self.treatment.output_type(column)?;
+        self.check_options(column)?;
         if output.is_some() {
             crate::cases::check_sentinels(&self.options)?;
             crate::cases::Rules::resolve(&self.options, column)?;
-            self.check_options(column)?;
         }
         Ok(output)
     }
 
     /// Refuses options that mean nothing here: surrogates for nulls where none are drawn, and a
-    /// limit of invalid values where they aren't counted by themselves.
+    /// limit of invalid values where nothing is treated, or they aren't counted by themselves.
     fn check_options(&self, column: Column<'_>) -> Result<(), Misfit> {
         if self.options.on_null == Action::Synthesize {
             self.treatment.check_synthesis(column)?;
+        }
+        if self.is_withhold() && self.options.max_invalid.is_some() {
+            let what = "`max_invalid` stands beside `withhold`, which treats no value";
+            return Err(Misfit::of_parameter("max_invalid", what).with_hint("leave it out"));
         }
         let mut parts = self.treatment.parts().into_iter();
         if parts.any(Self::has_limit) {
@@ -581,9 +591,8 @@ impl TreatmentSpec {
         column: Column<'_>,
         keys: Keys<'_>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
-        let built = self.treatment.build_with(column, &self.options, keys)?;
-        self.check_options(column)?;
-        Ok(built)
+        self.output_type(column)?;
+        self.treatment.build_with(column, &self.options, keys)
     }
 }
 

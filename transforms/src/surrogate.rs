@@ -582,8 +582,10 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
         out.resize(out.len() + characters, b'*');
     }
 
-    fn stand_in(&self) -> Option<&'static str> {
-        self.of.stand_in
+    /// Where the row says who it is: else there is no one to draw for, and the null stays.
+    fn stand_in(&self, row: usize) -> Option<&'static str> {
+        let entity = (self.of.normalise)(held(self.entity.as_ref(), row, ""));
+        self.of.stand_in.filter(|_| !entity.trim().is_empty())
     }
 
     fn covers_with_null(&self) -> bool {

@@ -68,9 +68,9 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
         bytes
     }
 
-    /// The value that a null counts as, where it gets a result like others; absent where nulls are
-    /// decided about. Asked of kernels that treat value by value, never of a dictionary's.
-    fn stand_in(&self) -> Option<&'static str> {
+    /// The value that the null of a row counts as, where it gets a result like others; absent where
+    /// it is decided about. Asked of kernels that treat value by value, never of a dictionary's.
+    fn stand_in(&self, _row: usize) -> Option<&'static str> {
         None
     }
 
@@ -157,18 +157,30 @@ impl<K: TextKernel> TextTreatment<K> {
         let mut cases = self.rules.cases(rows);
         let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
         let mut scratch = Vec::new();
-        let stand_in = self.kernel.stand_in();
         for row in 0..rows {
             let value = value_of(row);
-            if let (Err(Case::Null), Some(stand_in)) = (value, stand_in) {
+            let stand_in = match value {
+                Err(Case::Null) => self.kernel.stand_in(row),
+                _ => None,
+            };
+            if let Some(stand_in) = stand_in {
                 let written = self
                     .kernel
                     .treat_row(row, stand_in, &mut out.bytes, &mut scratch);
-                cases.synthesized();
                 match written {
-                    Ok(Written::Text) => out.close()?,
-                    // There is no one to draw for: what isn't there stays so.
-                    Ok(Written::Null) | Err(_) => out.null()?,
+                    Ok(Written::Text) => {
+                        cases.synthesized();
+                        out.close()?;
+                    }
+                    Ok(Written::Null) => {
+                        cases.synthesized();
+                        out.null()?;
+                    }
+                    // What the row says of the person can't be used, as for a value.
+                    Err(_) => {
+                        let class = Class::Case(Case::Invalid);
+                        self.settle(row, stand_in, class, &mut cases, &mut out)?;
+                    }
                 }
                 continue;
             }

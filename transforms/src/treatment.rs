@@ -97,6 +97,8 @@ pub struct Treated {
     pub array: ArrayRef,
     /// How many values fell into which case.
     pub counts: Counts,
+    /// Rows (set bits) with an invalid value, as [`Counts::invalid`] counts them; absent if none.
+    pub invalid: Option<BooleanBuffer>,
     /// Rows (set bits) that must be dropped because an option says `reject`; absent if none.
     pub rejected: Option<BooleanBuffer>,
     /// Rows (set bits) that the treatment leaves out on purpose (`drop-row`, `sample`); absent if
@@ -130,7 +132,8 @@ impl Treated {
     }
 }
 
-/// How many values of a field fell into each case. A value is counted in one case at most.
+/// How many values of a field fell into each case. A value is counted in one case at most; what is
+/// short or a sentinel within a value is counted beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Rows seen.
@@ -141,7 +144,8 @@ pub struct Counts {
     pub empty: u64,
     /// Too short for the pattern.
     pub short: u64,
-    /// Malformed, out of range, not finite, or the result did not fit.
+    /// Malformed, out of range, not finite, or the result did not fit. A value that holds others,
+    /// or goes through several steps, is counted once, however often that was so.
     pub invalid: u64,
     /// Kept as given because the treatment lists them.
     pub sentinels: u64,

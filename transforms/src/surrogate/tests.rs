@@ -497,6 +497,36 @@ fn a_null_gets_the_surrogate_of_the_rows_person() {
 }
 
 #[test]
+fn a_null_whose_surrogate_cant_be_drawn_is_as_invalid_as_a_value() {
+    let spec = |rest: &str| {
+        let kept = ", keep = ['province'], region = 'place', on_null = 'synthesize'";
+        facet("fake-region", &format!("{kept}{rest}"))
+    };
+    let nulls: Vec<Field> = vec![
+        (
+            "region",
+            "region-code",
+            texts([None::<&str>, None, Some("330106")]),
+        ),
+        (
+            "person_id",
+            "other",
+            texts([Some("1"), Some("2"), Some("3")]),
+        ),
+        (
+            "place",
+            "other",
+            texts([Some("330106"), Some("?"), Some("?")]),
+        ),
+    ];
+    let treated = try_treat(&spec(", on_invalid = 'reject'"), &nulls, &key(7)).unwrap();
+    assert!(treated.array.is_valid(0) && treated.array.is_null(1));
+    assert_eq!((treated.counts.nulls, treated.counts.invalid), (1, 2));
+    assert_eq!(crate::testing::flagged(treated.rejected.as_ref()), [1, 2]);
+    assert!(try_treat(&spec(", on_invalid = 'fail'"), &nulls, &key(7)).is_err());
+}
+
+#[test]
 fn a_null_gets_none_where_something_of_the_value_would_show() {
     let key_field = [RowField {
         name: "person_id",

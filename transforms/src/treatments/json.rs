@@ -28,8 +28,8 @@ const PATHS_MAX: usize = 256;
 /// stays null in a document, too, unless the path's treatment says otherwise.
 ///
 /// A document that isn't JSON, has a key twice in one object, is deeper than 64 levels or longer
-/// than 16 MiB is invalid. Short and invalid values and sentinels within count beside those of the
-/// documents. Strength is that of the weakest treatment of a path, and 0 where keys or values that
+/// than 16 MiB is invalid. Short values and sentinels within count beside those of the documents; a
+/// document with invalid ones counts as one invalid value. Strength is that of the weakest treatment of a path, and 0 where keys or values that
 /// no path names can stay (`.*`, `unknown`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -203,7 +203,10 @@ impl Definition for Json {
             floor.kind() == "clear" || floor.treatment().outdone_by(self.strength(), options);
         as_strong
             && options.keep_no_more(floor.options())
-            && self.parts().iter().all(|part| part.meets(floor))
+            && self
+                .parts()
+                .iter()
+                .all(|part| part.under_limit_of(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -32,8 +32,9 @@ use shape::Shape;
 /// that is null stays null, and only values that are there are treated.
 ///
 /// Both parts of a map must be named. A map of which a treated key is null or stands twice is
-/// invalid, and null in any case. An empty list or map is an empty value. Short and invalid
-/// values and sentinels within are counted beside those of the field. Lengths of lists and maps
+/// invalid, and null in any case. An empty list or map is an empty value. Short values and
+/// sentinels within are counted beside those of the field; a row with invalid ones counts as one
+/// invalid value. Lengths of lists and maps
 /// stay visible. Strength is that of the weakest treatment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +104,10 @@ impl Definition for Nested {
             floor.kind() == "clear" || floor.treatment().outdone_by(self.strength(), options);
         as_strong
             && options.keep_no_more(floor.options())
-            && self.fields.values().all(|part| part.meets(floor))
+            && self
+                .fields
+                .values()
+                .all(|part| part.under_limit_of(options).meets(floor))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

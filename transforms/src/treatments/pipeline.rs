@@ -27,7 +27,8 @@ const STEPS_MAX: usize = 16;
 /// bring something back, so only that step and those after it count. For a floor that leaves
 /// nothing but keyed equality, a step of that strength stands only as the first: after a step that
 /// makes values equal, it tells who shares what that step left. Nulls, empty values and sentinels
-/// are counted by the first step, short and invalid ones by each. `on_null` and `on_empty` written
+/// are counted by the first step, short ones by each, and invalid ones once, whichever step found
+/// them so. `on_null` and `on_empty` written
 /// here hold in the first step where they are stricter; the other options in every step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -200,12 +201,11 @@ impl Treatment for Steps {
         for (at, step) in self.steps.iter().enumerate() {
             let treated = step.treat(&array, context)?;
             report.flag(&treated, None);
-            let Counts { short, invalid, .. } = treated.counts;
+            let Counts { short, .. } = treated.counts;
             report.count(match at {
                 0 => treated.counts,
                 _ => Counts {
                     short,
-                    invalid,
                     ..Counts::default()
                 },
             });

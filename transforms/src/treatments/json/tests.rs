@@ -390,3 +390,20 @@ proptest! {
         prop_assert_eq!(expected.array.null_count(), values.iter().filter(|value| value.is_none()).count());
     }
 }
+
+#[test]
+fn a_document_of_invalid_values_is_one_invalid_value() {
+    let mobile = "{ kind = 'typed-mask', of = 'mobile' }";
+    let text = json(
+        &[("$.a[*]", mobile), ("$.n", "{ kind = 'clear' } as integer")],
+        "",
+    );
+    let documents = [
+        r#"{"a":["x","y","z"],"n":"no"}"#,
+        r#"{"a":["13800138000"],"n":1}"#,
+        "no document",
+    ];
+    let treated = treat(&text, &documents.map(Some));
+    assert_eq!((treated.counts.rows, treated.counts.invalid), (3, 2));
+    assert_eq!(flagged(treated.invalid.as_ref()), [0, 2]);
+}

@@ -441,3 +441,15 @@ proptest! {
         prop_assert!(!holds(&part.array, b"SECRET"));
     }
 }
+
+#[test]
+fn a_list_of_invalid_elements_is_one_invalid_value() {
+    let bad: &[Option<&str>] = &[Some("x"); 10];
+    let array = lists(&[Some(bad), Some(&[Some("13800138000")])]);
+    let mobile = "{ kind = 'typed-mask', of = 'mobile' }";
+    let treated = treat(&nested(&[("[]", mobile)], ""), &array);
+    assert_eq!((treated.counts.rows, treated.counts.invalid), (2, 1));
+    assert_eq!(flagged(treated.invalid.as_ref()), [0]);
+    let half = crate::options::Share::parse("0.5").unwrap();
+    assert!(!treated.counts.exceeds(half));
+}

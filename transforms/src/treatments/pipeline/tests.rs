@@ -195,3 +195,19 @@ fn steps_are_needed_and_keep_the_field() {
     let gone = misfit("{ kind = 'pipeline', steps = [{ kind = 'withhold' }] }");
     assert_eq!(gone.parameter, Some("steps"));
 }
+
+#[test]
+fn a_value_that_is_invalid_in_two_steps_is_one_invalid_value() {
+    let mobile = "{ kind = 'typed-mask', of = 'mobile' }";
+    let text = format!("{{ kind = 'pipeline', steps = [{mobile}, {mobile}] }}");
+    let treated = treat_row(&text, &[Some("x"), Some("y"), None], &[]).unwrap();
+    assert_eq!(texts(&treated), [Some("*"), Some("*"), None]);
+    assert_eq!(treated.counts.invalid, 2);
+    assert_eq!(flagged(treated.invalid.as_ref()), [0, 1]);
+    // Of two values, no more than all are invalid.
+    assert!(
+        !treated
+            .counts
+            .exceeds(crate::options::Share::parse("1").unwrap())
+    );
+}
