@@ -1,6 +1,7 @@
 //! The whole way of the data, through the command line: what is read, what is done to it, what is
 //! delivered, and what a recipient can check of it.
 
+mod complaints;
 mod ledger;
 pub(crate) mod nested;
 mod rows;

@@ -1,4 +1,4 @@
-"""Recomputes from the source what depends on a key: HMAC, AES-SIV, FF1; and opens every GCM cell.
+"""Recomputes from the source what depends on a key: HMAC, SIV, FF1; and opens every GCM cell.
 
 The source is made here: numbers and texts in the spellings that registers have, and the ends of
 every type.
@@ -12,7 +12,7 @@ import re
 import pyarrow as pa
 from stdnum import luhn
 
-from recipes import check_ff1, check_keyed
+from recipes import check_ff1, check_gcm, check_keyed, check_siv
 from shared import arrow_type, check_fields, read_delivery, read_source, start, write_source
 
 TEXTS = ["", " ", "张三", "欧阳修", "Ana", "\U00020000\U0002A6DF", "e\u0301", "👩‍👩‍👧", "a" * 200, "x" * 16,
@@ -115,6 +115,8 @@ def make(request):
 
 def check(request):
     check_ff1()
+    check_gcm()
+    check_siv()
     fields, got = read_delivery(request)
     source = read_source(request)
     attempts = set()

@@ -78,6 +78,13 @@ fn ciphertexts() -> Vec<Case> {
             (whole("uint64"), ""),
             (decimal("decimal(12,2)"), ""),
             (TEXT, ", join = 'families'"),
+            (TEXT, ", algorithm = 'sm4-siv'"),
+            (TEXT, ", algorithm = 'sm4-siv', encoding = 'hex'"),
+            (SPELLING, ", algorithm = 'sm4-siv'"),
+            (DATE, ", algorithm = 'sm4-siv'"),
+            (whole("uint64"), ", algorithm = 'sm4-siv'"),
+            (decimal("decimal(38,38)"), ", algorithm = 'sm4-siv'"),
+            (TEXT, ", algorithm = 'sm4-siv', join = 'families'"),
         ],
     );
     let random = cases(
@@ -97,6 +104,22 @@ fn ciphertexts() -> Vec<Case> {
             (("float64", "other", "float"), ""),
             (DATE, ""),
             (("timestamp(ns)", "timestamp", "instant"), ""),
+            (TEXT, ", algorithm = 'sm4-gcm'"),
+            (TEXT, ", algorithm = 'sm4-gcm', encoding = 'base64url'"),
+            (SPELLING, ", algorithm = 'sm4-gcm', pad = 64"),
+            (
+                ("binary", "other", "bytes"),
+                ", algorithm = 'sm4-gcm', pad = 16",
+            ),
+            (("boolean", "other", "boolean"), ", algorithm = 'sm4-gcm'"),
+            (whole("int8"), ", algorithm = 'sm4-gcm'"),
+            (decimal("decimal(60,10)"), ", algorithm = 'sm4-gcm'"),
+            (("float64", "other", "float"), ", algorithm = 'sm4-gcm'"),
+            (DATE, ", algorithm = 'sm4-gcm'"),
+            (
+                ("timestamp(ns)", "timestamp", "instant"),
+                ", algorithm = 'sm4-gcm'",
+            ),
         ],
     );
     [deterministic, random].concat()

@@ -1,7 +1,8 @@
-"""The keyed treatments as the documents describe them: HMAC with SHA-256 and SM3, AES-SIV, AES-GCM
-cells, FF1.
+"""The keyed treatments as the documents describe them: HMAC with SHA-256 and SM3, SIV and GCM cells
+with AES and SM4, FF1.
 
-The primitives are those of the package `cryptography`; of FF1, which it lacks, AES in ECB mode.
+The primitives are those of the package `cryptography`; of what it lacks, FF1 and SIV over SM4, AES in
+ECB mode, SM4 in CMAC and in counter mode.
 """
 
 import base64
@@ -14,6 +15,7 @@ import struct
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SM3
 from cryptography.hazmat.primitives.hmac import HMAC
 from stdnum import luhn
@@ -80,17 +82,106 @@ def pseudonym(key, treatment):
     return write
 
 
-# AES-SIV.
+# SIV.
+
+
+class Siv:
+    """SIV (RFC 5297) over any block cipher of 128 bits."""
+
+    def __init__(self, cipher, key):
+        half = len(key) // 2
+        self.cipher, self.mac_key, self.stream_key = cipher, key[:half], key[half:]
+
+    def cmac(self, message):
+        mac = CMAC(self.cipher(self.mac_key))
+        mac.update(message)
+        return mac.finalize()
+
+    def s2v(self, associated, plaintext):
+        state = self.cmac(bytes(16))
+        for component in associated:
+            state = xor(doubled(state), self.cmac(component))
+        if len(plaintext) >= 16:
+            end = xor(plaintext[-16:], state)
+            return self.cmac(plaintext[:-16] + end)
+        return self.cmac(xor(doubled(state), (plaintext + b"\x80").ljust(16, b"\0")))
+
+    def encrypt(self, plaintext, associated):
+        iv = self.s2v(associated, plaintext)
+        # The top bits of the last two words are cleared.
+        counter = bytes(one & 0x7F if at in (8, 12) else one for at, one in enumerate(iv))
+        stream = Cipher(self.cipher(self.stream_key), modes.CTR(counter)).encryptor()
+        return iv + stream.update(plaintext) + stream.finalize()
+
+
+def xor(one, other):
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def doubled(block):
+    number = int.from_bytes(block, "big") << 1
+    if number >> 128:
+        number ^= 1 << 128 | 0x87
+    return number.to_bytes(16, "big")
+
+
+def check_siv():
+    """Over AES it is the package's own, so that a mistake here isn't the product's."""
+    key, associated = bytes(range(64)), [b"label", b"\xe4\xb8\xaa"]
+    for length in (1, 15, 16, 17, 31, 32, 33, 200):
+        value = bytes(one % 256 for one in range(length))
+        own = Siv(algorithms.AES, key).encrypt(value, associated)
+        assert own == AESSIV(key).encrypt(value, associated), length
 
 
 def deterministic(key, treatment):
-    siv, label = AESSIV(hkdf(key, 64, b"lockgate/siv/v1")), b"lockgate/siv/v1"
+    if treatment.get("algorithm") == "sm4-siv":
+        label = b"lockgate/sm4-siv/v1"
+        siv = Siv(algorithms.SM4, hkdf(key, 32, label))
+    else:
+        label = b"lockgate/siv/v1"
+        siv = AESSIV(hkdf(key, 64, label))
     encode = ENCODINGS[treatment.get("encoding", "base64url")]
     associated = [label, treatment["domain"].encode()]
     return lambda value: encode(siv.encrypt(value, associated))
 
 
-# AES-GCM.
+# GCM.
+
+
+class Sm4Gcm:
+    """GCM over SM4 (RFC 8998), called like the package's `AESGCM`."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def decrypt(self, nonce, text, associated):
+        mode = modes.GCM(nonce, text[-16:])
+        decryptor = Cipher(algorithms.SM4(self.key), mode).decryptor()
+        decryptor.authenticate_additional_data(associated)
+        return decryptor.update(text[:-16]) + decryptor.finalize()
+
+
+def check_gcm():
+    """The vector of RFC 8998 (A.1), so that a mistake here isn't the product's."""
+    key = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
+    nonce = bytes.fromhex("00001234567800000000ABCD")
+    associated = bytes.fromhex("FEEDFACEDEADBEEFFEEDFACEDEADBEEFABADDAD2")
+    text = bytes.fromhex(
+        "17F399F08C67D5EE19D0DC9969C4BB7D5FD46FD3756489069157B282BB200735"
+        "D82710CA5C22F0CCFA7CBF93D496AC15A56834CBCF98C397B4024A2691233B8D"
+        "83DE3541E4C2B58177E065A9BF7B62EC")
+    repeated = [0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA]
+    plain = b"".join(bytes([one] * 8) for one in repeated)
+    assert Sm4Gcm(key).decrypt(nonce, text, associated) == plain
+
+
+# What of a cell follows from its algorithm: its version, its cipher, the bytes of its keys, their
+# labels and its GCM.
+SUITES = {
+    "aes-256-gcm": (1, algorithms.AES, 32, b"fle/place/v1", b"fle/v1", AESGCM),
+    "sm4-gcm": (2, algorithms.SM4, 16, b"fle/sm4/place/v1", b"fle/sm4/v1", Sm4Gcm),
+}
 
 
 def plaintexts(column):
@@ -128,15 +219,17 @@ class Cells:
         self.key, self.field, self.attempts = key, field.encode(), attempts
         self.domain = treatment["domain"].encode()
         self.pad = treatment.get("pad", 1)
+        self.suite = SUITES[treatment.get("algorithm", "aes-256-gcm")]
         self.chunks, self.met = {}, set()
 
     def open(self, cell):
         """The plaintext of a cell, or what is wrong with it."""
-        if cell[0] != 1 or cell[1:5] != hkdf(self.key, 4, b"fle/key-id/v1"):
+        version, cipher, size, place_label, label, gcm = self.suite
+        if cell[0] != version or cell[1:5] != hkdf(self.key, 4, b"fle/key-id/v1"):
             return "another version or key id"
         self.attempts.add(cell[5:21])
-        place_key = hkdf(self.key, 32, b"fle/place/v1", self.domain, self.field, cell[5:21])
-        block = Cipher(algorithms.AES(place_key), modes.ECB()).decryptor().update(cell[21:37])
+        place_key = hkdf(self.key, size, place_label, self.domain, self.field, cell[5:21])
+        block = Cipher(cipher(place_key), modes.ECB()).decryptor().update(cell[21:37])
         split, chunk, row = block[0:4], block[4:8], block[8:12]
         if block[12:16] != bytes(4):
             return "its place is none"
@@ -145,8 +238,8 @@ class Cells:
         self.met.add(cell[5:37])
         parts = cell[5:21], split, chunk
         if parts not in self.chunks:
-            keyed = hkdf(self.key, 32, b"fle/v1", self.domain, self.field, *parts)
-            self.chunks[parts] = AESGCM(keyed)
+            keyed = hkdf(self.key, size, label, self.domain, self.field, *parts)
+            self.chunks[parts] = gcm(keyed)
         padded = self.chunks[parts].decrypt(bytes(8) + row, cell[37:], cell[:37])
         stripped = padded.rstrip(b"\0")
         value = stripped[:-1]

@@ -223,10 +223,18 @@ fn the_schema_has_one_closed_branch_for_every_kind() {
 fn the_catalogue_and_its_page_tell_everything() {
     let page = treatments::render_markdown();
     for entry in treatments::catalogue() {
-        assert!(page.contains(&format!("\n## {}\n", entry.kind)));
+        assert!(page.contains(&format!("\n### {}\n", entry.kind)));
         assert_eq!(spec(entry.example).kind(), entry.kind);
         assert_eq!(spec(entry.example).strength(), entry.strength);
         assert!(!entry.summary.ends_with('.') && !entry.fits.is_empty());
+        let verb = entry.summary.split(' ').next().unwrap();
+        assert!(verb.ends_with('s'), "{}", entry.summary);
+        assert!(verb.bytes().all(|byte| byte.is_ascii_lowercase()), "{verb}");
+        // What rustdoc has as a link is none on a page.
+        assert!(!entry.description.is_empty() && !entry.description.contains("[`"));
+        assert!(page.contains(&entry.description));
+        let row = format!("| [`{0}`](#{0}) |", entry.kind);
+        assert!(page.contains(&row), "{row}");
         for parameter in entry.parameters {
             assert!(
                 !parameter.doc.is_empty(),
@@ -240,6 +248,32 @@ fn the_catalogue_and_its_page_tell_everything() {
     }
     for option in Options::KEYS {
         assert!(page.contains(&format!("| `{option}` |")));
+    }
+    // A heading is written once.
+    let mut groups: Vec<&str> = treatments::catalogue()
+        .iter()
+        .map(|entry| entry.group)
+        .collect();
+    groups.dedup();
+    assert_eq!(groups.len(), 6);
+    for group in groups {
+        assert_eq!(page.matches(&format!("\n## {group}\n")).count(), 1);
+    }
+}
+
+#[test]
+fn the_page_says_what_an_optional_parameter_accepts() {
+    for (kind, name, accepts) in [
+        ("date-shift", "not_after", "date"),
+        ("bucket", "edges", "list of text"),
+        ("age-band", "edges", "list of integer"),
+        ("keep-ends", "length", "`\"same\"` or integer"),
+    ] {
+        let mut entries = treatments::catalogue().into_iter();
+        let entry = entries.find(|entry| entry.kind == kind).unwrap();
+        let mut parameters = entry.parameters.iter();
+        let parameter = parameters.find(|parameter| parameter.name == name);
+        assert_eq!(parameter.unwrap().accepts, accepts, "{kind} {name}");
     }
 }
 

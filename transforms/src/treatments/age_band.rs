@@ -172,7 +172,7 @@ impl<N, D: Fn(N) -> Option<i64> + Send + Sync + 'static> Classes<N> for Births<D
 
 impl Definition for AgeBand {
     const KIND: &'static str = "age-band";
-    const SUMMARY: &'static str = "Replaces a birth date by a band of age on a given day";
+    const SUMMARY: &'static str = "replaces a birth date by a band of age on a given day";
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str =
         r#"{ kind = "age-band", as_of = 2026-01-01, width = 10, cap = 90 }"#;

@@ -26,7 +26,8 @@ const EDGES_MAX: usize = 1_000;
 /// Puts a number into a half-open interval and delivers the interval's label or its lower bound.
 ///
 /// Lower bounds (`as = "lower"`) keep the order: that of a smaller number is never the larger one,
-/// though both may be equal. Labels are text, which sorts otherwise.
+/// though both may be equal. Labels are text, which sorts otherwise: `[1000,2000)` holds both bounds
+/// in their shortest form, and is as wide as they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
@@ -201,7 +202,7 @@ impl Bucket {
 
 impl Definition for Bucket {
     const KIND: &'static str = "bucket";
-    const SUMMARY: &'static str = "Replaces a number by the interval it falls into";
+    const SUMMARY: &'static str = "replaces a number by the interval it falls into";
     const FITS: &'static str = "integers, decimals and floats";
     const EXAMPLE: &'static str = r#"{ kind = "bucket", width = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;

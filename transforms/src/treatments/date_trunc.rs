@@ -129,7 +129,7 @@ impl Unit {
 
 impl Definition for DateTrunc {
     const KIND: &'static str = "date-trunc";
-    const SUMMARY: &'static str = "Sets a date or timestamp back to the beginning of a larger unit";
+    const SUMMARY: &'static str = "sets a date or timestamp back to the beginning of a larger unit";
     const FITS: &'static str = "dates and timestamps";
     const EXAMPLE: &'static str = r#"{ kind = "date-trunc", unit = "month" }"#;
     const STRENGTH: Strength = Strength::COARSER;

@@ -247,8 +247,10 @@ impl Definition for EncryptDet {
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     // A sentinel that were a result of another value would have to be made with the key.
     const KEEPS_SENTINELS_APART: bool = true;
-    const WIDTH: Option<&'static str> =
-        Some("follows from the type of numbers and dates; that of a text follows the value");
+    const WIDTH: Option<&'static str> = Some(
+        "16 bytes more than the value, and a third more again in base64url, twice that in hex; that \
+         of numbers and dates follows from their type",
+    );
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
 
     /// Dates before year 0 and after 9999 have no text.

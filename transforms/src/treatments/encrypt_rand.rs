@@ -133,8 +133,10 @@ impl Definition for EncryptRand {
     const EXAMPLE: &'static str = "{ kind = \"encrypt-rand\", domain = \"person.contact\" }";
     const STRENGTH: Strength = Strength::UNLINKABLE;
     const UNIQUENESS: Uniqueness = Uniqueness::Randomised;
-    const WIDTH: Option<&'static str> =
-        Some("the same for all values of a type other than utf8 and binary");
+    const WIDTH: Option<&'static str> = Some(
+        "54 bytes more than the value, padded by `pad`, and a third more again in base64url; the same \
+         for all values of a type other than utf8 and binary",
+    );
     const REVERSIBLE: Option<&'static str> = Some("the provider, who alone holds the key");
 
     fn width(&self, data_type: &DataType) -> Option<usize> {

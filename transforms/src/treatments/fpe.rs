@@ -36,7 +36,7 @@ use kernel::Kernel;
 /// alphabet, or more than 256 characters, are invalid. Where the field's category is an
 /// identifier, full-width characters, letters of the other case, white space, hyphens and the
 /// country code of a mobile number are brought to one spelling first, unless the alphabet holds
-/// them.
+/// them. A result has as many characters as the value in that spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fpe {

@@ -247,7 +247,8 @@ impl Definition for GeoCoarsen {
     const WEAKER: Option<&'static str> =
         Some("1 for grids below 0.01 degree and geohashes of more than 5 characters");
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
-    const WIDTH: Option<&'static str> = Some("the characters of the geohash");
+    const WIDTH: Option<&'static str> =
+        Some("the characters of the geohash; that of a pair on a grid follows the value");
 
     fn width(&self, _: &DataType) -> Option<usize> {
         self.geohash.map(usize::from)

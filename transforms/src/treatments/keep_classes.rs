@@ -17,7 +17,7 @@ use crate::treatment::Treatment;
 /// Keeps the characters of some classes, so that the shape of a value stays, and hides the others.
 ///
 /// A value in which nothing would be hidden is short. A character of several code points, such as a
-/// letter and its accent, goes by the first.
+/// letter and its accent, goes by the first. A result has as many characters as its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeepClasses {

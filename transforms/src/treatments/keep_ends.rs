@@ -15,7 +15,9 @@ use crate::treatment::Treatment;
 
 /// Keeps the first and last characters and hides what is between them.
 ///
-/// A value of not more than `first + last` characters is short: it has nothing to hide behind.
+/// A value of not more than `first + last` characters is short: it has nothing to hide behind. A
+/// result has as many characters as its value, or `first + length + last` where `length` is a
+/// number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeepEnds {

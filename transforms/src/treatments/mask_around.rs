@@ -18,7 +18,8 @@ use crate::treatment::Treatment;
 /// Hides one side of a delimiter; the delimiter and the other side stay.
 ///
 /// A value without the delimiter is invalid; a side of not more than `keep` characters is short, and
-/// with `occurrence = "all"` so is a value with any such part.
+/// with `occurrence = "all"` so is a value with any such part. A result has as many characters as
+/// its value, unless `length` is a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskAround {

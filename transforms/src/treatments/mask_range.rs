@@ -15,7 +15,8 @@ use crate::treatment::Treatment;
 
 /// Hides the characters from one position to another, both included, and keeps the rest.
 ///
-/// A value in which the range would hide nothing is short.
+/// A value in which the range would hide nothing is short. A result has as many characters as its
+/// value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskRange {

@@ -20,10 +20,16 @@ const TITLE: &str = "Treatment";
 pub struct Entry {
     /// The kind, as configuration writes it.
     pub kind: &'static str,
+    /// The heading it stands under, which several kinds share.
+    pub group: &'static str,
     /// What it does, in one line without a full stop.
     pub summary: &'static str,
+    /// What it does and what there is to know about that, in Markdown.
+    pub description: String,
     /// The types it fits, in words.
     pub fits: &'static str,
+    /// The type of its results, in words; absent where it is the field's.
+    pub result: Option<&'static str>,
     /// A TOML inline table that uses it.
     pub example: &'static str,
     /// How much it hides.
@@ -66,56 +72,34 @@ pub fn render_markdown() -> String {
         "# Treatments\n\n\
          <!-- Generated from the definitions of the treatments; a test compares it. -->\n\n\
          A policy rule or a grant writes a treatment as a table with a `kind`, the parameters of \
-         that kind, and any of the options below. An unknown key is an error. Characters are \
-         extended grapheme clusters: what a reader sees as one character.\n\n\
-         | kind | strength | does |\n|---|---|---|\n",
+         that kind, and any of the [options](#options-of-every-treatment). An unknown key is an \
+         error. Characters are extended grapheme clusters: what a reader sees as one character. \
+         Widths are of text and binary, in bytes.\n",
     );
-    for entry in catalogue() {
-        line(
-            &mut page,
-            format_args!(
-                "| `{}` | {} | {} |",
-                entry.kind, entry.strength.0, entry.summary
-            ),
-        );
-    }
-    for entry in catalogue() {
-        let Entry {
+    let entries = catalogue();
+    let groups = || entries.chunk_by(|one, next| one.group == next.group);
+    for group in groups() {
+        let name = group.first().map_or("", |entry| entry.group);
+        line(&mut page, format_args!("\n**{name}**"));
+        page.push_str("\n| kind | strength | does |\n|---|---|---|\n");
+        for Entry {
             kind,
-            summary,
-            fits,
-            example,
             strength,
-            weaker,
-            uniqueness,
-            width,
-            reversible,
-            parameters,
-        } = entry;
-        line(&mut page, format_args!("\n## {kind}\n\nThis {summary}."));
-        line(
-            &mut page,
-            format_args!(
-                "\nFits {fits}. Strength {}{}. {} {}{}",
-                strength.0,
-                weaker.map_or_else(String::new, |weaker| format!("; {weaker}")),
-                distinct_words(uniqueness),
-                width.map_or_else(String::new, |width| format!("Width: {width}. ")),
-                reversible.map_or_else(
-                    || "Nobody can restore the value.".to_owned(),
-                    |who| format!("Reversible: {who}.")
-                ),
-            ),
-        );
-        line(
-            &mut page,
-            format_args!("\n```toml\ntreatment = {example}\n```"),
-        );
-        if !parameters.is_empty() {
-            page.push_str("\n| parameter | accepts | default | meaning |\n|---|---|---|---|\n");
+            summary,
+            ..
+        } in group
+        {
+            line(
+                &mut page,
+                format_args!("| [`{kind}`](#{kind}) | {} | {summary} |", strength.0),
+            );
         }
-        for parameter in parameters {
-            parameter_line(&mut page, &parameter);
+    }
+    for group in groups() {
+        let name = group.first().map_or("", |entry| entry.group);
+        line(&mut page, format_args!("\n## {name}"));
+        for entry in group {
+            entry_section(&mut page, entry);
         }
     }
     page.push_str(
@@ -131,6 +115,57 @@ pub fn render_markdown() -> String {
          counts it, `synthesize` puts a surrogate in the place of a null.\n",
     );
     page
+}
+
+/// All there is to say about one kind.
+fn entry_section(page: &mut String, entry: &Entry) {
+    let Entry {
+        kind,
+        group: _,
+        summary: _,
+        description,
+        fits,
+        result,
+        example,
+        strength,
+        weaker,
+        uniqueness,
+        width,
+        reversible,
+        parameters,
+    } = entry;
+    line(page, format_args!("\n### {kind}\n\n{description}"));
+    let width = width.or_else(|| has_width(entry).then_some("follows the value"));
+    line(
+        page,
+        format_args!(
+            "\nFits {fits}; gives {}. Strength {}{}. {} {}{}",
+            result.unwrap_or("the field's type"),
+            strength.0,
+            weaker.map_or_else(String::new, |weaker| format!("; {weaker}")),
+            distinct_words(*uniqueness),
+            width.map_or_else(String::new, |width| format!("Width: {width}. ")),
+            reversible.map_or_else(
+                || "Nobody can restore the value.".to_owned(),
+                |who| format!("Reversible: {who}.")
+            ),
+        ),
+    );
+    line(page, format_args!("\n```toml\ntreatment = {example}\n```"));
+    if !parameters.is_empty() {
+        page.push_str("\n| parameter | accepts | default | meaning |\n|---|---|---|---|\n");
+    }
+    for parameter in parameters {
+        parameter_line(page, parameter);
+    }
+}
+
+/// Whether results may be text or binary, going by the words for the types.
+fn has_width(entry: &Entry) -> bool {
+    match entry.result {
+        Some(result) => result.contains("utf8"),
+        None => entry.fits.contains("utf8") || entry.fits == "every type",
+    }
 }
 
 /// What a uniqueness class means for the reader of a delivery.
@@ -172,18 +207,23 @@ fn parameter_line(page: &mut String, parameter: &Parameter) {
 }
 
 /// The entry of one kind.
-pub(super) fn entry<T: Definition>() -> Entry {
+pub(super) fn entry<T: Definition>(group: &'static str, result: Option<&'static str>) -> Entry {
+    let schema = object_schema::<T>();
+    let description = schema.get("description").and_then(Value::as_str);
     Entry {
         kind: T::KIND,
+        group,
         summary: T::SUMMARY,
+        description: description.unwrap_or_default().to_owned(),
         fits: T::FITS,
+        result,
         example: T::EXAMPLE,
         strength: T::STRENGTH,
         weaker: T::WEAKER,
         uniqueness: T::UNIQUENESS,
         width: T::WIDTH,
         reversible: T::REVERSIBLE,
-        parameters: parameters(&object_schema::<T>(), field_names::<T>()),
+        parameters: parameters(&schema, field_names::<T>()),
     }
 }
 
@@ -272,31 +312,29 @@ fn accepts(schema: &Value) -> String {
         }
     }
     match schema.get("type") {
-        Some(Value::String(name)) if name == "array" => match schema.get("items") {
-            Some(items) => format!("list of {}", accepts(items)),
-            None => "list".to_owned(),
-        },
-        Some(Value::String(name)) => match schema.get("format").and_then(Value::as_str) {
-            Some("date") => "date".to_owned(),
-            _ => type_name(name).to_owned(),
-        },
+        Some(Value::String(name)) => type_words(schema, name),
         Some(Value::Array(names)) => join(
             names
                 .iter()
                 .filter_map(Value::as_str)
-                .map(|name| type_name(name).to_owned())
+                .map(|name| type_words(schema, name))
                 .collect(),
         ),
         _ => "value".to_owned(),
     }
 }
 
-fn type_name(name: &str) -> &str {
-    match name {
-        "object" => "table",
-        "string" => "text",
-        "boolean" => "true or false",
-        other => other,
+/// One of a schema's types, in words.
+fn type_words(schema: &Value, name: &str) -> String {
+    let format = schema.get("format").and_then(Value::as_str);
+    match (name, schema.get("items"), format) {
+        ("array", Some(items), _) => format!("list of {}", accepts(items)),
+        ("array", None, _) => "list".to_owned(),
+        ("object", ..) => "table".to_owned(),
+        ("string", _, Some("date")) => "date".to_owned(),
+        ("string", ..) => "text".to_owned(),
+        ("boolean", ..) => "true or false".to_owned(),
+        _ => name.to_owned(),
     }
 }
 

@@ -43,6 +43,9 @@ const NESTING_MAX: u32 = 50;
 /// The pattern must match the whole value; a value that it doesn't match is invalid. So is one in
 /// which a group to hide is absent or empty, one that the replacement would give again character by
 /// character, in whatever order, and one where a group would cut a character in two.
+///
+/// With `groups`, a result has as many characters as its value, unless `length` is a number; with
+/// `replacement`, what the replacement says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Regex {

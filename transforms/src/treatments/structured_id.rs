@@ -49,17 +49,17 @@ use resident_id::ResidentId;
 /// Values are brought to one spelling as their kind's category says. What is kept is part of the
 /// tweak, so that people of one region are permuted unlike those of another.
 ///
-/// **resident-id** (GB 11643): 18 characters, born from 1900 to 2049; 15 digits are upgraded
-/// first. Result: an existing date (which may lie ahead), any sequence, the check character. A
-/// region in force in the year of birth becomes another that was, a known region another known
-/// one, an unknown one another unknown one, so that what a checker with a table accepts stays
-/// accepted.
-/// **mobile**: 11 digits, `1` and then `3` to `9` first; so is the result.
-/// **bank-card**: 16 to 19 digits with a Luhn check digit; the length stays. Without `bin6` or
-/// `bin8` the issuer is hidden too.
-/// **credit-code** (GB 32100): characters 1 and 2, which say what kind of body it is, stay; the
-/// organisation code's check (GB 11714) and the code's own are computed anew; a known region
-/// becomes another known one.
+/// - **resident-id** (GB 11643): 18 characters, born from 1900 to 2049; 15 digits are upgraded
+///   first. Result: an existing date (which may lie ahead), any sequence, the check character. A
+///   region in force in the year of birth becomes another that was, a known region another known
+///   one, an unknown one another unknown one, so that what a checker with a table accepts stays
+///   accepted.
+/// - **mobile**: 11 digits, `1` and then `3` to `9` first; so is the result.
+/// - **bank-card**: 16 to 19 digits with a Luhn check digit; the length stays. Without `bin6` or
+///   `bin8` the issuer is hidden too.
+/// - **credit-code** (GB 32100): characters 1 and 2, which say what kind of body it is, stay; the
+///   organisation code's check (GB 11714) and the code's own are computed anew; a known region
+///   becomes another known one.
 ///
 /// What stays is delivered in clear, so with anything kept it counts as partly hidden text (1), and
 /// a credit code always does, because its first two characters stay.

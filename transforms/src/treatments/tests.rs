@@ -17,6 +17,7 @@ use arrow::datatypes::{
 };
 
 mod catalogue_wide;
+mod complaints;
 mod columns;
 mod results;
 mod text;

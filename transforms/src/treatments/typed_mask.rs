@@ -103,7 +103,9 @@ impl Definition for TypedMask {
     const STRENGTH: Strength = Strength::PARTIAL;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: Option<&'static str> = Some(
-        "follows from the longest value of the kind; none for landlines, names, addresses and e-mail",
+        "with the fill `*` and as many fills as was hidden, 18 bytes for resident-id and credit-code, \
+         11 for mobile and permit, 19 for bank-card, 24 for plate, 9 for passport, 39 for ip; that of \
+         a landline, person-name, address or email follows the value",
     );
 
     fn width(&self, _: &DataType) -> Option<usize> {

@@ -226,6 +226,52 @@ fn results_are_no_wider_than_declared() {
 }
 
 #[test]
+fn the_manual_says_the_type_of_results() {
+    for entry in catalogue() {
+        let spec = spec(entry.example);
+        for array in columns() {
+            let Some(built) = built(&spec, &array) else {
+                continue;
+            };
+            let given = built.output_type();
+            let kept = given == array.data_type();
+            match (entry.result, given) {
+                (None, _) => assert!(kept, "{} gives {given}", entry.kind),
+                (Some(result), _) if result.starts_with("the ") => {}
+                (Some(result), DataType::Utf8) => assert!(result.contains("utf8"), "{result}"),
+                (Some(result), DataType::Binary) => assert!(result.contains("binary"), "{result}"),
+                (Some(result), DataType::Int32) => assert_eq!(result, "int32", "{}", entry.kind),
+                (Some(result), _) => panic!("{} gives {given}, not {result}", entry.kind),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_manual_says_the_widths_of_typed_masks() {
+    let kinds = [
+        ("resident-id", 18),
+        ("credit-code", 18),
+        ("mobile", 11),
+        ("permit", 11),
+        ("bank-card", 19),
+        ("plate", 24),
+        ("passport", 9),
+        ("ip", 39),
+    ];
+    for (of, bytes) in kinds {
+        let spec = spec(&format!(
+            "{{ kind = 'typed-mask', of = '{of}', on_invalid = 'null' }}"
+        ));
+        let width = spec.width(&DataType::Utf8, &DataType::Utf8);
+        assert_eq!(width.map(|width| width.bytes), Some(bytes), "{of}");
+        let mut entries = catalogue().into_iter();
+        let entry = entries.find(|entry| entry.kind == "typed-mask").unwrap();
+        assert!(entry.width.unwrap().contains(&format!("{bytes} ")), "{of}");
+    }
+}
+
+#[test]
 fn the_manual_says_a_width_where_there_is_one() {
     for entry in catalogue() {
         let spec = spec(entry.example);
