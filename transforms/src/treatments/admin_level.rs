@@ -18,7 +18,7 @@ use crate::key::DerivedKey;
 use crate::number::column::mapped_unless_short;
 use crate::number::{Exact, ForExact, with_exact};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 

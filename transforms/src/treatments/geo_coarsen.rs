@@ -19,7 +19,7 @@ use crate::number::{
     Decimal, Exact, Float, FloatStep, ForExact, check_places, scale_of, with_exact,
 };
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
+use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
