@@ -24,11 +24,10 @@ use crate::error::{Case, Misfit, TreatmentError};
 use crate::facets::{Facet, Fact};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::{Action, Options};
-use crate::persona::{Draw, SurrogateKey, resident_id};
+use crate::persona::{Draw, Landline, SurrogateKey, resident_id};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
-use crate::treatments::typed_mask::Landline;
 
 /// A kind of surrogate: what is its own. The rest of its [`Definition`] all of them share.
 ///

@@ -8,11 +8,11 @@ use crate::category;
 use crate::error::{Case, Misfit};
 use crate::persona::Draw;
 use crate::persona::draw::another;
+use crate::persona::{Draw, Landline};
 use crate::persona::mobile::{self, Kept};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatments::typed_mask::Landline;
 
 /// Puts a mainland mobile number in the place of one, eleven digits under an assigned prefix.
 ///
@@ -24,6 +24,9 @@ use crate::treatments::typed_mask::Landline;
 /// A landline is taken where `keep` lists `"region"`, and becomes another of the same area code, as
 /// many digits long, written `0571-87654321`; an extension goes. Without it a landline is invalid, and
 /// so is a 400 or 800 number with it, which has no region. In a field of both, a mobile number becomes
+///
+/// Numbers of two persons meet with a probability of 2 to the minus 32; with a kept carrier or prefix
+/// 26, and with a kept region 22, for an area has 7 million numbers at least.
 /// a mobile number still, and which of the two it was is kept as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
