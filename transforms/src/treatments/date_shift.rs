@@ -58,7 +58,8 @@ pub struct DateShift {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Date>,
     /// The field of dates or timestamps, such as a birth, whose day no result may precede: earlier
-    /// ones are invalid. It is read from the original row, and where it is null there is no limit.
+    /// ones are invalid. It is read from the original row, and where it is null there is no limit;
+    /// a time beyond what can be told makes the row invalid.
     /// Meant for a field that is delivered as it is or coarser; one that is shifted under the same
     /// domain, range and flags keeps its order without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]

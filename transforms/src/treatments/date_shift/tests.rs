@@ -234,6 +234,22 @@ fn beside(births: &ArrayRef, values: &ArrayRef, change: &Value) -> Result<Treate
 }
 
 #[test]
+fn a_limit_that_cant_be_told_makes_the_row_invalid() {
+    let births = vec![Some(i64::MAX), Some(i64::MIN), Some(0), None];
+    let births = TimestampSecondArray::from(births).with_timezone("Asia/Shanghai");
+    let (births, days): (ArrayRef, ArrayRef) = (
+        Arc::new(births),
+        Arc::new(Date32Array::from(vec![20_000; 4])),
+    );
+    let treated = beside(&births, &days, &json!({})).unwrap();
+    let results = treated.array.as_primitive::<Date32Type>();
+    let known: Vec<bool> = results.iter().map(|day| day.is_some()).collect();
+    assert_eq!(known[2..], [true, true]);
+    assert!(!known[0] && !known[1], "{known:?}");
+    assert_eq!(treated.counts.invalid, 2);
+}
+
+#[test]
 fn no_result_precedes_the_day_of_another_field() {
     let day = |rows| -> ArrayRef { Arc::new(Date32Array::from(vec![20_000; rows])) };
     let births: ArrayRef = Arc::new(Date32Array::from_iter(
