@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::category;
 use crate::error::{Case, Misfit};
-use crate::persona::Draw;
 use crate::persona::draw::another;
-use crate::persona::{Draw, Landline};
 use crate::persona::mobile::{self, Kept};
+use crate::persona::{Draw, Landline};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
@@ -24,10 +23,10 @@ use crate::text;
 /// A landline is taken where `keep` lists `"region"`, and becomes another of the same area code, as
 /// many digits long, written `0571-87654321`; an extension goes. Without it a landline is invalid, and
 /// so is a 400 or 800 number with it, which has no region. In a field of both, a mobile number becomes
+/// a mobile number still, and which of the two it was is kept as well.
 ///
 /// Numbers of two persons meet with a probability of 2 to the minus 32; with a kept carrier or prefix
 /// 26, and with a kept region 22, for an area has 7 million numbers at least.
-/// a mobile number still, and which of the two it was is kept as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakePhone {
@@ -82,7 +81,7 @@ impl Surrogate for FakePhone {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
-    const WIDTH: &'static str = "11 bytes";
+    const WIDTH: &'static str = "11 bytes, or 13 where the region is kept";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {
