@@ -66,6 +66,11 @@ pub(crate) trait Surrogate:
     /// Whether anything of the original is kept.
     fn keeps_any(&self) -> bool;
 
+    /// Whether a value that fits stays as it is.
+    fn keeps_all(&self) -> bool {
+        false
+    }
+
     /// Whether no more of the original is kept than `floor` keeps.
     fn keeps_no_more(&self, floor: &Self) -> bool;
 
@@ -100,9 +105,10 @@ impl<T: Surrogate> Definition for T {
     const WIDTH: Option<&'static str> = Some(T::WIDTH);
 
     fn strength(&self) -> Strength {
-        match self.keeps_any() {
-            true => Strength::PARTIAL,
-            false => Strength::KEYED_EQUALITY,
+        match (self.keeps_all(), self.keeps_any()) {
+            (true, _) => Strength::CLEAR,
+            (false, true) => Strength::PARTIAL,
+            (false, false) => Strength::KEYED_EQUALITY,
         }
     }
 

@@ -19,7 +19,8 @@ pub use crate::surrogate::origin::Keep;
 ///
 /// The code is that of the person's other facets, and may by chance be the original's. It was in
 /// force in the year of birth: see `fake-id` for what becomes of a kept part of which none was. A
-/// province that isn't among the current ones is invalid.
+/// province that isn't among the current ones is invalid. Where the district is kept, a code becomes
+/// itself, so that the strength is 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeRegion {
@@ -103,6 +104,11 @@ impl Surrogate for FakeRegion {
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+    /// A district is all there is of a division.
+    fn keeps_all(&self) -> bool {
+        self.keep.contains(&Keep::District)
+    }
+
         let reads_value = !self.keep.is_empty() && self.region.is_none();
         (!reads_value).then_some("110101")
     }
@@ -129,5 +135,24 @@ impl SurrogateKernel for Kernel {
 
     fn usual_bytes(&self) -> usize {
         6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::Strength;
+    use crate::surrogate::testing::alone;
+    use crate::testing::spec;
+
+    #[test]
+    fn a_code_of_which_all_is_kept_counts_as_clear() {
+        let of = |keep: &str| format!("{{ kind = 'fake-region', domain = 'd', keep = [{keep}] }}");
+        let codes = ["330106", "110105"];
+        let kept = alone(&of("'district'"), "region-code", &codes);
+        assert_eq!(kept, codes.map(|code| Some(code.to_owned())));
+        assert_eq!(spec(&of("'district'")).strength(), Strength::CLEAR);
+        assert_eq!(spec(&of("'city'")).strength(), Strength::PARTIAL);
+        assert_eq!(spec(&of("")).strength(), Strength::KEYED_EQUALITY);
+        assert!(!spec(&of("'district'")).meets(&spec("{ kind = 'admin-level', level = 'city' }")));
     }
 }
