@@ -88,8 +88,8 @@ pub(crate) trait Surrogate:
     fn width(&self) -> Option<usize>;
 
     /// The value that a null counts as where it gets a surrogate (`on_null = "synthesize"`): any
-    /// one that this kind takes. Absent where something of it would show: a part that is kept, or
-    /// how the result is written.
+    /// one that this kind takes. Absent where something of it would show: a part that is kept, of
+    /// which sort it is (a long card or a short one), or how the result is written.
     fn stand_in(&self, _data_type: &DataType) -> Option<&'static str> {
         None
     }
@@ -150,18 +150,24 @@ impl<T: Surrogate> Definition for T {
 
     fn check_synthesis(&self, column: Column<'_>) -> Result<(), Misfit> {
         if self.linkage().by.is_none() {
-            let what = "`on_null` is \"synthesize\", and a null says of nobody who it is";
-            return Err(Misfit::of_parameter("on_null", what)
-                .with_hint("name the field that holds the person's key: by = \"FIELD\""));
+            let what = "`on_null` is \"synthesize\", and a null doesn't say whose it is";
+            return Err(Misfit::of_parameter("on_null", what).with_hint(format!(
+                "name the field that holds the {}'s key: by = \"FIELD\"",
+                T::ENTITY
+            )));
         }
         if self.stand_in(column.data_type).is_none() {
             let what = format!(
                 "`on_null` is \"synthesize\", and `{}` needs something of the value here: what is \
-                 kept of it, or how it is written",
+                 kept of it, of which sort it is, or how it is written",
                 T::KIND
             );
-            return Err(Misfit::of_parameter("on_null", what)
-                .with_hint("keep nothing that is read from the value, or leave nulls null"));
+            return Err(
+                Misfit::of_parameter("on_null", what).with_hint(match self.keeps_any() {
+                    true => "keep nothing that is read from the value, or leave nulls null",
+                    false => "leave nulls null",
+                }),
+            );
         }
         Ok(())
     }

@@ -549,6 +549,39 @@ fn a_null_gets_none_where_something_of_the_value_would_show() {
             DataType::Utf8,
             false,
         ),
+#[test]
+fn a_null_gets_any_surrogate_of_which_nothing_is_read_from_the_value() {
+    let ids = resident_ids(40);
+    let all = |text: &str| texts((0..40).map(|_| Some(text.to_owned())));
+    let person = ("person_id", "other", texts(ids.iter().map(Some)));
+    let kept = ", keep = ['sex', 'birth-year', 'city'], when_unfit = 'widen', sex = 'person_id', \
+         birth = 'person_id', region = 'person_id'";
+    for (kind, rest, value) in [
+        ("fake-id", "", ""),
+        ("fake-id", kept, ""),
+        ("fake-uscc", "", "91110000600037341L"),
+        ("fake-org", "", "杭州某某有限公司"),
+        ("fake-passport", "", "E12345679"),
+        ("fake-vin", "", "1M8GDM9AXKP042788"),
+    ] {
+        let value = match kind {
+            "fake-id" => ids.first().unwrap(),
+            _ => value,
+        };
+        let given = [("value", "other", all(value)), person.clone()];
+        let nulls = texts((0..40).map(|_| None::<&str>));
+        let without = [("value", "other", nulls), person.clone()];
+        let spec = facet(kind, &format!("{rest}, on_null = 'synthesize'"));
+        let treated = try_treat(&spec, &without, &key(7)).unwrap();
+        assert_eq!(
+            (treated.counts.nulls, treated.counts.invalid),
+            (40, 0),
+            "{kind}"
+        );
+        assert_eq!(&treated.array, &treat(&facet(kind, rest), &given), "{kind}");
+    }
+}
+
     ] {
         let column = Column {
             row: Row(&key_field),
@@ -585,3 +618,12 @@ proptest! {
         }
     }
 }
+        ("fake-id", "", DataType::Utf8, true),
+        ("fake-id", ", keep = ['sex']", DataType::Utf8, false),
+        ("fake-uscc", ", keep = ['dept']", DataType::Utf8, false),
+        ("fake-org", ", keep = ['type']", DataType::Utf8, false),
+        ("fake-passport", ", keep = ['type']", DataType::Utf8, false),
+        ("fake-vin", ", keep = ['year']", DataType::Utf8, false),
+        // As long as the value; of the sort of the value.
+        ("fake-card", "", DataType::Utf8, false),
+        ("fake-plate", "", DataType::Utf8, false),

@@ -1,5 +1,6 @@
 //! `fake-id`: the resident identity number of a person who doesn't exist.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,13 @@ impl Surrogate for FakeId {
 }
 
 #[derive(Debug)]
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = self.keeps(Keep::Sex) && self.sex.is_none()
+            || self.keeps(Keep::BirthYear) && self.birth.is_none()
+            || self.level().is_some() && self.region.is_none();
+        (!reads_value).then_some("11010519491231002X")
+    }
+
 struct Kernel {
     divisions: Divisions,
     kept: Kept,
