@@ -13,7 +13,7 @@ use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 
-pub use crate::surrogate::origin::Keep;
+pub use crate::surrogate::origin::{Keep, WhenUnfit};
 
 /// Puts a division code (GB/T 2260, six digits) in the place of one.
 ///
@@ -38,6 +38,12 @@ pub struct FakeRegion {
     /// `birth`), which shows in nothing but that the code was in force then.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept birth year is read from: a date, a year, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
@@ -45,6 +51,12 @@ pub struct FakeRegion {
     /// value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl FakeRegion {
+    fn kept(&self) -> Kept {
+        Kept::of(&self.keep, self.when_unfit)
+    }
 }
 
 impl Surrogate for FakeRegion {
@@ -68,7 +80,7 @@ impl Surrogate for FakeRegion {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            kept: Kept::of(&self.keep),
+            kept: self.kept(),
         }
     }
 
@@ -84,15 +96,21 @@ impl Surrogate for FakeRegion {
         if !fits {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        Kept::check(&self.keep, &self.linkage(), Told::Division)
+        self.kept()
+            .check(&self.keep, &self.linkage(), Told::Division)
     }
 
     fn keeps_any(&self) -> bool {
         !self.keep.is_empty()
     }
 
+    /// A district is all there is of a division.
+    fn keeps_all(&self) -> bool {
+        self.keep.contains(&Keep::District)
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+        self.kept().no_more_than(floor.kept())
     }
 
     fn width(&self) -> Option<usize> {
@@ -100,15 +118,10 @@ impl Surrogate for FakeRegion {
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {
-        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+        self.kept().facts(&self.linkage()).to_vec()
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {
-    /// A district is all there is of a division.
-    fn keeps_all(&self) -> bool {
-        self.keep.contains(&Keep::District)
-    }
-
         let reads_value = !self.keep.is_empty() && self.region.is_none();
         (!reads_value).then_some("110101")
     }
