@@ -546,7 +546,7 @@ mod tests {
         let wrappers = [
             "{ kind = 'drop-row', when = 'a = 1', then = ENDS LIMIT }",
             "{ kind = 'when', condition = 'a = 1', then = ENDS, else = { kind = 'null' } LIMIT }",
-            "{ kind = 'case', cases = [{ when = 'a = 1', then = ENDS }], else = ENDS LIMIT }",
+            "{ kind = 'case', arms = [{ when = 'a = 1', then = ENDS }], else = ENDS LIMIT }",
             "{ kind = 'sample', rate = '0.5', by = 'id', domain = 'd', then = ENDS LIMIT }",
             "{ kind = 'pipeline', steps = [ENDS, { kind = 'clear' }] LIMIT }",
             "{ kind = 'json', paths = [{ path = '$.a', treatment = ENDS }] LIMIT }",

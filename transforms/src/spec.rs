@@ -313,7 +313,7 @@ pub trait Definition:
             Self::KIND
         );
         Err(Misfit::of_parameter("on_null", what)
-            .with_hint("surrogates of persons do, with `by`: fake-name and its like"))
+            .with_hint("surrogates do, with `by`: fake-name and its like"))
     }
 
     /// The key it needs itself.

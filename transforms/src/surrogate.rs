@@ -24,11 +24,10 @@ use crate::error::{Case, Misfit, TreatmentError};
 use crate::facets::{Facet, Fact};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::{Action, Options};
-use crate::persona::{Draw, SurrogateKey, resident_id};
+use crate::persona::{Draw, Landline, SurrogateKey, resident_id};
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, Written};
 use crate::treatment::{Context, Treated, Treatment};
-use crate::treatments::typed_mask::Landline;
 
 /// A kind of surrogate: what is its own. The rest of its [`Definition`] all of them share.
 ///
@@ -67,6 +66,11 @@ pub(crate) trait Surrogate:
     /// Whether anything of the original is kept.
     fn keeps_any(&self) -> bool;
 
+    /// Whether a value that fits stays as it is.
+    fn keeps_all(&self) -> bool {
+        false
+    }
+
     /// Whether no more of the original is kept than `floor` keeps.
     fn keeps_no_more(&self, floor: &Self) -> bool;
 
@@ -84,8 +88,8 @@ pub(crate) trait Surrogate:
     fn width(&self) -> Option<usize>;
 
     /// The value that a null counts as where it gets a surrogate (`on_null = "synthesize"`): any
-    /// one that this kind takes. Absent where something of it would show: a part that is kept, or
-    /// how the result is written.
+    /// one that this kind takes. Absent where something of it would show: a part that is kept, of
+    /// which sort it is (a long card or a short one), or how the result is written.
     fn stand_in(&self, _data_type: &DataType) -> Option<&'static str> {
         None
     }
@@ -101,9 +105,10 @@ impl<T: Surrogate> Definition for T {
     const WIDTH: Option<&'static str> = Some(T::WIDTH);
 
     fn strength(&self) -> Strength {
-        match self.keeps_any() {
-            true => Strength::PARTIAL,
-            false => Strength::KEYED_EQUALITY,
+        match (self.keeps_all(), self.keeps_any()) {
+            (true, _) => Strength::CLEAR,
+            (false, true) => Strength::PARTIAL,
+            (false, false) => Strength::KEYED_EQUALITY,
         }
     }
 
@@ -145,18 +150,24 @@ impl<T: Surrogate> Definition for T {
 
     fn check_synthesis(&self, column: Column<'_>) -> Result<(), Misfit> {
         if self.linkage().by.is_none() {
-            let what = "`on_null` is \"synthesize\", and a null says of nobody who it is";
-            return Err(Misfit::of_parameter("on_null", what)
-                .with_hint("name the field that holds the person's key: by = \"FIELD\""));
+            let what = "`on_null` is \"synthesize\", and a null doesn't say whose it is";
+            return Err(Misfit::of_parameter("on_null", what).with_hint(format!(
+                "name the field that holds the {}'s key: by = \"FIELD\"",
+                T::ENTITY
+            )));
         }
         if self.stand_in(column.data_type).is_none() {
             let what = format!(
                 "`on_null` is \"synthesize\", and `{}` needs something of the value here: what is \
-                 kept of it, or how it is written",
+                 kept of it, of which sort it is, or how it is written",
                 T::KIND
             );
-            return Err(Misfit::of_parameter("on_null", what)
-                .with_hint("keep nothing that is read from the value, or leave nulls null"));
+            return Err(
+                Misfit::of_parameter("on_null", what).with_hint(match self.keeps_any() {
+                    true => "keep nothing that is read from the value, or leave nulls null",
+                    false => "leave nulls null",
+                }),
+            );
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
 use super::{ForTime, Local, check_time, with_time};
 use crate::cases::failed;
-use crate::error::{Misfit, TreatmentError};
+use crate::error::{Case, Misfit, TreatmentError};
 use crate::spec::Column;
 use crate::treatment::Context;
 
@@ -41,7 +41,8 @@ impl DayField {
         })
     }
 
-    /// The days that the field holds in a chunk's rows, in its own zone; none for a null.
+    /// The days that the field holds in a chunk's rows, in its own zone; none for a null, and
+    /// [`Case::Invalid`] for a time that is on no day that can be told.
     ///
     /// # Errors
     /// The context has no such input, or one of another length or type.
@@ -49,7 +50,7 @@ impl DayField {
         &self,
         context: &Context<'_>,
         rows: usize,
-    ) -> Result<Vec<Option<i64>>, TreatmentError> {
+    ) -> Result<Vec<Result<Option<i64>, Case>>, TreatmentError> {
         let input = context.inputs.get(self.input);
         let input = input.filter(|input| input.len() == rows);
         let array = input.ok_or_else(|| failed("reading a day of the row"))?;
@@ -73,7 +74,7 @@ struct Days<'a> {
 }
 
 impl ForTime for Days<'_> {
-    type Output = Option<Vec<Option<i64>>>;
+    type Output = Option<Vec<Result<Option<i64>, Case>>>;
 
     fn call<T>(self) -> Self::Output
     where
@@ -81,7 +82,10 @@ impl ForTime for Days<'_> {
         T::Native: Into<i64> + TryFrom<i64>,
     {
         let values = self.array.as_primitive_opt::<T>()?.iter();
-        let day = |value: T::Native| self.local.moment(value.into()).map(|moment| moment.day);
-        Some(values.map(|value| value.and_then(day)).collect())
+        let day = |value: T::Native| {
+            let moment = self.local.moment(value.into()).ok_or(Case::Invalid)?;
+            Ok(moment.day)
+        };
+        Some(values.map(|value| value.map(day).transpose()).collect())
     }
 }

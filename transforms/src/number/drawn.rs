@@ -48,7 +48,8 @@ where
 }
 
 /// The same for a function that is also told the day that another field of the row holds; none
-/// where there is no such field, or a null in it.
+/// where there is no such field, or a null in it. Where the day can't be told, the row is invalid
+/// and the function isn't asked.
 ///
 /// # Errors
 /// As [`drawn`].
@@ -112,10 +113,14 @@ where
                     continue;
                 }
                 Some(value) => {
-                    let day = days.as_ref().and_then(|days| *days.get(row)?);
-                    let result = match &entities {
-                        None => (self.map)(value, None, day),
-                        Some(entities) => entities
+                    let day = match &days {
+                        None => Ok(None),
+                        Some(days) => days.get(row).copied().unwrap_or(Err(Case::Invalid)),
+                    };
+                    let result = match (day, &entities) {
+                        (Err(_), _) => None,
+                        (Ok(day), None) => (self.map)(value, None, day),
+                        (Ok(day), Some(entities)) => entities
                             .get(row)
                             .and_then(|entity| (self.map)(value, Some(&entity), day)),
                     };

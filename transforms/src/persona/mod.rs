@@ -25,6 +25,7 @@
 
 pub(crate) mod address;
 pub(crate) mod draw;
+mod landline;
 pub(crate) mod mobile;
 mod names;
 pub(crate) mod naming;
@@ -35,6 +36,7 @@ pub(crate) mod plate;
 pub(crate) mod resident_id;
 
 pub(crate) use draw::{Draw, SurrogateKey};
+pub(crate) use landline::Landline;
 pub(crate) use naming::Naming;
 pub(crate) use person::Sex;
 pub(crate) use resident_id::ResidentId;

@@ -77,6 +77,8 @@ pub(crate) struct Kept {
     pub(crate) year: Option<i64>,
     /// The division.
     pub(crate) region: Option<divisions::Kept>,
+    /// Whether a wider division will do where none of that was in force.
+    pub(crate) widens: bool,
 }
 
 /// When and where a person was born.
@@ -100,14 +102,17 @@ impl Origin {
 /// What is kept of one decides about the other: the birth is drawn among the years in which a
 /// division of the kept part was in force (of those from 1945 to 2005 or, where that is none, the
 /// first after), and the division among those of the birth. Where no division of the kept part was
-/// in force in the kept year, or ever, the next wider part is kept in its place; none where there is
-/// no such province either.
+/// in force in the kept year, or ever, there is none; or, where that will do, the next wider part is
+/// kept in its place, and there is none where there is no such province either.
 pub(crate) fn origin(draw: &Draw, divisions: &Divisions, kept: Kept) -> Option<Origin> {
     let (part, years) = match kept.region {
         None => (None, Years::ALL),
         Some(part) => {
-            let (part, years) = divisions.fitting(part, kept.year)?;
-            (Some(part), years)
+            let (fitting, years) = divisions.fitting(part, kept.year)?;
+            if fitting != part && !kept.widens {
+                return None;
+            }
+            (Some(fitting), years)
         }
     };
     let birth = match kept.year {
@@ -222,7 +227,10 @@ mod tests {
     fn births_cover_their_range_and_keep_a_kept_year() {
         let (divisions, mut years) = (Divisions::new(), BTreeSet::new());
         let birth = |draw: &Draw, year| {
-            let kept = Kept { year, region: None };
+            let kept = Kept {
+                year,
+                ..Kept::default()
+            };
             origin(draw, &divisions, kept).unwrap().birth
         };
         for seed in 0..4_000 {
@@ -248,15 +256,27 @@ mod tests {
                 .iter()
                 .flat_map(|code| levels.map(|level| (*code, level)))
             {
-                for year in years {
+                for (year, widens) in years
+                    .into_iter()
+                    .flat_map(|year| [(year, true), (year, false)])
+                {
                     let kept = Kept {
                         year,
                         region: Some((code, level)),
+                        widens,
                     };
+                    let fits = divisions.fitting((code, level), year);
                     let Some(found) = origin(&draw, &divisions, kept) else {
-                        assert!(code == 500_103 && year.is_some_and(|year| year < 1_997));
+                        let lost = code == 500_103 && year.is_some_and(|year| year < 1_997);
+                        assert!(lost || !widens && fits.unwrap().0 != (code, level));
                         continue;
                     };
+                    let kept_digits = match level {
+                        Level::Province => 10_000,
+                        Level::City => 100,
+                        Level::District => 1,
+                    };
+                    assert!(widens || found.region / kept_digits == code / kept_digits);
                     assert!(year.is_none_or(|year| found.birth.year == year));
                     assert_eq!(found.region / 10_000, code / 10_000);
                     let place = codes.find(found.region).unwrap();
@@ -272,8 +292,8 @@ mod tests {
         let divisions = Divisions::new();
         let years = |code, level| -> BTreeSet<i64> {
             let kept = Kept {
-                year: None,
                 region: Some((code, level)),
+                ..Kept::default()
             };
             let origins = (0..2_000).map(|seed| origin(&Draw::of_seed(seed), &divisions, kept));
             let origins = origins.map(Option::unwrap).inspect(|own| {

@@ -24,6 +24,21 @@ pub enum Keep {
     BirthYear,
 }
 
+/// What becomes of someone of whom the kept division can't be kept, because no code of it was in
+/// force in the year of birth.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnfit {
+    /// The value is invalid.
+    #[default]
+    Invalid,
+    /// The next wider division of which a code was in force is kept in its place: the city for the
+    /// district, the province for the city. Nothing tells such values from others.
+    Widen,
+}
+
 /// What a value itself tells of when and where its person was born.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -39,10 +54,12 @@ pub(crate) struct Kept {
     pub(crate) level: Option<Level>,
     /// Whether the year of birth.
     pub(crate) year: bool,
+    /// What becomes of those of whom the division can't be kept.
+    pub(crate) unfit: WhenUnfit,
 }
 
 impl Kept {
-    pub(crate) fn of(keep: &[Keep]) -> Self {
+    pub(crate) fn of(keep: &[Keep], unfit: WhenUnfit) -> Self {
         let levels = keep.iter().filter_map(|part| match part {
             Keep::Province => Some(Level::Province),
             Keep::City => Some(Level::City),
@@ -52,21 +69,42 @@ impl Kept {
         Self {
             level: levels.max(),
             year: keep.contains(&Keep::BirthYear),
+            unfit,
         }
     }
 
-    /// Whether no more is kept than `floor` keeps.
+    /// Whether no more is kept than `floor` keeps: an invalid value is less than a wider division.
     pub(crate) fn no_more_than(self, floor: Self) -> bool {
-        self.level <= floor.level && self.year <= floor.year
+        let unfit = self.level.is_none() || self.unfit <= floor.unfit;
+        self.level <= floor.level && self.year <= floor.year && unfit
+    }
+
+    /// Refuses to widen what is the widest, or nothing.
+    ///
+    /// # Errors
+    /// There is nothing to widen.
+    pub(crate) fn check_unfit(self) -> Result<(), Misfit> {
+        if self.unfit == WhenUnfit::Invalid || self.level > Some(Level::Province) {
+            return Ok(());
+        }
+        let what = "`when_unfit` is \"widen\", and `keep` lists no division that could be widened";
+        Err(Misfit::of_parameter("when_unfit", what)
+            .with_hint("add \"city\" or \"district\" to `keep`, or leave `when_unfit` out"))
     }
 
     /// Checks that what is kept is read from somewhere, and nothing is read that isn't kept.
     ///
     /// # Errors
-    /// A part stands twice, needs a field, or is missing for a field.
-    pub(crate) fn check(keep: &[Keep], linkage: &Linkage<'_>, told: Told) -> Result<(), Misfit> {
+    /// A part stands twice, needs a field, or is missing for a field; there is nothing to widen.
+    pub(crate) fn check(
+        self,
+        keep: &[Keep],
+        linkage: &Linkage<'_>,
+        told: Told,
+    ) -> Result<(), Misfit> {
         distinct(keep)?;
-        let kept = Self::of(keep);
+        self.check_unfit()?;
+        let kept = self;
         let division = kept.level.map_or("province", Level::name);
         for (parameter, field, part, is_kept, is_told) in [
             (
@@ -103,7 +141,11 @@ impl Kept {
             },
             Fact {
                 what: "division",
-                kept: self.level.map(Level::name),
+                kept: self.level.map(|level| match (self.unfit, level) {
+                    (WhenUnfit::Widen, Level::District) => "district or what is wider",
+                    (WhenUnfit::Widen, Level::City) => "city or what is wider",
+                    (_, level) => level.name(),
+                }),
                 from: linkage.region,
             },
         ]
@@ -112,7 +154,8 @@ impl Kept {
     /// Reads what is kept, and draws the rest.
     ///
     /// # Errors
-    /// What is kept can't be read, or no one can have been born then and there.
+    /// What is kept can't be read, or no one can have been born then and there: in the kept
+    /// division, or in a wider one either where that will do.
     #[inline]
     pub(crate) fn origin(
         self,
@@ -135,7 +178,10 @@ impl Kept {
         divisions: &Divisions,
         region: impl FnOnce() -> Option<u32>,
     ) -> Result<Origin, Case> {
-        let mut kept = person::Kept::default();
+        let mut kept = person::Kept {
+            widens: self.unfit == WhenUnfit::Widen,
+            ..person::Kept::default()
+        };
         if self.year {
             let year = person::read_birth_year(&identifier(original.birth));
             // A hyphen of a date is none of an identifier: read it as it is written, too.

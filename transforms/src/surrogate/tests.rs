@@ -135,7 +135,10 @@ fn a_drawn_name_follows_the_drawn_sex() {
 fn every_resident_number_is_valid_and_none_is_its_original() {
     let table = people(3_000);
     let (originals, codes) = (resident_ids(3_000), Codes::new());
-    for keep in ["", ", keep = ['district', 'birth-year', 'sex']"] {
+    for keep in [
+        "",
+        ", keep = ['district', 'birth-year', 'sex'], when_unfit = 'widen'",
+    ] {
         let spec = format!("{{ kind = 'fake-id', domain = 'person.id'{keep} }}");
         let ids = treat_texts(&spec, &table);
         for (id, original) in ids.iter().zip(&originals) {
@@ -159,11 +162,61 @@ fn every_resident_number_is_valid_and_none_is_its_original() {
 }
 
 #[test]
+fn a_kept_district_is_kept_or_the_value_is_invalid() {
+    let table = people(3_000);
+    let (originals, codes) = (resident_ids(3_000), Codes::new());
+    let keep = "keep = ['district', 'birth-year']";
+    let id = format!("{{ kind = 'fake-id', domain = 'person.id', {keep} }}");
+    let treated = try_treat(&id, &table, &key(7)).unwrap();
+    let ids = treated.array.as_string::<i32>();
+    let mut invalid = 0;
+    for (id, original) in ids.iter().zip(&originals) {
+        let own = ResidentId::read(original).unwrap();
+        let year = own.birth.year.try_into().unwrap();
+        match ResidentId::read(id.unwrap()) {
+            Some(id) => assert_eq!((id.region, id.birth.year), (own.region, own.birth.year)),
+            None => {
+                assert!(
+                    !codes.in_force(codes.find(own.region).unwrap(), year),
+                    "{original}"
+                );
+                invalid += 1;
+            }
+        }
+    }
+    assert!(invalid > 100, "{invalid}");
+    assert_eq!(treated.counts.invalid, invalid);
+    let reads = "birth = 'person_id', region = 'person_id'";
+    let region = facet("fake-region", &format!(", {keep}, {reads}"));
+    let regions = try_treat(&region, &first("region", &table), &key(7)).unwrap();
+    assert_eq!(regions.counts.invalid, invalid);
+}
+
+#[test]
+fn to_widen_is_more_than_to_refuse_and_nothing_where_nothing_can_be_widened() {
+    let id = |rest: &str| spec(&format!("{{ kind = 'fake-id', domain = 'd'{rest} }}"));
+    let (strict, wide) = (
+        id(", keep = ['city']"),
+        id(", keep = ['city'], when_unfit = 'widen'"),
+    );
+    assert!(strict.meets(&wide) && !wide.meets(&strict) && id("").meets(&strict));
+    let narrower = id(", keep = ['province']");
+    assert!(narrower.meets(&wide) && narrower.meets(&strict));
+    for keep in ["", ", keep = ['province']", ", keep = ['birth-year']"] {
+        let column = Column::alone("field", &DataType::Utf8, "resident-id");
+        let misfit = id(&format!("{keep}, when_unfit = 'widen'")).output_type(column);
+        assert_eq!(misfit.unwrap_err().parameter, Some("when_unfit"), "{keep}");
+    }
+}
+
+#[test]
 fn kept_parts_agree_between_fields_that_keep_them() {
     let table = people(300);
-    let id = "{ kind = 'fake-id', domain = 'person.id', keep = ['city', 'birth-year'] }";
+    let id = "{ kind = 'fake-id', domain = 'person.id', keep = ['city', 'birth-year'], \
+         when_unfit = 'widen' }";
     let ids = ids_of(&treat_texts(id, &table));
-    let kept = "keep = ['city', 'birth-year'], birth = 'person_id', region = 'person_id'";
+    let kept = "keep = ['city', 'birth-year'], when_unfit = 'widen', birth = 'person_id', \
+         region = 'person_id'";
     let birth = facet("fake-birth-date", &format!(", {kept}"));
     let births = treat(&birth, &first("birth", &table));
     let births = births.as_primitive::<Date32Type>();
@@ -497,6 +550,39 @@ fn a_null_gets_the_surrogate_of_the_rows_person() {
 }
 
 #[test]
+fn a_null_gets_any_surrogate_of_which_nothing_is_read_from_the_value() {
+    let ids = resident_ids(40);
+    let all = |text: &str| texts((0..40).map(|_| Some(text.to_owned())));
+    let person = ("person_id", "other", texts(ids.iter().map(Some)));
+    let kept = ", keep = ['sex', 'birth-year', 'city'], when_unfit = 'widen', sex = 'person_id', \
+         birth = 'person_id', region = 'person_id'";
+    for (kind, rest, value) in [
+        ("fake-id", "", ""),
+        ("fake-id", kept, ""),
+        ("fake-uscc", "", "91110000600037341L"),
+        ("fake-org", "", "杭州某某有限公司"),
+        ("fake-passport", "", "E12345679"),
+        ("fake-vin", "", "1M8GDM9AXKP042788"),
+    ] {
+        let value = match kind {
+            "fake-id" => ids.first().unwrap(),
+            _ => value,
+        };
+        let given = [("value", "other", all(value)), person.clone()];
+        let nulls = texts((0..40).map(|_| None::<&str>));
+        let without = [("value", "other", nulls), person.clone()];
+        let spec = facet(kind, &format!("{rest}, on_null = 'synthesize'"));
+        let treated = try_treat(&spec, &without, &key(7)).unwrap();
+        assert_eq!(
+            (treated.counts.nulls, treated.counts.invalid),
+            (40, 0),
+            "{kind}"
+        );
+        assert_eq!(&treated.array, &treat(&facet(kind, rest), &given), "{kind}");
+    }
+}
+
+#[test]
 fn a_null_whose_surrogate_cant_be_drawn_is_as_invalid_as_a_value() {
     let spec = |rest: &str| {
         let kept = ", keep = ['province'], region = 'place', on_null = 'synthesize'";
@@ -543,6 +629,15 @@ fn a_null_gets_none_where_something_of_the_value_would_show() {
         ("fake-birth-date", "", DataType::Date32, true),
         ("fake-email", "", DataType::Utf8, true),
         ("fake-address", "", DataType::Utf8, true),
+        ("fake-id", "", DataType::Utf8, true),
+        ("fake-id", ", keep = ['sex']", DataType::Utf8, false),
+        ("fake-uscc", ", keep = ['dept']", DataType::Utf8, false),
+        ("fake-org", ", keep = ['type']", DataType::Utf8, false),
+        ("fake-passport", ", keep = ['type']", DataType::Utf8, false),
+        ("fake-vin", ", keep = ['year']", DataType::Utf8, false),
+        // As long as the value; of the sort of the value.
+        ("fake-card", "", DataType::Utf8, false),
+        ("fake-plate", "", DataType::Utf8, false),
         (
             "fake-address",
             ", keep = ['province']",

@@ -13,7 +13,7 @@ use crate::surrogate::origin::{Kept, Told};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
 
-pub use crate::surrogate::origin::Keep;
+pub use crate::surrogate::origin::{Keep, WhenUnfit};
 
 /// Puts a postal address in the place of one: the names of a division (GB/T 2260), a road, a number,
 /// an estate, building and room.
@@ -40,6 +40,12 @@ pub struct FakeAddress {
     /// `birth`), which shows in nothing but that the division existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept birth year is read from: a date, a year, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
@@ -47,6 +53,12 @@ pub struct FakeAddress {
     /// the names in the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl FakeAddress {
+    fn kept(&self) -> Kept {
+        Kept::of(&self.keep, self.when_unfit)
+    }
 }
 
 impl Surrogate for FakeAddress {
@@ -69,14 +81,15 @@ impl Surrogate for FakeAddress {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            kept: Kept::of(&self.keep),
+            kept: self.kept(),
             reads_region: self.region.is_some(),
         }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
-        Kept::check(&self.keep, &self.linkage(), Told::Division)
+        self.kept()
+            .check(&self.keep, &self.linkage(), Told::Division)
     }
 
     fn keeps_any(&self) -> bool {
@@ -84,7 +97,7 @@ impl Surrogate for FakeAddress {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+        self.kept().no_more_than(floor.kept())
     }
 
     fn width(&self) -> Option<usize> {
@@ -92,7 +105,7 @@ impl Surrogate for FakeAddress {
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {
-        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+        self.kept().facts(&self.linkage()).to_vec()
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {

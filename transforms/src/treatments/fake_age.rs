@@ -15,7 +15,7 @@ use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 
-pub use crate::surrogate::origin::Keep;
+pub use crate::surrogate::origin::{Keep, WhenUnfit};
 
 /// Puts an age in completed years in the place of one: the age on `as_of` of who was born on the
 /// person's birth date.
@@ -41,6 +41,12 @@ pub struct FakeAge {
     /// `"district"` (needs `region`), which shows in nothing but that a division of it existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept birth year is read from: a date, a year, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
@@ -60,6 +66,12 @@ impl FakeAge {
             month: i64::from(day.month()),
             day: i64::from(day.day()),
         }
+    }
+}
+
+impl FakeAge {
+    fn kept(&self) -> Kept {
+        Kept::of(&self.keep, self.when_unfit)
     }
 }
 
@@ -85,7 +97,7 @@ impl Surrogate for FakeAge {
         Kernel {
             as_of: self.day(),
             divisions: Divisions::new(),
-            kept: Kept::of(&self.keep),
+            kept: self.kept(),
         }
     }
 
@@ -99,7 +111,8 @@ impl Surrogate for FakeAge {
                     .with_hint("write 2006-01-01 or a later day"),
             );
         }
-        Kept::check(&self.keep, &self.linkage(), Told::Nothing)
+        self.kept()
+            .check(&self.keep, &self.linkage(), Told::Nothing)
     }
 
     fn keeps_any(&self) -> bool {
@@ -107,7 +120,7 @@ impl Surrogate for FakeAge {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        self.as_of == floor.as_of && Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+        self.as_of == floor.as_of && self.kept().no_more_than(floor.kept())
     }
 
     fn width(&self) -> Option<usize> {
@@ -115,7 +128,7 @@ impl Surrogate for FakeAge {
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {
-        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+        self.kept().facts(&self.linkage()).to_vec()
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {

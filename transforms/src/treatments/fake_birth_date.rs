@@ -13,7 +13,7 @@ use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 
-pub use crate::surrogate::origin::Keep;
+pub use crate::surrogate::origin::{Keep, WhenUnfit};
 
 /// Puts a birth date in the place of one: any day from 1945 to 2005, or of the kept year.
 ///
@@ -37,6 +37,12 @@ pub struct FakeBirthDate {
     /// `region`), which shows in nothing but that a division of it existed then.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept birth year is read from: a date, a year, or a resident number; absent means
     /// the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +50,12 @@ pub struct FakeBirthDate {
     /// The field a kept division is read from: a division code, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl FakeBirthDate {
+    fn kept(&self) -> Kept {
+        Kept::of(&self.keep, self.when_unfit)
+    }
 }
 
 impl Surrogate for FakeBirthDate {
@@ -67,7 +79,7 @@ impl Surrogate for FakeBirthDate {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            kept: Kept::of(&self.keep),
+            kept: self.kept(),
         }
     }
 
@@ -75,7 +87,7 @@ impl Surrogate for FakeBirthDate {
         if !matches!(column.data_type, DataType::Utf8 | DataType::Date32) {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        Kept::check(&self.keep, &self.linkage(), Told::Birth)
+        self.kept().check(&self.keep, &self.linkage(), Told::Birth)
     }
 
     fn keeps_any(&self) -> bool {
@@ -83,7 +95,7 @@ impl Surrogate for FakeBirthDate {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+        self.kept().no_more_than(floor.kept())
     }
 
     fn width(&self) -> Option<usize> {
@@ -91,7 +103,7 @@ impl Surrogate for FakeBirthDate {
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {
-        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+        self.kept().facts(&self.linkage()).to_vec()
     }
 
     /// Texts of a date are written as the value is.

@@ -1,5 +1,6 @@
 //! `fake-id`: the resident identity number of a person who doesn't exist.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use crate::surrogate::origin::Kept;
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
 
+pub use crate::surrogate::origin::WhenUnfit;
+
 /// Puts a valid resident identity number (GB 11643) in the place of one: division, birth date, sex
 /// and check character agree with the other facets of the person, and the division's code was in
 /// force in the year of birth, as a checker with a table of years wants it.
@@ -22,8 +25,11 @@ use crate::text;
 /// and none of today was in force in the year of birth, they are former ones. What is kept of birth
 /// and division decides about the rest: where the division stays and the year doesn't, the birth is
 /// drawn among the years in which a code of the kept part was in force. Where none was in the kept
-/// year, or ever, the next wider part stays: the city in place of the district, then the province;
-/// and where there is no such province, the value is invalid. Facets agree where all of them keep the
+/// year, or ever, the value is invalid: no division stands there as kept that isn't. Those are the
+/// people older than the code of their district, which is many where codes were renewed; with
+/// `when_unfit = "widen"` the next wider part stays instead, the city in place of the district, then
+/// the province, and where there was no such province, the value is invalid still. Then a count by
+/// districts has some people in a district that is not theirs. Facets agree where all of them keep the
 /// same, read from the same fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +47,12 @@ pub struct FakeId {
     /// What stays of the original: `"province"`, `"city"` or `"district"`, `"birth-year"`, `"sex"`.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept sex is read from: a sex, or a resident number; absent means the value
     /// itself. Where it holds neither, the sex is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +104,7 @@ impl FakeId {
         Kept {
             level: self.level(),
             year: self.keeps(Keep::BirthYear),
+            unfit: self.when_unfit,
         }
     }
 }
@@ -124,6 +137,7 @@ impl Surrogate for FakeId {
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
         surrogate::distinct(&self.keep)?;
+        self.origin().check_unfit()?;
         for (parameter, field, part, kept) in [
             ("sex", &self.sex, "sex", self.keeps(Keep::Sex)),
             (
@@ -160,6 +174,13 @@ impl Surrogate for FakeId {
 
     fn width(&self) -> Option<usize> {
         Some(18)
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        let reads_value = self.keeps(Keep::Sex) && self.sex.is_none()
+            || self.keeps(Keep::BirthYear) && self.birth.is_none()
+            || self.level().is_some() && self.region.is_none();
+        (!reads_value).then_some("11010519491231002X")
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {

@@ -1,5 +1,6 @@
 //! `fake-org`: the name of an organisation that doesn't exist.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,10 @@ impl Surrogate for FakeOrg {
 
     fn width(&self) -> Option<usize> {
         Some(organisation::NAME_BYTES_MAX)
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("某公司")
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {

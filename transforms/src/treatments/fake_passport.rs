@@ -1,5 +1,6 @@
 //! `fake-passport`: a Chinese passport number.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,10 @@ impl Surrogate for FakePassport {
 
     fn width(&self) -> Option<usize> {
         Some(9)
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("E12345678")
     }
 }
 

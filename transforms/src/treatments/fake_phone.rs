@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::category;
 use crate::error::{Case, Misfit};
-use crate::persona::Draw;
 use crate::persona::draw::another;
 use crate::persona::mobile::{self, Kept};
+use crate::persona::{Draw, Landline};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
-use crate::treatments::typed_mask::Landline;
 
 /// Puts a mainland mobile number in the place of one, eleven digits under an assigned prefix.
 ///
@@ -25,6 +24,9 @@ use crate::treatments::typed_mask::Landline;
 /// many digits long, written `0571-87654321`; an extension goes. Without it a landline is invalid, and
 /// so is a 400 or 800 number with it, which has no region. In a field of both, a mobile number becomes
 /// a mobile number still, and which of the two it was is kept as well.
+///
+/// Numbers of two persons meet with a probability of 2 to the minus 32; with a kept carrier or prefix
+/// 26, and with a kept region 22, for an area has 7 million numbers at least.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakePhone {
@@ -79,7 +81,7 @@ impl Surrogate for FakePhone {
     const EXAMPLE: &'static str =
         r#"{ kind = "fake-phone", domain = "person.id", by = "person_id" }"#;
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
-    const WIDTH: &'static str = "11 bytes";
+    const WIDTH: &'static str = "11 bytes, or 13 where the region is kept";
     const ENTITY: &'static str = "person";
 
     fn linkage(&self) -> Linkage<'_> {

@@ -13,13 +13,14 @@ use crate::spec::{Column, Uniqueness};
 use crate::surrogate::origin::{Kept, Told};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel};
 
-pub use crate::surrogate::origin::Keep;
+pub use crate::surrogate::origin::{Keep, WhenUnfit};
 
 /// Puts a division code (GB/T 2260, six digits) in the place of one.
 ///
 /// The code is that of the person's other facets, and may by chance be the original's. It was in
 /// force in the year of birth: see `fake-id` for what becomes of a kept part of which none was. A
-/// province that isn't among the current ones is invalid.
+/// province that isn't among the current ones is invalid. Where the district is kept, a code becomes
+/// itself, so that the strength is 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeRegion {
@@ -37,6 +38,12 @@ pub struct FakeRegion {
     /// `birth`), which shows in nothing but that the code was in force then.
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// What becomes of someone of whom the kept city or district can't be kept, because no code of
+    /// it was in force in the year of birth: `"invalid"`, or `"widen"`, which keeps the next wider
+    /// part in its place. With a kept birth year, that is whoever is older than the code. Written
+    /// alike in every facet of a person.
+    #[serde(default)]
+    pub when_unfit: WhenUnfit,
     /// The field a kept birth year is read from: a date, a year, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth: Option<String>,
@@ -44,6 +51,12 @@ pub struct FakeRegion {
     /// value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl FakeRegion {
+    fn kept(&self) -> Kept {
+        Kept::of(&self.keep, self.when_unfit)
+    }
 }
 
 impl Surrogate for FakeRegion {
@@ -67,7 +80,7 @@ impl Surrogate for FakeRegion {
     fn kernel(&self) -> impl SurrogateKernel + 'static {
         Kernel {
             divisions: Divisions::new(),
-            kept: Kept::of(&self.keep),
+            kept: self.kept(),
         }
     }
 
@@ -83,15 +96,21 @@ impl Surrogate for FakeRegion {
         if !fits {
             return Err(Misfit::of_type(Self::KIND, column.data_type, Self::FITS));
         }
-        Kept::check(&self.keep, &self.linkage(), Told::Division)
+        self.kept()
+            .check(&self.keep, &self.linkage(), Told::Division)
     }
 
     fn keeps_any(&self) -> bool {
         !self.keep.is_empty()
     }
 
+    /// A district is all there is of a division.
+    fn keeps_all(&self) -> bool {
+        self.keep.contains(&Keep::District)
+    }
+
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        Kept::of(&self.keep).no_more_than(Kept::of(&floor.keep))
+        self.kept().no_more_than(floor.kept())
     }
 
     fn width(&self) -> Option<usize> {
@@ -99,7 +118,7 @@ impl Surrogate for FakeRegion {
     }
 
     fn facts(&self) -> Vec<Fact<'_>> {
-        Kept::of(&self.keep).facts(&self.linkage()).to_vec()
+        self.kept().facts(&self.linkage()).to_vec()
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {
@@ -129,5 +148,24 @@ impl SurrogateKernel for Kernel {
 
     fn usual_bytes(&self) -> usize {
         6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::Strength;
+    use crate::surrogate::testing::alone;
+    use crate::testing::spec;
+
+    #[test]
+    fn a_code_of_which_all_is_kept_counts_as_clear() {
+        let of = |keep: &str| format!("{{ kind = 'fake-region', domain = 'd', keep = [{keep}] }}");
+        let codes = ["330106", "110105"];
+        let kept = alone(&of("'district'"), "region-code", &codes);
+        assert_eq!(kept, codes.map(|code| Some(code.to_owned())));
+        assert_eq!(spec(&of("'district'")).strength(), Strength::CLEAR);
+        assert_eq!(spec(&of("'city'")).strength(), Strength::PARTIAL);
+        assert_eq!(spec(&of("")).strength(), Strength::KEYED_EQUALITY);
+        assert!(!spec(&of("'district'")).meets(&spec("{ kind = 'admin-level', level = 'city' }")));
     }
 }

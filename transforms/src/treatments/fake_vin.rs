@@ -3,6 +3,7 @@
 //! ISO 3779 and GB 16735: three characters of the maker (WMI), five that describe the vehicle, the
 //! check character, the model year, the plant, and six of serial, of which this draws digits only.
 
+use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,10 @@ impl Surrogate for FakeVin {
 
     fn width(&self) -> Option<usize> {
         Some(17)
+    }
+
+    fn stand_in(&self, _: &DataType) -> Option<&'static str> {
+        self.keep.is_empty().then_some("LSVAA49J132047371")
     }
 }
 

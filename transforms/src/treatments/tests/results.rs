@@ -225,6 +225,34 @@ fn results_are_no_wider_than_declared() {
     }
 }
 
+/// What the page says in plain numbers of bytes is what the treatments come to.
+#[test]
+fn the_manual_says_the_width_that_there_is() {
+    let words: HashMap<&str, &str> = catalogue()
+        .into_iter()
+        .filter_map(|entry| entry.width.map(|words| (entry.kind, words)))
+        // Where a parameter decides, its name or what it lists stands there.
+        .filter(|(_, words)| !words.contains('`') && !words.contains("digits"))
+        .collect();
+    let mut compared = 0;
+    for spec in specs() {
+        let width = spec.width(&DataType::Utf8, &DataType::Utf8);
+        let Some((width, words)) = width.zip(words.get(spec.kind())) else {
+            continue;
+        };
+        let numbers = words.split(|own: char| !own.is_ascii_digit());
+        let mut numbers = numbers
+            .filter_map(|own| own.parse::<usize>().ok())
+            .peekable();
+        if numbers.peek().is_some() {
+            compared += 1;
+            let said = numbers.any(|bytes| bytes == width.bytes);
+            assert!(said, "{} {words}: {}", spec.summary(), width.bytes);
+        }
+    }
+    assert!(compared > 15, "{compared}");
+}
+
 #[test]
 fn the_manual_says_the_type_of_results() {
     for entry in catalogue() {
