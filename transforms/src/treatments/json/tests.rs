@@ -21,7 +21,10 @@ fn json(paths: &[(&str, &str)], rest: &str) -> String {
     let paths: Vec<String> = paths
         .iter()
         .map(|(path, treatment)| {
-            let (treatment, leaf) = treatment.split_once(" as ").unwrap_or((treatment, "text"));
+            let (treatment, leaf) = treatment.rsplit_once("} as ").map_or_else(
+                || (treatment.to_owned(), "text"),
+                |(treatment, leaf)| (format!("{treatment}}}"), leaf),
+            );
             format!("{{ path = \"{path}\", as = '{leaf}', treatment = {treatment} }}")
         })
         .collect();
