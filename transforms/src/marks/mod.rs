@@ -1,0 +1,5 @@
+//! Marks: a recipient's fingerprint in the data, and the trace from a leaked copy back to a grant.
+
+mod cmac;
+pub mod code;
+pub mod key;
