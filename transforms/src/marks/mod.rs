@@ -3,3 +3,5 @@
 mod cmac;
 pub mod code;
 pub mod key;
+pub mod predict;
+pub mod score;
