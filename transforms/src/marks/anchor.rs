@@ -324,14 +324,15 @@ mod tests {
             &text(&["7"]),
             &DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
         );
-        for column in [
-            Arc::new(Int32Array::from(vec![7])) as ArrayRef,
+        let columns: [ArrayRef; 6] = [
+            Arc::new(Int32Array::from(vec![7])),
             Arc::new(decimal),
             Arc::new(Float64Array::from(vec![7.0])),
             Arc::new(Float32Array::from(vec![7.0])),
             cast(&text(&["7"]), &DataType::Utf8View).unwrap(),
             dictionary.unwrap(),
-        ] {
+        ];
+        for column in columns {
             assert_eq!(of(&[&column]), seven, "{}", column.data_type());
         }
         let moments =

@@ -237,6 +237,7 @@ fn lanes(block: u128) -> [u16; OCTET] {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "counts of a test as shares of one")]
 mod tests {
     use proptest::prelude::*;
 

@@ -14,8 +14,6 @@
 //! costs the logarithm of their number, and missing one can cost the trace (Laarhoven, "Capacities
 //! and capacity-achieving decoders for various fingerprinting games", IH&MMSec 2014).
 
-use crate::marks::code::Class;
-
 use super::votes::{CELLS, Cells};
 
 /// How the members of a coalition choose between their symbols.
@@ -182,6 +180,7 @@ fn binomial(trials: u8, ones: u8, bias: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::marks::code::Class;
 
     #[test]
     fn the_mean_weight_of_an_innocent_is_one_in_every_channel() {

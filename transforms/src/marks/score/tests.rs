@@ -1,5 +1,7 @@
 //! The promises of the score, on simulated leaks: seeded, with the code's own symbols.
 
+#![expect(clippy::as_conversions, reason = "counts of a test as shares of one")]
+
 use super::*;
 use crate::marks::code::{Class, Position};
 use crate::marks::key::MarkKey;
