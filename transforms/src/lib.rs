@@ -34,6 +34,7 @@ mod ff1;
 pub mod fill;
 mod json;
 pub mod key;
+pub mod marks;
 pub mod number;
 pub mod options;
 mod parts;

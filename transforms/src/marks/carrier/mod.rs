@@ -1,0 +1,94 @@
+//! Carriers: how a symbol is put into a cell and read from it.
+//!
+//! A carrier knows the cells of one field and nothing of keys, positions or grants. What it can't
+//! write it skips: that costs a trace some of its power, and never an innocent.
+
+mod coding;
+mod lattice;
+mod numeric;
+mod synonyms;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use arrow::array::ArrayRef;
+
+pub use lattice::Lattice;
+pub use numeric::{Limits, Numeric};
+pub use synonyms::Synonyms;
+
+use super::distortion::Distortion;
+use super::predict::Reflection;
+use crate::error::TreatmentError;
+
+/// What a cell is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The symbol.
+    pub symbol: bool,
+    /// The direction of a move for which both are equal: upwards if set. Drawn with the position,
+    /// so that such moves cancel out.
+    pub tie: bool,
+}
+
+/// Why a cell doesn't show the symbol it was to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Skip {
+    /// It holds nothing that a symbol could be read from: no value of the declared scale, no member
+    /// of a class.
+    NoCarrier,
+    /// It holds a value of special meaning, or would come to hold one.
+    Sentinel,
+    /// It holds zero, or its sign would change.
+    Sign,
+    /// It would leave the least and the greatest value of its type or declaration.
+    Bounds,
+}
+
+/// Symbols in the cells of one field.
+///
+/// # Contract
+/// - A cell that was written and not skipped reads as the symbol.
+/// - Writing the same symbols once more changes nothing.
+/// - Nulls stay null, and type and length stay.
+/// - No cell moves beyond the field's tolerance, and each by itself: no batch, order or other cell
+///   has a part in it.
+pub trait Carrier: fmt::Debug + Send + Sync {
+    /// The probability that a cell which shows something at random shows a given symbol: 1/2 where
+    /// the symbols are a parity.
+    fn null_match(&self) -> f64;
+
+    /// How far values move; none where they aren't numbers.
+    fn reflection(&self) -> Option<Reflection>;
+
+    /// The symbol each cell shows; none for null and for cells that are no carriers.
+    ///
+    /// # Errors
+    /// The column isn't of the field's type.
+    fn read(&self, column: &ArrayRef) -> Result<Vec<Option<bool>>, TreatmentError>;
+
+    /// The column with the marks in it; cells without a mark stay as they are. What was moved, or
+    /// skipped of the marks, is added to `distortion`.
+    ///
+    /// # Errors
+    /// The column isn't of the field's type, or not as long as `marks`.
+    fn write(
+        &self,
+        column: &ArrayRef,
+        marks: &[Option<Mark>],
+        distortion: &mut Distortion,
+    ) -> Result<ArrayRef, TreatmentError>;
+
+    /// What a mark leaves of each value, for fields whose cells are found by their own value; none
+    /// for null and for cells that are no carriers. `None` for carriers that can't be found so.
+    ///
+    /// # Errors
+    /// The column isn't of the field's type.
+    fn blocks(&self, column: &ArrayRef) -> Result<Option<Vec<Option<i128>>>, TreatmentError>;
+
+    /// Whether cells can be found by their own value.
+    fn has_blocks(&self) -> bool {
+        matches!(self.reflection(), Some(Reflection::InBlock { .. }))
+    }
+}

@@ -1,0 +1,311 @@
+//! Symbols in numbers, dates and times: a [`Lattice`] over the digits that are delivered.
+//!
+//! A value is its count of *units*: the last digit of a decimal's scale, of the decimals declared
+//! for a float, the grain at which a time is delivered. Bits of a binary float would be lost as soon
+//! as the leak is a CSV file; its decimals are not.
+//! - **Integers and decimals** keep their sign, and zero stays zero.
+//! - **Floats** carry marks where they are the float nearest to a decimal of the declared scale, of
+//!   at most 15 digits, or 6 in single precision; others stay as they are. A field of other floats
+//!   is to be rounded to its scale before it is marked.
+//! - **Times** move by whole grains, and keep what is finer: no digit appears that the source did
+//!   not have.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Arrow's many types, those that are not named are refused"
+)]
+
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, TimeUnit, i256};
+
+use super::coding::Coding;
+use super::{Carrier, Lattice, Mark, Skip};
+use crate::calendar::{DAY_SECONDS, per_second};
+use crate::cases::failed;
+use crate::error::{Misfit, TreatmentError};
+use crate::marks::distortion::Distortion;
+use crate::marks::predict::Reflection;
+use crate::number::{Decimal, Exact, ForExact, scale_of, with_exact};
+
+/// Most decimals that a float can be declared to have.
+const DECIMALS_MAX: u8 = 15;
+
+/// What values of a field keep to, whatever the mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits<T> {
+    /// No value falls below.
+    pub least: Option<T>,
+    /// No value rises above.
+    pub greatest: Option<T>,
+    /// Values of special meaning: none is moved, and none comes about.
+    pub sentinels: Vec<T>,
+}
+
+impl<T> Default for Limits<T> {
+    fn default() -> Self {
+        Self {
+            least: None,
+            greatest: None,
+            sentinels: Vec::new(),
+        }
+    }
+}
+
+/// Symbols in the numbers, dates or times of one field.
+#[derive(Debug, Clone)]
+pub struct Numeric {
+    data_type: DataType,
+    coding: Coding,
+    lattice: Lattice,
+}
+
+impl Numeric {
+    /// Of an integer or decimal field, whose values move by at most `tolerance`; none where that is
+    /// less than a unit. Cells found by their own value are mirrored within blocks.
+    ///
+    /// # Errors
+    /// The field is of another type.
+    pub fn exact(
+        data_type: &DataType,
+        tolerance: Decimal,
+        is_in_block: bool,
+        limits: &Limits<Decimal>,
+    ) -> Result<Option<Self>, Misfit> {
+        let (Some(scale), Some((least, greatest))) =
+            (scale_of(data_type), with_exact(data_type, Ends))
+        else {
+            return Err(Misfit::of_type(
+                "mark",
+                data_type,
+                "whole numbers and decimals",
+            ));
+        };
+        let lattice = Lattice::within(units(tolerance, scale).0, is_in_block);
+        Ok(lattice.map(|lattice| Self {
+            data_type: data_type.clone(),
+            coding: Coding::Exact,
+            lattice: limited(lattice.with_bounds(least, greatest), limits, scale),
+        }))
+    }
+
+    /// Of a float field that is delivered with so many decimals; as [`exact`](Self::exact).
+    ///
+    /// # Errors
+    /// The field is of another type, or has more decimals than a float tells apart.
+    pub fn float(
+        data_type: &DataType,
+        decimals: u8,
+        tolerance: Decimal,
+        is_in_block: bool,
+        limits: &Limits<Decimal>,
+    ) -> Result<Option<Self>, Misfit> {
+        let digits = match data_type {
+            DataType::Float32 => 6,
+            DataType::Float64 => 15,
+            other => return Err(Misfit::of_type("mark", other, "floats")),
+        };
+        let scale = i8::try_from(decimals.min(DECIMALS_MAX)).unwrap_or_default();
+        if decimals > DECIMALS_MAX {
+            let what = format!("`decimals` is more than {DECIMALS_MAX}");
+            return Err(Misfit::of_parameter("decimals", what));
+        }
+        let greatest = 10_i128.pow(digits) - 1;
+        let lattice = Lattice::within(units(tolerance, scale).0, is_in_block);
+        Ok(lattice.map(|lattice| Self {
+            data_type: data_type.clone(),
+            coding: Coding::Decimals(10_f64.powi(scale.into())),
+            lattice: limited(lattice.with_bounds(-greatest, greatest), limits, scale),
+        }))
+    }
+
+    /// Of a date or timestamp field that is delivered in steps of `grain`, whose values move by at
+    /// most `tolerance`; none where that is less than a grain. Limits are values of the type.
+    ///
+    /// # Errors
+    /// The field is of another type, or the grain isn't a whole number of the type's values.
+    pub fn time(
+        data_type: &DataType,
+        grain: Duration,
+        tolerance: Duration,
+        is_in_block: bool,
+        limits: &Limits<i64>,
+    ) -> Result<Option<Self>, Misfit> {
+        let value = match data_type {
+            DataType::Date32 => Duration::from_secs(DAY_SECONDS.unsigned_abs()),
+            DataType::Timestamp(unit, _) => unit_of(*unit),
+            other => return Err(Misfit::of_type("mark", other, "dates and timestamps")),
+        };
+        let (value, grain) = (value.as_nanos(), grain.as_nanos());
+        let per_grain = grain
+            .checked_div(value)
+            .and_then(|count| i64::try_from(count).ok());
+        let Some(per_grain) = per_grain.filter(|count| *count > 0 && grain % value == 0) else {
+            let what = "the grain is not a whole number of the values of the type";
+            return Err(Misfit::of_parameter(
+                "tolerance",
+                format!("{what} {data_type}"),
+            ));
+        };
+        let tolerance = tolerance.as_nanos().checked_div(grain).unwrap_or_default();
+        let tolerance = i128::try_from(tolerance).unwrap_or(i128::MAX);
+        let (least, greatest) = match data_type {
+            DataType::Date32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let place = |value: i64| i128::from(value.div_euclid(per_grain));
+        let own = (place(least) + 1, place(greatest) - 1);
+        // A limit within a grain is kept by staying out of that grain.
+        let above = limits
+            .least
+            .map_or(own.0, |least| place(least.saturating_sub(1)) + 1);
+        let below = limits
+            .greatest
+            .map_or(own.1, |most| place(most.saturating_add(1)) - 1);
+        let sentinels = limits.sentinels.iter().map(|sentinel| place(*sentinel));
+        let lattice = Lattice::within(tolerance, is_in_block);
+        Ok(lattice.map(|lattice| Self {
+            data_type: data_type.clone(),
+            coding: Coding::Grain(per_grain),
+            lattice: lattice
+                .with_bounds(own.0, own.1)
+                .with_bounds(above, below)
+                .with_sentinels(sentinels.collect()),
+        }))
+    }
+
+    /// The units of every cell; none for null and for values that are no whole number of units.
+    fn units(&self, column: &ArrayRef) -> Result<Vec<Option<i128>>, TreatmentError> {
+        if *column.data_type() != self.data_type {
+            return Err(TreatmentError::UnexpectedType {
+                expected: self.data_type.clone(),
+                actual: column.data_type().clone(),
+            });
+        }
+        let units = self.coding.units(column);
+        units.ok_or_else(|| failed("reading numbers to be marked"))
+    }
+}
+
+impl Carrier for Numeric {
+    fn null_match(&self) -> f64 {
+        0.5
+    }
+
+    fn reflection(&self) -> Option<Reflection> {
+        Some(self.lattice.reflection())
+    }
+
+    fn read(&self, column: &ArrayRef) -> Result<Vec<Option<bool>>, TreatmentError> {
+        let read = |units: Option<i128>| units.and_then(|units| self.lattice.read(units).ok());
+        Ok(self.units(column)?.into_iter().map(read).collect())
+    }
+
+    fn write(
+        &self,
+        column: &ArrayRef,
+        marks: &[Option<Mark>],
+        distortion: &mut Distortion,
+    ) -> Result<ArrayRef, TreatmentError> {
+        if column.len() != marks.len() {
+            return Err(failed("marking a column of another length"));
+        }
+        let mut units = self.units(column)?;
+        for (row, (units, mark)) in units.iter_mut().zip(marks).enumerate() {
+            let Some(before) = *units else {
+                if mark.is_some() && column.is_valid(row) {
+                    distortion.skipped.add(Skip::NoCarrier);
+                }
+                continue;
+            };
+            let written = mark.map_or(Ok(before), |mark| self.lattice.write(before, mark));
+            let after = written.unwrap_or_else(|skip| {
+                distortion.skipped.add(skip);
+                before
+            });
+            distortion.add(before, after);
+            *units = (after != before).then_some(after);
+        }
+        let marked = self.coding.with_units(column, &units);
+        marked.ok_or_else(|| failed("writing marked numbers"))
+    }
+
+    fn blocks(&self, column: &ArrayRef) -> Result<Option<Vec<Option<i128>>>, TreatmentError> {
+        if !self.has_blocks() {
+            return Ok(None);
+        }
+        let block = |units: Option<i128>| units.map(|units| self.lattice.block(units));
+        Ok(Some(self.units(column)?.into_iter().map(block).collect()))
+    }
+}
+
+/// A number in units of 10^-`scale`, rounded down, and whether it is whole.
+fn units(number: Decimal, scale: i8) -> (i128, bool) {
+    let narrow = |units: i256| {
+        let bound = if units.is_negative() {
+            i128::MIN
+        } else {
+            i128::MAX
+        };
+        units.to_i128().unwrap_or(bound)
+    };
+    if let Ok(units) = number.scaled(scale) {
+        return (narrow(units), true);
+    }
+    let finest = number.scale().max(scale);
+    let places = u32::from(finest.abs_diff(scale));
+    let digits = number.scaled(finest).unwrap_or(i256::MAX);
+    let power = i256::from_i128(10).checked_pow(places).unwrap_or(i256::MAX);
+    let whole = digits.checked_div(power).unwrap_or_default();
+    let is_below = digits.is_negative() && whole.wrapping_mul(power) != digits;
+    (
+        narrow(if is_below {
+            whole.wrapping_sub(i256::ONE)
+        } else {
+            whole
+        }),
+        false,
+    )
+}
+
+/// A lattice that keeps to the limits of numbers of that scale.
+fn limited(lattice: Lattice, limits: &Limits<Decimal>, scale: i8) -> Lattice {
+    let least = limits.least.map_or(i128::MIN, |least| {
+        let (least, is_whole) = units(least, scale);
+        least.saturating_add(i128::from(!is_whole))
+    });
+    let greatest = limits
+        .greatest
+        .map_or(i128::MAX, |greatest| units(greatest, scale).0);
+    let sentinels = limits.sentinels.iter().filter_map(|sentinel| {
+        let (units, is_whole) = units(*sentinel, scale);
+        is_whole.then_some(units)
+    });
+    lattice
+        .with_bounds(least, greatest)
+        .with_sentinels(sentinels.collect())
+        .with_sign()
+}
+
+fn unit_of(unit: TimeUnit) -> Duration {
+    Duration::from_nanos(1_000_000_000 / per_second(unit).unsigned_abs())
+}
+
+/// The least and greatest number of a type, as far as 128 bits hold it.
+struct Ends;
+
+impl ForExact for Ends {
+    type Output = (i128, i128);
+
+    fn call<T>(self, least: T::Native, greatest: T::Native) -> (i128, i128)
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Exact,
+    {
+        (
+            least.wide().unwrap_or(i128::MIN),
+            greatest.wide().unwrap_or(i128::MAX),
+        )
+    }
+}

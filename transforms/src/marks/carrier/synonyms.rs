@@ -1,0 +1,143 @@
+//! Symbols in the choice between words that mean the same: 北京 or 北京市, 男 or 男性.
+//!
+//! The owner of the data declares which words are interchangeable. A word's symbol is the parity of
+//! its place in its class, and writing takes a neighbour in the class. No word outside a class is
+//! touched, and no meaning changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
+
+use super::{Carrier, Mark, Skip};
+use crate::cases::failed;
+use crate::error::{Misfit, TreatmentError};
+use crate::marks::canonical;
+use crate::marks::distortion::Distortion;
+use crate::marks::predict::Reflection;
+
+/// Symbols in the words of a text field.
+#[derive(Debug, Clone)]
+pub struct Synonyms {
+    /// What each word shows, and the neighbour that shows the other symbol.
+    words: HashMap<String, Word>,
+    /// What each word shows, by its canonical form: how a leak may spell it.
+    forms: HashMap<String, bool>,
+}
+
+#[derive(Debug, Clone)]
+struct Word {
+    symbol: bool,
+    neighbour: String,
+}
+
+impl Synonyms {
+    /// Of classes of words that mean the same.
+    ///
+    /// # Errors
+    /// A class of fewer than two words, or two words that have one canonical form: a leak would
+    /// not tell them apart.
+    pub fn new(classes: &[Vec<String>]) -> Result<Self, Misfit> {
+        let refused = |what: &str| Err(Misfit::of_parameter("synonyms", what));
+        let (mut words, mut forms) = (HashMap::new(), HashMap::new());
+        for class in classes {
+            if class.len() < 2 {
+                return refused("a group of synonyms has at least two");
+            }
+            let mut before: Option<&String> = None;
+            for (at, word) in class.iter().enumerate() {
+                let symbol = at % 2 == 1;
+                // Pairs exchange with each other, the last of an odd number with the one before.
+                let after = class.get(at + 1).filter(|_| !symbol);
+                let neighbour = after.or(before).cloned().unwrap_or_default();
+                let mut form = String::new();
+                canonical::write(word, &mut form);
+                if forms.insert(form, symbol).is_some() {
+                    return refused("two synonyms are spelled alike but for width, zeros or space");
+                }
+                words.insert(word.clone(), Word { symbol, neighbour });
+                before = Some(word);
+            }
+        }
+        Ok(Self { words, forms })
+    }
+
+    /// The symbol a word shows.
+    fn shows(&self, word: &str, form: &mut String) -> Option<bool> {
+        if let Some(word) = self.words.get(word) {
+            return Some(word.symbol);
+        }
+        canonical::write(word, form);
+        self.forms.get(form.as_str()).copied()
+    }
+
+    /// The word that shows the symbol, in the place of `word`.
+    fn written<'a>(&'a self, word: &'a str, symbol: bool) -> Result<&'a str, Skip> {
+        match self.words.get(word) {
+            Some(known) if known.symbol == symbol => Ok(word),
+            Some(known) => Ok(&known.neighbour),
+            None => Err(Skip::NoCarrier),
+        }
+    }
+}
+
+/// The column as text.
+fn texts(column: &ArrayRef) -> Result<&StringArray, TreatmentError> {
+    column
+        .as_string_opt::<i32>()
+        .ok_or_else(|| TreatmentError::UnexpectedType {
+            expected: DataType::Utf8,
+            actual: column.data_type().clone(),
+        })
+}
+
+impl Carrier for Synonyms {
+    fn null_match(&self) -> f64 {
+        0.5
+    }
+
+    fn reflection(&self) -> Option<Reflection> {
+        None
+    }
+
+    fn read(&self, column: &ArrayRef) -> Result<Vec<Option<bool>>, TreatmentError> {
+        let mut form = String::new();
+        let shown = texts(column)?.iter();
+        Ok(shown
+            .map(|word| word.and_then(|word| self.shows(word, &mut form)))
+            .collect())
+    }
+
+    fn write(
+        &self,
+        column: &ArrayRef,
+        marks: &[Option<Mark>],
+        distortion: &mut Distortion,
+    ) -> Result<ArrayRef, TreatmentError> {
+        let texts = texts(column)?;
+        if texts.len() != marks.len() {
+            return Err(failed("marking a column of another length"));
+        }
+        let mut marked = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+        for (word, mark) in texts.iter().zip(marks) {
+            let (Some(before), Some(mark)) = (word, mark) else {
+                marked.append_option(word);
+                continue;
+            };
+            let after = self.written(before, mark.symbol).unwrap_or_else(|skip| {
+                distortion.skipped.add(skip);
+                before
+            });
+            distortion.changed += u64::from(after != before);
+            let bytes = marked.values_slice().len().saturating_add(after.len());
+            i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;
+            marked.append_value(after);
+        }
+        Ok(Arc::new(marked.finish()))
+    }
+
+    fn blocks(&self, _: &ArrayRef) -> Result<Option<Vec<Option<i128>>>, TreatmentError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,408 @@
+//! The contract of carriers, over arrays of every type they come for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    Array, AsArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array,
+    Int16Array, Int64Array, StringArray, TimestampMicrosecondArray, UInt8Array,
+};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, TimeUnit, i256};
+use proptest::prelude::*;
+
+use super::*;
+use crate::number::Decimal;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn exact(data_type: &DataType, tolerance: &str, is_in_block: bool) -> Numeric {
+    Numeric::exact(
+        data_type,
+        decimal(tolerance),
+        is_in_block,
+        &Limits::default(),
+    )
+    .unwrap()
+    .unwrap()
+}
+
+/// Marks whose symbols and ties take turns.
+fn marks(rows: usize) -> Vec<Option<Mark>> {
+    (0..rows)
+        .map(|row| {
+            (row % 5 != 4).then_some(Mark {
+                symbol: row % 2 == 0,
+                tie: row % 3 == 0,
+            })
+        })
+        .collect()
+}
+
+/// Writes, reads back, writes again: what every carrier promises. Returns the marked column.
+fn kept(carrier: &dyn Carrier, column: &ArrayRef) -> (ArrayRef, Distortion) {
+    let marks = marks(column.len());
+    let mut distortion = Distortion::default();
+    let marked = carrier.write(column, &marks, &mut distortion).unwrap();
+    assert_eq!(
+        (marked.data_type(), marked.len()),
+        (column.data_type(), column.len())
+    );
+    assert_eq!(marked.logical_nulls(), column.logical_nulls());
+    let again = carrier
+        .write(&marked, &marks, &mut Distortion::default())
+        .unwrap();
+    assert_eq!(&again, &marked);
+    let mut unmarked = 0;
+    for ((row, symbol), mark) in carrier
+        .read(&marked)
+        .unwrap()
+        .iter()
+        .enumerate()
+        .zip(&marks)
+    {
+        match mark {
+            Some(mark) if column.is_valid(row) => {
+                unmarked += u64::from(*symbol != Some(mark.symbol));
+            }
+            Some(_) => assert_eq!(*symbol, None),
+            None => assert_eq!(&marked.slice(row, 1), &column.slice(row, 1)),
+        }
+    }
+    let skipped = distortion.skipped;
+    assert!(unmarked <= skipped.no_carrier + skipped.sentinel + skipped.sign + skipped.bounds);
+    // A part of the column is treated as the whole.
+    let (start, length) = (column.len() / 3, column.len() / 2);
+    let part = carrier.write(
+        &column.slice(start, length),
+        &marks[start..start + length],
+        &mut Distortion::default(),
+    );
+    assert_eq!(part.unwrap().as_ref(), marked.slice(start, length).as_ref());
+    (marked, distortion)
+}
+
+#[test]
+fn numbers_of_every_type_carry() {
+    let decimal_type = DataType::Decimal128(12, 2);
+    let decimals = Decimal128Array::from(
+        (0..200)
+            .map(|row| (row % 7 != 3).then_some(row * 777 - 40_000))
+            .collect::<Vec<_>>(),
+    );
+    let wide = Decimal256Array::from(
+        (0..200)
+            .map(|row| Some(i256::from_i128(row * 777 - 40_000)))
+            .collect::<Vec<_>>(),
+    );
+    let columns: [(ArrayRef, &str); 5] = [
+        (
+            Arc::new(decimals.with_precision_and_scale(12, 2).unwrap()),
+            "0.05",
+        ),
+        (
+            Arc::new(wide.with_precision_and_scale(60, 2).unwrap()),
+            "0.05",
+        ),
+        (
+            Arc::new(Int64Array::from_iter(
+                (0..200).map(|row| (row % 9 != 1).then_some(row * 12_345)),
+            )),
+            "5",
+        ),
+        (Arc::new(Int16Array::from_iter_values(-100..100)), "3"),
+        (Arc::new(UInt8Array::from_iter_values(0..=255)), "1"),
+    ];
+    assert_eq!(columns[0].0.data_type(), &decimal_type);
+    for (column, tolerance) in &columns {
+        for is_in_block in [false, true] {
+            let carrier = exact(column.data_type(), tolerance, is_in_block);
+            let (marked, distortion) = kept(&carrier, column);
+            assert!(distortion.changed > 40, "{}", column.data_type());
+            assert!(distortion.furthest <= 5);
+            let blocks = [column, &marked].map(|column| carrier.blocks(column).unwrap());
+            assert_eq!(blocks[0].is_some(), is_in_block);
+            assert_eq!(blocks[0], blocks[1]);
+        }
+    }
+}
+
+#[test]
+fn times_carry_at_the_grain_they_are_delivered_in() {
+    let type_of_times = DataType::Timestamp(TimeUnit::Microsecond, Some("Asia/Shanghai".into()));
+    let values =
+        (0..200_i64).map(|row| (row % 6 != 2).then_some(row * 1_234_567_891 - 9_000_000_123));
+    let times = TimestampMicrosecondArray::from_iter(values).with_data_type(type_of_times.clone());
+    let times: ArrayRef = Arc::new(times);
+    for is_in_block in [false, true] {
+        let carrier = Numeric::time(
+            &type_of_times,
+            Duration::from_secs(1),
+            Duration::from_secs(30),
+            is_in_block,
+            &Limits::default(),
+        );
+        let (marked, distortion) = kept(&carrier.unwrap().unwrap(), &times);
+        assert!(distortion.changed > 40 && distortion.furthest <= 30);
+        let parts = |column: &ArrayRef| -> Vec<Option<i64>> {
+            let times = column.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+            times
+                .iter()
+                .map(|time| time.map(|time| time.rem_euclid(1_000_000)))
+                .collect()
+        };
+        // What is finer than a second stays.
+        assert_eq!(parts(&marked), parts(&times));
+    }
+    let dates: ArrayRef = Arc::new(Date32Array::from_iter_values(-100..100));
+    let carrier = Numeric::time(&DataType::Date32, DAY, 3 * DAY, false, &Limits::default());
+    let (_, distortion) = kept(&carrier.unwrap().unwrap(), &dates);
+    assert!(distortion.changed > 40 && distortion.furthest <= 3);
+}
+
+#[test]
+fn limits_of_times_stand() {
+    let dates: ArrayRef = Arc::new(Date32Array::from(vec![10, 11, 12, 13, 99]));
+    let limits = Limits {
+        least: Some(10),
+        greatest: Some(13),
+        sentinels: vec![99],
+    };
+    for tolerance in 1..6 {
+        let carrier = Numeric::time(&DataType::Date32, DAY, tolerance * DAY, false, &limits);
+        let (marked, _) = kept(&carrier.unwrap().unwrap(), &dates);
+        for (at, day) in marked
+            .as_primitive::<arrow::datatypes::Date32Type>()
+            .values()
+            .iter()
+            .enumerate()
+        {
+            assert!(
+                if at == 4 {
+                    *day == 99
+                } else {
+                    (10..=13).contains(day)
+                },
+                "{day}"
+            );
+        }
+    }
+}
+
+#[test]
+fn floats_carry_in_their_declared_decimals() {
+    let floats: ArrayRef =
+        Arc::new(Float64Array::from_iter((0..200).map(|row| {
+            (row % 8 != 5).then(|| f64::from(row * 7_919 - 500_000) / 100.0)
+        })));
+    let carrier = Numeric::float(
+        &DataType::Float64,
+        2,
+        decimal("0.03"),
+        false,
+        &Limits::default(),
+    );
+    let (marked, distortion) = kept(&carrier.unwrap().unwrap(), &floats);
+    assert!(distortion.changed > 40 && distortion.furthest <= 3);
+    for float in marked.as_primitive::<Float64Type>().iter().flatten() {
+        let text = format!("{float:.2}");
+        assert_eq!(
+            text.parse::<f64>().unwrap().to_bits(),
+            float.to_bits(),
+            "{text}"
+        );
+    }
+    let single: ArrayRef = Arc::new(Float32Array::from_iter_values(
+        (0_u16..200).map(|row| f32::from(row * 51) / 10.0),
+    ));
+    let carrier = Numeric::float(
+        &DataType::Float32,
+        1,
+        decimal("0.2"),
+        true,
+        &Limits::default(),
+    );
+    let (_, distortion) = kept(&carrier.unwrap().unwrap(), &single);
+    assert!(distortion.changed > 40 && distortion.furthest <= 2);
+}
+
+#[test]
+fn floats_between_decimals_stay() {
+    let odd: ArrayRef = Arc::new(Float64Array::from(vec![
+        1.005,
+        f64::NAN,
+        f64::INFINITY,
+        1e300,
+        1e15,
+        0.0,
+        -0.0,
+        0.1 + 0.2,
+        0.123_456_789,
+    ]));
+    let carrier = Numeric::float(
+        &DataType::Float64,
+        2,
+        decimal("5"),
+        false,
+        &Limits::default(),
+    );
+    let carrier = carrier.unwrap().unwrap();
+    let all = vec![
+        Some(Mark {
+            symbol: true,
+            tie: true
+        });
+        odd.len()
+    ];
+    let mut distortion = Distortion::default();
+    let marked = carrier.write(&odd, &all, &mut distortion).unwrap();
+    let bits = |column: &ArrayRef| -> Vec<u64> {
+        column
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .map(|float| float.to_bits())
+            .collect()
+    };
+    assert_eq!(bits(&marked), bits(&odd));
+    assert_eq!(
+        (distortion.skipped.no_carrier, distortion.skipped.sign),
+        (7, 2)
+    );
+    assert!(carrier.read(&odd).unwrap().iter().all(Option::is_none));
+}
+
+#[test]
+fn a_tolerance_is_counted_in_whole_units() {
+    let two = DataType::Decimal128(12, 2);
+    let step = |tolerance: &str| {
+        let carrier = Numeric::exact(&two, decimal(tolerance), false, &Limits::default()).unwrap();
+        carrier.map(|carrier| carrier.reflection().unwrap())
+    };
+    assert_eq!(step("0.01"), Some(Reflection::AtBorder { step: 2 }));
+    assert_eq!(step("0.019"), Some(Reflection::AtBorder { step: 2 }));
+    assert_eq!(step("5.00"), Some(Reflection::AtBorder { step: 500 }));
+    assert_eq!(step("0.009"), None);
+    assert_eq!(step("0"), None);
+    let thousands = DataType::Decimal128(12, -3);
+    assert!(
+        Numeric::exact(&thousands, decimal("999"), false, &Limits::default())
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        Numeric::exact(&thousands, decimal("1000"), false, &Limits::default())
+            .unwrap()
+            .is_some()
+    );
+    assert!(Numeric::exact(&DataType::Utf8, decimal("1"), false, &Limits::default()).is_err());
+    assert!(
+        Numeric::float(
+            &DataType::Float64,
+            16,
+            decimal("1"),
+            false,
+            &Limits::default()
+        )
+        .is_err()
+    );
+    let odd = Duration::from_micros(1_500);
+    let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, None);
+    assert!(Numeric::time(&milliseconds, odd, DAY, false, &Limits::default()).is_err());
+    assert!(
+        Numeric::time(&DataType::Date32, DAY, DAY / 2, false, &Limits::default())
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn limits_are_rounded_inwards() {
+    let whole = DataType::Int64;
+    let limits = Limits {
+        least: Some(decimal("10.5")),
+        greatest: Some(decimal("20.5")),
+        sentinels: vec![decimal("14"), decimal("16.5")],
+    };
+    let carrier = Numeric::exact(&whole, decimal("4"), false, &limits)
+        .unwrap()
+        .unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(11..=20));
+    let (marked, distortion) = kept(&carrier, &numbers);
+    let marked = marked
+        .as_primitive::<arrow::datatypes::Int64Type>()
+        .values();
+    assert!(marked.iter().all(|number| (11..=20).contains(number)));
+    assert!(distortion.skipped.sentinel >= 1 && distortion.changed > 0);
+}
+
+#[test]
+fn another_type_or_length_is_refused() {
+    let carrier = exact(&DataType::Int64, "4", false);
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    assert!(carrier.read(&texts).is_err());
+    assert!(
+        carrier
+            .write(&numbers, &[None], &mut Distortion::default())
+            .is_err()
+    );
+}
+
+#[test]
+fn synonyms_change_places() {
+    let classes = [["北京", "北京市"].as_slice(), &["a", "b", "c"]]
+        .map(|class| class.iter().map(|word| (*word).to_owned()).collect());
+    let synonyms = Synonyms::new(&classes).unwrap();
+    let words = ["北京", "北京市", "a", "b", "c", "上海"];
+    let words: ArrayRef = Arc::new(StringArray::from_iter(
+        (0..60).map(|row| (row % 7 != 6).then(|| words[row % 6])),
+    ));
+    let (_, distortion) = kept(&synonyms, &words);
+    assert!(distortion.changed > 10 && distortion.skipped.no_carrier > 3);
+    let one: ArrayRef = Arc::new(StringArray::from(vec!["北京", "c", "c", "上海"]));
+    let mark = |symbol| Some(Mark { symbol, tie: false });
+    let all = [mark(true), mark(true), mark(false), mark(true)];
+    let marked = synonyms
+        .write(&one, &all, &mut Distortion::default())
+        .unwrap();
+    let marked: Vec<&str> = marked.as_string::<i32>().iter().flatten().collect();
+    assert_eq!(marked, ["北京市", "b", "c", "上海"]);
+    let spelled: ArrayRef = Arc::new(StringArray::from(vec![" 北京市\u{3000}", "ａ"]));
+    assert_eq!(synonyms.read(&spelled).unwrap(), [Some(true), Some(false)]);
+    assert_eq!(synonyms.blocks(&spelled).unwrap(), None);
+}
+
+#[test]
+fn synonyms_that_cannot_be_told_apart_are_refused() {
+    for class in [&["a"][..], &["a", "ａ"], &["1", "01"], &["a", "a"]] {
+        let class = class.iter().map(|word| (*word).to_owned()).collect();
+        assert!(Synonyms::new(&[class]).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_number_moves_beyond_the_tolerance(
+        numbers in prop::collection::vec(prop::option::of(-9_999_999_999_i128..9_999_999_999), 1..60),
+        tolerance in 1_u32..2_000,
+        is_in_block: bool,
+    ) {
+        let own = Decimal128Array::from(numbers).with_precision_and_scale(10, 2).unwrap();
+        let column: ArrayRef = Arc::new(own.clone());
+        let text = format!("{}.{:02}", tolerance / 100, tolerance % 100);
+        let (marked, distortion) = kept(&exact(column.data_type(), &text, is_in_block), &column);
+        for (before, after) in own.iter().zip(marked.as_primitive::<Decimal128Type>()) {
+            let (before, after) = (before.unwrap_or(0), after.unwrap_or(0));
+            prop_assert!(before.abs_diff(after) <= tolerance.into());
+            prop_assert_eq!(before.signum(), after.signum());
+            prop_assert!(after.abs() < 10_000_000_000);
+        }
+        prop_assert!(distortion.furthest <= tolerance.into());
+    }
+}

@@ -1,0 +1,371 @@
+//! The code: which cells carry a mark, and which symbol each grant's copy shows there.
+//!
+//! A code of fixed length would need every one of its positions back. This one is open-ended: each
+//! cell that can carry a mark is a position of its own, found again from the row's anchor and the
+//! field, and a leaked part of the data is judged by the positions it has. It is a Tardos code
+//! ("Optimal probabilistic fingerprint codes", J. ACM 55(2), 2008): the symbols of one position are
+//! not fair coins, but biased by a secret amount, and it is the bias that keeps a coalition from
+//! composing a copy that points at nobody. The biases are the three of Nuida et al. ("An improvement
+//! of discrete Tardos fingerprinting codes", Designs, Codes and Cryptography 52, 2009), made for
+//! coalitions of up to six.
+//!
+//! A position is a number of 128 bits, AES-CMAC(position key, family ‖ field ‖ anchor):
+//! - bits 127 to 96 select: the cell is marked if they are below the field's [density](Density)
+//! - bits 95 to 0 are the position's identity, [`Position::id`]. The class of the bias is their
+//!   top 16 bits, the direction of ties the bit after
+//! - a grant's symbol is one of eight lanes of 16 bits of AES(bit key, identity ‖ index div 8), and
+//!   is 1 if the lane is below the class's bias. So one block serves eight candidates of a trace
+
+use std::fmt;
+
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::{Aes128Enc, Block};
+
+use super::cmac::LANES;
+use super::key::{GrantIndex, MarkKey, SubKey};
+
+/// Candidates that share a block.
+pub(super) const OCTET: usize = 8;
+
+/// Bits of a position's identity.
+const ID_BITS: u32 = 96;
+
+/// How strongly the symbols of a position are biased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A symbol is 1 with probability 7386/65536, 0.1127: Gauss and Legendre's first node.
+    Low,
+    /// With probability 1/2.
+    Even,
+    /// With probability 58150/65536, 0.8873.
+    High,
+}
+
+impl Class {
+    /// All classes, in their order.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Even, Self::High];
+
+    /// Of 65536 lanes, how many make a 1.
+    pub(super) fn ones(self) -> u16 {
+        match self {
+            Self::Low => 7_386,
+            Self::Even => 32_768,
+            Self::High => 58_150,
+        }
+    }
+
+    /// The probability of a 1, exact.
+    pub fn bias(self) -> f64 {
+        f64::from(self.ones()) / 65_536.0
+    }
+
+    /// The share of the positions that are of this class: cut points at 0.332 and 0.668 of 2^16,
+    /// symmetric, so that a 1 is as likely as a 0 over all.
+    pub fn weight(self) -> f64 {
+        match self {
+            Self::Low | Self::High => f64::from(CUTS.0) / 65_536.0,
+            Self::Even => f64::from(CUTS.1 - CUTS.0) / 65_536.0,
+        }
+    }
+}
+
+/// Where the classes begin and end, of 2^16.
+const CUTS: (u16, u16) = (21_758, 43_778);
+
+/// A cell's place in the code. Not a secret of its own, but of whoever holds the key: it tells that
+/// two cells belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(u128);
+
+impl Position {
+    /// The position of that pseudo-random number.
+    pub(super) fn new(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// Whether a field of that density is marked here.
+    #[inline]
+    pub(super) fn is_selected(self, density: Density) -> bool {
+        self.0 >> ID_BITS < u128::from(density.0)
+    }
+
+    /// The identity: 96 bits, of which two positions of a dataset do not share the same in practice
+    /// (a thousand million cells: one chance in 10^11).
+    #[inline]
+    pub fn id(self) -> u128 {
+        self.0 & ((1 << ID_BITS) - 1)
+    }
+
+    /// The class of the bias.
+    #[inline]
+    pub fn class(self) -> Class {
+        class_of(self.id())
+    }
+
+    /// The direction of a move for which both are equal.
+    #[inline]
+    pub(super) fn tie(self) -> bool {
+        self.0 >> (ID_BITS - 17) & 1 == 1
+    }
+}
+
+/// The class of a position, by its identity.
+#[inline]
+pub(super) fn class_of(id: u128) -> Class {
+    let drawn = u16::try_from(id >> (ID_BITS - 16)).unwrap_or(u16::MAX);
+    if drawn < CUTS.0 {
+        Class::Low
+    } else if drawn < CUTS.1 {
+        Class::Even
+    } else {
+        Class::High
+    }
+}
+
+/// The share of a field's carriers that are marked, in units of 2^-32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Density(u64);
+
+impl Density {
+    /// Every carrier is marked.
+    pub const ALL: Self = Self(1 << 32);
+
+    /// `part` of `whole` carriers; none where that is no share.
+    pub fn of(part: u32, whole: u32) -> Option<Self> {
+        let share = (u64::from(part) << 32).checked_div(u64::from(whole))?;
+        (part <= whole).then_some(Self(share))
+    }
+
+    /// The share, from 0 to 1.
+    pub fn share(self) -> f64 {
+        // Below 2^33, and exact in a double.
+        let (high, low) = (self.0 >> 32, self.0 & 0xFFFF_FFFF);
+        let exact = |half: u64| u32::try_from(half).map_or(1.0, f64::from);
+        exact(high) + exact(low) / 4_294_967_296.0
+    }
+}
+
+/// The symbols of a dataset's positions, under its key.
+pub struct Code {
+    cipher: Aes128Enc,
+}
+
+impl Code {
+    /// The code under that key.
+    pub fn new(key: &MarkKey) -> Self {
+        let key = key.sub_key(SubKey::Bit);
+        Self {
+            cipher: Aes128Enc::new((&*key).into()),
+        }
+    }
+
+    /// One grant's symbols at many positions, in their order: what an embedding writes.
+    pub fn symbols(&self, grant: GrantIndex, positions: &[Position]) -> Vec<bool> {
+        let mut symbols = Vec::with_capacity(positions.len());
+        let lane = grant.lane();
+        self.blocks(
+            grant.octet(),
+            positions.iter().map(|position| position.id()),
+            |id, lanes| {
+                let drawn = lanes.get(lane).copied().unwrap_or_default();
+                symbols.push(drawn < class_of(id).ones());
+            },
+        );
+        symbols
+    }
+
+    /// Adds, for each of the eight candidates of an octet, at how many of the positions its symbol
+    /// is 1: what a trace asks. All positions are of one class.
+    pub(super) fn count_ones(
+        &self,
+        octet: u32,
+        class: Class,
+        ids: &[u128],
+        counts: &mut [u32; OCTET],
+    ) {
+        let ones = class.ones();
+        self.blocks(octet, ids.iter().copied(), |_, lanes| {
+            for (count, drawn) in counts.iter_mut().zip(lanes) {
+                *count += u32::from(drawn < ones);
+            }
+        });
+    }
+
+    /// The eight lanes of each position, [`LANES`] blocks at a time.
+    #[inline]
+    fn blocks(
+        &self,
+        octet: u32,
+        mut ids: impl Iterator<Item = u128>,
+        mut then: impl FnMut(u128, [u16; OCTET]),
+    ) {
+        let mut blocks = [Block::default(); LANES];
+        let mut held = [0; LANES];
+        loop {
+            let mut filled = 0;
+            for ((block, held), id) in blocks.iter_mut().zip(&mut held).zip(ids.by_ref()) {
+                *block = Block::from((id << 32 | u128::from(octet)).to_be_bytes());
+                *held = id;
+                filled += 1;
+            }
+            let (blocks, _) = blocks.split_at_mut(filled);
+            self.cipher.encrypt_blocks(blocks);
+            for (block, id) in blocks.iter().zip(held) {
+                then(id, lanes(u128::from_be_bytes((*block).into())));
+            }
+            if filled < LANES {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(..)")
+    }
+}
+
+/// A block as eight numbers of 16 bits, the first bytes first.
+#[inline]
+#[expect(
+    clippy::as_conversions,
+    reason = "kernel: the 16 bits of a lane, cut off on purpose"
+)]
+fn lanes(block: u128) -> [u16; OCTET] {
+    [112, 96, 80, 64, 48, 32, 16, 0].map(|shift| (block >> shift) as u16)
+}
+
+#[cfg(test)]
+#[expect(clippy::as_conversions, reason = "counts of a test as shares of one")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(dataset: &str) -> Code {
+        Code::new(&MarkKey::derive(&[7; 32], dataset, 1, 1))
+    }
+
+    /// Positions that look random: multiples of an odd number.
+    fn positions(count: u128) -> Vec<Position> {
+        (1..=count)
+            .map(|index| Position(index.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))
+            .collect()
+    }
+
+    #[test]
+    fn the_biases_are_those_of_nuida_and_mirror_each_other() {
+        assert_eq!(
+            u32::from(Class::Low.ones()) + u32::from(Class::High.ones()),
+            65_536
+        );
+        let node = |sign: f64| 0.5 + sign * (3.0_f64 / 5.0).sqrt() / 2.0;
+        assert!((Class::Low.bias() - node(-1.0)).abs() < 1e-5);
+        assert!((Class::High.bias() - node(1.0)).abs() < 1e-5);
+        let weights: f64 = Class::ALL.iter().map(|class| class.weight()).sum();
+        assert!((weights - 1.0).abs() < 1e-15);
+        let ones: f64 = Class::ALL
+            .iter()
+            .map(|class| class.weight() * class.bias())
+            .sum();
+        assert!((ones - 0.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_density_selects_its_share() {
+        let positions = positions(40_000);
+        for (part, whole) in [(0, 1), (1, 4), (1, 2), (9, 10), (1, 1)] {
+            let density = Density::of(part, whole).unwrap();
+            let selected = positions
+                .iter()
+                .filter(|at| at.is_selected(density))
+                .count();
+            let share = selected as f64 / 40_000.0;
+            assert!(
+                (share - density.share()).abs() < 0.01,
+                "{part}/{whole}: {share}"
+            );
+        }
+        assert_eq!(Density::of(1, 1), Some(Density::ALL));
+        assert_eq!(Density::of(2, 1), None);
+        assert_eq!(Density::of(0, 0), None);
+        assert!((Density::of(1, 4).unwrap().share() - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn classes_and_symbols_have_their_shares() {
+        let positions = positions(40_000);
+        let symbols = code("residents").symbols(GrantIndex(12_345), &positions);
+        for class in Class::ALL {
+            let of_class = |at: &&(&Position, &bool)| at.0.class() == class;
+            let all: Vec<_> = positions.iter().zip(&symbols).collect();
+            let all: Vec<_> = all.iter().filter(of_class).collect();
+            let share = all.len() as f64 / 40_000.0;
+            assert!((share - class.weight()).abs() < 0.01, "{class:?} {share}");
+            let ones = all.iter().filter(|(_, symbol)| **symbol).count();
+            let ones = ones as f64 / all.len() as f64;
+            assert!((ones - class.bias()).abs() < 0.02, "{class:?} {ones}");
+        }
+    }
+
+    #[test]
+    fn grants_and_keys_differ() {
+        let positions = positions(1_000);
+        let one = code("residents").symbols(GrantIndex(0), &positions);
+        for other in [
+            code("residents").symbols(GrantIndex(1), &positions),
+            code("residents").symbols(GrantIndex(8), &positions),
+            code("residents").symbols(GrantIndex(1 << 31), &positions),
+            code("companies").symbols(GrantIndex(0), &positions),
+        ] {
+            let same = one.iter().zip(&other).filter(|(a, b)| a == b).count();
+            // Two innocent copies agree at 0.7 of the positions.
+            assert!((600..760).contains(&same), "{same}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 32, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_symbol_depends_on_key_position_and_grant_alone(
+            numbers in prop::collection::vec(any::<u128>(), 1..400),
+            grant: u32,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let code = code("residents");
+            let grant = GrantIndex(grant);
+            let mut positions: Vec<Position> = numbers.into_iter().map(Position).collect();
+            let symbols = code.symbols(grant, &positions);
+            let (before, after) = positions.split_at(cut.index(positions.len()));
+            let parts = [code.symbols(grant, before), code.symbols(grant, after)].concat();
+            prop_assert_eq!(&symbols, &parts);
+            positions.reverse();
+            let mut backwards = code.symbols(grant, &positions);
+            backwards.reverse();
+            prop_assert_eq!(symbols, backwards);
+        }
+
+        #[test]
+        fn a_trace_counts_what_an_embedding_writes(
+            numbers in prop::collection::vec(any::<u128>(), 0..300),
+            grant: u32,
+        ) {
+            let code = code("residents");
+            let positions: Vec<Position> = numbers.into_iter().map(Position).collect();
+            for class in Class::ALL {
+                let positions: Vec<Position> =
+                    positions.iter().copied().filter(|at| at.class() == class).collect();
+                let ids: Vec<u128> = positions.iter().map(|at| at.id()).collect();
+                let mut counts = [0; OCTET];
+                code.count_ones(grant >> 3, class, &ids, &mut counts);
+                for (lane, count) in (0_u32..).zip(counts) {
+                    let symbols = code.symbols(GrantIndex(grant & !7 | lane), &positions);
+                    let ones = symbols.iter().filter(|symbol| **symbol).count();
+                    prop_assert_eq!(usize::try_from(count).unwrap(), ones);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What marks did to the values of a field: counted, not estimated.
+//!
+//! Sums are exact, and merging is addition, so that batches may come in any order and number: the
+//! result is that of the whole table.
+
+use arrow::datatypes::i256;
+
+use super::carrier::Skip;
+
+/// What was counted of one field, in units of its carrier: the last digit of a decimal's scale, a
+/// declared decimal of a float, the grain of a time. Synonyms have no units: only counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Distortion {
+    /// Rows seen.
+    pub rows: u64,
+    /// Cells that were to show a symbol.
+    pub selected: u64,
+    /// Cells that hold another value now.
+    pub changed: u64,
+    /// Rows without a mark, and why.
+    pub skipped: Skipped,
+    /// The sum of all moves.
+    pub moves: i256,
+    /// The sum of their squares.
+    pub squares: i256,
+    /// The furthest that a value was moved. Above the tolerance, the delivery is to be held.
+    pub furthest: u128,
+    /// The numbers as they were.
+    pub before: Totals,
+    /// The numbers as they are.
+    pub after: Totals,
+}
+
+/// How many cells have no mark, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Null.
+    pub null: u64,
+    /// The row has no anchor.
+    pub no_anchor: u64,
+    /// [`Skip::NoCarrier`], of those selected; so are the others.
+    pub no_carrier: u64,
+    /// [`Skip::Sentinel`].
+    pub sentinel: u64,
+    /// [`Skip::Sign`].
+    pub sign: u64,
+    /// [`Skip::Bounds`].
+    pub bounds: u64,
+}
+
+impl Skipped {
+    /// Counts one.
+    pub(super) fn add(&mut self, skip: Skip) {
+        let counter = match skip {
+            Skip::NoCarrier => &mut self.no_carrier,
+            Skip::Sentinel => &mut self.sentinel,
+            Skip::Sign => &mut self.sign,
+            Skip::Bounds => &mut self.bounds,
+        };
+        *counter += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.null += other.null;
+        self.no_anchor += other.no_anchor;
+        self.no_carrier += other.no_carrier;
+        self.sentinel += other.sentinel;
+        self.sign += other.sign;
+        self.bounds += other.bounds;
+    }
+}
+
+/// Sums over the numbers of a field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many there are.
+    pub count: u64,
+    /// Their sum.
+    pub sum: i256,
+    /// The sum of their squares, modulo 2^256.
+    pub squares: i256,
+    /// The least.
+    pub least: Option<i128>,
+    /// The greatest.
+    pub greatest: Option<i128>,
+}
+
+impl Totals {
+    #[inline]
+    fn add(&mut self, number: i128) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(i256::from_i128(number));
+        self.squares = self.squares.wrapping_add(square(number));
+        self.least = Some(self.least.map_or(number, |least| least.min(number)));
+        self.greatest = Some(self.greatest.map_or(number, |most| most.max(number)));
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.squares = self.squares.wrapping_add(other.squares);
+        self.least = self.least.into_iter().chain(other.least).min();
+        self.greatest = self.greatest.into_iter().chain(other.greatest).max();
+    }
+
+    /// The mean; none of nothing.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| real(self.sum) / real(i256::from_i128(self.count.into())))
+    }
+
+    /// The variance; none of nothing.
+    pub fn variance(&self) -> Option<f64> {
+        let count = i256::from_i128(self.count.into());
+        // n·Σx² - (Σx)², exact where 256 bits hold it.
+        let spread = self
+            .squares
+            .checked_mul(count)?
+            .checked_sub(self.sum.checked_mul(self.sum)?)?;
+        (self.count > 0).then(|| real(spread) / real(count) / real(count))
+    }
+}
+
+impl Distortion {
+    /// Adds what happened to one number.
+    #[inline]
+    pub(super) fn add(&mut self, before: i128, after: i128) {
+        self.before.add(before);
+        self.after.add(after);
+        if before == after {
+            return;
+        }
+        self.changed += 1;
+        let moved = after.wrapping_sub(before);
+        self.moves = self.moves.wrapping_add(i256::from_i128(moved));
+        self.squares = self.squares.wrapping_add(square(moved));
+        self.furthest = self.furthest.max(moved.unsigned_abs());
+    }
+
+    /// Adds what was counted of other rows of the same field.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.selected += other.selected;
+        self.changed += other.changed;
+        self.skipped.merge(other.skipped);
+        self.moves = self.moves.wrapping_add(other.moves);
+        self.squares = self.squares.wrapping_add(other.squares);
+        self.furthest = self.furthest.max(other.furthest);
+        self.before.merge(other.before);
+        self.after.merge(other.after);
+    }
+
+    /// The mean of all moves, of values that stayed too; none of nothing.
+    pub fn mean_move(&self) -> Option<f64> {
+        (self.before.count > 0)
+            .then(|| real(self.moves) / real(i256::from_i128(self.before.count.into())))
+    }
+
+    /// The mean square of all moves; none of nothing.
+    pub fn mean_square(&self) -> Option<f64> {
+        (self.before.count > 0)
+            .then(|| real(self.squares) / real(i256::from_i128(self.before.count.into())))
+    }
+}
+
+#[inline]
+fn square(number: i128) -> i256 {
+    match i64::try_from(number) {
+        Ok(small) => i256::from_i128(i128::from(small) * i128::from(small)),
+        Err(_) => i256::from_i128(number).wrapping_mul(i256::from_i128(number)),
+    }
+}
+
+/// The nearest double; of the few sums of a field, so its digits may be written and read.
+fn real(sum: i256) -> f64 {
+    sum.to_string().parse().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(moves: &[(i128, i128)]) -> Distortion {
+        let mut distortion = Distortion::default();
+        for (before, after) in moves {
+            distortion.add(*before, *after);
+        }
+        distortion
+    }
+
+    #[test]
+    fn sums_are_those_of_the_moves() {
+        let counted = of(&[(10, 11), (20, 17), (30, 30), (-5, -5)]);
+        assert_eq!((counted.changed, counted.furthest), (2, 3));
+        assert_eq!(counted.mean_move(), Some(-0.5));
+        assert_eq!(counted.mean_square(), Some(2.5));
+        assert_eq!(
+            (counted.before.least, counted.before.greatest),
+            (Some(-5), Some(30))
+        );
+        assert_eq!(counted.after.mean(), Some(13.25));
+        assert_eq!(of(&[(1, 1), (3, 3)]).after.variance(), Some(1.0));
+        assert_eq!(of(&[]).mean_move(), None);
+    }
+
+    #[test]
+    fn the_largest_numbers_are_counted() {
+        let counted = of(&[(i128::MAX, i128::MAX - 1), (i128::MIN, i128::MIN + 1)]);
+        assert_eq!((counted.moves, counted.furthest), (i256::ZERO, 1));
+        assert_eq!(counted.before.sum, i256::MINUS_ONE);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up_in_any_order(
+            moves in prop::collection::vec((any::<i128>(), any::<i128>()), 0..40),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (one, other) = moves.split_at(cut.index(moves.len() + 1));
+            let mut forwards = of(one);
+            forwards.merge(&of(other));
+            let mut backwards = of(other);
+            backwards.merge(&of(one));
+            prop_assert_eq!(&forwards, &of(&moves));
+            prop_assert_eq!(forwards, backwards);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a plan can say before anything is delivered: how much of it a leak must hold to be traced,
+//! and how far marks will move the values.
+//!
+//! The score of a leaker grows with each carrier by a mean D and a variance V, those of the
+//! logarithm of the weight in the fair channel. It must reach ln(H·N/ε) and what averaging over the
+//! grid costs. The number of carriers for which it does with probability 95 % is that of a normal
+//! approximation. For more than one member it is that of *one given* member; that any of them is
+//! accused needs fewer.
+
+use super::score::{Channel, Standard, Strategy};
+
+/// The 95 % quantile of the normal distribution.
+const QUANTILE: f64 = 1.644_853_626_951_472_2;
+
+/// Least share of noise that is reckoned with: nothing is quite clean.
+const NOISE_MIN: f64 = 1e-9;
+
+/// Carriers that a leak by `members` grants, each cell from one of them, must have for a given
+/// member to be accused with probability 95 %, if a share `altered` of the cells was replaced.
+/// Infinite if all of them were.
+pub fn carriers_needed(members: u8, altered: f64, standard: &Standard) -> f64 {
+    let channel = Channel::Coalition {
+        members: members.max(1),
+        strategy: Strategy::Interleave,
+        noise: altered.clamp(NOISE_MIN, 1.0),
+    };
+    let (drift, variance) = channel.drift();
+    if drift <= f64::EPSILON {
+        return f64::INFINITY;
+    }
+    let channels: f64 = Channel::all().iter().map(|_| 1.0).sum();
+    let wanted = standard.accused_from() + channels.ln();
+    let deviation = QUANTILE * variance.max(0.0).sqrt();
+    let root = (deviation + (deviation * deviation + 4.0 * drift * wanted).sqrt()) / (2.0 * drift);
+    (root * root).ceil()
+}
+
+/// Rows that a leak must have to hold so many carriers, where a row has `carriers_per_row`: the sum
+/// over the fields of their density and the share of their cells that can be read.
+pub fn rows_needed(carriers: f64, carriers_per_row: f64) -> f64 {
+    (carriers / carriers_per_row).ceil()
+}
+
+/// How a number is moved to show a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reflection {
+    /// At the nearer border of its cell of `step` units.
+    AtBorder {
+        /// Units of a cell.
+        step: u64,
+    },
+    /// Within its block of two cells of `step` units.
+    InBlock {
+        /// Units of a cell.
+        step: u64,
+    },
+}
+
+/// What marks are expected to do to the values of a field, in the field's smallest unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// The share of the values that change: half of those selected.
+    pub changed: f64,
+    /// The mean square of a value's move.
+    pub mean_square: f64,
+    /// The furthest that any value moves.
+    pub furthest: f64,
+}
+
+impl Expected {
+    /// For values of even density within a cell, of which a share `density` is selected.
+    pub fn of(reflection: Reflection, density: f64) -> Self {
+        let changed = density / 2.0;
+        let (square, furthest) = match reflection {
+            Reflection::AtBorder { step } => {
+                let units = real(step);
+                if step % 2 == 1 {
+                    ((units * units + 2.0) / 3.0, units)
+                } else {
+                    ((units * units - 1.0) / 3.0, units - 1.0)
+                }
+            }
+            Reflection::InBlock { step } => {
+                let units = 2.0 * real(step);
+                ((units * units - 1.0) / 3.0, units - 1.0)
+            }
+        };
+        Self {
+            changed,
+            mean_square: changed * square,
+            furthest,
+        }
+    }
+
+    /// The standard deviation of the change of the mean of `values` values. The mean itself is
+    /// expected to stay.
+    pub fn mean_deviation(&self, values: u64) -> f64 {
+        (self.mean_square / real(values.max(1))).sqrt()
+    }
+}
+
+/// A count as a double.
+#[expect(clippy::as_conversions, reason = "counts are far below 2^53")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_carriers() {
+        // By the same formula with 186 channels; the larger grid costs 0.3 nats of 35.
+        for (members, altered, carriers) in [
+            (1, 0.0, 94.0),
+            (1, 0.3, 301.0),
+            (1, 0.5, 643.0),
+            (2, 0.0, 534.0),
+            (3, 0.3, 2_867.0),
+            (5, 0.0, 3_116.0),
+            (5, 0.5, 16_350.0),
+        ] {
+            let needed = carriers_needed(members, altered, &Standard::new(10_000));
+            let ratio = needed / carriers;
+            assert!(
+                (0.995..1.03).contains(&ratio),
+                "{members} {altered} {needed}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_grants_cost_little_and_more_noise_much() {
+        let needed = |issued, altered| carriers_needed(1, altered, &Standard::new(issued));
+        assert!(needed(1_000_000, 0.0) < 1.2 * needed(10_000, 0.0));
+        assert!(needed(10_000, 0.9) > 50.0 * needed(10_000, 0.0));
+        assert!(needed(10_000, 1.0).is_infinite());
+    }
+
+    #[test]
+    fn rows_follow_from_carriers_per_row() {
+        assert!((rows_needed(96.0, 1.5) - 64.0).abs() < 1e-9);
+        assert!(rows_needed(96.0, 0.0).is_infinite());
+    }
+
+    #[test]
+    fn moves_average_what_counting_gives() {
+        for step in 1..40_u64 {
+            let (mut square, mut furthest) = (0.0, 0.0_f64);
+            for rest in 0..step {
+                let moved = real((2 * rest + 1).min(2 * (step - 1 - rest) + 1));
+                square += moved * moved / real(step);
+                furthest = furthest.max(moved);
+            }
+            let expected = Expected::of(Reflection::AtBorder { step }, 1.0);
+            assert!((expected.mean_square - square / 2.0).abs() < 1e-9, "{step}");
+            assert!((expected.furthest - furthest).abs() < 1e-9, "{step}");
+            let (mut square, mut furthest) = (0.0, 0.0_f64);
+            for rest in 0..2 * step {
+                let moved = real((2 * step - 1).abs_diff(2 * rest));
+                square += moved * moved / real(2 * step);
+                furthest = furthest.max(moved);
+            }
+            let expected = Expected::of(Reflection::InBlock { step }, 0.5);
+            assert!((expected.mean_square - square / 4.0).abs() < 1e-9, "{step}");
+            assert!((expected.furthest - furthest).abs() < 1e-9, "{step}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The trace: how strongly a leaked copy speaks against each grant.
+//!
+//! For a candidate j, the *e-value* is the mean over the [channels](Channel) of the product of the
+//! weights of all votes. For a grant that had no part in the leak, its symbols are independent of
+//! everything the leak shows, so the mean of each weight is 1, and that of the e-value as well. By
+//! Markov's inequality an innocent's e-value is at least T with probability at most 1/T. Among N
+//! candidates, with T = N/ε, *any* innocent is accused with probability at most ε, whatever the
+//! leak's size, the coalition or the attack. This rests on the cipher being pseudo-random, on one
+//! vote a position, and on the leaker not knowing the innocent's symbols; on nothing else.
+//!
+//! - [`votes`](Votes): one vote a position, and the six counts that are all a score needs
+//! - [`grid`](Channel): the channels
+//! - [`exact`](Scores::p_value): the exact tail of the law of an innocent's score
+//! - [`presence`](ln_presence): is this our data, without a candidate
+
+mod exact;
+mod grid;
+mod presence;
+#[cfg(test)]
+mod tests;
+mod votes;
+
+pub use grid::{Channel, Strategy};
+pub use presence::{ln_presence, presence_from};
+pub use votes::{Ballots, CELLS, Cells, Observation, Votes};
+
+use super::code::Code;
+use super::key::GrantIndex;
+
+/// How many times an innocent is expected among the suspects is one in so many.
+const SUSPECT: f64 = 1e3;
+
+/// What a trace is held to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standard {
+    /// Grant indices ever issued under the key, N.
+    pub issued: u64,
+    /// Matchings of columns, units and epochs that are traced side by side, H.
+    pub hypotheses: u64,
+    /// Traces that share the promise, over the life of the key.
+    pub investigations: u64,
+    /// The probability ε of accusing any innocent at all.
+    pub error: f64,
+}
+
+impl Standard {
+    /// ε where nothing else is asked for.
+    pub const ERROR: f64 = 1e-9;
+
+    /// One trace of one matching, with an error of [`ERROR`](Self::ERROR).
+    pub fn new(issued: u64) -> Self {
+        Self {
+            issued,
+            hypotheses: 1,
+            investigations: 1,
+            error: Self::ERROR,
+        }
+    }
+
+    /// ln(H · N): how many candidates are looked at.
+    fn ln_looks(&self) -> f64 {
+        real(self.hypotheses.max(1)).ln() + real(self.issued.max(1)).ln()
+    }
+
+    /// The logarithm of the e-value from which a grant is accused: H · investigations · N / ε.
+    pub fn accused_from(&self) -> f64 {
+        self.ln_looks() + real(self.investigations.max(1)).ln() - self.error.ln()
+    }
+
+    /// The logarithm of the e-value from which a grant is suspect: 1000 · H · N.
+    pub fn suspect_from(&self) -> f64 {
+        self.ln_looks() + SUSPECT.ln()
+    }
+
+    /// What an e-value says under this standard.
+    pub fn verdict(&self, ln_e: f64) -> Verdict {
+        if ln_e >= self.accused_from() {
+            Verdict::Accused
+        } else if ln_e >= self.suspect_from() {
+            Verdict::Suspect
+        } else {
+            Verdict::None
+        }
+    }
+
+    /// An upper bound on the probability that any innocent has such an e-value, by Markov's
+    /// inequality.
+    pub fn bound(&self, ln_e: f64) -> f64 {
+        let looks = self.ln_looks() + real(self.investigations.max(1)).ln();
+        (looks - ln_e).exp().min(1.0)
+    }
+}
+
+/// What a trace says of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It had a part in the leak; the chance that this is said of any innocent is below ε.
+    Accused,
+    /// To be looked into; no accusation.
+    Suspect,
+    /// Nothing is said.
+    None,
+}
+
+/// The result for one candidate, with the six numbers that whoever holds the key can count again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// The candidate.
+    pub grant: GrantIndex,
+    /// The logarithm of the e-value.
+    pub ln_e: f64,
+    /// For each kind of vote, at how many the candidate's symbol is 1.
+    pub ones: Cells<u32>,
+}
+
+/// The votes of one leak, ready to be held against candidates.
+#[derive(Debug, Clone)]
+pub struct Scores<'a> {
+    votes: &'a Votes,
+    channels: Vec<Prepared>,
+}
+
+/// A channel's weights, summed up for the votes.
+#[derive(Debug, Clone)]
+struct Prepared {
+    ln_weights: Cells<[f64; 2]>,
+    /// The score of a candidate all of whose symbols are 0.
+    base: f64,
+    /// What a symbol 1 adds.
+    slopes: Cells<f64>,
+}
+
+impl Prepared {
+    fn score(&self, ones: &Cells<u32>) -> f64 {
+        let slopes = self.slopes.iter().zip(ones);
+        self.base
+            + slopes
+                .map(|(slope, ones)| slope * f64::from(*ones))
+                .sum::<f64>()
+    }
+}
+
+impl<'a> Scores<'a> {
+    /// Prepares the grid for the votes.
+    pub fn new(votes: &'a Votes) -> Self {
+        let counts = votes.counts();
+        let prepared = |channel: Channel| {
+            let ln_weights = channel.ln_weights();
+            let zeros = ln_weights.iter().zip(counts);
+            Prepared {
+                ln_weights,
+                base: zeros.map(|([zero, _], count)| zero * real(count)).sum(),
+                slopes: ln_weights.map(|[zero, one]| one - zero),
+            }
+        };
+        Self {
+            votes,
+            channels: Channel::all().into_iter().map(prepared).collect(),
+        }
+    }
+
+    /// The score of every candidate, in their order.
+    ///
+    /// Candidates whose indices differ in the last three bits only share the work; they do so where
+    /// they stand next to each other.
+    pub fn of(&self, code: &Code, candidates: &[GrantIndex]) -> Vec<Score> {
+        let mut scores = Vec::with_capacity(candidates.len());
+        let mut sums = Vec::with_capacity(self.channels.len());
+        for group in candidates.chunk_by(|one, next| one.octet() == next.octet()) {
+            let Some(first) = group.first() else { continue };
+            let octet = self.votes.ones(code, first.octet());
+            for grant in group {
+                let ones = octet.get(grant.lane()).copied().unwrap_or_default();
+                sums.clear();
+                sums.extend(self.channels.iter().map(|channel| channel.score(&ones)));
+                scores.push(Score {
+                    grant: *grant,
+                    ln_e: ln_mean_exp(&sums),
+                    ones,
+                });
+            }
+        }
+        scores
+    }
+
+    /// An upper bound on the probability that a given innocent has an e-value as high: the tails of
+    /// the exact law in the channels, or Markov's bound where that is lower.
+    ///
+    /// Costs up to a second, and is meant for those who are accused.
+    pub fn p_value(&self, ln_e: f64) -> f64 {
+        let bound = (-ln_e).exp().min(1.0);
+        if bound >= 1.0 {
+            return bound;
+        }
+        let channels = self.channels.iter().map(|channel| &channel.ln_weights);
+        exact::tail_of_any(&self.votes.counts(), channels, ln_e).min(bound)
+    }
+}
+
+/// ln(mean(exp(x))), without overflow.
+fn ln_mean_exp(values: &[f64]) -> f64 {
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut count = 0.0;
+    let mut sum = 0.0;
+    for value in values {
+        sum += (value - largest).exp();
+        count += 1.0;
+    }
+    largest + (sum / count).ln()
+}
+
+/// A count as a double.
+#[expect(clippy::as_conversions, reason = "counts are far below 2^53")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
