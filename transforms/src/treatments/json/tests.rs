@@ -22,7 +22,7 @@ fn json(paths: &[(&str, &str)], rest: &str) -> String {
         .iter()
         .map(|(path, treatment)| {
             let (treatment, leaf) = treatment.rsplit_once("} as ").map_or_else(
-                || (treatment.to_owned(), "text"),
+                || ((*treatment).to_owned(), "text"),
                 |(treatment, leaf)| (format!("{treatment}}}"), leaf),
             );
             format!("{{ path = \"{path}\", as = '{leaf}', treatment = {treatment} }}")
