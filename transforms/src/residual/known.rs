@@ -34,7 +34,7 @@ impl Known {
             positions: Vec::new(),
         };
         for other in others {
-            let parts = alternatives(other.treatment);
+            let parts = alternatives(&other.treatment);
             // What can't be taken apart may show everything that its field holds.
             let unknown = [TreatmentSpec::clear()];
             let parts = parts.as_deref().unwrap_or(&unknown);
