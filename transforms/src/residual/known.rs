@@ -154,11 +154,7 @@ pub(super) fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
         }
         AnyTreatment::AgeFrom(_) => Some(DAYS_OF_YEAR),
         AnyTreatment::TopBottomCode(_) => Some(1),
-        AnyTreatment::DateShift(shift) => {
-            let reach = i64::from(shift.max_days) - i64::from(shift.min_days) + 1;
-            let days = if shift.keep_weekday { reach / 7 } else { reach };
-            Some(u64::try_from(days).unwrap_or(1).max(1))
-        }
+        AnyTreatment::DateShift(shift) => Some(shift.different_shifts()),
         AnyTreatment::TimePart(part) => Some(match part.part {
             Part::Year => DAYS_OF_YEAR,
             Part::Quarter => DATES / 4,

@@ -100,6 +100,24 @@ fn values_of_one_document_are_known_beside_each_other() {
 }
 
 #[test]
+fn a_shifted_birth_date_fits_as_many_days_as_there_are_shifts() {
+    let of = |range: &str| {
+        let text = format!("{{ kind = 'date-shift', domain = 'd', by = 'id', {range} }}");
+        candidates("birth-date", &spec(&text), &DataType::Date32, &[])
+    };
+    for (range, shifts) in [
+        ("min_days = -1, max_days = 1", 2),
+        ("min_days = -1, max_days = 1, forbid_zero = false", 3),
+        ("min_days = 0, max_days = 2", 2),
+        ("min_days = 1, max_days = 3", 3),
+        ("min_days = -13, max_days = 13, keep_weekday = true", 2),
+        ("min_days = 1, max_days = 20, keep_weekday = true", 2),
+    ] {
+        assert_eq!(of(range), Residual::Candidates(shifts), "{range}");
+    }
+}
+
+#[test]
 fn hiding_the_last_four_leaves_a_thousand_or_half_of_them_when_the_sex_is_known() {
     let last = "{ kind = 'mask-range', from = -4, to = -1 }";
     assert_eq!(count("resident-id", last, &[]), Some(1_000));
