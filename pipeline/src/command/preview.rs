@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{Answer, table};
 use crate::cli::PreviewArgs;
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::preview::{Bar, Preview, Profile, preview as preview_rows};
+use crate::preview::{Bar, OverLimit, Preview, Profile, preview as preview_rows};
 
 /// Widest bar of a histogram, in characters.
 const BAR_CHARACTERS: u64 = 24;
@@ -24,13 +24,18 @@ pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, R
         args.before,
     ))
     .await?;
-    let document = json!({
-        "grant": args.grant,
+    Answer::new(text(&preview), &document(&args.grant, &preview))
+}
+
+fn document(grant: &str, preview: &Preview) -> Value {
+    json!({
+        "grant": grant,
         "fields": preview.fields,
         "rows": preview.treated,
         "before": preview.originals,
         "profiled": preview.profiled,
         "counts": preview.counts,
+        "warnings": preview.over_limit.iter().map(warning).collect::<Vec<_>>(),
         "distinct": preview
             .distinct_before
             .iter()
@@ -41,8 +46,7 @@ pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, R
             "before": preview.before.as_ref().map(|profiles| histograms(profiles)),
             "after": histograms(&preview.after),
         },
-    });
-    Answer::new(text(&preview), &document)
+    })
 }
 
 fn text(preview: &Preview) -> String {
@@ -85,17 +89,7 @@ fn text(preview: &Preview) -> String {
         ],
         cases,
     ));
-    for (field, counts) in preview.fields.iter().zip(&preview.counts) {
-        for (reason, rows) in &counts.dropped {
-            text.push_str(&format!(
-                "{rows} rows left out for {field}: {}\n",
-                printable(reason)
-            ));
-        }
-        if counts.rejected > 0 {
-            text.push_str(&format!("{} rows rejected for {field}\n", counts.rejected));
-        }
-    }
+    text.push_str(&told(preview));
     for (index, field) in preview.fields.iter().enumerate() {
         let of =
             |profiles: &[Profile]| profiles.get(index).map(|profile| profile.histogram.clone());
@@ -107,6 +101,45 @@ fn text(preview: &Preview) -> String {
         }
     }
     text
+}
+
+/// What of the rows was left out, rejected, or more than a run bears.
+fn told(preview: &Preview) -> String {
+    let mut text = String::new();
+    for (field, counts) in preview.fields.iter().zip(&preview.counts) {
+        for (reason, rows) in &counts.dropped {
+            text.push_str(&format!(
+                "{rows} rows left out for {field}: {}\n",
+                printable(reason)
+            ));
+        }
+        if counts.rejected > 0 {
+            text.push_str(&format!("{} rows rejected for {field}\n", counts.rejected));
+        }
+    }
+    for found in &preview.over_limit {
+        let line = format!("warning: field {}: {}\n", found.field, over_limit(found));
+        text.push_str(&line);
+    }
+    text
+}
+
+/// What it means for a run that a limit is exceeded among the profiled rows.
+fn over_limit(found: &OverLimit) -> String {
+    let OverLimit {
+        invalid,
+        values,
+        limit,
+        ..
+    } = found;
+    format!(
+        "{invalid} of the {values} values looked at are invalid, more than the share of {limit} that \
+         `max_invalid` bears; a run fails if that goes for all rows"
+    )
+}
+
+fn warning(found: &OverLimit) -> Value {
+    json!({ "code": "max-invalid", "field": found.field, "what": over_limit(found) })
 }
 
 fn histograms(profiles: &[Profile]) -> Vec<&[Bar]> {
@@ -144,4 +177,39 @@ fn printable(text: &str) -> String {
 
 fn cell(value: &Option<String>) -> String {
     value.as_deref().map_or_else(|| "∅".to_owned(), printable)
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_transforms::Counts;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_that_a_run_would_exceed_is_warned_of_in_text_and_json() {
+        let preview = Preview {
+            fields: vec!["phone".to_owned()],
+            treated: Vec::new(),
+            originals: None,
+            profiled: 3,
+            counts: vec![Counts::default()],
+            over_limit: vec![OverLimit {
+                field: "phone".to_owned(),
+                invalid: 2,
+                values: 3,
+                limit: serde_json::from_value(json!("0.5")).unwrap(),
+            }],
+            after: Vec::new(),
+            before: None,
+            distinct_before: Vec::new(),
+        };
+        let what = "2 of the 3 values looked at are invalid, more than the share of 0.5 that \
+                    `max_invalid` bears; a run fails if that goes for all rows";
+        let line = format!("warning: field phone: {what}\n");
+        assert!(text(&preview).contains(&line), "{}", text(&preview));
+        assert_eq!(
+            document("G-1", &preview)["warnings"],
+            json!([{ "code": "max-invalid", "field": "phone", "what": what }])
+        );
+    }
 }

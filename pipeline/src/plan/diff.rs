@@ -5,14 +5,16 @@
 //! stronger, are withheld or come in, which will be written otherwise, which refusals appear (an
 //! approval that is stale now) or go, and so for warnings and counts of possible originals.
 
+mod terms;
+
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{
-    CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode, Warning,
-    compile,
+    CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode,
+    SourceField, Warning, compile,
 };
 use crate::site::Site;
 use crate::site::dataset::Mode;
@@ -69,7 +71,9 @@ pub enum ChangeKind {
     Withheld,
     /// A field that was not delivered is.
     Delivered,
-    /// Category, level or type of a field, the rows in scope, the source, the recipient's keys.
+    /// Category, level or type of a field, the rows in scope, the source, the recipient's keys; the
+    /// days, quota, modes, purpose and destination of the grant, wider or narrower where that can be
+    /// told.
     Terms,
 }
 
@@ -80,7 +84,8 @@ pub fn diff(old: &Site, new: &Site, only: Option<&str>, today: NaiveDate) -> Vec
     ids.into_iter()
         .filter(|id| only.is_none_or(|only| only == id.as_str()))
         .filter_map(|id| {
-            let changes = of_grant(&State::of(old, id, today), &State::of(new, id, today));
+            let (was, is) = (State::of(old, id, today), State::of(new, id, today));
+            let changes = of_grant((old, &was), (new, &is));
             (!changes.is_empty()).then(|| GrantDiff {
                 grant: id.clone(),
                 changes,
@@ -128,7 +133,7 @@ impl State {
     }
 }
 
-fn of_grant(old: &State, new: &State) -> Vec<Change> {
+fn of_grant((old_site, old): (&Site, &State), (new_site, new): (&Site, &State)) -> Vec<Change> {
     let change = |kind, what: &str| {
         vec![Change {
             kind,
@@ -153,7 +158,11 @@ fn of_grant(old: &State, new: &State) -> Vec<Change> {
             changes.extend(warnings(old.warnings(), new.warnings()));
             changes.extend(fields(old.plan(), new.plan()));
             changes.extend(candidates(old, new));
-            changes.extend(terms(old.plan(), new.plan()));
+            changes.extend(deciding(old.plan(), new.plan()));
+            changes.extend(terms::changes(
+                (old_site, old.plan()),
+                (new_site, new.plan()),
+            ));
             changes
         }
     }
@@ -236,7 +245,10 @@ fn fields(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
     let mut changes = Vec::new();
     for field in &new.fields {
         match find(old, &field.name) {
-            Some(earlier) => changes.extend(field_changes(earlier, field)),
+            Some(earlier) => {
+                changes.extend(field_changes(earlier, field));
+                changes.extend(reads((old, new), field));
+            }
             None => {
                 let what = format!("delivered now, by {}", field.treatment.summary());
                 changes.push(of_field(ChangeKind::Delivered, field, what));
@@ -302,31 +314,61 @@ fn field_changes(earlier: &PlannedField, field: &PlannedField) -> Vec<Change> {
     changes
 }
 
-fn terms(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
-    let source = |plan: &ExchangePlan| {
-        let entry = serde_json::to_value(&plan.source).unwrap_or_default();
-        (entry, plan.source_url.clone(), plan.source_endpoint.clone())
-    };
-    [
-        (old.rows != new.rows, "other rows are in scope"),
-        (source(old) != source(new), "the source changes"),
-        (old.recipient != new.recipient, "the recipient changes"),
-        (
-            old.recipient_keys != new.recipient_keys,
-            "the recipient's keys change",
-        ),
-        (old.sharing != new.sharing, "the sharing attribute changes"),
-        (old.seal != new.seal, "the sealing changes"),
-        (old.format != new.format, "the format changes"),
+/// How category and type of a field that something reads changed; absent where they did not.
+fn read_otherwise(old: &ExchangePlan, new: &ExchangePlan, name: &str) -> Option<String> {
+    fn find<'a>(plan: &'a ExchangePlan, name: &str) -> Option<&'a SourceField> {
+        plan.source_fields.iter().find(|field| field.name == name)
+    }
+    let (earlier, field) = (find(old, name)?, find(new, name)?);
+    let changed: Vec<String> = [
+        ("category", &earlier.category, &field.category),
+        ("type", &earlier.data_type, &field.data_type),
     ]
     .into_iter()
-    .filter(|(changed, _)| *changed)
-    .map(|(_, what)| Change {
-        kind: ChangeKind::Terms,
-        field: None,
-        what: what.to_owned(),
-    })
-    .collect()
+    .filter(|(_, was, is)| was != is)
+    .map(|(what, was, is)| format!("changes its {what} from {was} to {is}"))
+    .collect();
+    (!changed.is_empty()).then(|| changed.join(" and "))
+}
+
+/// What changed of the fields that a treatment reads, which may change its results.
+fn reads(plans: (&ExchangePlan, &ExchangePlan), field: &PlannedField) -> Vec<Change> {
+    let (old, new) = plans;
+    let changed = field.reads.iter().filter_map(|name| {
+        let how = read_otherwise(old, new, name)?;
+        let what = format!("`{name}`, which its treatment reads, {how}");
+        Some(of_field(ChangeKind::Different, field, what))
+    });
+    changed.collect()
+}
+
+/// What changed of the fields that decide which rows are delivered, and of which nothing was said:
+/// they are neither delivered nor read by a treatment.
+fn deciding(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
+    let by_treatment = |name: &String| new.fields.iter().any(|field| field.reads.contains(name));
+    let mut changes = Vec::new();
+    for field in &new.filter_fields {
+        let mut change = |kind, what| {
+            let field = Some(field.name.clone());
+            changes.push(Change { kind, field, what });
+        };
+        if !by_treatment(&field.name)
+            && let Some(how) = read_otherwise(old, new, &field.name)
+        {
+            let what = format!("it decides which rows are delivered, and {how}");
+            change(ChangeKind::Different, what);
+        }
+        let mut earlier = old.filter_fields.iter();
+        let earlier = earlier.find(|earlier| earlier.name == field.name);
+        if let Some(earlier) = earlier.filter(|earlier| earlier.level != field.level) {
+            let (was, is) = (earlier.level, field.level);
+            change(
+                ChangeKind::Terms,
+                format!("its level changes from {was} to {is}"),
+            );
+        }
+    }
+    changes
 }
 
 #[cfg(test)]
@@ -389,6 +431,51 @@ mod tests {
             (ChangeKind::Candidates, Some("id")),
         ];
         assert_eq!(kinds(&changes), expected);
+    }
+
+    #[test]
+    fn a_field_that_a_treatment_reads_makes_its_results_different() {
+        let by = "name = { kind = \"fake-name\", domain = \"d\", by = \"note\" }";
+        let condition = "name = { kind = \"when\", condition = \"note = 'a'\", \
+                         then = { kind = \"null\" }, \
+                         else = { kind = \"keep-ends\", first = 1, last = 0 } }";
+        for treatment in [by, condition] {
+            let site = TestSite::new();
+            site.grant_table(&format!("[treatments]\n{treatment}"));
+            let old = site.site();
+            site.catalogue("category = \"unruled\"", "category = \"resident-id\"");
+            let found = diff(&old, &site.site(), None, day("2026-06-01"));
+            let changes = &found[0].changes;
+            assert!(
+                kinds(changes).contains(&(ChangeKind::Different, Some("name"))),
+                "{changes:?}"
+            );
+            let what = "`note`, which its treatment reads, changes its category from unruled to \
+                        resident-id";
+            assert!(
+                changes.iter().any(|change| change.what == what),
+                "{changes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_that_decides_which_rows_are_delivered_is_compared() {
+        let site = TestSite::new();
+        site.grant("fields =", "rows = \"note = '1'\"\nfields =");
+        let old = site.site();
+        site.catalogue(
+            "\"note\", type = \"utf8\", category = \"unruled\", level = 1",
+            "\"note\", type = \"utf8\", category = \"other\", level = 2",
+        );
+        let found = diff(&old, &site.site(), None, day("2026-06-01"));
+        assert_eq!(
+            kinds(&found[0].changes),
+            [
+                (ChangeKind::Different, Some("note")),
+                (ChangeKind::Terms, Some("note"))
+            ]
+        );
     }
 
     #[test]

@@ -14,13 +14,13 @@ mod profile;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lockgate_transforms::Counts;
+use lockgate_transforms::{Counts, Share};
 
 use crate::engine::{Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
-use crate::plan::{ExchangePlan, RefusalCode};
+use crate::plan::{ExchangePlan, PlannedField, RefusalCode};
 
 use profile::Profiler;
 pub use profile::{Bar, Profile};
@@ -48,12 +48,42 @@ pub struct Preview {
     pub profiled: usize,
     /// Counts by field.
     pub counts: Vec<Counts>,
+    /// Fields with more invalid values among the profiled rows than their treatment bears: a run in
+    /// which it is so of all rows fails.
+    pub over_limit: Vec<OverLimit>,
     /// The treated values of each field as a whole.
     pub after: Vec<Profile>,
     /// The originals' values as a whole, where originals were asked for and the site allows it.
     pub before: Option<Vec<Profile>>,
     /// How many different originals there are, by field.
     pub distinct_before: Vec<u64>,
+}
+
+/// A field with a larger share of invalid values than `max_invalid` bears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverLimit {
+    /// The field.
+    pub field: String,
+    /// Invalid values.
+    pub invalid: u64,
+    /// Values that are not null.
+    pub values: u64,
+    /// The share that the treatment bears.
+    pub limit: Share,
+}
+
+impl OverLimit {
+    /// What `counts` say of a field; absent where the limit is kept, or there is none.
+    pub(crate) fn of(field: &PlannedField, counts: &Counts) -> Option<Self> {
+        let limit = field.treatment.options().max_invalid;
+        let limit = limit.filter(|limit| counts.exceeds(*limit))?;
+        Some(Self {
+            field: field.name.clone(),
+            invalid: counts.invalid,
+            values: counts.rows.saturating_sub(counts.nulls),
+            limit,
+        })
+    }
 }
 
 /// Previews up to `rows` rows of a grant; with `before`, their originals too.
@@ -97,7 +127,11 @@ pub async fn preview(
     let mut looker = Looker::new(installation, plan, rows, before)?;
     let limit = rows.max(PROFILED_ROWS);
     first_rows(source.as_ref(), &filter, limit, |chunk| looker.look(chunk)).await?;
-    let preview = looker.finish();
+    let mut preview = looker.finish();
+    let counted = plan.fields.iter().zip(&preview.counts);
+    preview.over_limit = counted
+        .filter_map(|(field, counts)| OverLimit::of(field, counts))
+        .collect();
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
     let event = Event::Previewed {
         grant: grant.to_owned(),
@@ -142,6 +176,7 @@ impl Looker {
                 originals: before.then(Vec::new),
                 profiled: 0,
                 counts: vec![Counts::default(); fields.len()],
+                over_limit: Vec::new(),
                 after: Vec::new(),
                 before: None,
                 distinct_before: Vec::new(),
@@ -222,5 +257,35 @@ impl<'a> Texts<'a> {
         // A date beyond the calendar has no text form, and is delivered all the same.
         let text = self.formatter.value(row).try_to_string();
         Some(text.unwrap_or_else(|_| "(out of range)".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::test_site::TestSite;
+
+    #[test]
+    fn a_share_of_invalid_values_above_the_limit_is_found() {
+        let site = TestSite::new();
+        let limited = "last = 2, max_invalid = \"0.1\"";
+        site.policy("last = 2", limited);
+        let compiled = site.compile();
+        let field = &compiled.plan().fields[0];
+        let counts = |invalid| Counts {
+            rows: 12,
+            nulls: 2,
+            invalid,
+            ..Counts::default()
+        };
+        assert_eq!(OverLimit::of(field, &counts(1)), None);
+        let found = OverLimit::of(field, &counts(2)).unwrap();
+        assert_eq!((found.field.as_str(), found.invalid), ("id", 2));
+        assert_eq!(
+            (found.values, found.limit.to_string().as_str()),
+            (10, "0.1")
+        );
+        let unlimited = &compiled.plan().fields[1];
+        assert_eq!(OverLimit::of(unlimited, &counts(10)), None);
     }
 }

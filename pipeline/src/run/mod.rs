@@ -34,6 +34,7 @@ use crate::ledger::{Event, Ledger};
 use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
+use crate::preview::OverLimit;
 use crate::site::dataset::Mode;
 
 pub use key::RunKey;
@@ -432,13 +433,12 @@ impl Release<'_> {
     /// all its rows, so only once every row was treated.
     fn confirm_limits(&self, outcome: &Outcome) -> Result<(), RunError> {
         for (field, counts) in self.plan.fields.iter().zip(&outcome.counts) {
-            let limit = field.treatment.options().max_invalid;
-            if let Some(limit) = limit.filter(|limit| counts.exceeds(*limit)) {
+            if let Some(found) = OverLimit::of(field, counts) {
                 return Err(RunError::TooManyInvalid {
-                    field: field.name.clone(),
-                    invalid: counts.invalid,
-                    values: counts.rows.saturating_sub(counts.nulls),
-                    limit,
+                    field: found.field,
+                    invalid: found.invalid,
+                    values: found.values,
+                    limit: found.limit,
                 });
             }
         }

@@ -34,7 +34,7 @@ impl Known {
             positions: Vec::new(),
         };
         for other in others {
-            let parts = alternatives(other.treatment);
+            let parts = alternatives(&other.treatment);
             // What can't be taken apart may show everything that its field holds.
             let unknown = [TreatmentSpec::clear()];
             let parts = parts.as_deref().unwrap_or(&unknown);
@@ -154,11 +154,7 @@ pub(super) fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
         }
         AnyTreatment::AgeFrom(_) => Some(DAYS_OF_YEAR),
         AnyTreatment::TopBottomCode(_) => Some(1),
-        AnyTreatment::DateShift(shift) => {
-            let reach = i64::from(shift.max_days) - i64::from(shift.min_days) + 1;
-            let days = if shift.keep_weekday { reach / 7 } else { reach };
-            Some(u64::try_from(days).unwrap_or(1).max(1))
-        }
+        AnyTreatment::DateShift(shift) => Some(shift.different_shifts()),
         AnyTreatment::TimePart(part) => Some(match part.part {
             Part::Year => DAYS_OF_YEAR,
             Part::Quarter => DATES / 4,

@@ -16,6 +16,7 @@ mod known;
 mod shape;
 mod shown;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use arrow::datatypes::DataType;
 
 use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
+use crate::treatments::json::Unknown;
 use crate::treatments::pipeline::Pipeline;
 use known::{Known, days_left, kept};
 use shape::Shape;
@@ -31,18 +33,57 @@ use shown::{Shown, shown};
 /// Most ways through the arms of a treatment that are followed.
 const ALTERNATIVES_MAX: usize = 256;
 
-/// A field that a delivery holds, as far as the count needs it.
+/// A value that a delivery holds, as far as the count needs it: of a field, or within one.
 #[derive(Debug, Clone)]
 pub struct Released<'a> {
     category: &'a str,
-    treatment: &'a TreatmentSpec,
+    treatment: Cow<'a, TreatmentSpec>,
     /// What its parts show, by their number: asked for each of the other fields, and costly.
     shown: RefCell<BTreeMap<usize, Shown>>,
 }
 
 impl<'a> Released<'a> {
-    /// A field of that category, and what is done to it.
-    pub fn new(category: &'a str, treatment: &'a TreatmentSpec) -> Self {
+    /// What a field of that category releases under that treatment: its value, or the values
+    /// within it, each by its own category, where the treatment looks into documents or lists.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only two kinds treat values within values"
+    )]
+    pub fn of(category: &'a str, treatment: &'a TreatmentSpec) -> Vec<Self> {
+        let clear = || Self::value(category, Cow::Owned(TreatmentSpec::clear()));
+        match treatment.treatment() {
+            _ if treatment.is_withhold() => Vec::new(),
+            AnyTreatment::Json(json) => {
+                let paths = json.paths.iter();
+                let within = paths.flat_map(|path| {
+                    Self::of(
+                        path.category.as_deref().unwrap_or(category),
+                        &path.treatment,
+                    )
+                });
+                // What stays of a document by no path may be anything that the field holds.
+                let rest = (json.unknown == Unknown::Keep).then(clear);
+                within.chain(rest).collect()
+            }
+            AnyTreatment::Nested(nested) => nested
+                .fields
+                .values()
+                .flat_map(|part| Self::of(category, part))
+                .collect(),
+            _ if looks_within(treatment) => {
+                let parts = treatment.treatment().parts().into_iter();
+                // What comes between the steps of a pipeline can't be told.
+                let whole = matches!(treatment.treatment(), AnyTreatment::Pipeline(_)).then(clear);
+                parts
+                    .flat_map(|part| Self::of(category, part))
+                    .chain(whole)
+                    .collect()
+            }
+            _ => vec![Self::value(category, Cow::Borrowed(treatment))],
+        }
+    }
+
+    fn value(category: &'a str, treatment: Cow<'a, TreatmentSpec>) -> Self {
         Self {
             category,
             treatment,
@@ -59,6 +100,13 @@ impl<'a> Released<'a> {
         self.shown.borrow_mut().insert(number, found.clone());
         found
     }
+}
+
+/// Whether a treatment, or one within it, treats values within values.
+fn looks_within(treatment: &TreatmentSpec) -> bool {
+    let treatment = treatment.treatment();
+    matches!(treatment, AnyTreatment::Json(_) | AnyTreatment::Nested(_))
+        || treatment.parts().into_iter().any(looks_within)
 }
 
 /// How many originals fit a treated value.
@@ -88,8 +136,8 @@ impl Residual {
     }
 }
 
-/// How many originals fit a treated value of a field, where `others` are the other fields of the
-/// delivery.
+/// How many originals fit a treated value of a field, where `others` is what the other fields of the
+/// delivery release. Values within one field are beside each other, too.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "only two kinds treat values within values"
@@ -100,28 +148,46 @@ pub fn candidates(
     data_type: &DataType,
     others: &[&Released<'_>],
 ) -> Residual {
-    let within = |category: &str, part: &TreatmentSpec| match part.is_withhold() {
-        true => Residual::Hidden,
-        false => candidates(category, part, &DataType::Utf8, others),
-    };
     match treatment.treatment() {
-        AnyTreatment::Json(json) => json
-            .paths
-            .iter()
-            .map(|path| {
-                within(
+        AnyTreatment::Json(json) => {
+            let paths = json.paths.iter();
+            let parts = paths.map(|path| {
+                (
                     path.category.as_deref().unwrap_or(category),
                     &path.treatment,
                 )
-            })
-            .fold(Residual::Shapeless, Residual::or),
-        AnyTreatment::Nested(nested) => nested
-            .fields
-            .values()
-            .map(|part| within(category, part))
-            .fold(Residual::Shapeless, Residual::or),
+            });
+            of_parts(&parts.collect::<Vec<_>>(), others)
+        }
+        AnyTreatment::Nested(nested) => {
+            let parts = nested.fields.values().map(|part| (category, part));
+            of_parts(&parts.collect::<Vec<_>>(), others)
+        }
         _ => of_value(category, treatment, data_type, others),
     }
+}
+
+/// The same for values within one, each with its category.
+fn of_parts(parts: &[(&str, &TreatmentSpec)], others: &[&Released<'_>]) -> Residual {
+    let released: Vec<Vec<Released<'_>>> = parts
+        .iter()
+        .map(|(category, part)| Released::of(category, part))
+        .collect();
+    let of_part = |(number, (category, part)): (usize, &(&str, &TreatmentSpec))| {
+        if part.is_withhold() {
+            return Residual::Hidden;
+        }
+        let beside = released.iter().enumerate();
+        let beside = beside.filter(|(other, _)| *other != number);
+        let beside = beside.flat_map(|(_, released)| released);
+        let others: Vec<&Released<'_>> = others.iter().copied().chain(beside).collect();
+        candidates(category, part, &DataType::Utf8, &others)
+    };
+    parts
+        .iter()
+        .enumerate()
+        .map(of_part)
+        .fold(Residual::Shapeless, Residual::or)
 }
 
 /// The same for a field whose value is treated as a whole.

@@ -8,7 +8,7 @@ fn residual(category: &str, treatment: &str, others: &[(&str, &str)]) -> Residua
         .collect();
     let released: Vec<_> = specs
         .iter()
-        .map(|(category, treatment)| Released::new(category, treatment))
+        .flat_map(|(category, treatment)| Released::of(category, treatment))
         .collect();
     let released: Vec<_> = released.iter().collect();
     candidates(category, &spec(treatment), &DataType::Utf8, &released)
@@ -37,6 +37,84 @@ fn a_released_birth_date_leaves_one_candidate() {
     assert_eq!(count("resident-id", SIX_AND_FOUR, &birth), Some(1));
     let month = [("birth-date", "{ kind = 'date-trunc', unit = 'month' }")];
     assert_eq!(count("resident-id", SIX_AND_FOUR, &month), Some(2));
+}
+
+#[test]
+fn what_documents_and_lists_show_is_known_too() {
+    let clear_birth = "{ path = '$.b', category = 'birth-date', treatment = { kind = 'clear' } }";
+    let json = format!("{{ kind = 'json', paths = [{clear_birth}] }}");
+    let nested = "{ kind = 'nested', fields = { '[]' = { kind = 'clear' } } }";
+    let within_lists = format!("{{ kind = 'nested', fields = {{ '[]' = {json} }} }}");
+    let arm = format!(
+        "{{ kind = 'when', condition = 'a = 1', then = {json}, else = {{ kind = 'null' }} }}"
+    );
+    let steps = format!("{{ kind = 'pipeline', steps = [{json}, {{ kind = 'clear' }}] }}");
+    for (category, text) in [
+        ("json", json.as_str()),
+        ("birth-date", nested),
+        ("json", &within_lists),
+        ("json", &arm),
+        ("json", &steps),
+    ] {
+        let found = count("resident-id", SIX_AND_FOUR, &[(category, text)]);
+        assert_eq!(found, Some(1), "{text}");
+    }
+    let id = "{ path = '$.b', category = 'resident-id', treatment = { kind = 'clear' } }";
+    let id = format!("{{ kind = 'json', paths = [{id}] }}");
+    assert_eq!(
+        count("resident-id", SIX_AND_FOUR, &[("json", &id)]),
+        Some(1)
+    );
+}
+
+#[test]
+fn what_documents_withhold_or_hide_is_not_known() {
+    for treatment in [
+        "{ kind = 'withhold' }",
+        "{ kind = 'null' }",
+        "{ kind = 'hmac', domain = 'd' }",
+    ] {
+        let text = format!(
+            "{{ kind = 'json', paths = [\
+             {{ path = '$.b', category = 'birth-date', treatment = {treatment} }}] }}"
+        );
+        // Not even where the document itself is of that category: nothing else of it stays.
+        let found = count("resident-id", SIX_AND_FOUR, &[("birth-date", &text)]);
+        assert_eq!(found, Some(3_320), "{text}");
+    }
+    let kept = "{ kind = 'json', unknown = 'keep', paths = [\
+                { path = '$.b', treatment = { kind = 'null' } }] }";
+    let found = count("resident-id", SIX_AND_FOUR, &[("birth-date", kept)]);
+    assert_eq!(found, Some(1));
+}
+
+#[test]
+fn values_of_one_document_are_known_beside_each_other() {
+    let text = format!(
+        "{{ kind = 'json', paths = [\
+         {{ path = '$.id', category = 'resident-id', treatment = {SIX_AND_FOUR} }}, \
+         {{ path = '$.b', category = 'birth-date', treatment = \
+         {{ kind = 'date-trunc', unit = 'month' }} }}] }}"
+    );
+    assert_eq!(count("json", &text, &[]), Some(2));
+}
+
+#[test]
+fn a_shifted_birth_date_fits_as_many_days_as_there_are_shifts() {
+    let of = |range: &str| {
+        let text = format!("{{ kind = 'date-shift', domain = 'd', by = 'id', {range} }}");
+        candidates("birth-date", &spec(&text), &DataType::Date32, &[])
+    };
+    for (range, shifts) in [
+        ("min_days = -1, max_days = 1", 2),
+        ("min_days = -1, max_days = 1, forbid_zero = false", 3),
+        ("min_days = 0, max_days = 2", 2),
+        ("min_days = 1, max_days = 3", 3),
+        ("min_days = -13, max_days = 13, keep_weekday = true", 2),
+        ("min_days = 1, max_days = 20, keep_weekday = true", 2),
+    ] {
+        assert_eq!(of(range), Residual::Candidates(shifts), "{range}");
+    }
 }
 
 #[test]

@@ -123,6 +123,12 @@ impl DateShift {
         })
     }
 
+    /// How many different shifts there are, without zero where it is forbidden and in whole weeks
+    /// where the weekday stays; 1 for a range that doesn't fit.
+    pub(crate) fn different_shifts(&self) -> u64 {
+        self.shifts().map_or(1, |shifts| shifts.count.into())
+    }
+
     /// The last day that a result may fall on.
     fn last_day(&self) -> i64 {
         self.not_after.map_or(*DAYS.end(), |Date(day)| {

@@ -22,11 +22,11 @@ pub(super) fn check(
     let mut counted = BTreeMap::new();
     let fields = resolved.fields.iter();
     let released: Vec<(&str, Released<'_>)> = fields
-        .map(|field| {
-            (
-                field.name.as_str(),
-                Released::new(&field.category, &field.treatment),
-            )
+        .flat_map(|field| {
+            let released = Released::of(&field.category, &field.treatment);
+            released
+                .into_iter()
+                .map(|released| (field.name.as_str(), released))
         })
         .collect();
     for field in &resolved.fields {

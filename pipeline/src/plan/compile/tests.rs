@@ -505,6 +505,30 @@ fn residual_candidates_are_counted_and_a_floor_refuses_too_few() {
 }
 
 #[test]
+fn a_floor_sees_what_documents_of_other_fields_show() {
+    let site = TestSite::new();
+    site.policy("first = 3, last = 2", "first = 6, last = 4");
+    let policy = site.read("policy.toml");
+    let floor = "[residual]\nmin_candidates = 1000\nbelow = \"refuse\"\n";
+    site.write("policy.toml", &format!("{floor}{policy}"));
+    site.grant("\"region\"]", "\"region\", \"status\"]");
+    assert_eq!(site.codes_but_unsigned(), []);
+    site.catalogue(
+        "\"status\", type = \"utf8\", category = \"code\"",
+        "\"status\", type = \"utf8\", category = \"documents\"",
+    );
+    let document = "[[rules]]\ncategory = \"documents\"\ntreatment = { kind = \"json\", paths = \
+                    [{ path = \"$.born\", category = \"birth-date\", treatment = { kind = \"clear\" } }] }";
+    site.write("policy.toml", &format!("{floor}{policy}\n{document}"));
+    let codes = site.codes_but_unsigned();
+    assert!(
+        codes.contains(&of(RefusalCode::BelowFloor, "id")),
+        "{codes:?}"
+    );
+    assert_eq!(site.compile().residuals().get("id"), Some(&1));
+}
+
+#[test]
 fn conditions_on_unconditional_data_are_warned_about() {
     let site = TestSite::new();
     site.grant(
