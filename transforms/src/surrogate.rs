@@ -399,7 +399,15 @@ fn normaliser(category: &str) -> Normalise {
     fn resident(text: &str) -> Cow<'_, str> {
         resident_id::unified(identifier(text))
     }
-    fn landline(text: &str) -> Cow<'_, str> {
+    /// A column may hold numbers of both sorts.
+    fn telephone(text: &str) -> Cow<'_, str> {
+        let mobile = category::find("mobile").map_or(Cow::Borrowed(text), |known| {
+            let normalise = known.normalise;
+            normalise(text)
+        });
+        if mobile.len() == 11 && mobile.starts_with('1') {
+            return mobile;
+        }
         let Some(landline) = Landline::read(text) else {
             return identifier(text);
         };
@@ -407,7 +415,7 @@ fn normaliser(category: &str) -> Normalise {
         digits.map(|digit| char::from(*digit)).collect()
     }
     match category {
-        "landline" => landline,
+        "landline" | "mobile" => telephone,
         "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
             resident
         }

@@ -11,12 +11,14 @@ use crate::persona::{Naming, naming};
 use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
+use crate::treatments::typed_mask::mail_domain;
 
 /// Puts an email address in the place of one: a surname in Latin letters, a dot and eight
 /// characters, at a domain that delivers nowhere. The surname is that of the person's `fake-name`,
 /// where that keeps nothing but the sex.
 ///
-/// Text without an `@` between two parts is invalid. An address never becomes itself.
+/// Text without an `@` between two parts is invalid; where the domain is kept, so is what has no
+/// domain of ASCII labels behind it. An address never becomes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakeEmail {
@@ -145,10 +147,10 @@ impl SurrogateKernel for Kernel {
         if local.is_empty() || domain.is_empty() {
             return Err(Case::Invalid);
         }
-        let domain = if self.keeps_domain {
-            domain
-        } else {
-            &self.safe_domain
+        let domain = match self.keeps_domain {
+            // What isn't a domain may be anything, and would stay.
+            true => mail_domain(value).ok_or(Case::Invalid)?,
+            false => self.safe_domain.clone(),
         };
         let start = out.len();
         let mut put = |chosen: u64| {
@@ -203,6 +205,29 @@ mod tests {
         let kept = alone(kept, "email", &originals);
         assert!(kept[0].as_deref().unwrap().ends_with("@hz.gov.cn"));
         assert!(kept[2].as_deref().unwrap().ends_with("@c.cn"));
+    }
+
+    #[test]
+    fn a_kept_domain_is_a_domain() {
+        let others = [
+            "a@13800001234",
+            "a@qq.com (13800001234)",
+            "a@qq.com；13800001234",
+            "a@b.c\n13800001234",
+            "a@[1.2.3.4]",
+            "a@-",
+            "a@b..c",
+        ];
+        let spec = "{ kind = 'fake-email', domain = 'd', keep = ['mail-domain'] }";
+        for email in alone(spec, "email", &others) {
+            assert!(email.unwrap().bytes().all(|byte| byte == b'*'));
+        }
+        assert!(
+            alone(spec, "email", &["a@QQ.com"])[0]
+                .as_deref()
+                .unwrap()
+                .ends_with("@qq.com")
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::category;
 use crate::error::{Case, Misfit};
+use crate::facets::Fact;
 use crate::persona::draw::another;
 use crate::persona::mobile::{self, Kept};
 use crate::persona::{Draw, Landline};
@@ -122,6 +123,15 @@ impl Surrogate for FakePhone {
         Some(if self.keeps_region() { 13 } else { 11 })
     }
 
+    fn facts(&self) -> Vec<Fact<'_>> {
+        let kept = Fact {
+            what: "division",
+            kept: Some("city"),
+            from: None,
+        };
+        self.keeps_region().then_some(kept).into_iter().collect()
+    }
+
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {
         self.keep.is_empty().then_some("13000000000")
     }
@@ -212,8 +222,13 @@ mod tests {
             "+86 571 8765 4321",
             "０５７１－８７６５４３２１转8001",
         ];
-        let drawn = alone(REGION, "landline", &spellings);
-        assert!(drawn.iter().all(|number| number == &drawn[0]));
+        let mobiles = ["13800001234", "+8613800001234", "0086 138 0000 1234"];
+        for category in ["landline", "mobile"] {
+            for values in [&spellings[..], &mobiles] {
+                let drawn = alone(REGION, category, values);
+                assert!(drawn.iter().all(|number| number == &drawn[0]), "{drawn:?}");
+            }
+        }
     }
 
     #[test]

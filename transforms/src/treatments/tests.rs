@@ -17,8 +17,8 @@ use arrow::datatypes::{
 };
 
 mod catalogue_wide;
-mod complaints;
 mod columns;
+mod complaints;
 mod results;
 mod text;
 

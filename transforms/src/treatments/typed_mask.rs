@@ -28,6 +28,7 @@ use crate::treatment::Treatment;
 
 use forms::Shown;
 pub use forms::{Keep, Of};
+pub(crate) use network::mail_domain;
 
 /// Hides a value by what it is, and checks that it is one: a value that isn't of the kind is
 /// invalid.

@@ -54,6 +54,13 @@ pub(super) fn mask_email(
     Ok(())
 }
 
+/// The domain of an address, in lower case, where it is one.
+pub(crate) fn mail_domain(value: &str) -> Option<String> {
+    let text = spelling(value);
+    let (_, domain) = text.rsplit_once('@')?;
+    is_domain(domain).then(|| domain.to_ascii_lowercase())
+}
+
 /// A dot-atom (RFC 5322) of at most 64 characters.
 fn is_local(local: &str) -> bool {
     let atom = |atom: &str| {
