@@ -113,7 +113,8 @@ impl Cutter {
                 true => None,
                 false => rest.set_indices().nth(missing.saturating_sub(1)),
             };
-            let end = last.map_or(batch.num_rows(), |last| start + last + 1);
+            let rows = batch.num_rows();
+            let end = last.map_or(rows, |last| start + last + 1);
             if let Some(piece) = kept(batch, mask, start, end)? {
                 self.rows += piece.num_rows();
                 self.bytes = self.bytes.saturating_add(bytes_of(&piece));
@@ -337,10 +338,6 @@ fn lengths(column: &dyn Array) -> u64 {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "values of other types have a fixed width"
-)]
 /// Adds the lengths of a column's texts or bytes to the rows' widths, and gives the longest.
 fn add_lengths(column: &dyn Array, widths: &mut [u64]) -> u64 {
     let mut longest = 0;
