@@ -118,10 +118,15 @@ impl Place<'_> {
     }
 
     fn unfiltered(&self, error: &RowFilterError) -> RunError {
+        let row = if let RowFilterError::NoValue { row } = error {
+            Some(self.row(*row))
+        } else {
+            None
+        };
         RunError::Predicate {
             what: error.to_string(),
             file: self.file(),
-            row: None,
+            row,
         }
     }
 }

@@ -241,7 +241,7 @@ impl<'a> SplitWork<'a> {
         let mask = exchange
             .filter
             .evaluate(&source.batch)
-            .map_err(|error| self.unfiltered(&error))?;
+            .map_err(|error| self.unfiltered(&error, source.first_row))?;
         let kept = mask.true_count();
         self.totals.rows.filtered += rows - count(kept);
         if kept == 0 {
@@ -408,12 +408,17 @@ impl<'a> SplitWork<'a> {
         }
     }
 
-    /// Says of which file the row scope can't be evaluated.
-    fn unfiltered(&self, error: &RowFilterError) -> RunError {
+    /// Says where in the source a row stands for which the row scope has no answer.
+    fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
+        let row = if let RowFilterError::NoValue { row } = error {
+            Some(from_one(first_row + count(*row)))
+        } else {
+            None
+        };
         RunError::Predicate {
             what: error.to_string(),
             file: self.file(),
-            row: None,
+            row,
         }
     }
 }

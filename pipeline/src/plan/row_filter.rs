@@ -2,7 +2,7 @@
 //!
 //! What the source skips by itself is only a hint; every row that arrives is decided here again. A
 //! row passes only if its division code is well formed and begins with a granted prefix, and the
-//! predicate is true for it: null drops the row, and so does a predicate that can't be computed for it.
+//! predicate is true for it: null drops the row.
 
 mod division;
 
@@ -56,6 +56,15 @@ pub enum RowFilterError {
     /// The columns read do not hold what the filter needs.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A row for which the predicate has no value: division by zero, overflow, a CAST that fails.
+    #[error(
+        "row {row} of the batch: the grant's predicate has no value (division by zero, overflow or \
+         a CAST that does not fit); guard it with a condition before it, such as `x <> 0 AND …`"
+    )]
+    NoValue {
+        /// Row within the batch, from 0.
+        row: usize,
+    },
 }
 
 impl RowFilter {
@@ -101,13 +110,12 @@ impl RowFilter {
         columns
     }
 
-    /// True for the rows of `batch` that the grant covers; never null. A row for which the predicate
-    /// has no value (division by zero, overflow, a CAST that does not fit) is not covered, however
-    /// rows are cut into batches. The batch holds at least
+    /// True for the rows of `batch` that the grant covers; never null. The batch holds at least
     /// [`columns`](Self::columns), in any order and any physical form of text.
     ///
     /// # Errors
-    /// A column is missing or of another type.
+    /// A column is missing or of another type, or the predicate has no value for a row that its
+    /// divisions let through. Which rows fail does not depend on how rows are cut into batches.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, RowFilterError> {
         let divisions = match &self.divisions {
             Some(filter) => Some(filter.evaluate(batch)?),
@@ -117,9 +125,12 @@ impl RowFilter {
             let all = || BooleanBuffer::new_set(batch.num_rows());
             return Ok(BooleanArray::new(divisions.unwrap_or_else(all), None));
         };
-        // A row without an answer is null in it, and null drops the row: one odd value must neither
-        // let its row through nor keep all others back.
-        let passed = predicate.evaluate(batch, divisions.as_ref())?.passed();
+        let answers = predicate.evaluate(batch, divisions.as_ref())?;
+        let unanswered = answers.unanswered.as_ref();
+        if let Some(row) = unanswered.and_then(|rows| rows.set_indices().next()) {
+            return Err(RowFilterError::NoValue { row });
+        }
+        let passed = answers.passed();
         let passed = match divisions {
             Some(divisions) => &passed & &divisions,
             None => passed,
