@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::output::{Answer, table};
 use crate::cli::PreviewArgs;
 use crate::clock::Clock;
+use crate::engine::OverLimit;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::preview::{Bar, OverLimit, Preview, Profile, preview as preview_rows};
+use crate::preview::{Bar, Preview, Profile, preview as preview_rows};
 
 /// Widest bar of a histogram, in characters.
 const BAR_CHARACTERS: u64 = 24;

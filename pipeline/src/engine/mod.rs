@@ -17,6 +17,7 @@ mod encode;
 mod first_rows;
 mod lane;
 mod origin;
+mod over_limit;
 mod progress;
 mod treat;
 
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use encode::held_type;
 pub use encode::{Compression, Encoder};
 pub(crate) use first_rows::first_rows;
+pub use over_limit::OverLimit;
 pub use progress::Progress;
 pub use treat::{ColumnTreatment, RowRead, Treater};
 

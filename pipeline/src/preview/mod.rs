@@ -14,13 +14,13 @@ mod profile;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lockgate_transforms::{Counts, Share};
+use lockgate_transforms::Counts;
 
-use crate::engine::{Treater, first_rows};
+use crate::engine::{OverLimit, Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
-use crate::plan::{ExchangePlan, PlannedField, RefusalCode};
+use crate::plan::{ExchangePlan, RefusalCode};
 
 use profile::Profiler;
 pub use profile::{Bar, Profile};
@@ -57,33 +57,6 @@ pub struct Preview {
     pub before: Option<Vec<Profile>>,
     /// How many different originals there are, by field.
     pub distinct_before: Vec<u64>,
-}
-
-/// A field with a larger share of invalid values than `max_invalid` bears.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverLimit {
-    /// The field.
-    pub field: String,
-    /// Invalid values.
-    pub invalid: u64,
-    /// Values that are not null.
-    pub values: u64,
-    /// The share that the treatment bears.
-    pub limit: Share,
-}
-
-impl OverLimit {
-    /// What `counts` say of a field; absent where the limit is kept, or there is none.
-    pub(crate) fn of(field: &PlannedField, counts: &Counts) -> Option<Self> {
-        let limit = field.treatment.options().max_invalid;
-        let limit = limit.filter(|limit| counts.exceeds(*limit))?;
-        Some(Self {
-            field: field.name.clone(),
-            invalid: counts.invalid,
-            values: counts.rows.saturating_sub(counts.nulls),
-            limit,
-        })
-    }
 }
 
 /// Previews up to `rows` rows of a grant; with `before`, their originals too.
@@ -257,35 +230,5 @@ impl<'a> Texts<'a> {
         // A date beyond the calendar has no text form, and is delivered all the same.
         let text = self.formatter.value(row).try_to_string();
         Some(text.unwrap_or_else(|_| "(out of range)".to_owned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::approval::test_site::TestSite;
-
-    #[test]
-    fn a_share_of_invalid_values_above_the_limit_is_found() {
-        let site = TestSite::new();
-        let limited = "last = 2, max_invalid = \"0.1\"";
-        site.policy("last = 2", limited);
-        let compiled = site.compile();
-        let field = &compiled.plan().fields[0];
-        let counts = |invalid| Counts {
-            rows: 12,
-            nulls: 2,
-            invalid,
-            ..Counts::default()
-        };
-        assert_eq!(OverLimit::of(field, &counts(1)), None);
-        let found = OverLimit::of(field, &counts(2)).unwrap();
-        assert_eq!((found.field.as_str(), found.invalid), ("id", 2));
-        assert_eq!(
-            (found.values, found.limit.to_string().as_str()),
-            (10, "0.1")
-        );
-        let unlimited = &compiled.plan().fields[1];
-        assert_eq!(OverLimit::of(unlimited, &counts(10)), None);
     }
 }

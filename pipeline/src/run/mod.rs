@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
 use crate::engine::{
-    Encoder, Exchange, Outcome, Progress, Treater, delivered_schema, random_attempt,
+    Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema, random_attempt,
 };
 use crate::error::RunError;
 use crate::fault;
@@ -34,7 +34,6 @@ use crate::ledger::{Event, Ledger};
 use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
-use crate::preview::OverLimit;
 use crate::site::dataset::Mode;
 
 pub use key::RunKey;
