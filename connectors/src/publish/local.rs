@@ -18,7 +18,8 @@ use rustix::fs::{Mode, OFlags};
 use super::part::ReadBack;
 use super::sweep::Found;
 use super::{
-    Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery,
+    Folder, MANIFEST, MANIFEST_BYTES_MAX, PROBE, PROBES, Publication, StagedFile, is_attempt,
+    is_delivery,
 };
 use crate::durable;
 use crate::error::ConnectorError;
@@ -63,7 +64,7 @@ impl Local {
         if !self.root.is_dir() {
             return Ok(());
         }
-        let directory = self.root.join(".lockgate");
+        let directory = self.root.join(PROBES);
         durable::make_directory(&directory, DIRECTORY_MODE)
             .map_err(|error| failed(&error, &directory))?;
         refuse_link(&directory)?;
@@ -71,6 +72,28 @@ impl Local {
         // Another process may be probing, so the directory is removed only when it is empty.
         drop(fs::remove_dir(&directory));
         probed
+    }
+
+    /// Removes probes last changed before a time; returns how many.
+    pub(super) fn sweep_probes(&self, before: DateTime<Utc>) -> Result<u64, ConnectorError> {
+        let directory = self.root.join(PROBES);
+        if !directory.is_dir() || directory.is_symlink() {
+            return Ok(0);
+        }
+        let mut swept = 0_u64;
+        for entry in fs::read_dir(&directory).map_err(|error| failed(&error, &directory))? {
+            let entry = entry.map_err(|error| failed(&error, &directory))?;
+            let (path, name) = (entry.path(), entry.file_name());
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let is_probe = name.to_str().is_some_and(|name| name.starts_with(PROBE));
+            if is_file && is_probe && newest(&path)?.is_some_and(|changed| changed < before) {
+                durable::remove_if_there(&path).map_err(|error| failed(&error, &path))?;
+                swept = swept.saturating_add(1);
+            }
+        }
+        // Full, it stays.
+        drop(fs::remove_dir(&directory));
+        Ok(swept)
     }
 
     /// Makes an attempt's folder; false if the name is taken.
@@ -466,7 +489,7 @@ fn subfolders(directory: &Path) -> Result<Vec<String>, ConnectorError> {
     Ok(names)
 }
 
-/// When the folder or a file in it was last changed; none if it has gone meanwhile.
+/// When a file, or a folder or a file in it, was last changed; none if it has gone meanwhile.
 fn newest(attempt: &Path) -> Result<Option<DateTime<Utc>>, ConnectorError> {
     let mut newest = None;
     let mut look = |path: &Path| match fs::symlink_metadata(path).and_then(|m| m.modified()) {
@@ -479,6 +502,7 @@ fn newest(attempt: &Path) -> Result<Option<DateTime<Utc>>, ConnectorError> {
     };
     look(attempt)?;
     match fs::read_dir(attempt) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => {
             for entry in entries.map_err(|error| failed(&error, attempt))? {

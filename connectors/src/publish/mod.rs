@@ -44,6 +44,12 @@ use crate::store::Store;
 /// Name of the manifest within a delivery.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The folder in which a destination is probed.
+const PROBES: &str = ".lockgate";
+
+/// What a probe's name begins with.
+const PROBE: &str = "probe-";
+
 /// Most bytes of a manifest that are read; far above what any delivery's has.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
@@ -98,7 +104,7 @@ impl Destination {
     /// [`ConnectorError::NoConditionalCreate`] if both creates succeed or the store can't do one;
     /// else whatever kept the probe from being made or removed.
     pub async fn probe_conditional_create(&self) -> Result<(), ConnectorError> {
-        let name = format!("probe-{}", random_id()?);
+        let name = format!("{PROBE}{}", random_id()?);
         match &self.place {
             Place::Local(local) => {
                 let local = local.clone();

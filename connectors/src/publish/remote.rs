@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::part::ReadBack;
 use super::sweep::Found;
 use super::{
-    Folder, MANIFEST, MANIFEST_BYTES_MAX, Publication, StagedFile, is_attempt, is_delivery,
+    Folder, MANIFEST, MANIFEST_BYTES_MAX, PROBE, PROBES, Publication, StagedFile, is_attempt,
+    is_delivery,
 };
 use crate::error::{ConnectorError, brief};
 
@@ -80,7 +81,7 @@ impl Remote {
     }
 
     pub(super) async fn probe(&self, name: &str) -> Result<(), ConnectorError> {
-        let object = self.prefix.clone().join(".lockgate").join(name);
+        let object = self.prefix.clone().join(PROBES).join(name);
         let first = self.create(&object, Bytes::from_static(b"1")).await;
         let second = match &first {
             Ok(()) => self.create(&object, Bytes::from_static(b"2")).await,
@@ -105,6 +106,24 @@ impl Remote {
             }
             (Ok(()), Err(error)) => Err(self.failed(&error, &object)),
         }
+    }
+
+    /// Removes probes last changed before a time; returns how many.
+    pub(super) async fn sweep_probes(&self, before: DateTime<Utc>) -> Result<u64, ConnectorError> {
+        let probes = self.prefix.clone().join(PROBES);
+        let listed = self.objects.list_with_delimiter(Some(&probes)).await;
+        let listed = listed.map_err(|error| self.failed(&error, &probes))?;
+        let mut swept = 0_u64;
+        for meta in listed.objects {
+            let name = meta.location.filename();
+            if meta.last_modified < before && name.is_some_and(|name| name.starts_with(PROBE)) {
+                match self.objects.delete(&meta.location).await {
+                    Ok(()) | Err(Error::NotFound { .. }) => swept = swept.saturating_add(1),
+                    Err(error) => return Err(self.failed(&error, &meta.location)),
+                }
+            }
+        }
+        Ok(swept)
     }
 
     async fn create(&self, object: &Path, content: Bytes) -> Result<(), Error> {

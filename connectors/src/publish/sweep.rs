@@ -76,7 +76,26 @@ impl Destination {
         Ok(swept)
     }
 
-    /// The same for one delivery.
+    /// Removes what killed probes of this destination left behind, if it is as old as an orphan.
+    ///
+    /// # Errors
+    /// If the store can't be read or written.
+    pub async fn sweep_probes(&self, rules: &Sweep<'_>) -> Result<u64, ConnectorError> {
+        let limit = TimeDelta::from_std(rules.older_than).unwrap_or(TimeDelta::MAX);
+        let before = rules
+            .now
+            .checked_sub_signed(limit)
+            .unwrap_or(DateTime::<Utc>::MIN_UTC);
+        match &self.place {
+            Place::Local(local) => {
+                let local = local.clone();
+                blocking(move || local.sweep_probes(before)).await
+            }
+            Place::Remote(remote) => remote.sweep_probes(before).await,
+        }
+    }
+
+    /// Does for one delivery what [`Self::sweep`] does for a grant's.
     ///
     /// # Errors
     /// As [`Self::sweep`].

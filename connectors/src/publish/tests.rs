@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -200,6 +201,33 @@ async fn links_are_neither_followed_nor_swept() {
             .join("not-an-attempt")
             .exists()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_probe_left_is_swept_once_it_is_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let destination = local(directory.path());
+    let probes = directory.path().join(PROBES);
+    fs::create_dir(&probes).unwrap();
+    let (left, other) = (probes.join("probe-0123-link"), probes.join("theirs"));
+    for file in [&left, &other] {
+        fs::write(file, b"").unwrap();
+    }
+    let running = BTreeSet::new();
+    let rules = |now| Sweep {
+        older_than: Duration::from_secs(3600),
+        now,
+        running: &running,
+        named: &named,
+    };
+    let young = destination.sweep_probes(&rules(Utc::now())).await;
+    assert_eq!((young.unwrap(), left.exists()), (0, true));
+    let later = rules(Utc::now() + TimeDelta::hours(2));
+    assert_eq!(destination.sweep_probes(&later).await.unwrap(), 1);
+    assert!(!left.exists() && other.exists());
+    fs::remove_file(&other).unwrap();
+    destination.sweep_probes(&later).await.unwrap();
+    assert!(!probes.exists(), "an empty folder says nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,13 +17,13 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
             let mut problems = site.problems.clone();
-            problems.extend(site.key_problems());
             let installation = Installation {
                 site,
                 clock: Clock::System,
             };
             problems.extend(installation.site.key_problems());
             problems.extend(unusable_keys(&installation));
+            problems.extend(missing_secrets(&installation));
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }
@@ -59,6 +59,28 @@ fn unusable_keys(installation: &Installation) -> Vec<Problem> {
             .collect(),
         Err(error) => vec![problem(&error)],
     }
+}
+
+/// Secrets of stores that a run would not find. Those of the delivery store are found missing when
+/// it is probed.
+fn missing_secrets(installation: &Installation) -> Vec<Problem> {
+    let Site { root, file, .. } = &installation.site;
+    let delivery = file.delivery.store.as_deref();
+    let stores = file.stores.iter();
+    let secrets = stores
+        .filter(|(name, _)| Some(name.as_str()) != delivery)
+        .flat_map(|(name, store)| {
+            [
+                (name, "access_key_id", &store.access_key_id),
+                (name, "secret_access_key", &store.secret_access_key),
+            ]
+        });
+    secrets
+        .filter_map(|(store, key, secret)| {
+            let error = secret.as_ref()?.resolve(root).err()?;
+            Some(file.problem(&["stores", store, key], error.to_string(), None))
+        })
+        .collect()
 }
 
 /// A delivery store that lets two creates of one object both win would publish twice.

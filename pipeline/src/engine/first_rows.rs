@@ -4,11 +4,12 @@
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use futures::StreamExt;
-use lockgate_connectors::source::{Source, VALUE_BYTES_MAX};
+use lockgate_connectors::source::Source;
 
-use super::chunk::{CHUNK_BYTES, CutError, Cutter, bytes_of};
+use super::chunk::{CHUNK_BYTES, Cutter, bytes_of};
+use super::place::Place;
 use crate::error::RunError;
-use crate::plan::row_filter::{RowFilter, RowFilterError};
+use crate::plan::row_filter::RowFilter;
 
 /// Bytes of rows after which no more are read, however few they are: what memory follows.
 const BYTES_MAX: u64 = CHUNK_BYTES;
@@ -83,50 +84,4 @@ fn first(mask: &BooleanArray, rows: usize) -> BooleanArray {
     let end = kept.last().map_or(0, |last| last + 1);
     let within = BooleanBuffer::collect_bool(mask.len(), |row| row < end);
     BooleanArray::new(mask.values() & &within, None)
-}
-
-/// Where a batch stands in its source.
-struct Place<'a> {
-    source: &'a dyn Source,
-    split: usize,
-    first_row: u64,
-}
-
-impl Place<'_> {
-    fn file(&self) -> String {
-        let split = self.source.splits().get(self.split);
-        let file = split.and_then(|split| self.source.snapshot().files.get(split.file));
-        file.map_or_else(String::new, |file| file.path.clone())
-    }
-
-    /// The data row in the file, from 1, of a row of the batch.
-    fn row(&self, row: usize) -> u64 {
-        let row = u64::try_from(row).unwrap_or(u64::MAX);
-        self.first_row.saturating_add(row).saturating_add(1)
-    }
-
-    fn uncut(&self, error: CutError) -> RunError {
-        match error {
-            CutError::TooLong { column, row } => RunError::TooLong {
-                field: column,
-                file: self.file(),
-                row: self.row(row),
-                limit: VALUE_BYTES_MAX,
-            },
-            CutError::Arrow(error) => RunError::internal("cutting chunks", &error),
-        }
-    }
-
-    fn unfiltered(&self, error: &RowFilterError) -> RunError {
-        let row = if let RowFilterError::NoValue { row } = error {
-            Some(self.row(*row))
-        } else {
-            None
-        };
-        RunError::Predicate {
-            what: error.to_string(),
-            file: self.file(),
-            row,
-        }
-    }
 }

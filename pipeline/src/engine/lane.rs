@@ -2,33 +2,21 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt;
-use lockgate_connectors::ConnectorError;
-use lockgate_connectors::source::{Source, SourceBatch, VALUE_BYTES_MAX};
 use lockgate_transforms::{ChunkId, Counts};
 use rayon::ThreadPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::runtime::Handle;
 
 use super::assemble::{Message, Piece, SplitTotals, is_worth_a_group};
-use super::chunk::{self, CHUNK_BYTES, CutError, Cutter};
-use super::encode::GroupWriter;
+use super::chunk::{self, CHUNK_BYTES};
+use super::encode::{EncodedGroup, Encoder, GroupWriter};
 use super::origin::Origins;
+use super::place::{self, from_one};
+use super::scan::{Scan, Scanning};
 use super::treat::{Chunk, Untreated};
 use super::{CHUNK_ROWS, Exchange, Rows, take_next};
 use crate::error::RunError;
-use crate::fault;
-use crate::plan::row_filter::RowFilterError;
-
-/// Batches decoded ahead of treatment, per lane: a chunk is made of several, and decoding goes on
-/// while one is treated.
-const READ_AHEAD: usize = 8;
-
-/// Kibibytes that batches decoded ahead may hold together. One that holds more goes alone.
-const READ_AHEAD_KIB: u32 = 32 << 10;
 
 /// Rows after which a row group is closed within a split: 16 chunks.
 const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
@@ -65,26 +53,16 @@ impl<'a> Queue<'a> {
 pub(super) struct Lane<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) pool: &'a ThreadPool,
-    pub(super) runtime: &'a tokio::runtime::Handle,
+    pub(super) runtime: &'a Handle,
+    pub(super) scan: &'a Scan,
     pub(super) queue: &'a Queue<'a>,
-}
-
-/// A batch decoded ahead.
-#[derive(Debug)]
-struct Ahead {
-    source: SourceBatch,
-    /// What its rows hold, in bytes.
-    bytes: u64,
-    /// Its share of what may be read ahead.
-    _room: OwnedSemaphorePermit,
 }
 
 /// A split that is being read.
 struct Reading {
     split: usize,
     sender: SyncSender<Message>,
-    batches: mpsc::Receiver<Ahead>,
-    reader: AbortOnDropHandle<Result<(), ConnectorError>>,
+    scanning: Scanning,
 }
 
 impl Lane<'_> {
@@ -108,23 +86,15 @@ impl Lane<'_> {
     /// Takes the next split, if there is one, and begins to read it.
     fn read_next(&self) -> Option<Reading> {
         let (split, sender) = self.queue.take()?;
-        let (sent, batches) = mpsc::channel(READ_AHEAD);
-        let reader = AbortOnDropHandle::new(self.runtime.spawn(read(
-            Arc::clone(&self.exchange.source),
-            split,
-            sent,
-            self.exchange.cancel.clone(),
-        )));
         Some(Reading {
             split,
             sender,
-            batches,
-            reader,
+            scanning: self.scan.start(split, self.runtime),
         })
     }
 
     /// Treats and encodes a split; once it is read, the next one is read into `coming`, so that its
-    /// first rows are there when the last ones of this are encoded.
+    /// first rows are there when the last ones of this are treated.
     fn run_split(
         &self,
         reading: Reading,
@@ -133,63 +103,34 @@ impl Lane<'_> {
         let Reading {
             split,
             sender,
-            mut batches,
-            reader,
+            mut scanning,
         } = reading;
         let mut work = SplitWork::new(self, split, &sender);
-        while let Some(ahead) = batches.blocking_recv() {
+        while let Some(scanned) = scanning.next() {
             if self.exchange.cancel.is_cancelled() {
                 return Err(RunError::Interrupted);
             }
-            work.push(&ahead.source, ahead.bytes)?;
+            let (rows, origins) = scanned.take();
+            if coming.is_none() && scanning.is_over() {
+                *coming = self.read_next();
+            }
+            work.push(&rows, &origins)?;
         }
-        // The channel also closes when the reader fails or dies: only its word ends a split.
-        self.runtime
-            .block_on(reader)
-            .map_err(|error| fault::of_task("reading a split", error))?
-            .map_err(RunError::from)?;
+        work.totals.rows += scanning.finish(self.runtime)?;
         if self.exchange.cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
-        *coming = self.read_next();
+        if coming.is_none() {
+            *coming = self.read_next();
+        }
         work.finish()
     }
 }
 
-/// Reads one split into the channel.
-async fn read(
-    source: Arc<dyn Source>,
-    split: usize,
-    batches: mpsc::Sender<Ahead>,
-    cancel: CancellationToken,
-) -> Result<(), ConnectorError> {
-    let room = Arc::new(Semaphore::new(usize::try_from(READ_AHEAD_KIB).unwrap_or(1)));
-    let work = async {
-        let mut stream = source.open(split).await?;
-        while let Some(batch) = stream.next().await {
-            let source = batch?;
-            let bytes = chunk::bytes_of(&source.batch);
-            let share = u32::try_from(bytes / 1024).unwrap_or(READ_AHEAD_KIB);
-            let share = share.clamp(1, READ_AHEAD_KIB);
-            let Ok(room) = Arc::clone(&room).acquire_many_owned(share).await else {
-                break; // nobody closes it
-            };
-            let ahead = Ahead {
-                source,
-                bytes,
-                _room: room,
-            };
-            if batches.send(ahead).await.is_err() {
-                break; // the lane gave up, and says why itself
-            }
-        }
-        Ok(())
-    };
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Ok(()), // the lane sees the same token
-        result = work => result,
-    }
+/// A row group under way.
+enum Group {
+    Open(GroupWriter),
+    Full(EncodedGroup),
 }
 
 /// The state of a split under way.
@@ -197,8 +138,9 @@ struct SplitWork<'a> {
     lane: &'a Lane<'a>,
     split: usize,
     sender: &'a SyncSender<Message>,
-    cutter: Cutter,
-    origins: Origins,
+    /// The last chunk treated, encoded while the next is treated: a column that takes long would
+    /// else keep the pool waiting twice a chunk.
+    treated: Option<Chunk>,
     group: Option<GroupWriter>,
     /// Chunks of the first row group, kept until the split has proven large enough for a row
     /// group of its own; `None` once it has.
@@ -206,8 +148,6 @@ struct SplitWork<'a> {
     totals: SplitTotals,
     /// Chunks treated so far.
     chunks: u64,
-    /// Bytes of the split reported to the progress so far.
-    bytes: u64,
 }
 
 impl<'a> SplitWork<'a> {
@@ -217,8 +157,7 @@ impl<'a> SplitWork<'a> {
             lane,
             split,
             sender,
-            cutter: Cutter::default(),
-            origins: Origins::default(),
+            treated: None,
             group: None,
             held: Some(Vec::new()),
             totals: SplitTotals {
@@ -226,66 +165,11 @@ impl<'a> SplitWork<'a> {
                 counts: vec![Counts::default(); fields],
             },
             chunks: 0,
-            bytes: 0,
         }
     }
 
-    /// Adds a batch, whose rows hold not more than `bytes`.
-    fn push(&mut self, source: &SourceBatch, bytes: u64) -> Result<(), RunError> {
-        let exchange = self.lane.exchange;
-        let rows = count(source.batch.num_rows());
-        self.totals.rows.read += rows + source.malformed;
-        self.totals.rows.rejected += source.malformed;
-        exchange.progress.read_rows(rows + source.malformed);
-        self.progress_bytes();
-        let mask = exchange
-            .filter
-            .evaluate(&source.batch)
-            .map_err(|error| self.unfiltered(&error, source.first_row))?;
-        let kept = mask.true_count();
-        self.totals.rows.filtered += rows - count(kept);
-        if kept == 0 {
-            return Ok(());
-        }
-        self.origins.push(source.first_row, &mask);
-        let batch = if exchange.treater.reads_rows() {
-            source.batch.clone()
-        } else {
-            let delivered: Vec<usize> = (0..exchange.treater.columns().len()).collect();
-            source.batch.project(&delivered).map_err(arrow_failed)?
-        };
-        self.cutter
-            .push(&batch, &mask, bytes)
-            .map_err(|error| self.uncut(error, source.first_row))?;
-        self.treat_completed()
-    }
-
-    /// Reports the share of the split's bytes that its rows read so far stand for.
-    fn progress_bytes(&mut self) {
-        if let Some(split) = self.lane.exchange.source.splits().get(self.split)
-            && let Some(rows) = split.rows.filter(|rows| *rows > 0)
-        {
-            let read = self.totals.rows.read.min(rows);
-            let share = u128::from(split.bytes) * u128::from(read) / u128::from(rows);
-            let bytes = u64::try_from(share).unwrap_or(split.bytes);
-            self.lane
-                .exchange
-                .progress
-                .read_bytes(bytes.saturating_sub(self.bytes));
-            self.bytes = bytes;
-        }
-    }
-
-    fn treat_completed(&mut self) -> Result<(), RunError> {
-        while let Some(rows) = self.cutter.next() {
-            self.treat(&rows)?;
-        }
-        Ok(())
-    }
-
-    /// Treats one chunk and encodes it.
-    fn treat(&mut self, rows: &chunk::Rows) -> Result<(), RunError> {
-        let batch = &rows.batch;
+    /// Treats a chunk and encodes the one before.
+    fn push(&mut self, rows: &chunk::Rows, origins: &Origins) -> Result<(), RunError> {
         let exchange = self.lane.exchange;
         let id = ChunkId {
             attempt: exchange.nonces,
@@ -293,71 +177,58 @@ impl<'a> SplitWork<'a> {
             chunk: self.chunks,
         };
         self.chunks += 1;
+        let (before, group) = (self.treated.take(), self.group.take());
         let counts = &mut self.totals.counts;
-        let chunk = self
-            .lane
-            .pool
-            .install(|| exchange.treater.treat(rows, id, counts))
-            .map_err(|untreated| self.located(untreated))?;
-        self.origins.consume(batch.num_rows());
+        let (encoded, treated) = self.lane.pool.install(|| {
+            rayon::join(
+                || encode(&exchange.encoder, group, before.as_ref()),
+                || exchange.treater.treat(rows, id, counts),
+            )
+        });
+        self.encoded(encoded?, before)?;
+        let chunk = treated.map_err(|untreated| self.located(untreated, origins))?;
         self.totals.rows.filtered += count(chunk.dropped);
         self.totals.rows.rejected += count(chunk.rejected);
         self.totals.rows.delivered += count(chunk.rows);
-        if chunk.rows == 0 {
-            return Ok(());
-        }
-        let group = match self.group.take() {
-            Some(group) => group,
-            None => GroupWriter::begin(&exchange.encoder, &chunk.columns)?,
-        };
-        let group = self
-            .lane
-            .pool
-            .install(|| group.write(&exchange.encoder, &chunk))?;
-        let (rows, bytes) = (group.rows(), group.bytes());
-        self.group = Some(group);
-        if let Some(held) = &mut self.held {
-            held.push(chunk);
-            if is_worth_a_group(rows, bytes) {
-                self.held = None;
-            }
-        }
-        if rows >= GROUP_ROWS || bytes >= GROUP_BYTES {
-            self.close_group()
-        } else {
-            Ok(())
-        }
+        self.treated = (chunk.rows > 0).then_some(chunk);
+        Ok(())
     }
 
-    fn close_group(&mut self) -> Result<(), RunError> {
-        if let Some(group) = self.group.take() {
-            let group = self.lane.pool.install(|| group.close())?;
-            self.send(Piece::Group(group))?;
-            // What follows in this split may be few rows again.
-            self.held = Some(Vec::new());
+    /// Takes note of what became of the row group under way when `chunk` was encoded.
+    fn encoded(&mut self, group: Option<Group>, chunk: Option<Chunk>) -> Result<(), RunError> {
+        match group {
+            None => {}
+            Some(Group::Open(group)) => {
+                if let (Some(held), Some(chunk)) = (&mut self.held, chunk) {
+                    held.push(chunk);
+                    if is_worth_a_group(group.rows(), group.bytes()) {
+                        self.held = None;
+                    }
+                }
+                self.group = Some(group);
+            }
+            Some(Group::Full(group)) => {
+                self.send(Piece::Group(group))?;
+                // What follows in this split may be few rows again.
+                self.held = Some(Vec::new());
+            }
         }
         Ok(())
     }
 
     fn finish(mut self) -> Result<SplitTotals, RunError> {
-        self.cutter.finish().map_err(|error| self.uncut(error, 0))?;
-        self.treat_completed()?;
-        match self.held.take() {
-            Some(held) if !held.is_empty() => self.send(Piece::Chunks(held))?,
-            Some(_) => {}
-            None => self.close_group()?,
+        let exchange = self.lane.exchange;
+        let (last, group) = (self.treated.take(), self.group.take());
+        let encoded = (self.lane.pool).install(|| encode(&exchange.encoder, group, last.as_ref()));
+        self.encoded(encoded?, last)?;
+        match (self.held.take(), self.group.take()) {
+            (Some(held), _) if !held.is_empty() => self.send(Piece::Chunks(held))?,
+            (None, Some(group)) => {
+                let group = self.lane.pool.install(|| group.close())?;
+                self.send(Piece::Group(group))?;
+            }
+            _ => {}
         }
-        let bytes = self
-            .lane
-            .exchange
-            .source
-            .splits()
-            .get(self.split)
-            .map_or(0, |s| s.bytes);
-        self.lane
-            .exchange
-            .progress
-            .read_bytes(bytes.saturating_sub(self.bytes));
         tracing::debug!(
             split = self.split,
             read = self.totals.rows.read,
@@ -373,66 +244,40 @@ impl<'a> SplitWork<'a> {
             .map_err(|_| RunError::Interrupted)
     }
 
-    /// The source's file that the split is of.
-    fn file(&self) -> String {
-        let source = &self.lane.exchange.source;
-        source
-            .splits()
-            .get(self.split)
-            .and_then(|split| source.snapshot().files.get(split.file))
-            .map_or_else(String::new, |file| file.path.clone())
-    }
-
     /// Says where in the source a value stands that a treatment refused.
-    fn located(&self, untreated: Untreated) -> RunError {
+    fn located(&self, untreated: Untreated, origins: &Origins) -> RunError {
         let row = untreated.error.row();
-        let row = row.and_then(|row| self.origins.locate(row)).map(from_one);
+        let row = row.and_then(|row| origins.locate(row)).map(from_one);
         RunError::Treatment {
             field: untreated.field,
-            file: self.file(),
+            file: place::file(self.lane.exchange.source.as_ref(), self.split),
             row,
             source: untreated.error,
         }
     }
-
-    /// Says where in the source a value stands that is too long.
-    fn uncut(&self, error: CutError, first_row: u64) -> RunError {
-        match error {
-            CutError::TooLong { column, row } => RunError::TooLong {
-                field: column,
-                file: self.file(),
-                row: from_one(first_row + count(row)),
-                limit: VALUE_BYTES_MAX,
-            },
-            CutError::Arrow(error) => arrow_failed(error),
-        }
-    }
-
-    /// Says where in the source a row stands for which the row scope has no answer.
-    fn unfiltered(&self, error: &RowFilterError, first_row: u64) -> RunError {
-        let row = if let RowFilterError::NoValue { row } = error {
-            Some(from_one(first_row + count(*row)))
-        } else {
-            None
-        };
-        RunError::Predicate {
-            what: error.to_string(),
-            file: self.file(),
-            row,
-        }
-    }
 }
 
-/// People count a file's rows from 1.
-fn from_one(row: u64) -> u64 {
-    row.saturating_add(1)
+/// Adds a chunk, if there is one, to the row group under way, and closes it once it is full.
+fn encode(
+    encoder: &Encoder,
+    group: Option<GroupWriter>,
+    chunk: Option<&Chunk>,
+) -> Result<Option<Group>, RunError> {
+    let Some(chunk) = chunk else {
+        return Ok(group.map(Group::Open));
+    };
+    let group = match group {
+        Some(group) => group,
+        None => GroupWriter::begin(encoder, &chunk.columns)?,
+    };
+    let group = group.write(encoder, chunk)?;
+    if group.rows() >= GROUP_ROWS || group.bytes() >= GROUP_BYTES {
+        group.close().map(|group| Some(Group::Full(group)))
+    } else {
+        Ok(Some(Group::Open(group)))
+    }
 }
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
-fn arrow_failed(error: arrow::error::ArrowError) -> RunError {
-    RunError::internal("cutting chunks", &error)
 }

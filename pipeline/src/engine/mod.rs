@@ -1,15 +1,15 @@
 //! The engine: executes a plan's reading, treating and encoding.
 //!
-//! Reads run on tokio and decode there; treatment and encoding run on rayon, column by column;
-//! bounded channels join them, so that memory follows the row groups in flight and never the size
-//! of the table. A *lane* is a plain thread that takes one split at a time, drops the rows out of
-//! scope, cuts the rest into chunks of a fixed size and hands their columns to rayon. Lanes never
-//! run on rayon's own threads: a lane waits for its source and for its turn to deliver, and a
+//! Reads run on tokio, decode there, drop the rows out of scope and cut the rest into chunks of a
+//! fixed size; treatment and encoding run on rayon, column by column; bounded channels join them,
+//! so that memory follows the row groups in flight and never the size of the table. A *lane* is a
+//! plain thread that takes one split at a time and hands the columns of its chunks to rayon. Lanes
+//! never run on rayon's own threads: a lane waits for its source and for its turn to deliver, and a
 //! waiting rayon thread could have stolen the very work it waits for.
 //!
 //! Content depends on the plan, the keys and the source only. Splits follow from the files; chunks
-//! are cut by counting the rows of a split and the bytes they hold; row groups and parts are assembled in source order. Threads
-//! and batch sizes decide when something happens, never what.
+//! are cut by counting the rows of a split and the bytes they hold; row groups and parts are
+//! assembled in source order. Threads and batch sizes decide when something happens, never what.
 
 mod assemble;
 mod chunk;
@@ -18,7 +18,9 @@ mod first_rows;
 mod lane;
 mod origin;
 mod over_limit;
+mod place;
 mod progress;
+mod scan;
 mod treat;
 
 use std::collections::BTreeMap;
@@ -43,6 +45,7 @@ use crate::error::RunError;
 use crate::fault;
 use crate::plan::row_filter::RowFilter;
 use lane::Lane;
+use scan::Scan;
 
 /// Rows per chunk: the unit of treatment and encoding. Part of what a delivery's bytes depend on.
 pub const CHUNK_ROWS: usize = 16_384;
@@ -56,7 +59,7 @@ pub struct Exchange {
     /// What is read.
     pub source: Arc<dyn Source>,
     /// Which rows pass.
-    pub filter: RowFilter,
+    pub filter: Arc<RowFilter>,
     /// What is done to each column, in the order of delivery.
     pub treater: Treater,
     /// How the result is written.
@@ -148,6 +151,7 @@ impl Exchange {
             (0..splits).map(|_| sync_channel(READY_ROW_GROUPS)).unzip();
         let next = AtomicUsize::new(0);
         let queue = lane::Queue::new(senders, &next);
+        let scan = Scan::of(self);
 
         std::thread::scope(|scope| {
             for index in 0..budget.lanes.max(1).min(splits) {
@@ -156,6 +160,7 @@ impl Exchange {
                     pool: &pool,
                     runtime,
                     queue: &queue,
+                    scan: &scan,
                 };
                 std::thread::Builder::new()
                     .name(format!("lane-{index}"))

@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 
 use arrow::array::BooleanArray;
 
-/// The batches whose rows are not yet treated.
+/// The batches that some rows were kept of.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     batches: VecDeque<Origin>,
-    /// Kept rows of the first batch that belong to chunks already treated.
+    /// Kept rows of the first batch that belong to an earlier chunk.
     consumed: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Origin {
     first_row: u64,
     kept: usize,
@@ -36,18 +36,31 @@ impl Origins {
         }
     }
 
-    /// Forgets the next `rows` kept rows: they have been treated.
-    pub(super) fn consume(&mut self, rows: usize) {
+    /// Takes the next `rows` kept rows out: they are a chunk.
+    pub(super) fn take(&mut self, rows: usize) -> Self {
+        let mut taken = Self {
+            batches: VecDeque::new(),
+            consumed: self.consumed,
+        };
         self.consumed += rows;
+        let mut covered = 0;
+        for batch in &self.batches {
+            if covered >= self.consumed {
+                break;
+            }
+            covered += batch.kept;
+            taken.batches.push_back(batch.clone());
+        }
         while let Some(first) = self.batches.front()
             && self.consumed >= first.kept
         {
             self.consumed -= first.kept;
             self.batches.pop_front();
         }
+        taken
     }
 
-    /// The file's row of the `row`-th kept row that is not yet consumed.
+    /// The file's row of the `row`-th kept row.
     pub(super) fn locate(&self, row: usize) -> Option<u64> {
         let mut remaining = row + self.consumed;
         for batch in &self.batches {
@@ -80,11 +93,16 @@ mod tests {
         assert_eq!(origins.locate(2), Some(106));
         assert_eq!(origins.locate(3), Some(108));
         assert_eq!(origins.locate(4), None);
-        origins.consume(1);
+        let first = origins.take(1);
+        assert_eq!(first.locate(0), Some(101));
         assert_eq!(origins.locate(0), Some(102));
-        origins.consume(2);
+        let second = origins.take(2);
+        assert_eq!(second.locate(0), Some(102));
+        assert_eq!(second.locate(1), Some(106));
         assert_eq!(origins.locate(0), Some(108));
-        origins.consume(1);
+        let third = origins.take(1);
+        assert_eq!(third.locate(0), Some(108));
         assert_eq!(origins.locate(0), None);
+        assert!(origins.batches.is_empty());
     }
 }

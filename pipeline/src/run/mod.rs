@@ -375,7 +375,7 @@ fn exchange(
     );
     Ok(Exchange {
         source,
-        filter,
+        filter: Arc::new(filter),
         treater: Treater::new(treatments),
         encoder,
         nonces: random_attempt()?,
@@ -582,7 +582,7 @@ async fn discard(attempt: Arc<Attempt>) {
     }
 }
 
-/// Removes what earlier attempts of the grant left behind. The grant's lock is held, so none runs
+/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's lock is held, so none runs
 /// at this site; one at another site that delivers here is young.
 async fn sweep(
     installation: &Installation,
@@ -593,6 +593,10 @@ async fn sweep(
     let rules = sweep_rules(installation);
     let swept = unless_interrupted(cancel, destination.sweep(grant, &rules)).await;
     tell_swept(grant, swept);
+    let swept = unless_interrupted(cancel, destination.sweep_probes(&rules)).await;
+    if let Err(error) = swept {
+        tracing::warn!("Sweeping what probes left behind failed: {error}.");
+    }
 }
 
 fn sweep_rules(installation: &Installation) -> Sweep<'static> {

@@ -55,6 +55,26 @@ fn s3_delivery(server: &Server, document: &serde_json::Value) -> Delivery {
 }
 
 #[test]
+fn a_secret_of_a_source_that_is_not_there_is_found_by_check() {
+    let mut site = people::site(10);
+    site.set_env("TEST_KEY_ID", ACCESS_KEY_ID);
+    let lake = "url = \"s3://lake\"\naccess_key_id = { env = \"TEST_KEY_ID\" }\n\
+                secret_access_key = { file = \"not-there\" }";
+    site.configure(&Configuration {
+        lake,
+        ..Configuration::default()
+    });
+    let check = site.json(["check"]).expecting(2).document();
+    let problems = check["problems"].as_array().expect("problems");
+    assert_eq!(problems.len(), 1, "{check}");
+    let what = problems[0]["what"].as_str().unwrap_or_default();
+    assert!(what.contains("not-there"), "{check}");
+    assert_eq!(problems[0]["file"], "lockgate.toml");
+    site.write("not-there", SECRET_ACCESS_KEY);
+    site.json(["check"]).expect_code(0);
+}
+
+#[test]
 fn files_and_s3_are_sources_and_destinations_of_the_same_content() {
     let server = Server::start(&["lake", "outbox"]).expect("a server");
     let mut contents = Vec::new();
