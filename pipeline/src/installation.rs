@@ -22,7 +22,7 @@ use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::plan::predicate::Condition;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, QuotaUse, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, Projection, QuotaUse, Refusal, RefusalCode};
 use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::units::parse_memory;
@@ -200,7 +200,7 @@ impl Installation {
         Ok(Destination::new(store))
     }
 
-    /// Opens a plan's source: lists its files, checks their schema, decides what is read.
+    /// Opens a plan's source: lists its files, checks their schema, decides which rows are read.
     ///
     /// # Errors
     /// A source that cannot be reached, or that does not hold what the catalogue says.
@@ -208,6 +208,7 @@ impl Installation {
         &self,
         plan: &ExchangePlan,
         filter: &RowFilter,
+        projection: &Projection,
     ) -> Result<Arc<dyn Source>, RunError> {
         let store = plan.source.store.as_deref().unwrap_or_default();
         let spec = SourceSpec {
@@ -216,7 +217,6 @@ impl Installation {
             format: source_format(&plan.source)?,
             fields: source_schema(plan)?,
         };
-        let projection: Vec<String> = plan.projection().map(str::to_owned).collect();
         let batch_rows = self
             .site
             .file
@@ -228,7 +228,7 @@ impl Installation {
         match open_source(
             spec,
             ReadRequest {
-                projection,
+                projection: projection.columns().to_vec(),
                 pruning,
                 batch_rows,
             },
@@ -283,11 +283,16 @@ impl Installation {
         Ok(None)
     }
 
-    /// The treatments of a plan, keys in place, in the order of delivery.
+    /// The treatments of a plan, keys in place, in the order of delivery, of rows that are read
+    /// with `projection`.
     ///
     /// # Errors
     /// A missing key; a treatment that does not fit after all.
-    pub fn treatments(&self, plan: &ExchangePlan) -> Result<Vec<ColumnTreatment>, RunError> {
+    pub fn treatments(
+        &self,
+        plan: &ExchangePlan,
+        projection: &Projection,
+    ) -> Result<Vec<ColumnTreatment>, RunError> {
         let keyring = self.keyring();
         let schema = source_schema(plan)?;
         let fields: Vec<RowField<'_>> = schema
@@ -302,7 +307,8 @@ impl Installation {
             .collect();
         plan.fields
             .iter()
-            .map(|field| {
+            .zip(projection.delivered())
+            .map(|(field, own)| {
                 let uses = field.treatment.key_uses();
                 let mut versions = BTreeMap::new();
                 let mut derived = Vec::with_capacity(uses.len());
@@ -331,8 +337,8 @@ impl Installation {
                         remedy: misfit.hint.unwrap_or_default(),
                     })?;
                 let reads = field.treatment.reads();
-                let reads = reads.iter().map(|read| row_read(plan, &schema, read));
-                Ok(ColumnTreatment::new(field.name.clone(), treatment)
+                let reads = reads.iter().map(|read| row_read(projection, &schema, read));
+                Ok(ColumnTreatment::new(field.name.clone(), *own, treatment)
                     .keyed(versions)
                     .reading(reads.collect::<Result<_, RunError>>()?))
             })
@@ -396,11 +402,10 @@ impl Installation {
 }
 
 /// Where a treatment finds what it reads: a column of the scan, or a condition over its rows.
-fn row_read(plan: &ExchangePlan, schema: &SchemaRef, read: &Read) -> Result<RowRead, RunError> {
+fn row_read(projection: &Projection, schema: &SchemaRef, read: &Read) -> Result<RowRead, RunError> {
     match read {
-        Read::Field(name) | Read::Entity(name) => plan
-            .projection()
-            .position(|column| column == name)
+        Read::Field(name) | Read::Entity(name) => projection
+            .position(name)
             .map(RowRead::Column)
             .ok_or_else(|| RunError::Internal {
                 what: format!("field `{name}`, which a treatment reads, is not scanned"),

@@ -251,6 +251,11 @@ pub trait Definition:
         reads_of(&self.parts())
     }
 
+    /// Whether every result is null, whatever the value is: then the field need not be read.
+    fn is_always_null(&self, _options: &Options) -> bool {
+        false
+    }
+
     /// The field of the row whose values the result follows under the key, where that isn't the
     /// treated field itself: a facet of a person follows the person's key.
     fn keyed_by(&self) -> Option<&str> {
@@ -515,6 +520,11 @@ impl TreatmentSpec {
     /// What it reads of the original row beside its own field.
     pub fn reads(&self) -> Vec<Read> {
         self.treatment.reads()
+    }
+
+    /// Whether every result is null, whatever the value is: then the field need not be read.
+    pub fn is_always_null(&self) -> bool {
+        self.treatment.is_always_null(&self.options)
     }
 
     /// The fields of which equality of values survives under a key, and with it their frequencies,

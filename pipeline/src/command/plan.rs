@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::plan::{
-    Compiled, ExchangePlan, PlannedField, Refusal, Results, RowScope, Warning, WithheldField,
+    Compiled, ExchangePlan, PlannedField, Projection, Refusal, Results, RowScope, Warning,
+    WithheldField,
 };
 use crate::site::dataset::{Level, Mode};
 
@@ -119,7 +120,8 @@ async fn describe(
     plan: &ExchangePlan,
 ) -> Result<SourceDocument, RunError> {
     let filter = installation.row_filter(plan)?;
-    let source = installation.open_source(plan, &filter).await?;
+    let projection = Projection::needed(plan, &filter);
+    let source = installation.open_source(plan, &filter, &projection).await?;
     Ok(summarise(source.as_ref()))
 }
 

@@ -16,7 +16,7 @@ use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
-use super::treat::Chunk;
+use super::treat::{Chunk, ColumnTreatment};
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 use crate::fault;
@@ -102,6 +102,12 @@ pub(super) fn assemble(
         rows,
         files,
         counts,
+        read: exchange
+            .treater
+            .columns()
+            .iter()
+            .map(ColumnTreatment::is_read)
+            .collect(),
         key_versions: exchange
             .treater
             .columns()

@@ -90,6 +90,8 @@ pub struct Outcome {
     pub files: Vec<(StagedFile, u64)>,
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
+    /// Whether each delivered field was read, in the order of delivery. What was not has no counts.
+    pub read: Vec<bool>,
     /// Versions of the keys that each delivered field was treated with, by purpose, in the order of
     /// delivery.
     pub key_versions: Vec<BTreeMap<&'static str, u32>>,

@@ -86,7 +86,8 @@ impl Scanning {
 impl Scan {
     pub(super) fn of(exchange: &Exchange) -> Self {
         let treater = &exchange.treater;
-        let delivered = || (0..treater.columns().len()).collect();
+        // They stand before those that only decide.
+        let delivered = || (0..treater.columns_read()).collect();
         Self {
             source: Arc::clone(&exchange.source),
             filter: Arc::clone(&exchange.filter),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -20,6 +20,8 @@ use crate::plan::predicate::Condition;
 #[derive(Debug)]
 pub struct ColumnTreatment {
     name: String,
+    /// Where its own column stands in the chunk; none if it isn't read, for all becomes null.
+    own: Option<usize>,
     treatment: Box<dyn Treatment>,
     key_versions: BTreeMap<&'static str, u32>,
     reads: Vec<RowRead>,
@@ -52,10 +54,12 @@ impl RowRead {
 }
 
 impl ColumnTreatment {
-    /// A column called `name`, treated by `treatment`.
-    pub fn new(name: String, treatment: Box<dyn Treatment>) -> Self {
+    /// A column called `name`, which stands at `own` in a chunk, treated by `treatment`. One that
+    /// isn't read, because every value becomes null, stands nowhere.
+    pub fn new(name: String, own: Option<usize>, treatment: Box<dyn Treatment>) -> Self {
         Self {
             name,
+            own,
             treatment,
             key_versions: BTreeMap::new(),
             reads: Vec::new(),
@@ -85,6 +89,11 @@ impl ColumnTreatment {
     /// Name of the field.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its column is read.
+    pub(super) fn is_read(&self) -> bool {
+        self.own.is_some()
     }
 
     /// The field as delivered.
@@ -143,8 +152,15 @@ impl Treater {
         self.columns.iter().any(|column| !column.reads.is_empty())
     }
 
-    /// Treats a chunk, whose first columns are those of the delivery in the same order, on the
-    /// current rayon pool and adds to `counts`, one per column.
+    /// How many of the columns are read: the first of a chunk.
+    pub(super) fn columns_read(&self) -> usize {
+        self.columns
+            .iter()
+            .filter(|column| column.is_read())
+            .count()
+    }
+
+    /// Treats a chunk on the current rayon pool and adds to `counts`, one per column.
     ///
     /// # Errors
     /// The first field, in the order of delivery, whose treatment refused.
@@ -155,12 +171,17 @@ impl Treater {
         counts: &mut [Counts],
     ) -> Result<Chunk, Untreated> {
         let chunk = &rows.batch;
-        let treated: Vec<Result<Treated, TreatmentError>> = self
+        let treated: Vec<Result<Option<Treated>, TreatmentError>> = self
             .columns
             .par_iter()
-            .zip(chunk.columns())
             .with_max_len(1)
-            .map(|(column, source)| {
+            .map(|column| {
+                let Some(own) = column.own else {
+                    return Ok(None);
+                };
+                let source = chunk.columns().get(own).ok_or_else(|| {
+                    TreatmentError::Arrow("a column of the delivery is missing".to_owned())
+                })?;
                 let reads = column.reads.iter().map(|read| read.of(chunk));
                 let inputs = reads.collect::<Result<Vec<_>, _>>()?;
                 let context = Context {
@@ -168,7 +189,7 @@ impl Treater {
                     chunk: Some(id),
                 };
                 let treated = column.treatment.treat(source, &context)?;
-                checked(treated, column.treatment.output_type(), source.len())
+                checked(treated, column.treatment.output_type(), source.len()).map(Some)
             })
             .collect();
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -178,6 +199,11 @@ impl Treater {
                 field: column.name.clone(),
                 error,
             })?;
+            let Some(treated) = treated else {
+                let nulls = new_null_array(column.treatment.output_type(), chunk.num_rows());
+                columns.push(nulls);
+                continue;
+            };
             *total += treated.tally();
             rejected = either(rejected, treated.rejected);
             dropped = either(dropped, treated.dropped);

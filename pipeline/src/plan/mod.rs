@@ -7,6 +7,7 @@
 pub mod compile;
 pub mod diff;
 pub mod predicate;
+pub mod projection;
 pub mod refusal;
 pub mod row_filter;
 
@@ -17,6 +18,7 @@ use lockgate_transforms::{TreatmentSpec, Uniqueness, Width};
 use serde::{Deserialize, Serialize};
 
 pub use compile::{CompileError, CompileRequest, compile};
+pub use projection::Projection;
 pub use refusal::{Refusal, RefusalCode};
 
 use crate::canonical_json;
@@ -213,12 +215,6 @@ pub struct Compiled {
 }
 
 impl ExchangePlan {
-    /// The columns that are read, in this order: those delivered, then those that only decide.
-    pub fn projection(&self) -> impl Iterator<Item = &str> {
-        let delivered = self.fields.iter().map(|field| field.name.as_str());
-        delivered.chain(self.filter_only.iter().map(String::as_str))
-    }
-
     /// Lower-case hex SHA-256 of the plan's canonical JSON.
     pub fn sha256(&self) -> String {
         // Without floats and within the limits of its files, a plan always has a canonical form.

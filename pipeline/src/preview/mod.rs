@@ -20,7 +20,7 @@ use crate::engine::{OverLimit, Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
-use crate::plan::{ExchangePlan, RefusalCode};
+use crate::plan::{ExchangePlan, Projection, RefusalCode};
 
 use profile::Profiler;
 pub use profile::{Bar, Profile};
@@ -95,9 +95,11 @@ pub async fn preview(
     }
     let plan = compiled.plan();
     let filter = installation.row_filter(plan)?;
-    let source = installation.open_source(plan, &filter).await?;
+    // Even of what a run would not look at, a preview says how much is lost.
+    let projection = Projection::all(plan);
+    let source = installation.open_source(plan, &filter, &projection).await?;
     let rows = rows.min(ROWS_MAX);
-    let mut looker = Looker::new(installation, plan, rows, before)?;
+    let mut looker = Looker::new(installation, plan, &projection, rows, before)?;
     let limit = rows.max(PROFILED_ROWS);
     first_rows(source.as_ref(), &filter, limit, |chunk| looker.look(chunk)).await?;
     let mut preview = looker.finish();
@@ -133,13 +135,14 @@ impl Looker {
     fn new(
         installation: &Installation,
         plan: &ExchangePlan,
+        projection: &Projection,
         rows: usize,
         before: bool,
     ) -> Result<Self, RunError> {
         let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
         let profilers = || fields.iter().map(|_| Profiler::default()).collect();
         Ok(Self {
-            treater: Treater::new(installation.treatments(plan)?),
+            treater: Treater::new(installation.treatments(plan, projection)?),
             rows,
             before,
             after_profiles: profilers(),

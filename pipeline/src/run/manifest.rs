@@ -125,6 +125,8 @@ impl Release<'_> {
                 .iter()
                 .map(|field| field.name.clone())
                 .zip(outcome.counts.iter().cloned())
+                .zip(&outcome.read)
+                .filter_map(|(counted, read)| read.then_some(counted))
                 .collect(),
             mark: None,
             seal: SealStatement::none(),

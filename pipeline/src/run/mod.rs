@@ -33,7 +33,7 @@ use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 
 pub use key::RunKey;
@@ -227,7 +227,10 @@ async fn find(
     request: &RunRequest<'_>,
 ) -> Result<Opened, RunError> {
     let filter = installation.row_filter(&plan)?;
-    let source = installation.open_source(&plan, &filter).await?;
+    let projection = Projection::needed(&plan, &filter);
+    let source = installation
+        .open_source(&plan, &filter, &projection)
+        .await?;
     warn_of_ignored(&plan, source.as_ref());
     let destination = installation.destination(request.output)?;
     let (key, published) =
@@ -351,7 +354,8 @@ fn exchange(
     progress: Arc<Progress>,
     stop: CancellationToken,
 ) -> Result<Exchange, RunError> {
-    let treatments = installation.treatments(plan)?;
+    let projection = Projection::needed(plan, &filter);
+    let treatments = installation.treatments(plan, &projection)?;
     let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
         what,
         at: format!("grant {}", plan.grant),

@@ -111,6 +111,13 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::is_always_null`].
+            pub(crate) fn is_always_null(&self, options: &Options) -> bool {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.is_always_null(options),)+)+
+                }
+            }
+
             /// See [`Definition::keyed_by`].
             pub fn keyed_by(&self) -> Option<&str> {
                 match self {

@@ -39,6 +39,11 @@ impl Definition for Null {
         Some(Width::with(0, Some(0), data_type, &options, &[]))
     }
 
+    /// Other options keep, count or refuse some values.
+    fn is_always_null(&self, options: &Options) -> bool {
+        *options == Options::default()
+    }
+
     fn at_least(&self, _: &Self) -> bool {
         true
     }
