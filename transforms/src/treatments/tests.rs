@@ -150,7 +150,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 39] = [
+const OTHERS: [&str; 41] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -176,6 +176,8 @@ const OTHERS: [&str; 39] = [
     "{ kind = 'round', significant = 2 }",
     "{ kind = 'bucket', width = '1000', as = 'lower' }",
     "{ kind = 'bucket', edges = ['0', '100'] }",
+    "{ kind = 'rank-preserving', domain = 'd', lower = 0, upper = 100, width = '10', beyond = 'clamp', reveals_order = true }",
+    "{ kind = 'rank-preserving', domain = 'd', lower = 1900-01-01, upper = 2050-12-31, width = '7', reveals_order = true }",
     "{ kind = 'date-trunc', unit = 'year' }",
     "{ kind = 'age-band', as_of = 2026-01-01, edges = [18, 60] }",
     "{ kind = 'date-shift', domain = 'd', by = 'who', min_days = -9, max_days = 9, not_after = 2026-01-01 }",
