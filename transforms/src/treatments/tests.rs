@@ -150,13 +150,14 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 41] = [
+const OTHERS: [&str; 43] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
     "{ kind = 'mask-range', from = 0, to = -1 }",
     "{ kind = 'mask-range', from = -4, to = -2 }",
     "{ kind = 'mask-around', delimiter = '@', side = 'after' }",
+    "{ kind = 'mask-around', delimiter = ['@', '.'], occurrence = 'all' }",
     "{ kind = 'typed-mask', of = 'resident-id', keep = 'district-and-last-4' }",
     "{ kind = 'typed-mask', of = 'email' }",
     "{ kind = 'typed-mask', of = 'person-name', keep = 'nothing' }",
@@ -169,6 +170,7 @@ const OTHERS: [&str; 41] = [
     "{ kind = 'encrypt-rand', domain = 'd', algorithm = 'sm4-gcm' }",
     "{ kind = 'fpe', domain = 'd', alphabet = 'alphanumeric' }",
     "{ kind = 'fpe', domain = 'd', keep_separators = true }",
+    "{ kind = 'fpe', domain = 'd', keep_others = true, tweak = 'field' }",
     "{ kind = 'structured-id', of = 'mobile', domain = 'd' }",
     "{ kind = 'structured-id', of = 'bank-card', domain = 'd', keep = ['bin6'] }",
     "{ kind = 'structured-id', of = 'credit-code', domain = 'd' }",
