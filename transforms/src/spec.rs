@@ -23,6 +23,7 @@ use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, EmptyAction, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
+use crate::treatments::substitute::ValueFile;
 use crate::treatments::{self, AnyTreatment};
 
 pub use crate::results::{Uniqueness, Width};
@@ -529,6 +530,19 @@ impl TreatmentSpec {
             fields.extend(part.keyed_fields());
         }
         fields
+    }
+
+    /// The files of values it takes, here or in a treatment within; whoever loads the configuration
+    /// hands over what they hold.
+    pub fn value_files(&self) -> Vec<&ValueFile> {
+        let own = match &self.treatment {
+            AnyTreatment::Substitute(substitute) => substitute.values.file(),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "only this kind takes files")]
+            _ => None,
+        };
+        let parts = self.treatment.parts().into_iter();
+        let parts = parts.flat_map(|part| part.value_files());
+        own.into_iter().chain(parts).collect()
     }
 
     /// What it writes of persons and organisations, here or in a treatment within.
