@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
 use crate::date::Date;
-use crate::divisions::Divisions;
+use crate::divisions::{Divisions, Edition};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::person::BIRTH_END;
@@ -53,6 +53,9 @@ pub struct FakeAge {
     /// The field a kept division is read from: a division code, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// No one is older.

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::{Divisions, Edition, Level};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::organisation::{self, CreditCode};
@@ -34,6 +34,9 @@ pub struct FakeUscc {
     /// character; `"region"` (six digits of division).
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// What stays of a credit code.

@@ -30,6 +30,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
+use crate::divisions::Edition;
 use crate::error::{Case, Misfit};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
@@ -78,6 +79,10 @@ pub struct StructuredId {
     /// Approved join group, whose grants share results; absent means this grant alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    /// Of resident-id and credit-code.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// A kind of identifier.
