@@ -52,9 +52,10 @@ use resident_id::ResidentId;
 ///
 /// - **resident-id** (GB 11643): 18 characters, born from 1900 to 2049; 15 digits are upgraded
 ///   first. Result: an existing date (which may lie ahead), any sequence, the check character. A
-///   region in force in the year of birth becomes another that was, a known region another known
-///   one, an unknown one another unknown one, so that what a checker with a table accepts stays
-///   accepted.
+///   region in force in the year of birth becomes another that was, so that such results pass a checker
+///   with a table of years; of the others, a known region becomes another known one out of force, an
+///   unknown one another unknown one, or with `not_in_force = "invalid"` none. The table lacks one in
+///   a hundred of the years that others know.
 /// - **mobile**: 11 digits, `1` and then `3` to `9` first; so is the result.
 /// - **bank-card**: 16 to 19 digits with a Luhn check digit; the length stays. Without `bin6` or
 ///   `bin8` the issuer is hidden too.
@@ -80,12 +81,29 @@ pub struct StructuredId {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
     /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    /// What becomes of a resident number whose region was not in force in the year of birth, as far as
+    /// the table knows: people who got their number long after their birth have such numbers. A result
+    /// is never out of force but where the value is.
+    #[serde(default)]
+    pub not_in_force: NotInForce,
     /// Of resident-id and credit-code.
     #[serde(default)]
     pub gb2260_version: Edition,
 }
 
 /// A kind of identifier.
+/// What becomes of a resident number whose region was not in force in the year of birth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotInForce {
+    /// It becomes another such number: of a known region out of force, or of an unknown region. A
+    /// checker with a table of years refuses the result as it refuses the value.
+    #[default]
+    Apart,
+    /// It is invalid, so that every result passes such a checker.
+    Invalid,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Of {
@@ -222,6 +240,13 @@ impl StructuredId {
         only(Self::KIND, column)?;
         keyed::check(&self.domain, self.join.as_ref())?;
         self.kept()
+        if self.not_in_force != NotInForce::Apart && self.of != Of::ResidentId {
+            let what = format!(
+                "`not_in_force` says nothing of a {}, which has no year of birth",
+                self.of.name()
+            );
+            return Err(Misfit::of_parameter("not_in_force", what).with_hint("leave it out"));
+        }
     }
 
     fn make(
@@ -240,7 +265,7 @@ impl StructuredId {
             direction,
         };
         match self.of {
-            Of::ResidentId => maker.make(ResidentId::new(kept)),
+            Of::ResidentId => maker.make(ResidentId::new(kept, self.not_in_force)),
             Of::Mobile => maker.make(Mobile::new(kept)),
             Of::BankCard => maker.make(Card::new(kept)),
             Of::CreditCode => maker.make(CreditCode::new(kept)),
@@ -347,7 +372,13 @@ impl Definition for StructuredId {
                 .iter()
                 .filter(whole)
                 .all(|part| floor.keep.contains(part));
-        self.of == floor.of && self.domain == floor.domain && narrower && keeps_no_more
+        let passes_no_more =
+            self.not_in_force == NotInForce::Invalid || self.not_in_force == floor.not_in_force;
+        self.of == floor.of
+            && self.domain == floor.domain
+            && narrower
+            && keeps_no_more
+            && passes_no_more
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
