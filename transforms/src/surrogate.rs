@@ -51,6 +51,11 @@ pub(crate) trait Surrogate:
     /// What is drawn: separates the draws of persons, cards, … from each other.
     const ENTITY: &'static str;
 
+    /// The fact that decides about it and doesn't show in it; absent where there is none.
+    const FOLLOWS: Option<&'static str> = None;
+    /// The category whose spellings a value that is keyed itself has, whatever that of its field;
+    /// absent where the field's decides.
+    const SPELT_AS: Option<&'static str> = None;
     /// Whose facet a value is, and what is read of the row.
     fn linkage(&self) -> Linkage<'_>;
 
@@ -187,7 +192,7 @@ impl<T: Surrogate> Definition for T {
         let key = needed(T::KIND, column, key)?;
         let category = match linkage.by {
             Some(by) => column.row.find("by", by)?.category,
-            None => column.category,
+            None => T::SPELT_AS.unwrap_or(column.category),
         };
         let rules = Rules::resolve(options, column)?;
         let is_text = *column.data_type == DataType::Utf8;
@@ -418,8 +423,13 @@ fn normaliser(category: &str) -> Normalise {
         "landline" | "mobile" => telephone,
         "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
             resident
+    fn upper(text: &str) -> Cow<'_, str> {
+        in_upper_case(identifier(text))
+    }
         }
         other => category::find(other).map_or(as_it_is, |known| known.normalise),
+        "plate" => plate,
+        "vin" | "credit-code" | "organisation-code" | "passport" | "travel-permit" => upper,
     }
 }
 
@@ -435,6 +445,25 @@ pub(crate) fn identifier(text: &str) -> Cow<'_, str> {
 #[derive(Debug)]
 struct SurrogateTreatment<K> {
     kernel: K,
+/// One spelling of a plate: as an identifier, in upper case, without the dot after the authority.
+pub(crate) fn plate(text: &str) -> Cow<'_, str> {
+    let is_dot = |character: char| matches!(character, '·' | '•' | '・' | '.');
+    let text = identifier(text);
+    if !text.contains(is_dot) {
+        return in_upper_case(text);
+    }
+    let text: String = text.chars().filter(|own| !is_dot(*own)).collect();
+    in_upper_case(Cow::Owned(text))
+}
+
+/// The text with its ASCII letters in upper case.
+fn in_upper_case(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        true => Cow::Owned(text.to_ascii_uppercase()),
+        false => text,
+    }
+}
+
     /// The value that nulls count as, where they get surrogates.
     stand_in: Option<&'static str>,
     key: SurrogateKey,

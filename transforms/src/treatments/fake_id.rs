@@ -119,6 +119,7 @@ impl Surrogate for FakeId {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
     const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "person";
+    const SPELT_AS: Option<&'static str> = Some("resident-id");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

@@ -59,6 +59,7 @@ impl Surrogate for FakeUscc {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
     const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "organisation";
+    const SPELT_AS: Option<&'static str> = Some("credit-code");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)
