@@ -50,13 +50,13 @@ pub(crate) trait Surrogate:
     const WIDTH: &'static str;
     /// What is drawn: separates the draws of persons, cards, … from each other.
     const ENTITY: &'static str;
-
     /// The fact that decides about it and doesn't show in it; absent where there is none.
     const FOLLOWS: Option<&'static str> = None;
     /// The category whose spellings a value that is keyed itself has, whatever that of its field;
     /// absent where the field's decides.
     const SPELT_AS: Option<&'static str> = None;
     /// Whose facet a value is, and what is read of the row.
+
     fn linkage(&self) -> Linkage<'_>;
 
     /// What writes the surrogates.

@@ -72,6 +72,7 @@ impl Surrogate for FakeAddress {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "124 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("birth year");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

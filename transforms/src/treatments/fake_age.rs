@@ -90,6 +90,7 @@ impl Surrogate for FakeAge {
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
+    const FOLLOWS: Option<&'static str> = Some("division");
             birth: self.birth.as_deref(),
             region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)

@@ -70,6 +70,7 @@ impl Surrogate for FakeBirthDate {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("division");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

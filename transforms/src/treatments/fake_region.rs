@@ -71,6 +71,7 @@ impl Surrogate for FakeRegion {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("birth year");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

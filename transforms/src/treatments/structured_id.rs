@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::category;
 use crate::divisions::Edition;
 use crate::error::{Case, Misfit};
+use crate::facets::{self, Facet, Fact};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -80,7 +81,6 @@ pub struct StructuredId {
     /// Approved join group, whose grants share results; absent means this grant alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
     /// What becomes of a resident number whose region was not in force in the year of birth, as far as
     /// the table knows: people who got their number long after their birth have such numbers. A result
     /// is never out of force but where the value is.
