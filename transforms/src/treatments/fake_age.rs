@@ -61,6 +61,9 @@ pub struct FakeAge {
 /// No one is older.
 const AGE_MAX: i64 = 127;
 
+/// The year in which the oldest of drawn persons reach it.
+const AS_OF_YEAR_MAX: i32 = 2_072;
+
 impl FakeAge {
     fn day(&self) -> Civil {
         let day = self.as_of.0;
@@ -87,10 +90,10 @@ impl Surrogate for FakeAge {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "3 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("division");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
-    const FOLLOWS: Option<&'static str> = Some("division");
             birth: self.birth.as_deref(),
             region: self.region.as_deref(),
             ..Linkage::of(&self.domain, &self.join, &self.by)
