@@ -8,6 +8,7 @@
 pub(crate) mod origin;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,8 +56,8 @@ pub(crate) trait Surrogate:
     /// The category whose spellings a value that is keyed itself has, whatever that of its field;
     /// absent where the field's decides.
     const SPELT_AS: Option<&'static str> = None;
-    /// Whose facet a value is, and what is read of the row.
 
+    /// Whose facet a value is, and what is read of the row.
     fn linkage(&self) -> Linkage<'_>;
 
     /// What writes the surrogates.
@@ -137,8 +138,9 @@ impl<T: Surrogate> Definition for T {
         let (linkage, facts) = (self.linkage(), self.facts());
         (!facts.is_empty()).then(|| Facet {
             entity: T::ENTITY,
-            key: linkage.key_use(),
+            key: Some(linkage.key_use()),
             by: linkage.by,
+            follows: T::FOLLOWS,
             facts,
         })
     }
@@ -383,6 +385,8 @@ pub(crate) struct Original<'a> {
     pub(crate) birth: &'a str,
     /// What the field of `region` holds, or the value itself.
     pub(crate) region: &'a str,
+    /// Whether what was written keeps a wider part than asked for: the kernel says so.
+    pub(crate) is_widened: Cell<bool>,
 }
 
 /// Writes the surrogate of a value.
@@ -419,17 +423,17 @@ fn normaliser(category: &str) -> Normalise {
         let digits = landline.area().iter().chain(landline.number());
         digits.map(|digit| char::from(*digit)).collect()
     }
-    match category {
-        "landline" | "mobile" => telephone,
-        "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
-            resident
     fn upper(text: &str) -> Cow<'_, str> {
         in_upper_case(identifier(text))
     }
-        }
-        other => category::find(other).map_or(as_it_is, |known| known.normalise),
+    match category {
+        "landline" | "mobile" => telephone,
         "plate" => plate,
         "vin" | "credit-code" | "organisation-code" | "passport" | "travel-permit" => upper,
+        "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
+            resident
+        }
+        other => category::find(other).map_or(as_it_is, |known| known.normalise),
     }
 }
 
@@ -441,10 +445,6 @@ pub(crate) fn identifier(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A treatment that puts surrogates in the place of values.
-#[derive(Debug)]
-struct SurrogateTreatment<K> {
-    kernel: K,
 /// One spelling of a plate: as an identifier, in upper case, without the dot after the authority.
 pub(crate) fn plate(text: &str) -> Cow<'_, str> {
     let is_dot = |character: char| matches!(character, '·' | '•' | '・' | '.');
@@ -464,6 +464,10 @@ fn in_upper_case(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// A treatment that puts surrogates in the place of values.
+#[derive(Debug)]
+struct SurrogateTreatment<K> {
+    kernel: K,
     /// The value that nulls count as, where they get surrogates.
     stand_in: Option<&'static str>,
     key: SurrogateKey,
@@ -621,9 +625,13 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
             sex: held(self.sex.as_ref(), row, value),
             birth: held(self.birth.as_ref(), row, value),
             region: held(self.region.as_ref(), row, value),
+            is_widened: Cell::new(false),
         };
         self.of.kernel.write(&original, out)?;
-        Ok(Written::Text)
+        Ok(match original.is_widened.get() {
+            true => Written::Widened,
+            false => Written::Text,
+        })
     }
 
     fn cover(&self, characters: usize, out: &mut Vec<u8>) {

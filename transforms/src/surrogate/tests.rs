@@ -193,6 +193,39 @@ fn a_kept_district_is_kept_or_the_value_is_invalid() {
 }
 
 #[test]
+fn results_that_keep_a_wider_part_are_counted() {
+    let table = people(3_000);
+    let keep = "keep = ['district', 'birth-year']";
+    let reads = "birth = 'person_id', region = 'person_id'";
+    let counted = |text: &str, table: &[Field]| try_treat(text, table, &key(7)).unwrap().counts;
+    let strict = format!("{{ kind = 'fake-id', domain = 'person.id', {keep} }}");
+    let strict = counted(&strict, &table);
+    assert_eq!(strict.widened, 0);
+    let id = format!("{{ kind = 'fake-id', domain = 'person.id', {keep}, when_unfit = 'widen' }}");
+    let widened = counted(&id, &table);
+    assert_eq!((widened.widened, widened.invalid), (strict.invalid, 0));
+    assert!(widened.widened > 100);
+    for kind in ["fake-region", "fake-birth-date"] {
+        let text = facet(kind, &format!(", {keep}, {reads}, when_unfit = 'widen'"));
+        let first = match kind {
+            "fake-region" => first("region", &table),
+            _ => first("birth", &table),
+        };
+        assert_eq!(counted(&text, &first).widened, strict.invalid, "{kind}");
+    }
+    let value = serde_json::to_value(&strict).unwrap();
+    assert!(
+        value.get("widened").is_none(),
+        "left out where there are none"
+    );
+    // A dictionary's values are treated once and counted as often as they occur.
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let ids = cast(&table[0].2, &dictionary).unwrap();
+    let counts = counted(&id, &[("person_id", "resident-id", ids)]);
+    assert_eq!(counts.widened, widened.widened);
+}
+
+#[test]
 fn to_widen_is_more_than_to_refuse_and_nothing_where_nothing_can_be_widened() {
     let id = |rest: &str| spec(&format!("{{ kind = 'fake-id', domain = 'd'{rest} }}"));
     let (strict, wide) = (
@@ -228,39 +261,6 @@ fn kept_parts_agree_between_fields_that_keep_them() {
     }
 }
 
-#[test]
-fn a_person_is_the_same_in_every_spelling_and_form_of_the_key() {
-    let spelt = [
-        "11010519491231002X",
-        "11010519491231002x",
-        " 110105 19491231 002X",
-        "110105491231002",
-    ];
-    let ids = alone(
-        "{ kind = 'fake-id', domain = 'person.id' }",
-        "resident-id",
-        &spelt,
-    );
-    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    let names: ArrayRef = texts([Some("李四"), Some("王五"), Some("李四")]);
-    let plain = texts([Some("a"), None, Some("b")]);
-    let field = |by: ArrayRef| -> Vec<Field> {
-        vec![
-            ("name", "person-name", Arc::clone(&names)),
-            ("person_id", "other", by),
-        ]
-    };
-    let expected = treat_texts(&facet("fake-name", ""), &field(Arc::clone(&plain)));
-    assert_eq!(
-        expected[1].as_deref(),
-        Some("**"),
-        "who has no key is no one"
-    );
-    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    for form in [DataType::LargeUtf8, DataType::Utf8View, dictionary] {
-        let by = cast(&plain, &form).unwrap();
-        assert_eq!(treat_texts(&facet("fake-name", ""), &field(by)), expected);
-        let mut table = field(Arc::clone(&plain));
 #[test]
 fn one_thing_written_in_several_ways_has_one_surrogate() {
     let cases: [(&str, &str, &[&str]); 7] = [
@@ -353,6 +353,39 @@ fn one_thing_written_in_several_ways_has_one_surrogate() {
     }
 }
 
+#[test]
+fn a_person_is_the_same_in_every_spelling_and_form_of_the_key() {
+    let spelt = [
+        "11010519491231002X",
+        "11010519491231002x",
+        " 110105 19491231 002X",
+        "110105491231002",
+    ];
+    let ids = alone(
+        "{ kind = 'fake-id', domain = 'person.id' }",
+        "resident-id",
+        &spelt,
+    );
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let names: ArrayRef = texts([Some("李四"), Some("王五"), Some("李四")]);
+    let plain = texts([Some("a"), None, Some("b")]);
+    let field = |by: ArrayRef| -> Vec<Field> {
+        vec![
+            ("name", "person-name", Arc::clone(&names)),
+            ("person_id", "other", by),
+        ]
+    };
+    let expected = treat_texts(&facet("fake-name", ""), &field(Arc::clone(&plain)));
+    assert_eq!(
+        expected[1].as_deref(),
+        Some("**"),
+        "who has no key is no one"
+    );
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    for form in [DataType::LargeUtf8, DataType::Utf8View, dictionary] {
+        let by = cast(&plain, &form).unwrap();
+        assert_eq!(treat_texts(&facet("fake-name", ""), &field(by)), expected);
+        let mut table = field(Arc::clone(&plain));
         table[0].2 = cast(&names, &form).unwrap();
         assert_eq!(treat_texts(&facet("fake-name", ""), &table), expected);
     }

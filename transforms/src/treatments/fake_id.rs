@@ -209,7 +209,7 @@ struct Kernel {
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let own = ResidentId::read(&surrogate::identifier(original.value)).ok_or(Case::Invalid)?;
-        let Origin { birth, region } = self.kept.origin(original, &self.divisions)?;
+        let Origin { birth, region, .. } = self.kept.origin(original, &self.divisions)?;
         let draw = &original.draw;
         let sex = self
             .keeps_sex

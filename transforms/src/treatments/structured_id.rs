@@ -86,12 +86,12 @@ pub struct StructuredId {
     /// is never out of force but where the value is.
     #[serde(default)]
     pub not_in_force: NotInForce,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
     /// Of resident-id and credit-code.
     #[serde(default)]
     pub gb2260_version: Edition,
 }
 
-/// A kind of identifier.
 /// What becomes of a resident number whose region was not in force in the year of birth.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -104,6 +104,7 @@ pub enum NotInForce {
     Invalid,
 }
 
+/// A kind of identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Of {
@@ -239,7 +240,6 @@ impl StructuredId {
     fn check(&self, column: Column<'_>) -> Result<Kept, Misfit> {
         only(Self::KIND, column)?;
         keyed::check(&self.domain, self.join.as_ref())?;
-        self.kept()
         if self.not_in_force != NotInForce::Apart && self.of != Of::ResidentId {
             let what = format!(
                 "`not_in_force` says nothing of a {}, which has no year of birth",
@@ -247,6 +247,7 @@ impl StructuredId {
             );
             return Err(Misfit::of_parameter("not_in_force", what).with_hint("leave it out"));
         }
+        self.kept()
     }
 
     fn make(
@@ -388,6 +389,42 @@ impl Definition for StructuredId {
 
     fn key_use(&self) -> Option<KeyUse> {
         Some(keyed::key_use(&self.domain, self.join.as_ref()))
+    }
+
+    fn facet(&self) -> Option<Facet<'_>> {
+        // A part that stays only in part fits another treatment's draw of the rest by chance.
+        let kept = |part, said| match self.keep.contains(&part) {
+            true => Some(said),
+            false => Some(facets::PERMUTED),
+        };
+        let fact = |what, kept| Fact {
+            what,
+            kept,
+            from: None,
+        };
+        let division = kept(Keep::Region6, "district");
+        let (entity, facts) = match self.of {
+            Of::ResidentId => (
+                "person",
+                vec![
+                    fact("sex", kept(Keep::Sex, "sex")),
+                    fact("birth year", Some(facets::PERMUTED)),
+                    fact("division", division),
+                ],
+            ),
+            Of::CreditCode => (
+                "organisation",
+                vec![fact("division", division), fact("form", Some("category"))],
+            ),
+            Of::Mobile | Of::BankCard => return None,
+        };
+        Some(Facet {
+            entity,
+            key: None,
+            by: None,
+            follows: None,
+            facts,
+        })
     }
 
     fn build(
