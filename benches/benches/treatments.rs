@@ -245,6 +245,36 @@ fn address() -> Input {
     })
 }
 
+fn located() -> Input {
+    text("Han address with district", "address", |numbers| {
+        format!("浙江省杭州市西湖区文三路{}号", numbers.below(900) + 100)
+    })
+}
+
+fn surnamed() -> Input {
+    text("Han name with surname", "person-name", |numbers| {
+        let surname = match numbers.below(4) {
+            0 => "欧阳",
+            1 => "王",
+            2 => "李",
+            _ => "张",
+        };
+        format!("{surname}{}", numbers.character())
+    })
+}
+
+fn landline() -> Input {
+    text("landline", "landline", |numbers| {
+        format!("0571-8{:07}", numbers.below(10_000_000))
+    })
+}
+
+fn passport() -> Input {
+    text("passport", "passport", |numbers| {
+        format!("E{:08}", numbers.below(100_000_000))
+    })
+}
+
 fn segmented() -> Input {
     text("name with combining marks", "person-name", |numbers| {
         format!("Zo{}e\u{308}", numbers.character())
@@ -446,8 +476,28 @@ fn treatments(criterion: &mut Criterion) {
         &[resident_id(), address()],
     );
     group(criterion, r#"{"kind":"mask-around","keep":1}"#, &[email()]);
+    typed_masks(criterion);
     keyed(criterion);
     numbers(criterion);
+}
+
+fn typed_masks(criterion: &mut Criterion) {
+    for (of, input) in [
+        ("resident-id", resident_id()),
+        ("mobile", mobile()),
+        ("landline", landline()),
+        ("person-name", surnamed()),
+        ("bank-card", card()),
+        ("address", located()),
+        ("credit-code", credit_code()),
+        ("plate", plate()),
+        ("passport", passport()),
+        ("email", email()),
+        ("ip", address_v4()),
+    ] {
+        let spec = format!(r#"{{"kind":"typed-mask","of":"{of}"}}"#);
+        group(criterion, &spec, &[input]);
+    }
 }
 
 fn keyed(criterion: &mut Criterion) {
@@ -557,7 +607,7 @@ fn example(text: &str) -> TreatmentSpec {
 }
 
 /// The treatments that [`treatments`] measures over inputs of their own.
-const BY_HAND: [&str; 13] = [
+const BY_HAND: [&str; 14] = [
     "age-band",
     "bucket",
     "clear",
@@ -571,6 +621,7 @@ const BY_HAND: [&str; 13] = [
     "null",
     "round",
     "structured-id",
+    "typed-mask",
 ];
 
 criterion_group!(benches, treatments, by_example);

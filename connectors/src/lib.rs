@@ -20,7 +20,7 @@ pub mod conformance;
 
 pub use error::{ConnectorError, ErrorClass};
 pub use format::Format;
-pub use format::csv::{CsvOptions, Encoding, OnMalformed};
+pub use format::csv::{CsvOptions, Encoding, LeadingZeros, OnMalformed};
 pub use schema::Difference;
 pub use snapshot::{Snapshot, SourceFile};
 pub use source::{ReadRequest, Source, SourceBatch, SourceSpec, Split, open_source};

@@ -466,9 +466,11 @@ fn source_format(source: &crate::site::Source) -> Result<Format, RunError> {
 }
 
 fn csv_options(source: &crate::site::Source) -> Result<CsvOptions, RunError> {
-    use lockgate_connectors::{Encoding, OnMalformed};
+    use lockgate_connectors::{Encoding, LeadingZeros, OnMalformed};
 
-    use crate::site::dataset::{Encoding as Charset, OnMalformed as Malformed};
+    use crate::site::dataset::{
+        Encoding as Charset, LeadingZeros as Zeros, OnMalformed as Malformed,
+    };
 
     let character = |key: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
@@ -496,6 +498,10 @@ fn csv_options(source: &crate::site::Source) -> Result<CsvOptions, RunError> {
         on_malformed: match source.on_malformed {
             Some(Malformed::Reject) => OnMalformed::Reject,
             Some(Malformed::Fail) | None => OnMalformed::Fail,
+        },
+        leading_zeros: match source.leading_zeros {
+            Some(Zeros::Drop) => LeadingZeros::Drop,
+            Some(Zeros::Malformed) | None => LeadingZeros::Malformed,
         },
     })
 }

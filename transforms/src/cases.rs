@@ -225,6 +225,11 @@ impl Cases<'_> {
         self.counts.sentinels += 1;
     }
 
+    /// Counts a result of which a wider part was kept than asked for, if it is one.
+    pub(crate) fn widened(&mut self, is_widened: bool) {
+        self.counts.widened += u64::from(is_widened);
+    }
+
     /// Counts a null that got a surrogate.
     pub(crate) fn synthesized(&mut self) {
         self.counts.nulls += 1;

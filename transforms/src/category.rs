@@ -27,7 +27,7 @@ pub struct Category {
 
 impl Category {
     /// Whether its values are identifiers, which have one spelling that is keyed.
-    pub(crate) fn is_identifier(&self) -> bool {
+    pub fn is_identifier(&self) -> bool {
         (self.normalise)("\u{FF11}") == "1"
     }
 }

@@ -52,6 +52,7 @@ pub mod treatments;
 mod values;
 
 pub use date::Date;
+pub use divisions::Edition;
 pub use error::{Misfit, NotOpened, TreatmentError, Unopenable};
 pub use key::{DerivedKey, KeyUse, Keys};
 pub use options::{Action, Options, Scalar, Share};

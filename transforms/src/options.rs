@@ -4,14 +4,18 @@
 //! that let it through unchanged would publish it. So every treatment carries the same four
 //! answers, and `keep` is one of them only where nothing but an absence is kept.
 
-use std::borrow::Cow;
+mod scalar;
+mod share;
+
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Case;
+
+pub use scalar::Scalar;
+pub use share::Share;
 
 /// What a treatment does with a value that needs a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -259,215 +263,10 @@ impl From<StrictAction> for Action {
     }
 }
 
-/// A share between 0 and 1, to nine decimals. Written as decimal text (`"0.01"`) or as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share {
-    billionths: u32,
-}
-
-impl Share {
-    /// Nothing at all.
-    pub const ZERO: Self = Self { billionths: 0 };
-
-    /// The whole, in billionths.
-    const WHOLE: u32 = 1_000_000_000;
-
-    /// Decimals that are read.
-    const DECIMALS: usize = 9;
-
-    /// What [`parse`](Self::parse) reads, as a regular expression.
-    const PATTERN: &'static str = "^(0+(\\.[0-9]{1,9}0*)?|0*1(\\.0+)?)$";
-
-    /// Reads decimal text from 0 to 1; none for everything else.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let written = fraction.trim_end_matches('0');
-        if !digits(whole) || !digits(fraction) || written.len() > Self::DECIMALS {
-            return None;
-        }
-        let padded = format!("{written:0<width$}", width = Self::DECIMALS);
-        let fraction: u32 = padded.parse().ok()?;
-        let whole: u32 = whole.parse().ok()?;
-        let billionths = whole.checked_mul(Self::WHOLE)?.checked_add(fraction)?;
-        (billionths <= Self::WHOLE).then_some(Self { billionths })
-    }
-
-    /// Whether `part` of `whole` is more than this share, exactly.
-    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
-        let scaled = u128::from(part) * u128::from(Self::WHOLE);
-        scaled > u128::from(whole) * u128::from(self.billionths)
-    }
-}
-
-impl fmt::Display for Share {
-    /// Without zeros at the end: `0.01`, `0`, `1`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.billionths / Self::WHOLE, self.billionths % Self::WHOLE);
-        let fraction = format!("{rest:0width$}", width = Self::DECIMALS);
-        match fraction.trim_end_matches('0') {
-            "" => write!(f, "{whole}"),
-            fraction => write!(f, "{whole}.{fraction}"),
-        }
-    }
-}
-
-impl Serialize for Share {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ShareVisitor;
-
-        impl Visitor<'_> for ShareVisitor {
-            type Value = Share;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a share from 0 to 1 with at most nine decimals, such as \"0.01\"")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Share, E> {
-                Share::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Share, E> {
-                // The shortest text that reads back as the number: what was written.
-                Share::parse(&value.to_string())
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Float(value), &self))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Share, E> {
-                Share::parse(&value.to_string())
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Share, E> {
-                Share::parse(&value.to_string())
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(value), &self))
-            }
-        }
-
-        deserializer.deserialize_any(ShareVisitor)
-    }
-}
-
-impl JsonSchema for Share {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Share".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": ["string", "number"],
-            "minimum": 0,
-            "maximum": 1,
-            "pattern": Self::PATTERN
-        })
-    }
-}
-
-/// A single value as configuration writes it: text, a number, true or false, a date.
-///
-/// Fractions and dates are held as text, so that a spec read back from its canonical form equals
-/// the one that was written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(untagged)]
-pub enum Scalar {
-    /// `true` or `false`.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Text, and everything else as text.
-    Text(String),
-}
-
-impl Scalar {
-    /// The value as text.
-    pub fn as_text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Boolean(value) => value.to_string().into(),
-            Self::Integer(value) => value.to_string().into(),
-            Self::Text(text) => text.as_str().into(),
-        }
-    }
-
-    /// Whether both write the same value: `7` and `"7"` do.
-    pub fn same_as(&self, other: &Self) -> bool {
-        self.as_text() == other.as_text()
-    }
-}
-
-/// The key under which the `toml` crate hands over a date through serde.
-const TOML_DATETIME: &str = "$__toml_private_datetime";
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text, a number, true, false or a date")
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Boolean(value))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Integer(value))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Scalar, E> {
-                Ok(i64::try_from(value)
-                    .map_or_else(|_| Scalar::Text(value.to_string()), Scalar::Integer))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_string()))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-                match map.next_entry::<Cow<'de, str>, String>()? {
-                    Some((key, text)) if key == TOML_DATETIME => Ok(Scalar::Text(text)),
-                    _ => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-impl JsonSchema for Scalar {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Scalar".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number", "boolean"] })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use schemars::SchemaGenerator;
+
     use super::*;
     use crate::testing::{spec, try_spec};
 

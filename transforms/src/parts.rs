@@ -281,11 +281,15 @@ impl Report {
     /// rows, nulls and empty values.
     pub(crate) fn add_within(&mut self, treated: &Treated, rows: &Rows) {
         let Counts {
-            short, sentinels, ..
+            short,
+            sentinels,
+            widened,
+            ..
         } = treated.counts;
         self.count(Counts {
             short,
             sentinels,
+            widened,
             ..Counts::default()
         });
         self.flag(treated, Some(rows));

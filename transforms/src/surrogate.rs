@@ -8,6 +8,7 @@
 pub(crate) mod origin;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +51,11 @@ pub(crate) trait Surrogate:
     const WIDTH: &'static str;
     /// What is drawn: separates the draws of persons, cards, … from each other.
     const ENTITY: &'static str;
+    /// The fact that decides about it and doesn't show in it; absent where there is none.
+    const FOLLOWS: Option<&'static str> = None;
+    /// The category whose spellings a value that is keyed itself has, whatever that of its field;
+    /// absent where the field's decides.
+    const SPELT_AS: Option<&'static str> = None;
 
     /// Whose facet a value is, and what is read of the row.
     fn linkage(&self) -> Linkage<'_>;
@@ -132,8 +138,9 @@ impl<T: Surrogate> Definition for T {
         let (linkage, facts) = (self.linkage(), self.facts());
         (!facts.is_empty()).then(|| Facet {
             entity: T::ENTITY,
-            key: linkage.key_use(),
+            key: Some(linkage.key_use()),
             by: linkage.by,
+            follows: T::FOLLOWS,
             facts,
         })
     }
@@ -187,7 +194,7 @@ impl<T: Surrogate> Definition for T {
         let key = needed(T::KIND, column, key)?;
         let category = match linkage.by {
             Some(by) => column.row.find("by", by)?.category,
-            None => column.category,
+            None => T::SPELT_AS.unwrap_or(column.category),
         };
         let rules = Rules::resolve(options, column)?;
         let is_text = *column.data_type == DataType::Utf8;
@@ -378,6 +385,8 @@ pub(crate) struct Original<'a> {
     pub(crate) birth: &'a str,
     /// What the field of `region` holds, or the value itself.
     pub(crate) region: &'a str,
+    /// Whether what was written keeps a wider part than asked for: the kernel says so.
+    pub(crate) is_widened: Cell<bool>,
 }
 
 /// Writes the surrogate of a value.
@@ -414,8 +423,13 @@ fn normaliser(category: &str) -> Normalise {
         let digits = landline.area().iter().chain(landline.number());
         digits.map(|digit| char::from(*digit)).collect()
     }
+    fn upper(text: &str) -> Cow<'_, str> {
+        in_upper_case(identifier(text))
+    }
     match category {
         "landline" | "mobile" => telephone,
+        "plate" => plate,
+        "vin" | "credit-code" | "organisation-code" | "passport" | "travel-permit" => upper,
         "resident-id" | "social-security-number" | "taxpayer-number" | "driving-licence" => {
             resident
         }
@@ -428,6 +442,25 @@ pub(crate) fn identifier(text: &str) -> Cow<'_, str> {
     match category::find("resident-id") {
         Some(known) => (known.normalise)(text),
         None => Cow::Borrowed(text),
+    }
+}
+
+/// One spelling of a plate: as an identifier, in upper case, without the dot after the authority.
+pub(crate) fn plate(text: &str) -> Cow<'_, str> {
+    let is_dot = |character: char| matches!(character, '·' | '•' | '・' | '.');
+    let text = identifier(text);
+    if !text.contains(is_dot) {
+        return in_upper_case(text);
+    }
+    let text: String = text.chars().filter(|own| !is_dot(*own)).collect();
+    in_upper_case(Cow::Owned(text))
+}
+
+/// The text with its ASCII letters in upper case.
+fn in_upper_case(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        true => Cow::Owned(text.to_ascii_uppercase()),
+        false => text,
     }
 }
 
@@ -592,9 +625,13 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
             sex: held(self.sex.as_ref(), row, value),
             birth: held(self.birth.as_ref(), row, value),
             region: held(self.region.as_ref(), row, value),
+            is_widened: Cell::new(false),
         };
         self.of.kernel.write(&original, out)?;
-        Ok(Written::Text)
+        Ok(match original.is_widened.get() {
+            true => Written::Widened,
+            false => Written::Text,
+        })
     }
 
     fn cover(&self, characters: usize, out: &mut Vec<u8>) {

@@ -23,6 +23,8 @@ use crate::treatment::{Context, Treated, Treatment};
 pub(crate) enum Written {
     /// Text, appended to the output.
     Text,
+    /// The same, of which a wider part was kept than asked for.
+    Widened,
     /// A null.
     Null,
 }
@@ -168,8 +170,9 @@ impl<K: TextKernel> TextTreatment<K> {
                     .kernel
                     .treat_row(row, stand_in, &mut out.bytes, &mut scratch);
                 match written {
-                    Ok(Written::Text) => {
+                    Ok(written @ (Written::Text | Written::Widened)) => {
                         cases.synthesized();
+                        cases.widened(written == Written::Widened);
                         out.close()?;
                     }
                     Ok(Written::Null) => {
@@ -189,7 +192,10 @@ impl<K: TextKernel> TextTreatment<K> {
                     .treat_row(row, value, &mut out.bytes, &mut scratch)
             });
             match class {
-                Class::Text => out.close()?,
+                Class::Text | Class::Widened => {
+                    cases.widened(matches!(class, Class::Widened));
+                    out.close()?;
+                }
                 Class::Null => out.null()?,
                 class @ (Class::Sentinel | Class::Case(_)) => {
                     let value = value.unwrap_or_default();
@@ -254,7 +260,8 @@ impl<K: TextKernel> TextTreatment<K> {
         for row in 0..rows {
             let (slot, value) = slot_of(row);
             match slot.class {
-                Class::Text => {
+                class @ (Class::Text | Class::Widened) => {
+                    cases.widened(matches!(class, Class::Widened));
                     out.bytes
                         .extend_from_slice(texts.get(slot.text.clone()).unwrap_or_default());
                     out.close()?;
@@ -344,6 +351,7 @@ impl<K: TextKernel> TextTreatment<K> {
         };
         match treat(value) {
             Ok(Written::Text) => Class::Text,
+            Ok(Written::Widened) => Class::Widened,
             Ok(Written::Null) => Class::Null,
             Err(case) => Class::Case(case),
         }
@@ -484,6 +492,8 @@ pub(crate) fn has_white_space(value: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 enum Class {
     Text,
+    /// Text of which a wider part was kept than asked for.
+    Widened,
     Null,
     Sentinel,
     Case(Case),

@@ -149,6 +149,10 @@ pub struct Counts {
     pub invalid: u64,
     /// Kept as given because the treatment lists them.
     pub sentinels: u64,
+    /// Results that keep a wider part of the value than asked for, because the part asked for could
+    /// not be kept (`when_unfit = "widen"`). Left out of documents where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub widened: u64,
     /// Rows that this field's treatment rejected. Left out of documents where there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rejected: u64,
@@ -180,6 +184,7 @@ impl AddAssign for Counts {
         self.short += other.short;
         self.invalid += other.invalid;
         self.sentinels += other.sentinels;
+        self.widened += other.widened;
         self.rejected += other.rejected;
         for (reason, rows) in other.dropped {
             *self.dropped.entry(reason).or_default() += rows;

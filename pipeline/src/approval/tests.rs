@@ -100,6 +100,61 @@ fn stronger_treatments_pass() {
     assert_eq!(states(&site), []);
 }
 
+/// A site whose names are replaced by those of a file.
+fn substituting(content: &str) -> TestSite {
+    let site = TestSite::new();
+    fs::create_dir(site.root().join("lists")).unwrap();
+    site.write("lists/names.txt", content);
+    site.policy(
+        "{ kind = \"keep-ends\", first = 1, last = 0 }",
+        "{ kind = \"substitute\", domain = \"name\", values = { file = \"lists/names.txt\" } }",
+    );
+    site
+}
+
+#[test]
+fn another_content_of_a_file_of_values_is_stale() {
+    let site = substituting("甲\n乙\n丙\n");
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    let text = site.read("grants/G-1.toml.sig");
+    site.write("lists/names.txt", "甲\n乙\n丁\n");
+    assert_stale(&site, "treatment of field `name` weakened");
+    site.write("lists/names.txt", "甲\n乙\n丙\n");
+    assert_eq!(states(&site), []);
+    assert_eq!(site.read("grants/G-1.toml.sig"), text);
+}
+
+#[test]
+fn a_file_of_values_is_read_from_one_folder_of_the_site_only() {
+    let of = |path: &str| {
+        let site = substituting("甲\n乙\n");
+        site.policy("lists/names.txt", path);
+        fs::write(site.root().join("other.txt"), "甲\n乙\n").unwrap();
+        std::os::unix::fs::symlink("../other.txt", site.root().join("lists/link.txt")).unwrap();
+        let loaded = site.site();
+        let problems = loaded
+            .problems
+            .iter()
+            .filter(|found| found.what.contains(path));
+        let said = problems.map(|found| (found.file.clone(), found.what.clone()));
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(of("lists/names.txt"), []);
+    for path in [
+        "other.txt",
+        "policy.toml",
+        "lists/../other.txt",
+        "/etc/hostname",
+        "lists/link.txt",
+        "lists/absent.txt",
+    ] {
+        let problems = of(path);
+        assert_eq!(problems.len(), 1, "{path}: {problems:?}");
+        assert_eq!(problems[0].0, "policy.toml");
+    }
+}
+
 /// A rule for names that treats them by a condition.
 fn choosing(condition: &str, then: &str, otherwise: &str) -> String {
     format!(

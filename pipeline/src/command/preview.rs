@@ -114,6 +114,12 @@ fn told(preview: &Preview) -> String {
                 printable(reason)
             ));
         }
+        if counts.widened > 0 {
+            let rows = counts.widened;
+            text.push_str(&format!(
+                "{rows} results of {field} keep a wider part than asked for\n"
+            ));
+        }
         if counts.rejected > 0 {
             text.push_str(&format!("{} rows rejected for {field}\n", counts.rejected));
         }

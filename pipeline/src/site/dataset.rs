@@ -166,6 +166,9 @@ pub struct Source {
     /// CSV: what a line that does not parse does; `fail` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_malformed: Option<OnMalformed>,
+    /// CSV: what zeros before a whole number are, such as `007`; `malformed` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leading_zeros: Option<LeadingZeros>,
 }
 
 /// Format of a source's files.
@@ -197,6 +200,17 @@ pub enum OnMalformed {
     Fail,
     /// The row is dropped and counted as rejected.
     Reject,
+}
+
+/// What zeros before a whole number are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeadingZeros {
+    /// The line is malformed: a number that is written so is most often an identifier, and belongs
+    /// into a field of type utf8.
+    Malformed,
+    /// They mean nothing.
+    Drop,
 }
 
 /// A field of a dataset.

@@ -5,19 +5,23 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use lockgate_transforms::TreatmentSpec;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::check::{self, Hooks};
 use super::read::{self, FILE_BYTES_MAX};
 use super::{Dataset, Grant, Job, Loaded, Policy, Problem, Recipient, Site, SiteError};
-use crate::id::{ID_RULE, is_id};
+use crate::id::{ID_RULE, check_path, is_id};
 
 /// Name of the site's own file.
 pub const SITE_FILE: &str = "lockgate.toml";
 
 /// Name of the policy's file.
 pub const POLICY_FILE: &str = "policy.toml";
+
+/// Folder of the files that treatments take values from.
+const VALUES_FOLDER: &str = "lists";
 
 /// One entity a file, in a folder of its own.
 trait Entity: DeserializeOwned {
@@ -87,12 +91,15 @@ impl Site {
             });
         };
         let policy = reader.read_policy();
+        let datasets = reader.read_folder();
+        let grants = reader.read_folder();
+        reader.read_value_files(&policy, &grants);
         let mut site = Self {
             root: root.to_owned(),
             file,
             policy,
-            datasets: reader.read_folder(),
-            grants: reader.read_folder(),
+            datasets,
+            grants,
             recipients: reader.read_folder(),
             jobs: reader.read_folder(),
             problems: Vec::new(),
@@ -280,6 +287,45 @@ impl<'a> Reader<'a> {
         }
         names.sort();
         names
+    }
+
+    /// Hands every treatment the content of the files of values it names, or why there is none: what
+    /// is wrong is then said where the treatment is written.
+    fn read_value_files(&self, policy: &Policy, grants: &BTreeMap<String, Loaded<Grant>>) {
+        let floors = policy.rules.iter().map(|rule| &rule.treatment);
+        let own = grants.values().flat_map(|grant| {
+            let exempted = grant
+                .exemptions
+                .iter()
+                .map(|exemption| &exemption.treatment);
+            grant.treatments.values().chain(exempted)
+        });
+        for file in floors.chain(own).flat_map(TreatmentSpec::value_files) {
+            file.set(self.value_file(file.path()));
+        }
+    }
+
+    /// The content of a file of values. Only those of one folder are read: whatever is named here may
+    /// be delivered, and a site has files that never may.
+    fn value_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        let refused = |what: &str| format!("file `{path}` {what}");
+        let folder = format!("{VALUES_FOLDER}/");
+        if check_path(path).is_err() || !path.starts_with(&folder) {
+            return Err(refused("is none of the folder lists/ of the site"));
+        }
+        let real = |path: &Path| path.canonicalize();
+        match (
+            real(&self.root.join(VALUES_FOLDER)),
+            real(&self.root.join(path)),
+        ) {
+            (Ok(folder), Ok(file)) if file.starts_with(&folder) => {}
+            (Ok(_), Ok(_)) => return Err(refused("is a link that leaves the folder lists/")),
+            _ => return Err(refused("is not there")),
+        }
+        self.bytes(path).map_err(|(what, _)| {
+            let what = what.strip_prefix("the file ").unwrap_or(&what);
+            refused(what)
+        })
     }
 
     fn is_within(&self, path: &Path) -> bool {

@@ -303,10 +303,19 @@ def structured_resident_id(value, keep):
     return number if valid else None
 
 
+def was_in_force(number):
+    """Whether the division of a resident number was in force in the year of birth."""
+    return int(number[6:10]) in DIVISIONS.get(number[:6], ())
+
+
+def structured_resident_id_in_force(value, keep):
+    number = structured_resident_id(value, keep)
+    return number if number and was_in_force(number) else None
+
+
 def check_structured_resident_id(original, out, keep):
     # A division that was in force stays one, and stdnum accepts it.
-    in_force = int(original[6:10]) in DIVISIONS.get(original[:6], ())
-    if in_force and not is_resident_id(out):
+    if was_in_force(original) and not is_resident_id(out):
         return "stdnum does not accept it"
     if (out[:6] in DIVISIONS) != (original[:6] in DIVISIONS):
         return "a division became one that isn't, or the other way round"
@@ -443,6 +452,8 @@ def judge(name, treatment, category, values, outs):
     """Judges a column, and gives the number of valid originals in it."""
     kind, of = treatment["kind"], treatment.get("of")
     read, verdict, may_cover = JUDGES[kind, of]
+    if treatment.get("not_in_force") == "invalid":
+        read = structured_resident_id_in_force
     keep = treatment.get("keep", [])
     became, comes_from = {}, {}
     for row, (value, out) in enumerate(zip(values, outs)):

@@ -50,6 +50,12 @@ fn every_identifier() -> Vec<Case> {
                 "'birth-year', 'sex'",
             ],
         ),
+        cases(
+            "in_force",
+            "resident-id",
+            "kind = 'structured-id', of = 'resident-id', not_in_force = 'invalid'",
+            &["", "'sex'", "'region2'", "'birth-year'"],
+        ),
         structured("mobile", &["", "'prefix3'"]),
         structured("bank-card", &["", "'bin6'", "'bin8'"]),
         structured("credit-code", &["", "'region2'", "'region4'", "'region6'"]),

@@ -12,10 +12,12 @@
 //! leaving out: of the code-years that python-stdnum 2.2 knows it lacks one in a hundred, and it
 //! has none that python-stdnum doesn't.
 
+mod edition;
 mod places;
 
 use std::ops::Range;
 
+pub use edition::Edition;
 pub(crate) use places::{Division, Divisions, Kept, LAST_LISTED, Level, Years};
 
 const TABLE: &str = include_str!("table.txt");

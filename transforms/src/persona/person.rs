@@ -88,6 +88,8 @@ pub(crate) struct Origin {
     pub(crate) birth: Civil,
     /// Code of the division; where something is kept, it may be one that no longer exists.
     pub(crate) region: u32,
+    /// Whether a wider division was kept than asked for.
+    pub(crate) is_widened: bool,
 }
 
 impl Origin {
@@ -105,14 +107,14 @@ impl Origin {
 /// in force in the kept year, or ever, there is none; or, where that will do, the next wider part is
 /// kept in its place, and there is none where there is no such province either.
 pub(crate) fn origin(draw: &Draw, divisions: &Divisions, kept: Kept) -> Option<Origin> {
-    let (part, years) = match kept.region {
-        None => (None, Years::ALL),
+    let (part, years, is_widened) = match kept.region {
+        None => (None, Years::ALL, false),
         Some(part) => {
             let (fitting, years) = divisions.fitting(part, kept.year)?;
             if fitting != part && !kept.widens {
                 return None;
             }
-            (Some(fitting), years)
+            (Some(fitting), years, fitting != part)
         }
     };
     let birth = match kept.year {
@@ -126,7 +128,11 @@ pub(crate) fn origin(draw: &Draw, divisions: &Divisions, kept: Kept) -> Option<O
         Some((code, Level::District)) => code,
         part => divisions.draw_code(draw, DIVISION, part, birth.year)?,
     };
-    Some(Origin { birth, region })
+    Some(Origin {
+        birth,
+        region,
+        is_widened,
+    })
 }
 
 /// A day of those years of `within` that are among `years`; none where there is none.

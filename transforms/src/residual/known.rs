@@ -154,6 +154,7 @@ pub(super) fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
         }
         AnyTreatment::AgeFrom(_) => Some(DAYS_OF_YEAR),
         AnyTreatment::TopBottomCode(_) => Some(1),
+        AnyTreatment::RankPreserving(rank) => Some(rank.step_days()),
         AnyTreatment::DateShift(shift) => Some(shift.different_shifts()),
         AnyTreatment::TimePart(part) => Some(match part.part {
             Part::Year => DAYS_OF_YEAR,

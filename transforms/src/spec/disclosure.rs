@@ -9,7 +9,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{TreatmentSpec, option_values, sorted};
+use super::TreatmentSpec;
+use super::written::{option_values, sorted};
 use crate::options::Options;
 
 /// Stands for a text that isn't shown.

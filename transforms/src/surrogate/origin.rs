@@ -191,6 +191,8 @@ impl Kept {
         if let Some(level) = self.level {
             kept.region = Some((region().ok_or(Case::Invalid)?, level));
         }
-        person::origin(&original.draw, divisions, kept).ok_or(Case::Invalid)
+        let origin = person::origin(&original.draw, divisions, kept).ok_or(Case::Invalid)?;
+        original.is_widened.set(origin.is_widened);
+        Ok(origin)
     }
 }

@@ -193,6 +193,39 @@ fn a_kept_district_is_kept_or_the_value_is_invalid() {
 }
 
 #[test]
+fn results_that_keep_a_wider_part_are_counted() {
+    let table = people(3_000);
+    let keep = "keep = ['district', 'birth-year']";
+    let reads = "birth = 'person_id', region = 'person_id'";
+    let counted = |text: &str, table: &[Field]| try_treat(text, table, &key(7)).unwrap().counts;
+    let strict = format!("{{ kind = 'fake-id', domain = 'person.id', {keep} }}");
+    let strict = counted(&strict, &table);
+    assert_eq!(strict.widened, 0);
+    let id = format!("{{ kind = 'fake-id', domain = 'person.id', {keep}, when_unfit = 'widen' }}");
+    let widened = counted(&id, &table);
+    assert_eq!((widened.widened, widened.invalid), (strict.invalid, 0));
+    assert!(widened.widened > 100);
+    for kind in ["fake-region", "fake-birth-date"] {
+        let text = facet(kind, &format!(", {keep}, {reads}, when_unfit = 'widen'"));
+        let first = match kind {
+            "fake-region" => first("region", &table),
+            _ => first("birth", &table),
+        };
+        assert_eq!(counted(&text, &first).widened, strict.invalid, "{kind}");
+    }
+    let value = serde_json::to_value(&strict).unwrap();
+    assert!(
+        value.get("widened").is_none(),
+        "left out where there are none"
+    );
+    // A dictionary's values are treated once and counted as often as they occur.
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let ids = cast(&table[0].2, &dictionary).unwrap();
+    let counts = counted(&id, &[("person_id", "resident-id", ids)]);
+    assert_eq!(counts.widened, widened.widened);
+}
+
+#[test]
 fn to_widen_is_more_than_to_refuse_and_nothing_where_nothing_can_be_widened() {
     let id = |rest: &str| spec(&format!("{{ kind = 'fake-id', domain = 'd'{rest} }}"));
     let (strict, wide) = (
@@ -225,6 +258,98 @@ fn kept_parts_agree_between_fields_that_keep_them() {
     for (row, id) in ids.iter().enumerate() {
         assert_eq!(i64::from(births.value(row)), id.birth.to_days());
         assert_eq!(regions[row], Some(id.region.to_string()));
+    }
+}
+
+#[test]
+fn one_thing_written_in_several_ways_has_one_surrogate() {
+    let cases: [(&str, &str, &[&str]); 7] = [
+        (
+            "plate",
+            "plate",
+            &[
+                "浙A12345",
+                "浙a12345",
+                "浙A·12345",
+                "浙A・12345",
+                "浙A-12345",
+                " 浙Ａ１２３４５ ",
+            ],
+        ),
+        (
+            "vin",
+            "vin",
+            &[
+                "LSVAA49J132047371",
+                "lsvaa49j132047371",
+                "ＬＳＶＡＡ４９Ｊ１３２０４７３７１",
+            ],
+        ),
+        (
+            "uscc",
+            "credit-code",
+            &[
+                "91110000600037341L",
+                "91110000600037341l",
+                "９１１１００００６０００３７３４１Ｌ",
+            ],
+        ),
+        (
+            "passport",
+            "passport",
+            &["EA1234567", "ea1234567", "ＥＡ１２３４５６７", "EA 1234567"],
+        ),
+        (
+            "id",
+            "resident-id",
+            &[
+                "11010519491231002X",
+                "11010519491231002x",
+                "110105491231002",
+            ],
+        ),
+        (
+            "card",
+            "bank-card",
+            &["4111111111111111", "4111 1111 1111 1111"],
+        ),
+        (
+            "phone",
+            "mobile",
+            &["13800138000", "+86 138-0013-8000", "１３８００１３８０００"],
+        ),
+    ];
+    for (kind, category, spellings) in cases {
+        let own = format!("{{ kind = 'fake-{kind}', domain = 'd' }}");
+        // The kind knows what it reads, whatever the catalogue calls the field.
+        for category in [category, "other"] {
+            let written = alone(&own, category, spellings);
+            assert!(!written[0].as_deref().unwrap().starts_with('*'), "{kind}");
+            assert!(
+                written.iter().all(|one| *one == written[0]),
+                "{kind} {category}: {written:?}"
+            );
+        }
+        // And beside its key in another field.
+        let linked = format!("{{ kind = 'fake-{kind}', domain = 'd', by = 'key' }}");
+        let table: Vec<Field> = vec![
+            (
+                "field",
+                category,
+                texts(spellings.iter().map(|_| Some(spellings[0]))),
+            ),
+            (
+                "key",
+                category,
+                texts(spellings.iter().map(|own| Some(*own))),
+            ),
+        ];
+        let written = treat_texts(&linked, &table);
+        assert!(
+            written.iter().all(|one| *one == written[0]),
+            "{kind}: {written:?}"
+        );
+        assert_eq!(written[0], alone(&own, category, spellings)[0], "{kind}");
     }
 }
 

@@ -12,7 +12,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions;
+use crate::divisions::{self, Edition};
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::number::column::mapped_unless_short;
@@ -39,6 +39,9 @@ pub struct AdminLevel {
     /// `cut`.
     #[serde(default)]
     pub rest: Rest,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// A level of administration.

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::{Divisions, Edition, Level};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::address;
@@ -53,6 +53,9 @@ pub struct FakeAddress {
     /// the names in the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 impl FakeAddress {
@@ -69,6 +72,7 @@ impl Surrogate for FakeAddress {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "124 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("birth year");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
 use crate::date::Date;
-use crate::divisions::Divisions;
+use crate::divisions::{Divisions, Edition};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::person::BIRTH_END;
@@ -53,10 +53,16 @@ pub struct FakeAge {
     /// The field a kept division is read from: a division code, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// No one is older.
 const AGE_MAX: i64 = 127;
+
+/// The year in which the oldest of drawn persons reach it.
+const AS_OF_YEAR_MAX: i32 = 2_072;
 
 impl FakeAge {
     fn day(&self) -> Civil {
@@ -84,6 +90,7 @@ impl Surrogate for FakeAge {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "3 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("division");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
@@ -110,6 +117,11 @@ impl Surrogate for FakeAge {
                 Misfit::of_parameter("as_of", "`as_of` lies before drawn persons' births")
                     .with_hint("write 2006-01-01 or a later day"),
             );
+        }
+        if self.as_of.0.year() > AS_OF_YEAR_MAX {
+            let what = "`as_of` lies so far ahead that some drawn persons would be older than 127";
+            return Err(Misfit::of_parameter("as_of", what)
+                .with_hint("write the day that ages are meant for, at most 2072-12-31"));
         }
         self.kept()
             .check(&self.keep, &self.linkage(), Told::Nothing)
@@ -165,5 +177,34 @@ impl SurrogateKernel for Kernel {
 
     fn usual_bytes(&self) -> usize {
         2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use crate::spec::{Column, Row, RowField};
+    use crate::testing::spec;
+
+    #[test]
+    fn a_day_on_which_no_one_drawn_would_be_alive_is_refused() {
+        let fields = [RowField {
+            name: "who",
+            data_type: &DataType::Utf8,
+            category: "other",
+        }];
+        let column = Column {
+            row: Row(&fields),
+            ..Column::alone("age", &DataType::Utf8, "age")
+        };
+        let of = |day: &str| {
+            let text = format!("{{ kind = 'fake-age', domain = 'd', by = 'who', as_of = {day} }}");
+            spec(&text).output_type(column)
+        };
+        assert!(of("2072-12-31").is_ok());
+        for day in ["2073-01-01", "9999-12-31", "2005-12-31"] {
+            assert_eq!(of(day).unwrap_err().parameter, Some("as_of"), "{day}");
+        }
     }
 }

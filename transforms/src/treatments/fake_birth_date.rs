@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Civil;
-use crate::divisions::Divisions;
+use crate::divisions::{Divisions, Edition};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::resident_id::{self, write_digits};
@@ -50,6 +50,9 @@ pub struct FakeBirthDate {
     /// The field a kept division is read from: a division code, or a resident number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 impl FakeBirthDate {
@@ -67,6 +70,7 @@ impl Surrogate for FakeBirthDate {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("division");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

@@ -49,6 +49,7 @@ impl Surrogate for FakeCard {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 19 };
     const WIDTH: &'static str = "19 bytes";
     const ENTITY: &'static str = "card";
+    const SPELT_AS: Option<&'static str> = Some("bank-card");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)

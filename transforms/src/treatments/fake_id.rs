@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::{Divisions, Edition, Level};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::person::{self, Origin};
@@ -65,6 +65,9 @@ pub struct FakeId {
     /// the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// What stays of a resident number.
@@ -116,6 +119,7 @@ impl Surrogate for FakeId {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 31 };
     const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "person";
+    const SPELT_AS: Option<&'static str> = Some("resident-id");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {
@@ -205,7 +209,7 @@ struct Kernel {
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
         let own = ResidentId::read(&surrogate::identifier(original.value)).ok_or(Case::Invalid)?;
-        let Origin { birth, region } = self.kept.origin(original, &self.divisions)?;
+        let Origin { birth, region, .. } = self.kept.origin(original, &self.divisions)?;
         let draw = &original.draw;
         let sex = self
             .keeps_sex

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::{Divisions, Edition, Level};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::address;
@@ -35,6 +35,9 @@ pub struct FakeOrg {
     /// how it ends).
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// What stays of the name of an organisation.

@@ -52,6 +52,7 @@ impl Surrogate for FakePassport {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 28 };
     const WIDTH: &'static str = "9 bytes";
     const ENTITY: &'static str = "passport";
+    const SPELT_AS: Option<&'static str> = Some("passport");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)

@@ -84,6 +84,7 @@ impl Surrogate for FakePhone {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 32 };
     const WIDTH: &'static str = "11 bytes, or 13 where the region is kept";
     const ENTITY: &'static str = "person";
+    const SPELT_AS: Option<&'static str> = Some("mobile");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)

@@ -11,7 +11,8 @@ use crate::text;
 
 /// Puts a vehicle plate in the place of one, ordinary for ordinary, new energy for new energy.
 ///
-/// Dots, hyphens and white space are dropped. A last character for a special use (学, 警, 挂, 港, …)
+/// Dots, hyphens and white space are dropped, letters and full-width forms are one however they are
+/// written: a plate has one surrogate. A last character for a special use (学, 警, 挂, 港, …)
 /// is not kept; other text is invalid. A plate never becomes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +50,7 @@ impl Surrogate for FakePlate {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: plate::BITS };
     const WIDTH: &'static str = "10 bytes";
     const ENTITY: &'static str = "plate";
+    const SPELT_AS: Option<&'static str> = Some("plate");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)
@@ -94,12 +96,7 @@ struct Kernel {
 
 impl SurrogateKernel for Kernel {
     fn write(&self, original: &Original<'_>, out: &mut Vec<u8>) -> Result<(), Case> {
-        let text = surrogate::identifier(original.value);
-        let mut text: String = text
-            .chars()
-            .filter(|own| !matches!(own, '·' | '•' | '.'))
-            .collect();
-        text.make_ascii_uppercase();
+        let text = surrogate::plate(original.value);
         let own = plate::read(&text).ok_or(Case::Invalid)?;
         plate::write(&original.draw, &own, self.kept, &text, out).ok_or(Case::Invalid)
     }

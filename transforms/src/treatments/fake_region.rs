@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::Divisions;
+use crate::divisions::{Divisions, Edition};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::person;
@@ -51,6 +51,9 @@ pub struct FakeRegion {
     /// value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 impl FakeRegion {
@@ -68,6 +71,7 @@ impl Surrogate for FakeRegion {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
     const WIDTH: &'static str = "6 bytes";
     const ENTITY: &'static str = "person";
+    const FOLLOWS: Option<&'static str> = Some("birth year");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage {

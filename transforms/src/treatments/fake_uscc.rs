@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::divisions::{Divisions, Level};
+use crate::divisions::{Divisions, Edition, Level};
 use crate::error::{Case, Misfit};
 use crate::facets::Fact;
 use crate::persona::organisation::{self, CreditCode};
@@ -34,6 +34,9 @@ pub struct FakeUscc {
     /// character; `"region"` (six digits of division).
     #[serde(default)]
     pub keep: Vec<Keep>,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    #[serde(default)]
+    pub gb2260_version: Edition,
 }
 
 /// What stays of a credit code.
@@ -56,6 +59,7 @@ impl Surrogate for FakeUscc {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 29 };
     const WIDTH: &'static str = "18 bytes";
     const ENTITY: &'static str = "organisation";
+    const SPELT_AS: Option<&'static str> = Some("credit-code");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)

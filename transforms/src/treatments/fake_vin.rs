@@ -65,6 +65,7 @@ impl Surrogate for FakeVin {
     const UNIQUENESS: Uniqueness = Uniqueness::Probabilistic { bits: 57 };
     const WIDTH: &'static str = "17 bytes";
     const ENTITY: &'static str = "vin";
+    const SPELT_AS: Option<&'static str> = Some("vin");
 
     fn linkage(&self) -> Linkage<'_> {
         Linkage::of(&self.domain, &self.join, &self.by)

@@ -6,7 +6,9 @@
 //! which values are equal, and nothing else.
 //!
 //! The key of AES-256 is the derived key itself, the radix the number of characters of the
-//! alphabet, the numerals their places in it, the tweak the UTF-8 of the domain.
+//! alphabet, the numerals their places in it. What binds a result is split between key and tweak:
+//! the derived key holds the domain and the grant or join group (see [`crate::key`]); the tweak is
+//! the UTF-8 of the domain, or with `tweak = "field"` LP("fpe") ‖ LP(domain) ‖ LP(field).
 
 mod alphabet;
 mod kernel;
@@ -26,17 +28,22 @@ use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextTreatment, only};
 use crate::treatment::Treatment;
 
-use alphabet::Alphabet;
+use alphabet::{Alphabet, Stays};
 use kernel::Kernel;
 
 /// Encrypts text into text of the same length over the same alphabet (FF1 with AES-256).
 ///
-/// The tweak is the UTF-8 of `domain`. A value so short that fewer than a million others have its
+/// The key follows from `domain` and the grant or join group, so that other grants get other results.
+/// The tweak is the UTF-8 of `domain`, or with `tweak = "field"` domain and field. A value so short that fewer than a million others have its
 /// length (fewer than 6 digits, 5 letters, 4 letters or digits) is short; a character outside the
 /// alphabet, or more than 256 characters, are invalid. Where the field's category is an
 /// identifier, full-width characters, letters of the other case, white space, hyphens and the
 /// country code of a mobile number are brought to one spelling first, unless the alphabet holds
 /// them. A result has as many characters as the value in that spelling.
+///
+/// With `keep_others` the value is a format: characters of the alphabet are encrypted, every other
+/// one stays where it is. What stays is delivered in clear, so it counts as partly hidden text (1);
+/// the same characters become the same ones whatever stays beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fpe {
@@ -54,6 +61,35 @@ pub struct Fpe {
     /// left out of an identifier and invalid in anything else.
     #[serde(default)]
     pub keep_separators: bool,
+    /// Whether every character outside the alphabet stays where it is, separators included: the
+    /// letters of `HZ-2026-004711` with the alphabet `"digits"`.
+    #[serde(default)]
+    pub keep_others: bool,
+    /// What the results are bound to besides key and domain: nothing, or the field. With `"field"`
+    /// the fields of one domain, a key and what refers to it, no longer join within a delivery or a
+    /// grant, but fields of one name still do, in every dataset; a renamed field gets other results.
+    #[serde(default)]
+    pub tweak: Tweak,
+}
+
+/// What the tweak of FF1 is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tweak {
+    /// The domain: equal values of every field of the domain stay equal.
+    #[default]
+    Domain,
+    /// The domain and the field's name.
+    Field,
+}
+
+impl Tweak {
+    fn bytes(self, domain: &str, field: &str) -> Vec<u8> {
+        match self {
+            Self::Domain => domain.as_bytes().to_vec(),
+            Self::Field => keyed::context(&[Fpe::KIND, domain, field]),
+        }
+    }
 }
 
 fn default_alphabet() -> String {
@@ -65,7 +101,16 @@ impl Fpe {
         only(Self::KIND, column)?;
         keyed::check(&self.domain, self.join.as_ref())?;
         let folds = category::find(column.category).is_some_and(category::Category::is_identifier);
-        Alphabet::new(&self.alphabet, folds, self.keep_separators)
+        if self.keep_others && self.keep_separators {
+            let what = "`keep_others` keeps separators too, so that `keep_separators` says nothing";
+            return Err(Misfit::of_parameter("keep_separators", what).with_hint("leave it out"));
+        }
+        let stays = match (self.keep_others, self.keep_separators) {
+            (true, _) => Stays::Others,
+            (false, true) => Stays::Separators,
+            (false, false) => Stays::Nothing,
+        };
+        Alphabet::new(&self.alphabet, folds, stays)
     }
 
     fn make(
@@ -77,7 +122,7 @@ impl Fpe {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         let alphabet = self.check(column)?;
         let ff1 = keyed::cipher(Self::KIND, column, key)?;
-        let tweak = self.domain.as_bytes().to_vec();
+        let tweak = self.tweak.bytes(&self.domain, column.name);
         // What was encrypted has no country code left, whatever it begins with.
         let mobile = category::find(column.category)
             .filter(|known| known.name == "mobile" && direction == Direction::Encrypt)
@@ -109,12 +154,27 @@ impl Definition for Fpe {
     const EXAMPLE: &'static str = r#"{ kind = "fpe", domain = "account.id" }"#;
     const STRENGTH: Strength = Strength::KEYED_EQUALITY;
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
+    const WEAKER: Option<&'static str> = Some("1 with `keep_others`");
     const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+
+    fn strength(&self) -> Strength {
+        match self.keep_others {
+            true => Strength::PARTIAL,
+            false => Self::STRENGTH,
+        }
+    }
 
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
-        let separators = floor.keep_separators || !self.keep_separators;
-        self.domain == floor.domain && self.alphabet == floor.alphabet && narrower && separators
+        let separators = floor.keep_separators || floor.keep_others || !self.keep_separators;
+        let others = floor.keep_others || !self.keep_others;
+        let tweak = self.tweak == Tweak::Field || self.tweak == floor.tweak;
+        self.domain == floor.domain
+            && self.alphabet == floor.alphabet
+            && narrower
+            && separators
+            && others
+            && tweak
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -45,7 +45,7 @@ impl Definition for KeepClasses {
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         text::only(Self::KIND, column)?;
-        Filler::new(&self.fill, Length::Same)?;
+        Kernel::new(&self.keep, &self.fill)?;
         Ok(Some(DataType::Utf8))
     }
 
@@ -75,6 +75,14 @@ struct Kernel {
 
 impl Kernel {
     fn new(keep: &[CharacterClass], fill: &str) -> Result<Self, Misfit> {
+        let mut rest = keep;
+        while let Some((class, others)) = rest.split_first() {
+            if others.contains(class) {
+                return Err(Misfit::of_parameter("keep", "`keep` lists a class twice")
+                    .with_hint("list each once"));
+            }
+            rest = others;
+        }
         let keeps = |character| kept(keep, character);
         let mut ascii = Box::new([false; 128]);
         for (stays, code) in ascii.iter_mut().zip(0_u8..) {
@@ -211,6 +219,14 @@ mod tests {
 
     fn masked(classes: &str, value: &str) -> String {
         treat_one(&keeping(classes), value).unwrap()
+    }
+
+    #[test]
+    fn a_class_listed_twice_is_refused() {
+        let twice = "{ kind = 'keep-classes', keep = ['digit', 'han', 'digit'] }";
+        let misfit = misfit(twice);
+        assert_eq!(misfit.parameter, Some("keep"));
+        assert!(misfit.what.contains("twice") && misfit.hint.is_some());
     }
 
     #[test]

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Case, Misfit};
 use crate::key::DerivedKey;
 use crate::options::{Action, Options};
-use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::spec::{Column, Definition, Strength, TreatmentSpec, Uniqueness};
 use crate::text::{self, TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
+use crate::treatments::AnyTreatment;
 
 /// Most entries of a list: what one configuration file can reasonably say and an approver read.
 const ENTRIES_MAX: usize = 10_000;
@@ -209,6 +210,14 @@ impl Definition for Map {
         coarser && missing && self.entries.len() == floor.entries.len()
     }
 
+    /// A list that can be read backwards counts as nothing hidden, and yet shows no more than the
+    /// value itself.
+    fn stands_for(&self, options: &Options, floor: &TreatmentSpec) -> bool {
+        let is_clear = matches!(floor.treatment(), AnyTreatment::Clear(_));
+        is_clear && options.keep_no_more(floor.options())
+            || floor.outdone_by(self.strength(), options)
+    }
+
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         text::only(Self::KIND, column)?;
         self.check()?;
@@ -275,6 +284,21 @@ mod tests {
         format!(
             "{{ kind = 'map', entries = {{ 'a' = 'x', 'b' = 'x', 'c' = 'y', 'd' = 'y' }}{rest} }}"
         )
+    }
+
+    #[test]
+    fn a_list_that_can_be_read_backwards_stands_where_the_value_may_pass_clear() {
+        let list =
+            spec("{ kind = 'map', entries = { '1' = '男', '2' = '女' }, on_missing = 'fail' }");
+        assert_eq!(list.strength().0, 0);
+        assert!(list.meets(&spec("{ kind = 'clear' }")));
+        for floor in [
+            "{ kind = 'keep-ends', first = 1, last = 0 }",
+            "{ kind = 'when', condition = 'a = 1', then = { kind = 'clear' }, else = { kind = 'null' } }",
+            "{ kind = 'clear', on_empty = 'null' }",
+        ] {
+            assert!(!list.meets(&spec(floor)), "{floor}");
+        }
     }
 
     #[test]

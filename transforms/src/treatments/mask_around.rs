@@ -1,12 +1,14 @@
 //! `mask-around`: fills on one side of a delimiter.
 
+mod delimiter;
+
 use std::ops::Range;
 
 use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clusters::{self, Clusters};
+use crate::clusters::Clusters;
 use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
@@ -15,17 +17,22 @@ use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, TextKernel, TextTreatment, Written};
 use crate::treatment::Treatment;
 
+pub use delimiter::Delimiters;
+
+use delimiter::Search;
+
 /// Hides one side of a delimiter; the delimiter and the other side stay.
 ///
-/// A value without the delimiter is invalid; a side of not more than `keep` characters is short, and
+/// Of several delimiters each counts, whichever comes first or last; of two that begin at one place
+/// the longer. A value without a delimiter is invalid; a side of not more than `keep` characters is short, and
 /// with `occurrence = "all"` so is a value with any such part. A result has as many characters as
 /// its value, unless `length` is a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskAround {
-    /// The text that divides the value.
-    #[serde(default = "default_delimiter")]
-    pub delimiter: String,
+    /// The text that divides the value, or a list of up to 16 such texts: `["@", "#"]`.
+    #[serde(default)]
+    pub delimiter: Delimiters,
     /// The side that is hidden.
     #[serde(default = "default_side")]
     pub side: Side,
@@ -66,10 +73,6 @@ pub enum Occurrence {
     All,
 }
 
-fn default_delimiter() -> String {
-    "@".to_owned()
-}
-
 fn default_side() -> Side {
     Side::Before
 }
@@ -80,10 +83,7 @@ fn default_occurrence() -> Occurrence {
 
 impl MaskAround {
     fn check(&self) -> Result<Filler, Misfit> {
-        if self.delimiter.is_empty() {
-            return Err(Misfit::of_parameter("delimiter", "`delimiter` is empty")
-                .with_hint("write the text that divides the value, such as \"@\""));
-        }
+        self.delimiter.check()?;
         Filler::new(&self.fill, self.length)
     }
 }
@@ -97,7 +97,7 @@ impl Definition for MaskAround {
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
     fn at_least(&self, floor: &Self) -> bool {
-        self.delimiter == floor.delimiter
+        self.delimiter.same_as(&floor.delimiter)
             && self.side == floor.side
             && self.occurrence == floor.occurrence
             && self.keep <= floor.keep
@@ -118,11 +118,9 @@ impl Definition for MaskAround {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
         let filler = self.check()?;
-        let mut characters = self.delimiter.chars();
-        let single = characters.next().filter(|_| characters.next().is_none());
         let kernel = Kernel {
             spec: self.clone(),
-            single,
+            search: Search::new(&self.delimiter),
             filler,
         };
         Ok(Box::new(TextTreatment::new(kernel, options, column)?))
@@ -132,31 +130,11 @@ impl Definition for MaskAround {
 #[derive(Debug)]
 struct Kernel {
     spec: MaskAround,
-    /// The delimiter where it is one code point, which is searched faster.
-    single: Option<char>,
+    search: Search,
     filler: Filler,
 }
 
 impl Kernel {
-    /// The first or the last delimiter.
-    fn one(&self, value: &str, last: bool) -> Option<Range<usize>> {
-        let whole = |found| whole(value, found);
-        let text = self.spec.delimiter.as_str();
-        // Most values are short and their first delimiter is one: no searcher need be set up.
-        if let ([byte], false) = (text.as_bytes(), last)
-            && let Some(at) = value.bytes().position(|found| found == *byte)
-            && let Some(found) = whole((at, text))
-        {
-            return Some(found);
-        }
-        match (last, self.single) {
-            (false, Some(single)) => value.match_indices(single).find_map(whole),
-            (true, Some(single)) => value.rmatch_indices(single).find_map(whole),
-            (false, None) => value.match_indices(text).find_map(whole),
-            (true, None) => value.rmatch_indices(text).find_map(whole),
-        }
-    }
-
     /// Appends a value, the parts on that side of the delimiters hidden.
     fn write(
         &self,
@@ -211,13 +189,6 @@ impl Kernel {
     }
 }
 
-/// Where a delimiter stands that was found; nowhere if it is only part of a character.
-fn whole(value: &str, (at, found): (usize, &str)) -> Option<Range<usize>> {
-    let end = at + found.len();
-    let apart = clusters::is_boundary(value, at) && clusters::is_boundary(value, end);
-    apart.then_some(at..end)
-}
-
 impl TextKernel for Kernel {
     fn treat(
         &self,
@@ -228,14 +199,12 @@ impl TextKernel for Kernel {
         let before = out.len();
         let written = match self.spec.occurrence {
             Occurrence::First => {
-                self.write(value, self.one(value, false).into_iter(), out, scratch)
+                self.write(value, self.search.first(value).into_iter(), out, scratch)
             }
-            Occurrence::Last => self.write(value, self.one(value, true).into_iter(), out, scratch),
-            Occurrence::All => {
-                let found = value.match_indices(self.spec.delimiter.as_str());
-                let found = found.filter_map(|found| whole(value, found));
-                self.write(value, found, out, scratch)
+            Occurrence::Last => {
+                self.write(value, self.search.last(value).into_iter(), out, scratch)
             }
+            Occurrence::All => self.write(value, self.search.all(value), out, scratch),
         };
         match written {
             Ok(()) => Ok(Written::Text),
@@ -257,7 +226,7 @@ impl TextKernel for Kernel {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{cases_of, misfit, spec, treat, treat_one};
+    use crate::testing::{cases_of, misfit, spec, treat, treat_one, try_spec};
 
     #[test]
     fn the_side_goes_and_the_rest_stays() {
@@ -344,9 +313,78 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_delimiter_is_refused() {
-        let misfit = misfit("{ kind = 'mask-around', delimiter = '' }");
-        assert_eq!(misfit.parameter, Some("delimiter"));
+    fn delimiters_that_divide_nothing_are_refused() {
+        let many: Vec<String> = (0..17).map(|number| format!("'<{number}>'")).collect();
+        for delimiter in [
+            "''",
+            "[]",
+            "['@', '']",
+            "['@', '#', '@']",
+            &format!("[{}]", many.join(", ")),
+        ] {
+            let misfit = misfit(&format!(
+                "{{ kind = 'mask-around', delimiter = {delimiter} }}"
+            ));
+            assert_eq!(misfit.parameter, Some("delimiter"), "{delimiter}");
+            assert!(misfit.hint.is_some());
+        }
+        for wrong in ["7", "true", "[7]", "{ a = '@' }"] {
+            let text = format!("{{ kind = 'mask-around', delimiter = {wrong} }}");
+            assert!(try_spec(&text).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_several_delimiters_each_counts() {
+        let first = "{ kind = 'mask-around', delimiter = ['@', '#'] }";
+        assert_eq!(treat_one(first, "zhang@a#b"), Some("*****@a#b".into()));
+        assert_eq!(treat_one(first, "li#a@b"), Some("**#a@b".into()));
+        assert_eq!(treat_one(first, "none"), Some("****".into()));
+        let last =
+            "{ kind = 'mask-around', delimiter = ['@', '#'], occurrence = 'last', side = 'after' }";
+        assert_eq!(treat_one(last, "li@a#bc"), Some("li@a#**".into()));
+        assert_eq!(treat_one(last, "li#a@bc"), Some("li#a@**".into()));
+        let all = "{ kind = 'mask-around', delimiter = ['-', '/', '区'], occurrence = 'all', side = 'after' }";
+        assert_eq!(
+            treat_one(all, "西湖区文三路-1/2"),
+            Some("西湖区***-*/*".into())
+        );
+    }
+
+    #[test]
+    fn of_two_delimiters_at_one_place_the_longer_counts() {
+        for order in ["'::', ':'", "':', '::'"] {
+            let of =
+                |rest: &str| format!("{{ kind = 'mask-around', delimiter = [{order}]{rest} }}");
+            assert_eq!(treat_one(&of(""), "ab::c"), Some("**::c".into()));
+            let last = of(", occurrence = 'last', side = 'after'");
+            assert_eq!(treat_one(&last, "a:b::cd"), Some("a:b::**".into()));
+            let all = of(", occurrence = 'all'");
+            assert_eq!(treat_one(&all, "ab::c:d"), Some("**::*:d".into()));
+        }
+        // A letter that is part of a character is none, and what stands behind it is found.
+        let letter = "{ kind = 'mask-around', delimiter = ['e', '@'], occurrence = 'last' }";
+        assert_eq!(
+            treat_one(letter, "a@be\u{301}c"),
+            Some("*@be\u{301}c".into())
+        );
+        let first = "{ kind = 'mask-around', delimiter = ['e', '@'] }";
+        assert_eq!(treat_one(first, "ae\u{301}b@c"), Some("***@c".into()));
+    }
+
+    #[test]
+    fn one_delimiter_is_one_treatment_however_it_is_written() {
+        let text = spec("{ kind = 'mask-around', delimiter = '#' }");
+        let list = spec("{ kind = 'mask-around', delimiter = ['#'] }");
+        assert_eq!(text, list);
+        assert_eq!(
+            serde_json::to_string(&text).unwrap(),
+            serde_json::to_string(&list).unwrap()
+        );
+        let two = spec("{ kind = 'mask-around', delimiter = ['#', '@'] }");
+        let turned = spec("{ kind = 'mask-around', delimiter = ['@', '#'] }");
+        assert!(two.meets(&turned) && turned.meets(&two));
+        assert!(!two.meets(&text) && !text.meets(&two));
     }
 
     #[test]

@@ -308,6 +308,7 @@ treatments! {
         round: Round,
         bucket: Bucket -> "utf8, or the field's type with `as = \"lower\"`",
         top_bottom_code: TopBottomCode,
+        rank_preserving: RankPreserving,
         noise_num: NoiseNum,
         date_trunc: DateTrunc,
         date_shift: DateShift,

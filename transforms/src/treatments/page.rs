@@ -15,6 +15,50 @@ use crate::spec::{Definition, Strength, Uniqueness, field_names};
 /// written in place is this one, because treatments hold treatments.
 const TITLE: &str = "Treatment";
 
+/// The names that other tools and lists of techniques have for kinds and parameters here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("drop column", "`withhold`"),
+    (
+        "hash, keyed hash",
+        "`hmac`; a hash without a key isn't offered, because it can be enumerated",
+    ),
+    ("`fill_mode = fixed_length(n)`", "`length = n`"),
+    (
+        "`delims`, `keep_n`",
+        "`delimiter`, one or a list, and `keep`",
+    ),
+    (
+        "FF1 `alphabet` or `format`",
+        "`alphabet` of `fpe`, with `keep_others` a format",
+    ),
+    (
+        "FF1 `tweak = [domain, grant, column]`",
+        "the key holds domain and grant; the tweak the domain, or with `tweak = \"field\"` the field",
+    ),
+    (
+        "`preserve` of a structured id",
+        "`keep`; check digits are always computed anew",
+    ),
+    (
+        "`deterministic`, `seed` of a surrogate",
+        "always so: the key is the seed, and `domain` and `join` say what shares it",
+    ),
+    (
+        "`hashing_columns` of a substitution",
+        "`by`: the field that decides the draw; absent, it is the value itself",
+    ),
+    ("`entity_key`", "`by`"),
+    (
+        "`respect = [not_future, after(field)]`",
+        "`not_after` and `not_before_field`",
+    ),
+    (
+        "`dictionary` of a map, `on_missing`",
+        "`entries`, `on_missing`",
+    ),
+    ("order-preserving coarsening", "`rank-preserving`"),
+];
+
 /// What there is to say about one kind of treatment.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -114,6 +158,10 @@ pub fn render_markdown() -> String {
          value (null where the type isn't text), `fail` fails the run, `reject` drops the row and \
          counts it, `synthesize` puts a surrogate in the place of a null.\n",
     );
+    page.push_str("\n## Names elsewhere\n\n| elsewhere | here |\n|---|---|\n");
+    for (elsewhere, here) in ELSEWHERE {
+        line(&mut page, format_args!("| {elsewhere} | {here} |"));
+    }
     page
 }
 
@@ -354,9 +402,10 @@ fn option_parameters() -> Vec<Parameter> {
     vec![
         action(
             "on_null",
-            "What happens to a null. `\"synthesize\"` is for surrogates of persons (fake-name and its \
-             like) with `by`, where nothing is kept that is read from the value: a null gets the \
-             surrogate of the row's person, and stays null in a row that names none.",
+            "What happens to a null. `\"synthesize\"` gives it the surrogate that a value would have \
+             got, so that nothing tells it was absent. Only surrogates have one to give, and only \
+             where `by` names the field that says whose it is, and nothing is kept that would be read \
+             from the value. In a row where that field is null or empty, the null stays.",
             &any,
             defaults.on_null,
         ),

@@ -132,6 +132,12 @@ impl Regex {
         let mut groups = self.groups.clone();
         groups.sort_unstable();
         groups.dedup();
+        if groups.len() < self.groups.len() {
+            return Err(
+                Misfit::of_parameter("groups", "`groups` names a group twice")
+                    .with_hint("name each once"),
+            );
+        }
         Ok(groups)
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::datatypes::DataType;
 use hmac::{Hmac, KeyInit, Mac};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -46,6 +46,7 @@ const DECIMALS_MAX: u32 = 18;
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The share of entities that stay, above 0 and at most 1, as decimal text (`"0.01"`).
+    #[schemars(schema_with = "rate_schema")]
     pub rate: Scalar,
     /// The field that names the entity (`"person_id"`).
     pub by: String,
@@ -57,6 +58,13 @@ pub struct Sample {
     /// The treatment of the value in the rows that stay.
     #[serde(default = "super::drop_row::clear")]
     pub then: Box<TreatmentSpec>,
+}
+
+fn rate_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "oneOf": [
+        { "type": "string", "pattern": "^(0\\.[0-9]{1,18}|1(\\.0{1,18})?)$" },
+        { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
+    ] })
 }
 
 impl Sample {

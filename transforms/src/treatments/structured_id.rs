@@ -30,7 +30,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
+use crate::divisions::Edition;
 use crate::error::{Case, Misfit};
+use crate::facets::{self, Facet, Fact};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
@@ -51,9 +53,10 @@ use resident_id::ResidentId;
 ///
 /// - **resident-id** (GB 11643): 18 characters, born from 1900 to 2049; 15 digits are upgraded
 ///   first. Result: an existing date (which may lie ahead), any sequence, the check character. A
-///   region in force in the year of birth becomes another that was, a known region another known
-///   one, an unknown one another unknown one, so that what a checker with a table accepts stays
-///   accepted.
+///   region in force in the year of birth becomes another that was, so that such results pass a checker
+///   with a table of years; of the others, a known region becomes another known one out of force, an
+///   unknown one another unknown one, or with `not_in_force = "invalid"` none. The table lacks one in
+///   a hundred of the years that others know.
 /// - **mobile**: 11 digits, `1` and then `3` to `9` first; so is the result.
 /// - **bank-card**: 16 to 19 digits with a Luhn check digit; the length stays. Without `bin6` or
 ///   `bin8` the issuer is hidden too.
@@ -78,6 +81,27 @@ pub struct StructuredId {
     /// Approved join group, whose grants share results; absent means this grant alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
+    /// What becomes of a resident number whose region was not in force in the year of birth, as far as
+    /// the table knows: people who got their number long after their birth have such numbers. A result
+    /// is never out of force but where the value is.
+    #[serde(default)]
+    pub not_in_force: NotInForce,
+    /// The edition of the division table (GB/T 2260), by its last list: 2023, the only one there is.
+    /// Of resident-id and credit-code.
+    #[serde(default)]
+    pub gb2260_version: Edition,
+}
+
+/// What becomes of a resident number whose region was not in force in the year of birth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotInForce {
+    /// It becomes another such number: of a known region out of force, or of an unknown region. A
+    /// checker with a table of years refuses the result as it refuses the value.
+    #[default]
+    Apart,
+    /// It is invalid, so that every result passes such a checker.
+    Invalid,
 }
 
 /// A kind of identifier.
@@ -216,6 +240,13 @@ impl StructuredId {
     fn check(&self, column: Column<'_>) -> Result<Kept, Misfit> {
         only(Self::KIND, column)?;
         keyed::check(&self.domain, self.join.as_ref())?;
+        if self.not_in_force != NotInForce::Apart && self.of != Of::ResidentId {
+            let what = format!(
+                "`not_in_force` says nothing of a {}, which has no year of birth",
+                self.of.name()
+            );
+            return Err(Misfit::of_parameter("not_in_force", what).with_hint("leave it out"));
+        }
         self.kept()
     }
 
@@ -235,7 +266,7 @@ impl StructuredId {
             direction,
         };
         match self.of {
-            Of::ResidentId => maker.make(ResidentId::new(kept)),
+            Of::ResidentId => maker.make(ResidentId::new(kept, self.not_in_force)),
             Of::Mobile => maker.make(Mobile::new(kept)),
             Of::BankCard => maker.make(Card::new(kept)),
             Of::CreditCode => maker.make(CreditCode::new(kept)),
@@ -342,7 +373,13 @@ impl Definition for StructuredId {
                 .iter()
                 .filter(whole)
                 .all(|part| floor.keep.contains(part));
-        self.of == floor.of && self.domain == floor.domain && narrower && keeps_no_more
+        let passes_no_more =
+            self.not_in_force == NotInForce::Invalid || self.not_in_force == floor.not_in_force;
+        self.of == floor.of
+            && self.domain == floor.domain
+            && narrower
+            && keeps_no_more
+            && passes_no_more
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -352,6 +389,42 @@ impl Definition for StructuredId {
 
     fn key_use(&self) -> Option<KeyUse> {
         Some(keyed::key_use(&self.domain, self.join.as_ref()))
+    }
+
+    fn facet(&self) -> Option<Facet<'_>> {
+        // A part that stays only in part fits another treatment's draw of the rest by chance.
+        let kept = |part, said| match self.keep.contains(&part) {
+            true => Some(said),
+            false => Some(facets::PERMUTED),
+        };
+        let fact = |what, kept| Fact {
+            what,
+            kept,
+            from: None,
+        };
+        let division = kept(Keep::Region6, "district");
+        let (entity, facts) = match self.of {
+            Of::ResidentId => (
+                "person",
+                vec![
+                    fact("sex", kept(Keep::Sex, "sex")),
+                    fact("birth year", Some(facets::PERMUTED)),
+                    fact("division", division),
+                ],
+            ),
+            Of::CreditCode => (
+                "organisation",
+                vec![fact("division", division), fact("form", Some("category"))],
+            ),
+            Of::Mobile | Of::BankCard => return None,
+        };
+        Some(Facet {
+            entity,
+            key: None,
+            by: None,
+            follows: None,
+            facts,
+        })
     }
 
     fn build(

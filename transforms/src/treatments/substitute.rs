@@ -1,5 +1,7 @@
 //! `substitute`: a value of a list in the place of each value, chosen under a key.
 
+mod values;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +10,13 @@ use crate::spec::{Column, Uniqueness};
 use crate::surrogate::{Linkage, Original, Surrogate, SurrogateKernel, subset};
 use crate::text;
 
+pub use values::{ValueFile, Values};
+
 /// Most values of a list: what one configuration file can reasonably say and an approver read.
 const VALUES_MAX: usize = 10_000;
+
+/// Most values of a file.
+const FILE_VALUES_MAX: usize = 100_000;
 
 /// Most bytes of a value of a list.
 const VALUE_BYTES_MAX: usize = 1_000;
@@ -34,8 +41,11 @@ pub struct Substitute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// The list, 2 to 10,000 values, none twice. Each is as likely as any other; another order or
-    /// length is another choice.
-    pub values: Vec<String>,
+    /// length is another choice. Or the file they stand in, one a line in UTF-8, at most 100,000 and
+    /// 1 MiB: `{ file = "lists/NAME.txt" }`, in the folder `lists/` of the site. The file is read
+    /// whenever the site is; approved, and named in manifests, is the SHA-256 of its content, so that
+    /// another content needs another approval; `sha256` may pin it.
+    pub values: Values,
 }
 
 impl Surrogate for Substitute {
@@ -52,10 +62,11 @@ impl Surrogate for Substitute {
     }
 
     fn kernel(&self) -> impl SurrogateKernel + 'static {
-        let bytes: usize = self.values.iter().map(String::len).sum();
+        let values = self.list();
+        let bytes: usize = values.iter().map(String::len).sum();
         Kernel {
-            usual_bytes: bytes / self.values.len().max(1) + 1,
-            values: self.values.clone(),
+            usual_bytes: bytes / values.len().max(1) + 1,
+            values: values.to_vec(),
         }
     }
 
@@ -64,14 +75,24 @@ impl Surrogate for Substitute {
         let refused = |what: String, hint: &str| {
             Err(Misfit::of_parameter("values", what).with_hint(hint.to_owned()))
         };
-        if !(2..=VALUES_MAX).contains(&self.values.len()) {
-            let what = format!("`values` lists {} values", self.values.len());
-            return refused(
-                what,
-                "list 2 to 10,000; for a single one there is `constant`",
-            );
+        let values = match self.values.list() {
+            Ok(values) => values,
+            Err(why) => {
+                let hint = "put a file of UTF-8 text, one value a line, into the folder lists/ of \
+                            the site";
+                return refused(why, hint);
+            }
+        };
+        let most = match self.values.file() {
+            Some(_) => FILE_VALUES_MAX,
+            None => VALUES_MAX,
+        };
+        if !(2..=most).contains(&values.len()) {
+            let what = format!("`values` lists {} values", values.len());
+            let hint = format!("list 2 to {most}; for a single one there is `constant`");
+            return refused(what, &hint);
         }
-        let mut sorted: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        let mut sorted: Vec<&str> = values.iter().map(String::as_str).collect();
         sorted.sort_unstable();
         if sorted.windows(2).any(|pair| pair.first() == pair.last()) {
             let what = "`values` lists a value twice".to_owned();
@@ -93,11 +114,23 @@ impl Surrogate for Substitute {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        subset(&self.values, &floor.values)
+        // An approval that was read back knows a file by its content's hash alone.
+        self.values == floor.values && self.values.file().is_some()
+            || match (self.values.list(), floor.values.list()) {
+                (Ok(own), Ok(floor)) => subset(own, floor),
+                _ => false,
+            }
     }
 
     fn width(&self) -> Option<usize> {
-        self.values.iter().map(String::len).max()
+        self.list().iter().map(String::len).max()
+    }
+}
+
+impl Substitute {
+    /// The values; none where there is a reason to refuse them.
+    fn list(&self) -> &[String] {
+        self.values.list().unwrap_or_default()
     }
 }
 
@@ -123,12 +156,16 @@ impl SurrogateKernel for Kernel {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
+    use arrow::array::{ArrayRef, StringArray};
+    use arrow::datatypes::DataType;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::TreatmentSpec;
     use crate::surrogate::testing::{Field, alone, texts, treat_texts};
-    use crate::testing::{misfit, spec};
+    use crate::testing::{key, misfit, spec, try_spec};
 
     fn listed(values: &str, rest: &str) -> String {
         format!("{{ kind = 'substitute', domain = 'd', values = [{values}]{rest} }}")
@@ -203,6 +240,87 @@ mod tests {
         assert!(of("'丙', '甲'").meets(&floor) && floor.meets(&floor));
         assert!(!of("'甲', '丁'").meets(&floor));
         assert!(!spec(&listed("'甲', '乙'", ", by = 'k'")).meets(&floor));
+    }
+
+    fn of_file(content: &str, rest: &str) -> TreatmentSpec {
+        let text = format!(
+            "{{ kind = 'substitute', domain = 'd', values = {{ file = 'lists/names.txt'{rest} }} }}"
+        );
+        let spec = spec(&text);
+        for file in spec.value_files() {
+            assert_eq!(file.path(), "lists/names.txt");
+            file.set(Ok(content.as_bytes().to_vec()));
+        }
+        spec
+    }
+
+    fn column() -> Column<'static> {
+        Column::alone("field", &DataType::Utf8, "other")
+    }
+
+    #[test]
+    fn values_of_a_file_are_those_of_a_list() {
+        let file = of_file("\u{feff}甲\r\n乙\n丙\n", "");
+        let listed = spec(&listed("'甲', '乙', '丙'", ""));
+        let array: ArrayRef = Arc::new(StringArray::from_iter_values(
+            (0..50).map(|number| format!("单位{number}")),
+        ));
+        let treated = |spec: &TreatmentSpec| {
+            let built = spec.build(column(), Some(&key())).unwrap();
+            built.apply(&array).unwrap().array
+        };
+        assert_eq!(&treated(&file), &treated(&listed));
+        assert!(file.meets(&listed) && listed.meets(&file));
+    }
+
+    #[test]
+    fn what_is_approved_of_a_file_is_its_content() {
+        let file = of_file("甲\n乙\n丙\n", "");
+        let written = serde_json::to_string(&file).unwrap();
+        assert!(written.contains("\"sha256\":\""), "{written}");
+        assert!(!written.contains('甲'));
+        let approved: TreatmentSpec = serde_json::from_str(&written).unwrap();
+        assert!(file.meets(&approved));
+        assert_eq!(file, approved);
+        let changed = of_file("甲\n乙\n丁\n", "");
+        assert!(!changed.meets(&approved) && changed != approved);
+        let fewer = of_file("甲\n乙\n", "");
+        assert!(
+            !fewer.meets(&approved),
+            "what it holds is not known any more"
+        );
+        assert!(fewer.meets(&file));
+    }
+
+    #[test]
+    fn a_file_that_is_absent_wrong_or_another_fits_nothing() {
+        let unread =
+            spec("{ kind = 'substitute', domain = 'd', values = { file = 'lists/a.txt' } }");
+        let misfit = |spec: &TreatmentSpec| spec.output_type(column()).unwrap_err();
+        assert!(misfit(&unread).what.contains("was not read"));
+        unread.value_files()[0].set(Err("file `lists/a.txt` is not there".to_owned()));
+        assert_eq!(misfit(&unread).what, "file `lists/a.txt` is not there");
+        assert_eq!(misfit(&unread).parameter, Some("values"));
+        for content in ["", "甲", "甲\n甲", "甲\n\n乙"] {
+            assert_eq!(misfit(&of_file(content, "")).parameter, Some("values"));
+        }
+        let pinned = format!(", sha256 = '{}'", "0".repeat(64));
+        assert!(misfit(&of_file("甲\n乙", &pinned)).what.contains("SHA-256"));
+        let latin =
+            spec("{ kind = 'substitute', domain = 'd', values = { file = 'lists/a.txt' } }");
+        latin.value_files()[0].set(Ok(vec![b'a', b'\n', 0xE9]));
+        assert!(misfit(&latin).what.contains("UTF-8"));
+        for wrong in ["{ }", "{ path = 'a' }", "{ file = 7 }", "'lists/a.txt'"] {
+            let text = format!("{{ kind = 'substitute', domain = 'd', values = {wrong} }}");
+            assert!(try_spec(&text).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn files_within_other_treatments_are_found() {
+        let text = "{ kind = 'when', condition = 'a = 1', else = { kind = 'null' }, then = \
+             { kind = 'substitute', domain = 'd', values = { file = 'lists/a.txt' } } }";
+        assert_eq!(spec(text).value_files().len(), 1);
     }
 
     proptest! {

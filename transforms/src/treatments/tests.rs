@@ -150,13 +150,14 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 39] = [
+const OTHERS: [&str; 43] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
     "{ kind = 'mask-range', from = 0, to = -1 }",
     "{ kind = 'mask-range', from = -4, to = -2 }",
     "{ kind = 'mask-around', delimiter = '@', side = 'after' }",
+    "{ kind = 'mask-around', delimiter = ['@', '.'], occurrence = 'all' }",
     "{ kind = 'typed-mask', of = 'resident-id', keep = 'district-and-last-4' }",
     "{ kind = 'typed-mask', of = 'email' }",
     "{ kind = 'typed-mask', of = 'person-name', keep = 'nothing' }",
@@ -169,6 +170,7 @@ const OTHERS: [&str; 39] = [
     "{ kind = 'encrypt-rand', domain = 'd', algorithm = 'sm4-gcm' }",
     "{ kind = 'fpe', domain = 'd', alphabet = 'alphanumeric' }",
     "{ kind = 'fpe', domain = 'd', keep_separators = true }",
+    "{ kind = 'fpe', domain = 'd', keep_others = true, tweak = 'field' }",
     "{ kind = 'structured-id', of = 'mobile', domain = 'd' }",
     "{ kind = 'structured-id', of = 'bank-card', domain = 'd', keep = ['bin6'] }",
     "{ kind = 'structured-id', of = 'credit-code', domain = 'd' }",
@@ -176,6 +178,8 @@ const OTHERS: [&str; 39] = [
     "{ kind = 'round', significant = 2 }",
     "{ kind = 'bucket', width = '1000', as = 'lower' }",
     "{ kind = 'bucket', edges = ['0', '100'] }",
+    "{ kind = 'rank-preserving', domain = 'd', lower = 0, upper = 100, width = '10', beyond = 'clamp', reveals_order = true }",
+    "{ kind = 'rank-preserving', domain = 'd', lower = 1900-01-01, upper = 2050-12-31, width = '7', reveals_order = true }",
     "{ kind = 'date-trunc', unit = 'year' }",
     "{ kind = 'age-band', as_of = 2026-01-01, edges = [18, 60] }",
     "{ kind = 'date-shift', domain = 'd', by = 'who', min_days = -9, max_days = 9, not_after = 2026-01-01 }",

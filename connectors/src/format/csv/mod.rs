@@ -58,6 +58,8 @@ pub struct CsvOptions {
     pub null: Option<String>,
     /// What happens on a malformed row (default: the run fails).
     pub on_malformed: OnMalformed,
+    /// What zeros before a whole number are (default: malformed).
+    pub leading_zeros: LeadingZeros,
 }
 
 impl Default for CsvOptions {
@@ -70,6 +72,7 @@ impl Default for CsvOptions {
             encoding: Encoding::Utf8,
             null: None,
             on_malformed: OnMalformed::Fail,
+            leading_zeros: LeadingZeros::Malformed,
         }
     }
 }
@@ -96,6 +99,19 @@ pub enum OnMalformed {
     Fail,
     /// The row is dropped and counted.
     Reject,
+}
+
+/// What zeros before a whole number are: `007` in a column of integers, or of decimals without
+/// places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeadingZeros {
+    /// The row is malformed: a number that is written so is most often an identifier, which loses
+    /// what tells it from others.
+    #[default]
+    Malformed,
+    /// They mean nothing, as in `0042` for forty-two.
+    Drop,
 }
 
 impl CsvOptions {
@@ -166,7 +182,7 @@ impl CsvSource {
     ) -> Result<Self, ConnectorError> {
         options.grammar(0)?;
         for field in spec.fields.fields() {
-            if values::column(field.data_type()).is_none() {
+            if values::column(field.data_type(), options.leading_zeros).is_none() {
                 return Err(ConnectorError::config(
                     format!(
                         "field `{}` is of type {}, which delimited text cannot hold",
@@ -210,7 +226,8 @@ impl CsvSource {
         let file = self.snapshot.files.get(split).ok_or_else(missing)?;
         let layout = self.layouts.get(split).ok_or_else(missing)?;
         let grammar = self.options.grammar(layout.columns)?;
-        let column = |field: &Arc<Field>| values::column(field.data_type());
+        let column =
+            |field: &Arc<Field>| values::column(field.data_type(), self.options.leading_zeros);
         let columns: Option<Vec<_>> = self.output.fields().iter().map(column).collect();
         Ok(CsvScan {
             records: records(&self.store, &self.options, &self.pinned, file, grammar)?,

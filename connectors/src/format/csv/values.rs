@@ -19,6 +19,8 @@ use arrow::datatypes::{
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
+use super::LeadingZeros;
+
 /// A column being built.
 pub(super) trait Column: Send + fmt::Debug {
     /// Appends a value. Says false, appending nothing, if the text is none of the column's type.
@@ -33,25 +35,25 @@ pub(super) trait Column: Send + fmt::Debug {
     clippy::wildcard_enum_match_arm,
     reason = "a catalogue has no other types"
 )]
-pub(super) fn column(data_type: &DataType) -> Option<Box<dyn Column>> {
+pub(super) fn column(data_type: &DataType, zeros: LeadingZeros) -> Option<Box<dyn Column>> {
     Some(match data_type {
         DataType::Utf8 => Box::new(Text(StringBuilder::new())),
         DataType::Boolean => Box::new(Truth(BooleanBuilder::new())),
-        DataType::Int8 => plain::<Int8Type>(data_type),
-        DataType::Int16 => plain::<Int16Type>(data_type),
-        DataType::Int32 => plain::<Int32Type>(data_type),
-        DataType::Int64 => plain::<Int64Type>(data_type),
-        DataType::UInt8 => plain::<UInt8Type>(data_type),
-        DataType::UInt16 => plain::<UInt16Type>(data_type),
-        DataType::UInt32 => plain::<UInt32Type>(data_type),
-        DataType::UInt64 => plain::<UInt64Type>(data_type),
+        DataType::Int8 => whole::<Int8Type>(data_type, zeros),
+        DataType::Int16 => whole::<Int16Type>(data_type, zeros),
+        DataType::Int32 => whole::<Int32Type>(data_type, zeros),
+        DataType::Int64 => whole::<Int64Type>(data_type, zeros),
+        DataType::UInt8 => whole::<UInt8Type>(data_type, zeros),
+        DataType::UInt16 => whole::<UInt16Type>(data_type, zeros),
+        DataType::UInt32 => whole::<UInt32Type>(data_type, zeros),
+        DataType::UInt64 => whole::<UInt64Type>(data_type, zeros),
         DataType::Float32 => plain::<Float32Type>(data_type),
         DataType::Float64 => plain::<Float64Type>(data_type),
         DataType::Decimal128(precision, scale) => {
-            exact::<Decimal128Type>(data_type, *precision, *scale)
+            exact::<Decimal128Type>(data_type, (*precision, *scale), zeros)
         }
         DataType::Decimal256(precision, scale) => {
-            exact::<Decimal256Type>(data_type, *precision, *scale)
+            exact::<Decimal256Type>(data_type, (*precision, *scale), zeros)
         }
         DataType::Date32 => with::<Date32Type, _>(data_type, |text| {
             i32::try_from(
@@ -177,9 +179,31 @@ where
     with::<T, _>(data_type, |text| text.parse().ok())
 }
 
-fn exact<T: DecimalType>(data_type: &DataType, precision: u8, scale: i8) -> Box<dyn Column> {
+/// Whole numbers.
+fn whole<T>(data_type: &DataType, zeros: LeadingZeros) -> Box<dyn Column>
+where
+    T: ArrowPrimitiveType<Native: std::str::FromStr>,
+{
     with::<T, _>(data_type, move |text| {
-        if !is_decimal(text, scale) {
+        let fits = zeros == LeadingZeros::Drop || !has_leading_zeros(text);
+        fits.then(|| text.parse().ok())?
+    })
+}
+
+/// Whether zeros stand before the first digit of a whole number.
+fn has_leading_zeros(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    digits.len() > 1 && digits.starts_with('0')
+}
+
+fn exact<T: DecimalType>(
+    data_type: &DataType,
+    (precision, scale): (u8, i8),
+    zeros: LeadingZeros,
+) -> Box<dyn Column> {
+    let refuses_zeros = scale == 0 && zeros == LeadingZeros::Malformed;
+    with::<T, _>(data_type, move |text| {
+        if !is_decimal(text, scale) || refuses_zeros && has_leading_zeros(text) {
             return None;
         }
         let value = parse_decimal::<T>(text, precision, scale).ok()?;
@@ -274,15 +298,15 @@ mod tests {
     use super::*;
 
     fn parses(data_type: &DataType, text: &str) -> bool {
-        let mut column = column(data_type).unwrap();
+        let mut column = column(data_type, LeadingZeros::Malformed).unwrap();
         column.append(text)
     }
 
     fn millis(text: &str, zone: Option<&str>) -> Option<i64> {
-        let mut column = column(&DataType::Timestamp(
-            TimeUnit::Millisecond,
-            zone.map(Into::into),
-        ))
+        let mut column = column(
+            &DataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into)),
+            LeadingZeros::Malformed,
+        )
         .unwrap();
         column.append(text).then(|| {
             column
@@ -295,7 +319,7 @@ mod tests {
     #[test]
     fn decimals_are_exact_or_malformed() {
         let money = DataType::Decimal128(12, 2);
-        let mut built = column(&money).unwrap();
+        let mut built = column(&money, LeadingZeros::Malformed).unwrap();
         for text in ["0", "1.5", "-1234567890.12", "+7.00", "-0.05"] {
             assert!(built.append(text), "{text}");
         }
@@ -336,7 +360,7 @@ mod tests {
     #[test]
     fn wide_decimals_keep_every_digit() {
         let wide = DataType::Decimal256(60, 4);
-        let mut built = column(&wide).unwrap();
+        let mut built = column(&wide, LeadingZeros::Malformed).unwrap();
         assert!(built.append("-12345678901234567890123456789012345678901234567890.1234"));
         let built = built.finish();
         let expected = i256::from_string("-123456789012345678901234567890123456789012345678901234");
@@ -352,6 +376,27 @@ mod tests {
         assert!(parses(&DataType::UInt64, "18446744073709551615"));
         assert!(!parses(&DataType::UInt8, "-1") && !parses(&DataType::Int32, "1.0"));
         assert!(!parses(&DataType::Int32, "") && !parses(&DataType::Int32, " 1"));
+    }
+
+    #[test]
+    fn zeros_before_a_whole_number_are_malformed_unless_they_mean_nothing() {
+        let dropping = |data_type: &DataType, text: &str| {
+            column(data_type, LeadingZeros::Drop).unwrap().append(text)
+        };
+        let whole = DataType::Decimal128(20, 0);
+        for data_type in [DataType::Int32, DataType::UInt64, whole] {
+            for text in ["0", "7", "70", "700"] {
+                assert!(parses(&data_type, text), "{data_type} {text}");
+            }
+            for text in ["007", "00", "01"] {
+                assert!(!parses(&data_type, text), "{data_type} {text}");
+                assert!(dropping(&data_type, text), "{data_type} {text}");
+            }
+        }
+        assert!(!parses(&DataType::Int32, "-07") && dropping(&DataType::Int32, "-07"));
+        // An amount may be padded: what stands before the point tells it from no other.
+        assert!(parses(&DataType::Decimal128(12, 2), "0012.50"));
+        assert!(parses(&DataType::Float64, "007.5"));
     }
 
     #[test]
@@ -407,6 +452,6 @@ mod tests {
 
     #[test]
     fn binary_has_no_text_form() {
-        assert!(column(&DataType::Binary).is_none());
+        assert!(column(&DataType::Binary, LeadingZeros::Drop).is_none());
     }
 }

@@ -30,7 +30,8 @@ use crate::site::lockgate_toml::StoreSection;
 use crate::site::{Dataset, FieldType, Grant, Loaded, Problem, Recipient, Site, nearest};
 use fields::Resolved;
 use lockgate_connectors::keyring::PublicKey;
-use lockgate_transforms::facets;
+use lockgate_transforms::category;
+use lockgate_transforms::facets::{self, Delivered};
 
 /// Compression where the grant names none.
 const COMPRESSION: &str = "zstd(1)";
@@ -235,6 +236,7 @@ pub(crate) fn draft(
     let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
     let results = results::check(subject, &resolved, &mut warnings);
     warn_of_facets(&resolved, &mut warnings);
+    warn_of_numbers(&resolved, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
     let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
     Ok(Draft {
@@ -404,7 +406,11 @@ fn check_seal(subject: &Subject<'_>, resolved: &Resolved, refusals: &mut Vec<Ref
 fn warn_of_facets(resolved: &Resolved, warnings: &mut Vec<Warning>) {
     let fields = resolved.fields.iter();
     let fields: Vec<_> = fields
-        .map(|field| (field.name.as_str(), &field.treatment))
+        .map(|field| Delivered {
+            name: &field.name,
+            category: &field.category,
+            treatment: &field.treatment,
+        })
         .collect();
     let found = facets::differences(&fields).into_iter();
     warnings.extend(found.map(|difference| Warning {
@@ -412,6 +418,26 @@ fn warn_of_facets(resolved: &Resolved, warnings: &mut Vec<Warning>) {
         field: Some(difference.field),
         what: difference.what,
     }));
+}
+
+/// An identifier that is typed as a number has lost the zeros it began with, wherever it had any.
+fn warn_of_numbers(resolved: &Resolved, warnings: &mut Vec<Warning>) {
+    for field in &resolved.fields {
+        let known = category::find(&field.category);
+        let data_type = FieldType::parse(&field.source_type).ok();
+        let is_number = data_type.is_some_and(|data_type| data_type.to_arrow().is_numeric());
+        if is_number && known.is_some_and(category::Category::is_identifier) {
+            warnings.push(Warning {
+                code: "numeric-identifier",
+                field: Some(field.name.clone()),
+                what: format!(
+                    "category {} is one of identifiers, and type {} has no leading zeros, so that \
+                     `007` and `7` are one; catalogue it as utf8, from a source that keeps them",
+                    field.category, field.source_type
+                ),
+            });
+        }
+    }
 }
 
 /// Conditions on data that every department may have are worth a second look.

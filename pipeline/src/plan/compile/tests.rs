@@ -428,6 +428,55 @@ fn facets_of_one_person_that_keep_different_parts_are_warned_about() {
 }
 
 #[test]
+fn what_is_delivered_clear_beside_surrogates_of_a_person_is_warned_about() {
+    let site = TestSite::new();
+    let fake = "{ kind = \"fake-id\", domain = \"person.id\" }";
+    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", fake);
+    site.catalogue("category = \"division\"", "category = \"division-code\"");
+    site.policy("category = \"division\"", "category = \"division-code\"");
+    let warned = |site: &TestSite| -> Vec<_> {
+        let compiled = site.compile();
+        let warnings = compiled.warnings().iter();
+        warnings
+            .map(|warning| (warning.code, warning.field.clone()))
+            .collect()
+    };
+    assert_eq!(
+        warned(&site),
+        [("facets-differ", Some("region".to_owned()))]
+    );
+    let permuted = "{ kind = \"structured-id\", of = \"resident-id\", domain = \"person.id\" }";
+    site.policy(fake, permuted);
+    assert_eq!(warned(&site), []);
+    site.grant_table(
+        "[treatments]\nname = { kind = \"fake-name\", domain = \"person.id\", by = \"id\" }",
+    );
+    assert_eq!(warned(&site), [("facets-differ", Some("name".to_owned()))]);
+}
+
+#[test]
+fn an_identifier_typed_as_a_number_is_warned_about() {
+    let site = TestSite::new();
+    let keyed = "{ kind = \"hmac\", domain = \"d\" }";
+    site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", keyed);
+    assert!(site.compile().warnings().is_empty());
+    site.catalogue(
+        "{ name = \"id\", type = \"utf8\"",
+        "{ name = \"id\", type = \"int64\"",
+    );
+    let compiled = site.compile();
+    let warnings: Vec<_> = compiled
+        .warnings()
+        .iter()
+        .map(|warning| (warning.code, warning.field.as_deref()))
+        .collect();
+    assert_eq!(warnings, [("numeric-identifier", Some("id"))]);
+    site.catalogue("category = \"resident-id\"", "category = \"serial\"");
+    site.policy("category = \"resident-id\"", "category = \"serial\"");
+    assert!(site.compile().warnings().is_empty());
+}
+
+#[test]
 fn a_join_group_is_refused_unless_the_grant_lists_it() {
     let site = TestSite::new();
     site.grant_table(

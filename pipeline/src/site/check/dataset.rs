@@ -179,6 +179,7 @@ fn csv_options(dataset: &Dataset) -> Vec<&'static str> {
         ("encoding", source.encoding.is_some()),
         ("null", source.null.is_some()),
         ("on_malformed", source.on_malformed.is_some()),
+        ("leading_zeros", source.leading_zeros.is_some()),
     ]
     .into_iter()
     .filter_map(|(key, given)| given.then_some(key))

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use crate::clusters;
 use crate::error::Misfit;
 use crate::ff1::DOMAIN_MIN;
@@ -22,15 +24,26 @@ pub(super) struct Alphabet {
     others: Vec<(char, u16)>,
     /// Whether other spellings of a value are folded into one.
     folds: bool,
-    /// Whether separators stay where they are.
-    keeps_separators: bool,
+    stays: Stays,
+}
+
+/// What stays where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stays {
+    Nothing,
+    Separators,
+    /// Everything that isn't of the alphabet.
+    Others,
 }
 
 /// What a character of a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Numeral(u16),
+    /// Left out, or kept where it is.
     Separator,
+    /// Kept where it is, though it is no separator.
+    Other,
     Foreign,
 }
 
@@ -49,13 +62,12 @@ fn characters(written: &str) -> Cow<'_, str> {
 }
 
 impl Alphabet {
-    /// Reads an alphabet. `folds` says that the field's category has one spelling of a value,
-    /// `keeps_separators` that separators stay.
+    /// Reads an alphabet. `folds` says that the field's category has one spelling of a value.
     ///
     /// # Errors
-    /// Fewer than two characters; one that stands twice; one that doesn't stand alone; so many
-    /// that numerals of 16 bits don't do.
-    pub(super) fn new(written: &str, folds: bool, keeps_separators: bool) -> Result<Self, Misfit> {
+    /// Fewer than two characters; one that stands twice, or in two forms; one that doesn't stand
+    /// alone; so many that numerals of 16 bits don't do.
+    pub(super) fn new(written: &str, folds: bool, stays: Stays) -> Result<Self, Misfit> {
         let characters: Vec<char> = characters(written).chars().collect();
         let misfit = |what: &str| {
             Misfit::of_parameter("alphabet", format!("`alphabet` {what}")).with_hint(
@@ -67,6 +79,14 @@ impl Alphabet {
         sorted.dedup();
         if sorted.len() < characters.len() {
             return Err(misfit("holds a character twice"));
+        }
+        let mut forms: Vec<String> = characters.iter().map(|own| plain_form(*own)).collect();
+        forms.sort_unstable();
+        forms.dedup();
+        if forms.len() < characters.len() {
+            return Err(misfit(
+                "holds one character in two forms, such as full-width and half-width",
+            ));
         }
         if characters.len() < 2 || characters.len() >= usize::from(NONE) {
             return Err(misfit(
@@ -92,7 +112,7 @@ impl Alphabet {
             ascii,
             others,
             folds,
-            keeps_separators,
+            stays,
         })
     }
 
@@ -110,9 +130,9 @@ impl Alphabet {
         bytes.collect()
     }
 
-    /// Whether separators stay where they are.
-    pub(super) fn keeps_separators(&self) -> bool {
-        self.keeps_separators
+    /// Whether anything stays where it is.
+    pub(super) fn keeps_any(&self) -> bool {
+        self.stays != Stays::Nothing
     }
 
     /// The character of a numeral.
@@ -146,14 +166,14 @@ impl Alphabet {
         if let Some(numeral) = self.numeral(character) {
             return Role::Numeral(numeral);
         }
-        if !self.folds && !self.keeps_separators {
+        if !self.folds && !self.keeps_any() {
             return Role::Foreign;
         }
         let plain = half_width(character);
         if let Some(numeral) = self.numeral(plain) {
             return Role::Numeral(numeral);
         }
-        if is_spacing(plain) || self.keeps_separators && is_separator(plain) {
+        if is_spacing(plain) || self.keeps_any() && is_separator(plain) {
             return Role::Separator;
         }
         let other_case = if plain.is_ascii_lowercase() {
@@ -161,8 +181,11 @@ impl Alphabet {
         } else {
             plain.to_ascii_lowercase()
         };
-        self.numeral(other_case)
-            .map_or(Role::Foreign, Role::Numeral)
+        match (self.numeral(other_case), self.stays) {
+            (Some(numeral), _) => Role::Numeral(numeral),
+            (None, Stays::Others) => Role::Other,
+            (None, Stays::Nothing | Stays::Separators) => Role::Foreign,
+        }
     }
 }
 
@@ -171,6 +194,11 @@ impl Alphabet {
 fn stands_alone(character: char) -> bool {
     let between = format!("a{character}{character}a");
     !character.is_control() && !character.is_whitespace() && clusters::count(&between) == 4
+}
+
+/// A character as its compatibility form (NFKC) writes it.
+fn plain_form(character: char) -> String {
+    std::iter::once(character).nfkc().collect()
 }
 
 /// The half-width form of a full-width ASCII character.
@@ -215,7 +243,11 @@ mod tests {
 
     #[test]
     fn names_stand_for_their_characters() {
-        let radix = |written| Alphabet::new(written, false, false).unwrap().radix();
+        let radix = |written| {
+            Alphabet::new(written, false, Stays::Nothing)
+                .unwrap()
+                .radix()
+        };
         assert_eq!((radix("digits"), radix("lower")), (10, 26));
         assert_eq!((radix("upper"), radix("alphanumeric")), (26, 62));
         assert_eq!((radix("01"), radix("赵钱孙李𠮷")), (2, 5));
@@ -233,15 +265,19 @@ mod tests {
             "a\r",
             "ᄀ각",
             "0\u{200D}",
+            "0１1",
+            "01０",
+            "ＡA",
+            "ｱア",
         ] {
-            let misfit = Alphabet::new(wrong, false, false).unwrap_err();
+            let misfit = Alphabet::new(wrong, false, Stays::Nothing).unwrap_err();
             assert_eq!(misfit.parameter, Some("alphabet"), "{wrong:?}");
         }
     }
 
     #[test]
     fn folding_never_touches_what_the_alphabet_holds() {
-        let plain = Alphabet::new("0123456789X-", true, true).unwrap();
+        let plain = Alphabet::new("0123456789X-", true, Stays::Separators).unwrap();
         assert_eq!(plain.role('-'), Role::Numeral(11));
         assert_eq!(plain.role('x'), Role::Numeral(10));
         assert_eq!(plain.role('ｘ'), Role::Numeral(10));
@@ -249,10 +285,10 @@ mod tests {
         assert_eq!(plain.role('\u{3000}'), Role::Separator);
         assert_eq!(plain.role('/'), Role::Separator);
         assert_eq!(plain.role('A'), Role::Foreign);
-        let strict = Alphabet::new("digits", false, false).unwrap();
+        let strict = Alphabet::new("digits", false, Stays::Nothing).unwrap();
         assert_eq!(strict.role('９'), Role::Foreign);
         assert_eq!(strict.role(' '), Role::Foreign);
-        let both = Alphabet::new("Xx", true, false).unwrap();
+        let both = Alphabet::new("Xx", true, Stays::Nothing).unwrap();
         assert_eq!(
             (both.role('X'), both.role('x')),
             (Role::Numeral(0), Role::Numeral(1))

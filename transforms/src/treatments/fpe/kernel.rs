@@ -81,6 +81,7 @@ impl Kernel {
         }
         scratch.clear();
         let mut skip = self.skipped(value);
+        let mut others = false;
         for character in value.chars() {
             match self.alphabet.role(character) {
                 _ if skip > 0 => skip -= usize::from(is_counted(character)),
@@ -89,10 +90,12 @@ impl Kernel {
                 }
                 Role::Numeral(numeral) => scratch.push(numeral),
                 Role::Separator => {}
+                Role::Other => others = true,
                 Role::Foreign => return Parsed::Case(Case::Invalid),
             }
         }
-        if scratch.is_empty() {
+        // A value of nothing but what stays isn't empty: it would be kept whole.
+        if scratch.is_empty() && !others {
             return Parsed::Case(Case::Empty);
         }
         if scratch.len() < self.length_min {
@@ -190,7 +193,7 @@ impl Kernel {
         }
     }
 
-    /// Writes a permuted value, separators of the original in their places.
+    /// Writes a permuted value, what stays of the original in its place.
     fn write(
         &self,
         value: &str,
@@ -198,9 +201,9 @@ impl Kernel {
         scratch: &mut Vec<u16>,
         out: &mut Vec<u8>,
     ) -> Result<(), Case> {
-        let keeps_separators = self.alphabet.keeps_separators();
+        let keeps_any = self.alphabet.keeps_any();
         if let (Some(bytes), Parsed::Halves(length, high, low)) = (&self.bytes, parsed)
-            && !(keeps_separators && value.len() != *length)
+            && !(keeps_any && value.len() != *length)
         {
             self.write_plain(bytes, (*length, *high, *low), out);
             return Ok(());
@@ -221,7 +224,7 @@ impl Kernel {
             }
             Parsed::Long(numerals) => scratch.extend(numerals),
         }
-        if keeps_separators {
+        if keeps_any {
             self.write_laid_out(value, scratch, out);
         } else {
             for numeral in scratch {
@@ -240,7 +243,7 @@ impl Kernel {
             match self.alphabet.role(character) {
                 _ if skip > 0 => skip -= usize::from(is_counted(character)),
                 Role::Separator if skipped && out.len() == begin => {}
-                Role::Separator => push(character, out),
+                Role::Separator | Role::Other => push(character, out),
                 Role::Numeral(_) | Role::Foreign => {
                     let next = numerals.next().copied();
                     let next = next.and_then(|numeral| self.alphabet.character(numeral));

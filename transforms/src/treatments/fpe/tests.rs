@@ -149,6 +149,70 @@ fn separators_stay_where_asked() {
 }
 
 #[test]
+fn a_format_keeps_everything_but_the_alphabet_where_it_is() {
+    let format = "{ kind = 'fpe', domain = 'account.id', keep_others = true }";
+    let digits = treat_one(SPEC, "2026004711").unwrap();
+    let (year, serial) = digits.split_at(4);
+    let out = treat_one(format, "HZ字-2026(004711)号").unwrap();
+    assert_eq!(out, format!("HZ字-{year}({serial})号"));
+    assert_eq!(
+        restored(format, "other", &out).unwrap(),
+        "HZ字-2026(004711)号"
+    );
+    // Other forms of a digit are that digit, and nothing that would be one is left.
+    assert_eq!(
+        treat_one(format, "HZ２０２６-004711").unwrap(),
+        format!("HZ{year}-{serial}")
+    );
+    // What has too little to encrypt is covered, not kept as it is.
+    let treated = treat(format, &[Some("HZ-12345"), Some("张三"), Some("，。")]);
+    assert_eq!(cases_of(&treated), (0, 0, 3, 0));
+    assert_eq!(treat_one(format, "张三").unwrap(), "**");
+    assert_eq!(treat(format, &[Some("-")]).counts.empty, 1);
+    let upper = "{ kind = 'fpe', domain = 'd', alphabet = 'upper', keep_others = true }";
+    let out = treat_one(upper, "ABCDE-12").unwrap();
+    assert!(out.ends_with("-12") && !out.starts_with("ABCDE"));
+}
+
+#[test]
+fn what_stays_of_a_format_makes_it_partly_hidden_text() {
+    let format = spec("{ kind = 'fpe', domain = 'account.id', keep_others = true }");
+    let (plain, separators) = (
+        spec(SPEC),
+        spec("{ kind = 'fpe', domain = 'account.id', keep_separators = true }"),
+    );
+    assert_eq!((plain.strength().0, format.strength().0), (3, 1));
+    assert!(format.is_keyed_equality());
+    assert!(plain.meets(&format) && separators.meets(&format));
+    assert!(!format.meets(&plain) && !format.meets(&separators));
+    assert!(!spec("{ kind = 'hmac', domain = 'd' }").meets(&format));
+    let both = "{ kind = 'fpe', domain = 'd', keep_others = true, keep_separators = true }";
+    assert_eq!(misfit(both).parameter, Some("keep_separators"));
+}
+
+/// The same value in two fields of a domain.
+#[test]
+fn a_tweak_of_the_field_parts_what_the_domain_joins() {
+    let treated = |text: &str, field: &str| {
+        let column = Column::alone(field, &DataType::Utf8, "other");
+        let built = spec(text).build(column, Some(&key())).unwrap();
+        let array: ArrayRef = Arc::new(StringArray::from(vec!["123456789012"]));
+        built.apply(&array).unwrap().array
+    };
+    let own = "{ kind = 'fpe', domain = 'account.id', tweak = 'field' }";
+    assert_eq!(&treated(SPEC, "payer"), &treated(SPEC, "payee"));
+    assert_ne!(&treated(own, "payer"), &treated(own, "payee"));
+    assert_eq!(&treated(own, "payer"), &treated(own, "payer"));
+    assert_ne!(&treated(own, "payer"), &treated(SPEC, "payer"));
+    let out = treat_one(own, "123456789012").unwrap();
+    assert_eq!(restored(own, "other", &out).unwrap(), "123456789012");
+    let (field, domain) = (spec(own), spec(SPEC));
+    assert!(field.meets(&domain) && !domain.meets(&field));
+    let named = spec("{ kind = 'fpe', domain = 'account.id', tweak = 'domain' }");
+    assert_eq!(named, domain);
+}
+
+#[test]
 fn characters_of_any_script_are_encrypted() {
     let spec = "{ kind = 'fpe', domain = 'd', alphabet = '甲乙丙丁戊己庚辛壬癸𠮷野' }";
     let value = "甲乙丙丁𠮷野甲乙";

@@ -138,6 +138,16 @@ fn group_of(name: &str, pattern: &Regex) -> Option<usize> {
     }
 }
 
+/// Whether a group that begins with `?` has a name, `(?P<name>` or `(?<name>`, and so captures; what
+/// is read of it is taken.
+fn is_named(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    characters.next();
+    if characters.peek() == Some(&'P') {
+        characters.next();
+    }
+    characters.peek() == Some(&'<')
+}
+
 /// The numbers of the groups a pattern consists of, where it is nothing but capturing groups side
 /// by side, each once. `None` for everything else, and for what this simple reader doesn't know.
 fn outermost_groups(pattern: &str) -> Option<Vec<usize>> {
@@ -161,16 +171,22 @@ fn outermost_groups(pattern: &str) -> Option<Vec<usize>> {
                 }
             }
             '(' => {
-                let named = characters.peek() == Some(&'?');
-                if named {
-                    return None;
+                let captures = match characters.peek() {
+                    Some('?') => is_named(&mut characters),
+                    _ => true,
+                };
+                if captures {
+                    groups += 1;
                 }
-                groups += 1;
-                if depth == 0 {
-                    outermost.push(groups);
+                match (depth, captures) {
+                    (0, true) => outermost.push(groups),
+                    (0, false) => return None,
+                    _ => {}
                 }
                 depth += 1;
             }
+            // The beginning and the end of the value, which is matched whole anyway.
+            '^' | '$' if depth == 0 => {}
             ')' => depth = depth.checked_sub(1)?,
             _ if depth == 0 => return None,
             _ => {}

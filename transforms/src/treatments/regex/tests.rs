@@ -88,6 +88,10 @@ fn a_replacement_that_gives_the_value_again_is_refused() {
         (r"(\d{3})(\d+)", "$2-$1"),
         (r"(a[bc])(\(d)", "$1$2"),
         ("(?<all>.*)", "${0}"),
+        ("(?<all>.*)", "${all}"),
+        ("(?P<all>.*)", "<$all>"),
+        (r"^(?P<one>\d{3})(?<two>(?:-|)\d+)$", "${two}${one}"),
+        (r"(?<one>(\d)x)(y)", "$one$3"),
     ] {
         let misfit = misfit(&replacing(pattern, replacement));
         assert_eq!(
@@ -97,6 +101,30 @@ fn a_replacement_that_gives_the_value_again_is_refused() {
         );
         assert!(misfit.what.contains("gives the whole value again"));
     }
+}
+
+#[test]
+fn a_replacement_that_leaves_out_a_group_is_no_whole_value() {
+    for (pattern, replacement) in [
+        (r"(?<one>\d{3})(?<two>\d+)", "${one}"),
+        (r"(?:\d{3})(?<two>\d+)", "${two}"),
+        (r"^(\d{3})-(\d+)$", "$2$1"),
+    ] {
+        spec(&replacing(pattern, replacement))
+            .output_type(crate::spec::Column::alone(
+                "field",
+                &arrow::datatypes::DataType::Utf8,
+                "other",
+            ))
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_group_named_twice_is_refused() {
+    let misfit = misfit(&hiding(r"(\d)(\d)", "2, 1, 2"));
+    assert_eq!(misfit.parameter, Some("groups"));
+    assert!(misfit.what.contains("twice"));
 }
 
 #[test]

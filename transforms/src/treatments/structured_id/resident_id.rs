@@ -1,8 +1,8 @@
 //! Resident identity numbers (GB 11643): division code, date of birth, sequence, check character.
 
-use super::Kept;
 use super::kernel::{Parts, Shape, number, write_number};
 use super::region::{RegionPart, Split, UNKNOWN};
+use super::{Kept, NotInForce};
 use crate::calendar::Civil;
 use crate::check_digit::resident_id;
 use crate::ff1::DOMAIN_MIN;
@@ -24,6 +24,7 @@ pub(super) struct ResidentId {
     region: RegionPart,
     birth_year: bool,
     sex: bool,
+    not_in_force: NotInForce,
     /// Day numbers of 1 January of each year of the window, and of the year after.
     new_years: Vec<i64>,
     /// With the year kept: how many codes of each province were in force in each year, province
@@ -97,7 +98,7 @@ struct Whole {
 }
 
 impl ResidentId {
-    pub(super) fn new(kept: Kept) -> Self {
+    pub(super) fn new(kept: Kept, not_in_force: NotInForce) -> Self {
         let region = RegionPart::new(kept);
         let day = |year| {
             Civil {
@@ -122,6 +123,7 @@ impl ResidentId {
             region,
             birth_year: kept.birth_year,
             sex: kept.sex,
+            not_in_force,
             in_force,
         }
     }
@@ -286,6 +288,9 @@ impl Shape for ResidentId {
             parity: if self.sex { sequence % 2 } else { 2 },
             in_force: place.is_some_and(|place| self.region.table().in_force(place, year)),
         };
+        if !stays.in_force && self.not_in_force == NotInForce::Invalid {
+            return None;
+        }
         if !self.is_hidden(split.domain, stays) {
             return None;
         }

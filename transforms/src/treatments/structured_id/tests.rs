@@ -139,6 +139,37 @@ fn resident_numbers_stay_valid_and_keep_what_is_asked() {
 }
 
 #[test]
+fn a_region_out_of_force_may_be_invalid_and_then_every_result_is_in_force() {
+    let values = residents(6, 8_000);
+    let regions = Codes::new();
+    for keep in ["", "'sex'", "'region2'", "'region4'", "'birth-year'"] {
+        let apart = written("resident-id", keep);
+        let strict = apart.replace(" }", ", not_in_force = 'invalid' }");
+        let outs = texts(&treated_with(&strict, &values, Direction::Encrypt));
+        let others = texts(&treated_with(&apart, &values, Direction::Encrypt));
+        let mut in_force = Vec::new();
+        for ((value, out), other) in values.iter().zip(&outs).zip(&others) {
+            if class(&regions, value).1 {
+                assert_eq!(out, other, "{keep}: it is the same permutation");
+            } else {
+                assert_eq!(*out, "*".repeat(18), "{keep}");
+            }
+            if !out.starts_with('*') {
+                assert!(class(&regions, out).1, "{keep}");
+                in_force.push(out.clone());
+            }
+        }
+        assert!(in_force.len() > 1_500, "{keep}");
+        let back = treated_with(&strict, &in_force, Direction::Decrypt);
+        assert_eq!(back.counts.invalid, 0);
+        let (apart, strict) = (spec(&apart), spec(&strict));
+        assert!(strict.meets(&apart) && !apart.meets(&strict));
+    }
+    let mobile = written("mobile", "").replace(" }", ", not_in_force = 'invalid' }");
+    assert_eq!(misfit(&mobile).parameter, Some("not_in_force"));
+}
+
+#[test]
 fn what_is_not_kept_changes() {
     // Without those of divisions in force for too few years.
     let values = residents(2, 4_000);

@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use super::forms::{Of, Shown};
+use crate::check_digit::{credit_code, luhn, resident_id};
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::persona::Landline;
-
-/// The characters of a credit code, by value (GB 32100): no I, O, S, V, Z.
-const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
 /// Masks a number in its one spelling, if it is one.
 pub(super) fn mask(
@@ -87,7 +85,7 @@ fn number(bytes: &[u8]) -> u32 {
 fn is_resident_id(bytes: &[u8]) -> bool {
     let (region, birth, century) = match bytes {
         [head @ .., check] if bytes.len() == 18 => {
-            if !digits(head) || !resident_check(head, *check) {
+            if resident_id::check(head) != Some(*check) {
                 return false;
             }
             (head.get(..6), head.get(6..14), "")
@@ -105,17 +103,6 @@ fn is_resident_id(bytes: &[u8]) -> bool {
 /// Macao and Taiwan.
 fn is_province(code: u32) -> bool {
     matches!(code, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83)
-}
-
-/// The check character of ISO 7064 MOD 11-2.
-fn resident_check(head: &[u8], check: u8) -> bool {
-    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    let pairs = head.iter().zip(WEIGHTS);
-    let sum: u32 = pairs
-        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
-        .sum();
-    let rest = usize::try_from(sum % 11).unwrap_or_default();
-    b"10X98765432".get(rest) == Some(&check)
 }
 
 /// Whether a day exists: year with or without its century, month, day. Years 1800 to 2099.
@@ -146,40 +133,17 @@ fn is_mobile(bytes: &[u8]) -> bool {
 
 /// 16 to 19 digits with a check digit by Luhn (ISO/IEC 7812-1).
 fn is_bank_card(bytes: &[u8]) -> bool {
-    if !(16..=19).contains(&bytes.len()) || !digits(bytes) || bytes.first() == Some(&b'0') {
-        return false;
-    }
-    let sum: u32 = bytes
-        .iter()
-        .rev()
-        .enumerate()
-        .map(
-            |(place, digit)| match (place % 2, u32::from(digit - b'0')) {
-                (0, digit) => digit,
-                (_, digit) if digit < 5 => 2 * digit,
-                (_, digit) => 2 * digit - 9,
-            },
-        )
-        .sum();
-    sum.is_multiple_of(10)
+    (16..=19).contains(&bytes.len()) && bytes.first() != Some(&b'0') && luhn::is_valid(bytes)
 }
 
 /// GB 32100: authority and category, six digits of a division, an organisation code, the check
 /// character of MOD 31-3.
 fn is_credit_code(bytes: &[u8]) -> bool {
-    if bytes.len() != 18 || !bytes.get(2..8).is_some_and(digits) {
-        return false;
-    }
-    let value_of = |byte: &u8| CREDIT_ALPHABET.iter().position(|known| known == byte);
-    let (mut sum, mut weight) = (0, 1);
-    for byte in bytes.iter().take(17) {
-        let Some(value) = value_of(byte) else {
-            return false;
-        };
-        sum += value * weight;
-        weight = weight * 3 % 31;
-    }
-    bytes.last().and_then(value_of) == Some((31 - sum % 31) % 31)
+    let first = bytes.split_first_chunk::<17>();
+    bytes.get(2..8).is_some_and(digits)
+        && first.is_some_and(|(first, last)| {
+            credit_code::check(first).is_some_and(|check| last == [check])
+        })
 }
 
 /// Ordinary passports of nine characters: E, one or two letters before seven digits, the older G,
