@@ -24,6 +24,7 @@ use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, EmptyAction, Options, Scalar, StrictAction};
 use crate::treatment::Treatment;
 use crate::treatments::{self, AnyTreatment};
+use crate::vault::VaultUse;
 
 pub use crate::results::{Uniqueness, Width};
 
@@ -332,6 +333,18 @@ pub trait Definition:
         uses
     }
 
+    /// The vault it needs itself.
+    fn vault_use(&self) -> Option<VaultUse> {
+        None
+    }
+
+    /// Every vault it needs: its own, then those of its [parts](Self::parts).
+    fn vault_uses(&self) -> Vec<VaultUse> {
+        let parts = self.parts().into_iter();
+        let parts = parts.flat_map(|part| part.vault_uses());
+        self.vault_use().into_iter().chain(parts).collect()
+    }
+
     /// Makes the treatment for one field.
     ///
     /// # Errors
@@ -562,6 +575,11 @@ impl TreatmentSpec {
     /// Every key it needs, none twice.
     pub fn key_uses(&self) -> Vec<KeyUse> {
         self.treatment.key_uses()
+    }
+
+    /// Every vault it needs; two treatments within it may need the same one.
+    pub fn vault_uses(&self) -> Vec<VaultUse> {
+        self.treatment.vault_uses()
     }
 
     /// Makes the treatment for one field, with the one key it needs.
