@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -68,11 +68,13 @@ impl VaultFile {
         cipher: Arc<VaultCipher>,
         provider: &str,
     ) -> Result<Self, Trouble> {
-        make_file(path).map_err(|error| Trouble::Io(error.kind()))?;
         guarded(|| {
+            if !path.exists() {
+                create(path, id, &cipher)?;
+            }
             let database = Database::builder()
                 .set_cache_size(CACHE_BYTES)
-                .create(path)
+                .open(path)
                 .map_err(Trouble::of)?;
             let file = Self {
                 database,
@@ -81,30 +83,20 @@ impl VaultFile {
                 unsaved: AtomicU64::new(0),
             };
             file.begin(id, provider)?;
+            sweep(path);
             Ok(file)
         })
     }
 
-    /// Writes what every vault has, or holds it against what is there.
+    /// Holds what is there against what it should be, and notes whose data comes.
     fn begin(&self, id: &VaultId, provider: &str) -> Result<(), Trouble> {
+        let read = self.database.begin_read().map_err(Trouble::of)?;
+        hold_against(&label_of(&read)?, id, &self.cipher)?;
+        drop(read);
         let write = self.database.begin_write().map_err(Trouble::of)?;
         {
-            let mut labels = write.open_table(LABEL).map_err(Trouble::of)?;
-            let found = labels.get(LABEL_NAME).map_err(Trouble::of)?;
-            let found = found.map(|found| label::read(found.value())).transpose()?;
-            match found {
-                Some(found) => hold_against(&found, id, &self.cipher)?,
-                None => {
-                    let own = label::write(id, &self.cipher)?;
-                    labels
-                        .insert(LABEL_NAME, own.as_slice())
-                        .map_err(Trouble::of)?;
-                }
-            }
             let mut providers = write.open_table(PROVIDERS).map_err(Trouble::of)?;
             providers.insert(provider, ()).map_err(Trouble::of)?;
-            write.open_table(ENTRIES).map_err(Trouble::of)?;
-            write.open_table(TOKENS).map_err(Trouble::of)?;
         }
         write.commit().map_err(Trouble::of)
     }
@@ -199,7 +191,7 @@ impl VaultFile {
         for _ in 0..DRAWS_MAX {
             let mut token = Vec::with_capacity(form.characters());
             if !form.spell(random, &mut token) {
-                return Err(Trouble::Other("the system gave no random bytes"));
+                return Err(NO_RANDOMNESS);
             }
             let index = self.cipher.of_token(&token);
             let is_free = tokens.get(&index).map_err(Trouble::of)?.is_none();
@@ -299,6 +291,8 @@ impl<'a> Asked<'a> {
     }
 }
 
+const NO_RANDOMNESS: Trouble = Trouble::Other("the system gave no random bytes");
+
 const NOT_AUTHENTIC: Trouble = Trouble::Damaged("an entry was changed");
 
 /// A vault that is open to be read.
@@ -343,12 +337,7 @@ impl VaultReader {
                 }
                 Err(trouble) => return Err(trouble),
             };
-            let read = database.begin_read()?;
-            let labels = read.open_table(LABEL).map_err(Trouble::of)?;
-            let found = labels.get(LABEL_NAME).map_err(Trouble::of)?;
-            let label = found.ok_or(Trouble::Damaged("it has no label"))?;
-            let (id, key_id) = label::read(label.value())?;
-            drop((label, labels, read));
+            let (id, key_id) = label_of(&database.begin_read()?)?;
             Ok(Self {
                 database,
                 id,
@@ -464,30 +453,95 @@ fn hold_against(
     Ok(())
 }
 
-/// Makes the file where there is none, for its owner alone, in a directory for its owner alone; both
-/// last.
-fn make_file(path: &Path) -> io::Result<()> {
+/// What a vault says of itself.
+fn label_of(read: &ReadTransaction) -> Result<(VaultId, String), Trouble> {
+    let labels = read.open_table(LABEL).map_err(Trouble::of)?;
+    let found = labels.get(LABEL_NAME).map_err(Trouble::of)?;
+    let label = found.ok_or(Trouble::Damaged("it has no label"))?;
+    label::read(label.value())
+}
+
+/// Makes an empty vault, for its owner alone, under another name, and gives it its own once it is
+/// whole: a kill leaves no half of one. Where another process was first, its vault stands.
+fn create(path: &Path, id: &VaultId, cipher: &VaultCipher) -> Result<(), Trouble> {
+    let failed = |error: io::Error| Trouble::Io(error.kind());
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    if !directory.is_dir() {
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .recursive(true)
-            .create(directory)?;
-        if let Some(above) = directory.parent() {
-            File::open(above)?.sync_all()?;
-        }
-    }
-    let made = OpenOptions::new()
+    make_directory(directory).map_err(failed)?;
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(|_| NO_RANDOMNESS)?;
+    let staged = directory.join(format!("{}{}", staged_name(path), hex(&nonce)));
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path);
-    match made {
-        Ok(file) => file.sync_all()?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(error),
+        .open(&staged)
+        .map_err(failed)?;
+    let made = fill(&staged, id, cipher).and_then(|()| match fs::hard_link(&staged, path) {
+        // Not found: who was first has swept it.
+        Err(error) if !matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
+            Err(failed(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    });
+    // The first error is the one to report.
+    drop(fs::remove_file(&staged));
+    made?;
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed)
+}
+
+/// Writes what every vault has.
+fn fill(path: &Path, id: &VaultId, cipher: &VaultCipher) -> Result<(), Trouble> {
+    let database = Database::create(path).map_err(Trouble::of)?;
+    let write = database.begin_write().map_err(Trouble::of)?;
+    {
+        let mut labels = write.open_table(LABEL).map_err(Trouble::of)?;
+        let label = label::write(id, cipher)?;
+        labels
+            .insert(LABEL_NAME, label.as_slice())
+            .map_err(Trouble::of)?;
+        write.open_table(PROVIDERS).map_err(Trouble::of)?;
+        write.open_table(ENTRIES).map_err(Trouble::of)?;
+        write.open_table(TOKENS).map_err(Trouble::of)?;
     }
-    File::open(directory)?.sync_all()
+    write.commit().map_err(Trouble::of)?;
+    database.close().map_err(Trouble::of)
+}
+
+/// How the name begins that a vault has until it is whole.
+fn staged_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
+}
+
+/// Removes what killed processes left while they made this vault. It is held, so nobody needs it.
+fn sweep(path: &Path) {
+    let begin = staged_name(path);
+    let entries = path
+        .parent()
+        .and_then(|directory| fs::read_dir(directory).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&begin) {
+            // Left again, it is swept next time.
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Makes the directory of vaults where there is none, for its owner alone.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(directory)?;
+    match directory.parent() {
+        Some(above) => File::open(above)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// Does something with the store, which may panic over a damaged file: that is damage too.

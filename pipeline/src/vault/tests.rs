@@ -195,6 +195,21 @@ fn a_copy_of_an_open_vault_opens_with_what_was_saved() {
 }
 
 #[test]
+fn what_a_kill_left_while_a_vault_was_made_is_swept() {
+    let room = Room::new(FORM);
+    give(&room.open(), &["甲"]).unwrap();
+    let directory = room.path().parent().unwrap().to_owned();
+    let left = directory.join(format!(".{}.00ff", id(FORM).file_name()));
+    let other = directory.join(".other.v1.redb.00ff");
+    for path in [&left, &other] {
+        std::fs::write(path, b"half").unwrap();
+    }
+    room.open();
+    assert!(!left.exists() && other.exists());
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 2);
+}
+
+#[test]
 fn tokens_are_turned_back_and_others_are_not_known() {
     let room = Room::new(FORM);
     let values = ["11010519491231002X", "甲", "\0\u{80}"];
