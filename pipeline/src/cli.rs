@@ -66,6 +66,9 @@ pub enum Command {
     /// Sign, list and show grants.
     #[command(subcommand)]
     Grant(GrantCommand),
+    /// List token vaults; approve turning tokens back, and do it.
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// Read and verify the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -173,6 +176,51 @@ pub enum GrantCommand {
         /// Id of the grant.
         grant: String,
     },
+}
+
+/// `tokens`.
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// List the site's token vaults, never what they hold.
+    List,
+    /// Approve, as an approver of the provider, that tokens are turned back into values.
+    Approve(ApproveTokensArgs),
+    /// Turn tokens back into values, as CSV; needs an approval, and is recorded in the ledger first.
+    Reveal {
+        /// Id of the grant whose deliveries held the tokens.
+        grant: String,
+        /// The approval, as `tokens approve` writes it.
+        #[arg(long, value_name = "FILE")]
+        approval: PathBuf,
+        /// The tokens, one a line; standard input where absent.
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+    },
+}
+
+/// `tokens approve`.
+#[derive(Debug, Args)]
+pub struct ApproveTokensArgs {
+    /// Id of the grant whose deliveries held the tokens.
+    pub grant: String,
+    /// Consistency domain of the tokens, as their treatment names it.
+    #[arg(long)]
+    pub domain: String,
+    /// Why they are turned back; no personal data.
+    #[arg(long)]
+    pub reason: String,
+    /// Last day on which the approval holds.
+    #[arg(long, value_name = "DATE")]
+    pub until: chrono::NaiveDate,
+    /// The approver's private key file.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The tokens, one a line; standard input where absent.
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+    /// Where to write the approval; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `ledger`.

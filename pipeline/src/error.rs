@@ -7,7 +7,7 @@
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::error::ErrorClass;
 use lockgate_transforms::error::NO_ANSWER;
-use lockgate_transforms::{Share, TreatmentError};
+use lockgate_transforms::{Share, TreatmentError, VaultError};
 use thiserror::Error;
 
 use crate::approval::SignError;
@@ -16,6 +16,7 @@ use crate::ledger::LedgerError;
 use crate::plan::{CompileError, Refusal};
 use crate::site::init::InitError;
 use crate::site::{Problem, SecretError, SiteError};
+use crate::vault::{VaultFault, class_of};
 use crate::verify::VerifyError;
 
 /// Exit codes of the program.
@@ -71,6 +72,12 @@ pub enum RunError {
         /// What the treatment said.
         source: TreatmentError,
     },
+    /// A token vault can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultFault),
+    /// A token vault could not keep what it gave.
+    #[error(transparent)]
+    Tokens(#[from] VaultError),
     /// A value longer than a field's may be.
     #[error(
         "field `{field}` of {file}, row {row}: a value of more than {} MiB",
@@ -175,6 +182,8 @@ impl RunError {
             Self::Connector(error) if error.class() == ErrorClass::Config => exit::INVALID,
             Self::Connector(_)
             | Self::Treatment { .. }
+            | Self::Vault(_)
+            | Self::Tokens(_)
             | Self::TooLong { .. }
             | Self::TooManyInvalid { .. }
             | Self::Predicate { .. }
@@ -192,6 +201,12 @@ impl RunError {
             Self::Problems(_) | Self::Invalid { .. } | Self::Site(_) => "config",
             Self::Refused(_) | Self::Denied { .. } => "refused",
             Self::Connector(error) => error.class().as_str(),
+            Self::Vault(fault) => fault.class(),
+            Self::Tokens(error)
+            | Self::Treatment {
+                source: TreatmentError::Vault(error),
+                ..
+            } => class_of(error),
             Self::Treatment { .. }
             | Self::TooLong { .. }
             | Self::TooManyInvalid { .. }

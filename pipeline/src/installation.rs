@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::keyring::{LocalKeyring, Purpose};
+use lockgate_connectors::keyring::{LocalKeyring, MasterKey, Purpose};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
@@ -27,6 +27,7 @@ use crate::site::dataset::{Mode, SourceFormat};
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::units::parse_memory;
 use crate::site::{FieldType, Site};
+use crate::vault::Vaults;
 
 /// Directory of the program's own state, within the site.
 const STATE: &str = "state";
@@ -283,8 +284,8 @@ impl Installation {
         Ok(None)
     }
 
-    /// The treatments of a plan, keys in place, in the order of delivery, of rows that are read
-    /// with `projection`.
+    /// The treatments of a plan, keys and vaults in place, in the order of delivery, of rows that
+    /// are read with `projection`.
     ///
     /// # Errors
     /// A missing key; a treatment that does not fit after all.
@@ -292,6 +293,7 @@ impl Installation {
         &self,
         plan: &ExchangePlan,
         projection: &Projection,
+        vaults: &Vaults,
     ) -> Result<Vec<ColumnTreatment>, RunError> {
         let keyring = self.keyring();
         let schema = source_schema(plan)?;
@@ -330,7 +332,7 @@ impl Installation {
                 };
                 let treatment = field
                     .treatment
-                    .build_with(column, Keys::new(&keys))
+                    .build_with(column, Keys::new(&keys).with_vaults(vaults))
                     .map_err(|misfit| RunError::Invalid {
                         what: misfit.to_string(),
                         at: format!("field {}", field.name),
@@ -354,18 +356,38 @@ impl Installation {
     ) -> Result<(DerivedKey, u32), RunError> {
         let purpose: Purpose = used.purpose.parse().map_err(ConnectorError::from)?;
         let master = keyring.get(purpose, self.held_version(used.purpose)?)?;
-        let scope = match &used.join {
+        let scope = Self::scope(&plan.grant, used.join.as_deref());
+        Ok((derive(&master, &used.domain, &scope), master.version))
+    }
+
+    /// The scope of keys and vaults: the join group, or the grant alone.
+    pub(crate) fn scope(grant: &str, join: Option<&str>) -> String {
+        match join {
             Some(group) => format!("join:{group}"),
-            None => format!("grant:{}", plan.grant),
-        };
-        let key = DerivedKey::derive(
-            master.expose(),
-            used.purpose,
-            &used.domain,
-            &scope,
-            master.version,
-        );
-        Ok((key, master.version))
+            None => format!("grant:{grant}"),
+        }
+    }
+
+    /// The key that seals the vaults of a domain and scope today, and its version.
+    pub(crate) fn sealing_key(
+        &self,
+        domain: &str,
+        scope: &str,
+    ) -> Result<(DerivedKey, u32), RunError> {
+        let version = self.held_version(Purpose::Encryption.as_str())?;
+        let master = self.keyring().get(Purpose::Encryption, version)?;
+        Ok((derive(&master, domain, scope), master.version))
+    }
+
+    /// The key of that version that seals the vaults of a domain and scope.
+    pub(crate) fn sealing_key_of(
+        &self,
+        domain: &str,
+        scope: &str,
+        version: u32,
+    ) -> Result<DerivedKey, RunError> {
+        let master = self.keyring().get(Purpose::Encryption, Some(version))?;
+        Ok(derive(&master, domain, scope))
     }
 
     /// The older version of a purpose's key that the site holds on to today.
@@ -399,6 +421,12 @@ impl Installation {
             lanes: lanes.clamp(1, threads.max(1)),
         }
     }
+}
+
+/// The key derived for a domain and scope.
+fn derive(master: &MasterKey, domain: &str, scope: &str) -> DerivedKey {
+    let purpose = master.purpose.as_str();
+    DerivedKey::derive(master.expose(), purpose, domain, scope, master.version)
 }
 
 /// Where a treatment finds what it reads: a column of the scan, or a condition over its rows.

@@ -24,4 +24,5 @@ pub mod plan;
 pub mod preview;
 pub mod run;
 pub mod site;
+pub mod vault;
 pub mod verify;

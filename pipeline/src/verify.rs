@@ -417,7 +417,8 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
         | Event::Released { .. }
         | Event::Abandoned { .. }
         | Event::Previewed { .. }
-        | Event::Refused { .. } => false,
+        | Event::Refused { .. }
+        | Event::TokensRevealed { .. } => false,
     }
 }
 

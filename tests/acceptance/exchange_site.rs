@@ -279,7 +279,8 @@ impl ExchangeSite {
                 | Event::Released { .. }
                 | Event::Abandoned { .. }
                 | Event::Previewed { .. }
-                | Event::Refused { .. } => {}
+                | Event::Refused { .. }
+                | Event::TokensRevealed { .. } => {}
             }
         }
         (intended, released, abandoned)

@@ -37,3 +37,5 @@ mod people;
 mod pseudonym;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod tokens;

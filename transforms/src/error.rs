@@ -4,6 +4,8 @@
 use arrow::datatypes::DataType;
 use thiserror::Error;
 
+use crate::vault::VaultError;
+
 /// A treatment, as written, that cannot be applied to a field.
 ///
 /// `parameter` names the key to change, where there is one, so that `check` can point at it.
@@ -125,6 +127,9 @@ pub enum TreatmentError {
         /// The most there may be.
         limit: u32,
     },
+    /// The vault that keeps a treatment's tokens gave none.
+    #[error("{0}")]
+    Vault(VaultError),
     /// An Arrow kernel failed: the step, in fixed words. Never the kernel's own text, which may hold
     /// the value.
     #[error("arrow: {0}")]
@@ -140,6 +145,7 @@ impl TreatmentError {
             | Self::TooLarge
             | Self::NoChunk
             | Self::ChunkTooLarge { .. }
+            | Self::Vault(_)
             | Self::Arrow(_) => None,
         }
     }

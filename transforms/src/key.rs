@@ -4,12 +4,14 @@
 //! pseudonyms of two grants cannot be joined unless a join group was approved.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::error::Misfit;
+use crate::vault::{Vault, VaultUse};
 
 /// Bytes of every key, master or derived.
 pub const KEY_BYTES: usize = 32;
@@ -91,19 +93,35 @@ pub struct KeyUse {
 }
 
 /// The keys at hand for a treatment and the treatments within it, each with the use it was derived
-/// for.
+/// for, and the vaults.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Keys<'a>(&'a [(KeyUse, &'a DerivedKey)]);
+pub struct Keys<'a> {
+    keys: &'a [(KeyUse, &'a DerivedKey)],
+    vaults: &'a [(VaultUse, Arc<dyn Vault>)],
+}
 
 impl<'a> Keys<'a> {
-    /// These keys.
+    /// These keys, and no vault.
     pub fn new(keys: &'a [(KeyUse, &'a DerivedKey)]) -> Self {
-        Self(keys)
+        Self { keys, vaults: &[] }
+    }
+
+    /// The same keys, and these vaults.
+    #[must_use]
+    pub fn with_vaults(self, vaults: &'a [(VaultUse, Arc<dyn Vault>)]) -> Self {
+        Self { vaults, ..self }
+    }
+
+    /// The vault for that use, and for no other.
+    pub(crate) fn vault(self, wanted: &VaultUse) -> Option<Arc<dyn Vault>> {
+        let mut vaults = self.vaults.iter();
+        let found = vaults.find(|(held, _)| held == wanted);
+        found.map(|(_, vault)| Arc::clone(vault))
     }
 
     /// The key derived for that use, and for no other.
     pub fn get(self, wanted: &KeyUse) -> Option<&'a DerivedKey> {
-        self.0
+        self.keys
             .iter()
             .find(|(held, _)| held == wanted)
             .map(|(_, key)| *key)

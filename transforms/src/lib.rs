@@ -14,6 +14,7 @@
 //! - [`category`]: the known categories of fields: normalisation and domain size
 //! - [`key`]: derived keys, which never show themselves
 //! - [`cell`]: the form of a randomly encrypted value
+//! - [`vault`]: what keeps random tokens, and the form it keeps them in
 #![forbid(unsafe_code)]
 
 mod calendar;
@@ -50,6 +51,7 @@ mod text;
 pub mod treatment;
 pub mod treatments;
 mod values;
+pub mod vault;
 
 pub use date::Date;
 pub use divisions::Edition;
@@ -59,3 +61,4 @@ pub use options::{Action, Options, Scalar, Share};
 pub use results::{Uniqueness, Width};
 pub use spec::{Column, Definition, Read, Row, RowField, Strength, TreatmentSpec};
 pub use treatment::{ChunkId, Context, Counts, Reason, Treated, Treatment};
+pub use vault::{Provisional, TokenForm, Vault, VaultCipher, VaultError, VaultUse};

@@ -235,6 +235,7 @@ impl Rows {
             | TreatmentError::TooLarge
             | TreatmentError::NoChunk
             | TreatmentError::ChunkTooLarge { .. }
+            | TreatmentError::Vault(_)
             | TreatmentError::Arrow(_)) => other,
         }
     }

@@ -21,6 +21,7 @@ use crate::options::{Action, Options};
 use crate::treatment::Treatment;
 use crate::treatments::substitute::ValueFile;
 use crate::treatments::{self, AnyTreatment};
+use crate::vault::VaultUse;
 
 pub use crate::results::{Uniqueness, Width};
 pub use definition::Definition;
@@ -343,6 +344,11 @@ impl TreatmentSpec {
     /// Every key it needs, none twice.
     pub fn key_uses(&self) -> Vec<KeyUse> {
         self.treatment.key_uses()
+    }
+
+    /// Every vault it needs; two treatments within it may need the same one.
+    pub fn vault_uses(&self) -> Vec<VaultUse> {
+        self.treatment.vault_uses()
     }
 
     /// Makes the treatment for one field, with the one key it needs.

@@ -1,6 +1,7 @@
 //! What the tests of treatments share.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::buffer::BooleanBuffer;
@@ -12,6 +13,7 @@ use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::spec::{Column, TreatmentSpec};
 use crate::treatment::{Context, Treated, Treatment};
+use crate::vault::{Provisional, Vault, VaultError, VaultUse};
 
 /// A category that brings no normalisation.
 pub(crate) const CATEGORY: &str = "other";
@@ -88,7 +90,7 @@ pub(crate) fn treat_with(
     };
     let column = Column::alone("field", &data_type, category);
     let spec = spec(text);
-    let built = spec.build(column, Some(key)).unwrap();
+    let built = build_keyed(&spec, column, key).unwrap();
     let treated = built.apply(array)?;
     assert_eq!(treated.array.len(), array.len());
     assert_eq!(treated.array.data_type(), built.output_type());
@@ -133,7 +135,7 @@ pub(crate) fn misfit_of(text: &str, data_type: &DataType) -> Misfit {
     let column = Column::alone("field", data_type, CATEGORY);
     let spec = spec(text);
     let misfit = spec.output_type(column).unwrap_err();
-    assert_eq!(spec.build(column, Some(&key())).unwrap_err(), misfit);
+    assert_eq!(build_keyed(&spec, column, &key()).unwrap_err(), misfit);
     misfit
 }
 
@@ -157,7 +159,103 @@ pub(crate) fn build(
 ) -> Result<Box<dyn Treatment>, Misfit> {
     let keys = keys_of(spec);
     let held: Vec<_> = keys.iter().map(|(used, key)| (used.clone(), key)).collect();
-    spec.build_with(column, Keys::new(&held))
+    let vaults = vaults_of(spec, &held);
+    spec.build_with(column, Keys::new(&held).with_vaults(&vaults))
+}
+
+/// Builds a spec with this key, where it needs one, and a vault of it.
+pub(crate) fn build_keyed(
+    spec: &TreatmentSpec,
+    column: Column<'_>,
+    key: &DerivedKey,
+) -> Result<Box<dyn Treatment>, Misfit> {
+    let uses = spec.key_uses();
+    let held = match uses.as_slice() {
+        [only] => vec![(only.clone(), key)],
+        _ => Vec::new(),
+    };
+    let vaults = vaults_of(spec, &held);
+    spec.build_with(column, Keys::new(&held).with_vaults(&vaults))
+}
+
+/// A vault in memory for every use of a spec, each made with the key of its domain and scope.
+pub(crate) fn vaults_of(
+    spec: &TreatmentSpec,
+    keys: &[(KeyUse, &DerivedKey)],
+) -> Vec<(VaultUse, Arc<dyn Vault>)> {
+    let vault = |used: VaultUse| -> Option<(VaultUse, Arc<dyn Vault>)> {
+        let mut keys = keys.iter();
+        let of_use = |(key, _): &&(KeyUse, _)| key.domain == used.domain && key.join == used.join;
+        let (_, key) = keys.find(of_use)?;
+        Some((used.clone(), Arc::new(MemoryVault::new(key, used))))
+    };
+    spec.vault_uses().into_iter().filter_map(vault).collect()
+}
+
+/// A vault in memory, whose draws follow a key, so that two of one key agree.
+#[derive(Debug)]
+pub(crate) struct MemoryVault {
+    draws: Provisional,
+    domain: String,
+    full_at: u128,
+    kept: Mutex<Kept>,
+}
+
+/// Tokens by value, and the tokens given.
+#[derive(Debug, Default)]
+struct Kept {
+    tokens: HashMap<String, Vec<u8>>,
+    given: HashSet<Vec<u8>>,
+}
+
+impl MemoryVault {
+    pub(crate) fn new(key: &DerivedKey, vault: VaultUse) -> Self {
+        Self {
+            domain: vault.domain.clone(),
+            full_at: vault.form.space() / 2,
+            draws: Provisional::new(key, vault),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The same, which is full once it holds that many tokens.
+    pub(crate) fn full_at(self, full_at: u128) -> Self {
+        Self { full_at, ..self }
+    }
+}
+
+impl Vault for MemoryVault {
+    fn tokens(&self, values: &[&str], out: &mut Vec<u8>) -> Result<(), VaultError> {
+        let mut kept = self.kept.lock().unwrap();
+        for value in values {
+            if let Some(token) = kept.tokens.get(*value) {
+                out.extend_from_slice(token);
+                continue;
+            }
+            let held = kept.tokens.len();
+            if u128::try_from(held).unwrap() >= self.full_at {
+                return Err(VaultError::Full {
+                    domain: self.domain.clone(),
+                    held: u64::try_from(held).unwrap(),
+                    space: u64::try_from(2 * self.full_at).unwrap(),
+                });
+            }
+            let drawn = (0..).map(|time: u32| {
+                let mut token = Vec::new();
+                let again = format!("{value}\0{time}");
+                self.draws.tokens(&[&again], &mut token).unwrap();
+                token
+            });
+            let token = drawn
+                .into_iter()
+                .find(|token| !kept.given.contains(token))
+                .unwrap();
+            out.extend_from_slice(&token);
+            kept.given.insert(token.clone());
+            kept.tokens.insert((*value).to_owned(), token);
+        }
+        Ok(())
+    }
 }
 
 /// Treats a column of text with what it reads of its rows: `row` has one field for each.

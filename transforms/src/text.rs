@@ -11,7 +11,7 @@ use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray, NullBufferBuild
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-use crate::cases::{Cases, Outcome, Rules, failed};
+use crate::cases::{Cases, Outcome, Rules, failed, to_text};
 use crate::clusters;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
@@ -86,17 +86,21 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
 pub(crate) trait TreatTogether {
     /// Appends the treated values to `out`, in order, and to `ends` where each ends in `out`, or
     /// why there is none. The values are as for [`TextKernel::treat`].
+    ///
+    /// # Errors
+    /// What keeps all of them from being treated.
     fn treat_together(
         &self,
         values: &[&str],
         out: &mut Vec<u8>,
         ends: &mut Vec<Result<usize, Case>>,
-    );
+    ) -> Result<(), TreatmentError>;
 
     /// Treats one value as [`TextKernel::treat`] does.
     fn treat_alone(&self, value: &str, out: &mut Vec<u8>) -> Result<Written, Case> {
         let mut ends = Vec::with_capacity(1);
-        self.treat_together(&[value], out, &mut ends);
+        self.treat_together(&[value], out, &mut ends)
+            .map_err(|_| Case::Invalid)?;
         ends.pop()
             .unwrap_or(Err(Case::Invalid))
             .map(|_| Written::Text)
@@ -150,7 +154,7 @@ impl<K: TextKernel> TextTreatment<K> {
     ) -> Result<Treated, TreatmentError> {
         if let Some(kernel) = self.kernel.together() {
             let reserved = self.kernel.output_bytes(rows, bytes);
-            let (slots, texts) = self.treat_slots(rows, reserved, &value_of, kernel);
+            let (slots, texts) = self.treat_slots(rows, reserved, &value_of, kernel)?;
             return self.lay_out(rows, &texts, |row| {
                 let slot = slots.get(row).unwrap_or(&Slot::NULL);
                 (slot, value_of(row).unwrap_or_default())
@@ -240,7 +244,7 @@ impl<K: TextKernel> TextTreatment<K> {
         if values.len() > rows {
             return self.treat_rows(rows, 0, |row| key_of(row).and_then(&value_of));
         }
-        let (slots, texts) = self.treat_distinct(values.len(), &value_of);
+        let (slots, texts) = self.treat_distinct(values.len(), &value_of)?;
         self.lay_out(rows, &texts, |row| {
             let key = key_of(row);
             let slot = key.and_then(|key| slots.get(key)).unwrap_or(&Slot::NULL);
@@ -282,7 +286,7 @@ impl<K: TextKernel> TextTreatment<K> {
         bytes: usize,
         value_of: impl Fn(usize) -> Result<&'a str, Case>,
         kernel: &dyn TreatTogether,
-    ) -> (Vec<Slot>, Vec<u8>) {
+    ) -> Result<(Vec<Slot>, Vec<u8>), TreatmentError> {
         let mut slots = Vec::with_capacity(rows);
         let mut values = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -297,7 +301,7 @@ impl<K: TextKernel> TextTreatment<K> {
         }
         let mut texts = Vec::with_capacity(bytes);
         let mut ends = Vec::with_capacity(values.len());
-        kernel.treat_together(&values, &mut texts, &mut ends);
+        kernel.treat_together(&values, &mut texts, &mut ends)?;
         let mut start = 0;
         let mut ends = ends.into_iter();
         for slot in &mut slots {
@@ -312,14 +316,14 @@ impl<K: TextKernel> TextTreatment<K> {
                 Err(case) => slot.class = Class::Case(case),
             }
         }
-        (slots, texts)
+        Ok((slots, texts))
     }
 
     fn treat_distinct<'a>(
         &self,
         distinct: usize,
         value_of: impl Fn(usize) -> Option<&'a str>,
-    ) -> (Vec<Slot>, Vec<u8>) {
+    ) -> Result<(Vec<Slot>, Vec<u8>), TreatmentError> {
         if let Some(kernel) = self.kernel.together() {
             let value_of = |index| value_of(index).ok_or(Case::Null);
             return self.treat_slots(distinct, 0, value_of, kernel);
@@ -336,7 +340,7 @@ impl<K: TextKernel> TextTreatment<K> {
                 text: start..bytes.len(),
             }
         });
-        (slots.collect(), bytes)
+        Ok((slots.collect(), bytes))
     }
 
     /// Treats one value, or says which decision it needs.
@@ -394,6 +398,42 @@ impl<K: TextKernel> TextTreatment<K> {
             }
             Outcome::Keep | Outcome::MaskAll | Outcome::Null => out.null(),
         }
+    }
+}
+
+/// A treatment of the text forms of values other than text.
+#[derive(Debug)]
+pub(crate) struct TextsOf<K> {
+    data_type: DataType,
+    text: TextTreatment<K>,
+}
+
+impl<K: TextKernel> TextsOf<K> {
+    /// Treats values of that type with a kernel for their texts; `rules` are those of the values.
+    ///
+    /// # Errors
+    /// A sentinel that has no text form.
+    pub(crate) fn new(data_type: &DataType, kernel: K, rules: &Rules) -> Result<Self, Misfit> {
+        Ok(Self {
+            data_type: data_type.clone(),
+            text: TextTreatment::with_rules(kernel, rules.as_text()?),
+        })
+    }
+}
+
+impl<K: TextKernel> Treatment for TextsOf<K> {
+    fn output_type(&self) -> &DataType {
+        &DataType::Utf8
+    }
+
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
+        if *column.data_type() != self.data_type {
+            return Err(TreatmentError::UnexpectedType {
+                expected: self.data_type.clone(),
+                actual: column.data_type().clone(),
+            });
+        }
+        self.text.treat_texts_of(column, &to_text(column)?)
     }
 }
 

@@ -10,6 +10,7 @@
 //! too, so that exchanging names in that file gains nothing.
 
 mod sign;
+pub mod tokens;
 
 #[cfg(test)]
 pub(crate) mod test_site;

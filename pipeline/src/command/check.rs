@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::site::{Problem, Site, SiteError, schema};
+use crate::vault;
 
-/// Validates every file of the site, that its keys are there and usable, and that its delivery store
-/// keeps a conditional create.
+/// Validates every file of the site, that its keys are there and usable, that its token vaults are
+/// whole, and that its delivery store keeps a conditional create.
 pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
@@ -24,6 +25,7 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
             problems.extend(installation.site.key_problems());
             problems.extend(unusable_keys(&installation));
             problems.extend(missing_secrets(&installation));
+            problems.extend(vault::problems(&installation));
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }

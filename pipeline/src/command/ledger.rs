@@ -37,8 +37,11 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
                 .into_iter()
                 .flatten()
                 .filter(|(name, _)| {
-                    ["grant", "delivery", "attempt", "rows", "reason", "codes"]
-                        .contains(&name.as_str())
+                    [
+                        "grant", "delivery", "attempt", "rows", "reason", "codes", "approver",
+                        "tokens", "found",
+                    ]
+                    .contains(&name.as_str())
                 })
                 .map(|(name, value)| format!("{name}={}", plain(value)))
                 .collect::<Vec<_>>()

@@ -12,6 +12,7 @@ mod plan_diff;
 mod preview;
 mod progress;
 mod run;
+mod tokens;
 mod verify;
 
 use std::io::IsTerminal;
@@ -81,6 +82,7 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
         | Command::Verify(_)
         | Command::Keys(_)
         | Command::Grant(_)
+        | Command::Tokens(_)
         | Command::Ledger(_)
         | Command::Completions { .. } => tokio::select! {
             biased;
@@ -109,6 +111,7 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
         Command::Keys(command) => keys::keys(site, &command),
         Command::Grant(command) => grant::grant(site, &command),
+        Command::Tokens(command) => tokens::tokens(site, &command),
         Command::Ledger(command) => ledger::ledger(site, &command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use lockgate_transforms::TreatmentError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -210,6 +211,11 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
             "mend the files; `lockgate check` lists every problem".to_owned(),
         ),
         RunError::Invalid { at, remedy, .. } => (at.clone(), remedy.clone()),
+        RunError::Treatment {
+            field,
+            source: TreatmentError::Vault(_),
+            ..
+        } => (format!("field {field}"), String::new()),
         RunError::Treatment { file, field, .. } => (
             format!("{file}, field {field}"),
             "correct the source, or let the treatment mask or reject such values".to_owned(),
@@ -238,6 +244,8 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
         RunError::Denied { remedy, .. } => ("the site".to_owned(), remedy.clone()),
         // These say in their text what to do.
         RunError::Connector(_)
+        | RunError::Vault(_)
+        | RunError::Tokens(_)
         | RunError::Site(_)
         | RunError::Demo(_)
         | RunError::Refused(_)

@@ -37,6 +37,7 @@ fn document(grant: &str, preview: &Preview) -> Value {
         "profiled": preview.profiled,
         "counts": preview.counts,
         "warnings": preview.over_limit.iter().map(warning).collect::<Vec<_>>(),
+        "notes": preview.notes,
         "distinct": preview
             .distinct_before
             .iter()
@@ -128,6 +129,9 @@ fn told(preview: &Preview) -> String {
         let line = format!("warning: field {}: {}\n", found.field, over_limit(found));
         text.push_str(&line);
     }
+    for note in &preview.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
     text
 }
 
@@ -209,11 +213,13 @@ mod tests {
             after: Vec::new(),
             before: None,
             distinct_before: Vec::new(),
+            notes: vec!["3 tokens are provisional".to_owned()],
         };
         let what = "2 of the 3 values looked at are invalid, more than the share of 0.5 that \
                     `max_invalid` bears; a run fails if that goes for all rows";
         let line = format!("warning: field phone: {what}\n");
         assert!(text(&preview).contains(&line), "{}", text(&preview));
+        assert!(text(&preview).contains("note: 3 tokens are provisional\n"));
         assert_eq!(
             document("G-1", &preview)["warnings"],
             json!([{ "code": "max-invalid", "field": "phone", "what": what }])

@@ -102,12 +102,28 @@ pub enum Event {
         /// Whether originals were shown beside the treated rows.
         before: bool,
     },
-    /// A run was refused.
+    /// A run was refused, or turning tokens back.
     Refused {
         /// Id of the grant.
         grant: String,
         /// Codes of the refusals.
         codes: Vec<String>,
+    },
+    /// Tokens are about to be turned back into values.
+    TokensRevealed {
+        /// Id of the grant whose deliveries held them.
+        grant: String,
+        /// Consistency domain of the tokens.
+        domain: String,
+        /// Who approved it.
+        approver: String,
+        /// Lower-case hex SHA-256 of the approval's envelope, which holds salted hashes of the
+        /// tokens.
+        approval_sha256: String,
+        /// How many tokens.
+        tokens: u64,
+        /// How many of them a vault held.
+        found: u64,
     },
 }
 

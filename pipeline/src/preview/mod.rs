@@ -4,7 +4,7 @@
 //! before a grant is signed or signed again; elsewhere an edited policy or an exemption that nobody
 //! approved would show what the approval withholds, so there only an approved grant is previewed.
 //! Every other refusal holds. Nothing is written but a ledger entry that says how many rows were shown
-//! and profiled.
+//! and profiled; no token is drawn, and where a vault has none, a provisional one is shown.
 //!
 //! Rows are looked at chunk by chunk, and no more of them than hold a chunk's bytes: a preview needs
 //! no more memory than a run, however long the values are.
@@ -16,11 +16,12 @@ use arrow::compute::filter_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lockgate_transforms::Counts;
 
-use crate::engine::{OverLimit, Treater, first_rows};
+use crate::engine::{ColumnTreatment, OverLimit, Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
 use crate::plan::{ExchangePlan, Projection, RefusalCode};
+use crate::vault::PreviewVaults;
 
 use profile::Profiler;
 pub use profile::{Bar, Profile};
@@ -57,6 +58,8 @@ pub struct Preview {
     pub before: Option<Vec<Profile>>,
     /// How many different originals there are, by field.
     pub distinct_before: Vec<u64>,
+    /// In what a run's values will differ from those shown: tokens that no vault holds yet.
+    pub notes: Vec<String>,
 }
 
 /// Previews up to `rows` rows of a grant; with `before`, their originals too.
@@ -99,10 +102,13 @@ pub async fn preview(
     let projection = Projection::all(plan);
     let source = installation.open_source(plan, &filter, &projection).await?;
     let rows = rows.min(ROWS_MAX);
-    let mut looker = Looker::new(installation, plan, &projection, rows, before)?;
+    let vaults = PreviewVaults::open(installation, plan)?;
+    let treatments = installation.treatments(plan, &projection, &vaults.for_treatments())?;
+    let mut looker = Looker::new(treatments, plan, rows, before);
     let limit = rows.max(PROFILED_ROWS);
     first_rows(source.as_ref(), &filter, limit, |chunk| looker.look(chunk)).await?;
     let mut preview = looker.finish();
+    preview.notes = vaults.notes();
     let counted = plan.fields.iter().zip(&preview.counts);
     preview.over_limit = counted
         .filter_map(|(field, counts)| OverLimit::of(field, counts))
@@ -133,16 +139,15 @@ struct Looker {
 
 impl Looker {
     fn new(
-        installation: &Installation,
+        treatments: Vec<ColumnTreatment>,
         plan: &ExchangePlan,
-        projection: &Projection,
         rows: usize,
         before: bool,
-    ) -> Result<Self, RunError> {
+    ) -> Self {
         let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
         let profilers = || fields.iter().map(|_| Profiler::default()).collect();
-        Ok(Self {
-            treater: Treater::new(installation.treatments(plan, projection)?),
+        Self {
+            treater: Treater::new(treatments),
             rows,
             before,
             after_profiles: profilers(),
@@ -156,9 +161,10 @@ impl Looker {
                 after: Vec::new(),
                 before: None,
                 distinct_before: Vec::new(),
+                notes: Vec::new(),
                 fields,
             },
-        })
+        }
     }
 
     /// Treats a chunk of originals and takes it in.

@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
 use crate::engine::{
-    Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema, random_attempt,
+    ColumnTreatment, Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema,
+    random_attempt,
 };
 use crate::error::RunError;
 use crate::fault;
@@ -35,6 +36,7 @@ use crate::manifest::{Manifest, attempt_named};
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
+use crate::vault::HeldVaults;
 
 pub use key::RunKey;
 pub use report::{RunReport, RunRows, Status};
@@ -120,11 +122,14 @@ async fn attempt_run(
         splits = source.splits().len(),
         "Run begins."
     );
+    let vaults = HeldVaults::open(installation, &plan, cancel).await?;
+    let projection = Projection::needed(&plan, &filter);
+    let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
     let exchange = exchange(
-        installation,
         &plan,
+        treatments,
         filter,
         Arc::clone(&source),
         progress,
@@ -137,7 +142,7 @@ async fn attempt_run(
         key: &key,
         destination: &destination,
     };
-    let staged = Box::pin(release.stage(exchange, &attempt, cancel)).await;
+    let staged = Box::pin(release.stage(exchange, &vaults, &attempt, cancel)).await;
     let report = match staged {
         Ok(outcome) => {
             Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
@@ -347,15 +352,13 @@ async fn run_key(
 }
 
 fn exchange(
-    installation: &Installation,
     plan: &ExchangePlan,
+    treatments: Vec<ColumnTreatment>,
     filter: RowFilter,
     source: Arc<dyn Source>,
     progress: Arc<Progress>,
     stop: CancellationToken,
 ) -> Result<Exchange, RunError> {
-    let projection = Projection::needed(plan, &filter);
-    let treatments = installation.treatments(plan, &projection)?;
     let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
         what,
         at: format!("grant {}", plan.grant),
@@ -397,10 +400,12 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    /// Treats and stages, and confirms that source and grant are still what they were.
+    /// Treats and stages, confirms that source and grant are still what they were, and keeps the
+    /// tokens that were drawn.
     async fn stage(
         &self,
         exchange: Exchange,
+        vaults: &HeldVaults,
         attempt: &Arc<Attempt>,
         cancel: &CancellationToken,
     ) -> Result<Outcome, RunError> {
@@ -426,6 +431,8 @@ impl Release<'_> {
         self.confirm_limits(&outcome)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
+        // No token leaves that a crash could make the vault forget.
+        vaults.save().await?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }

@@ -18,6 +18,7 @@ use crate::key::{DerivedKey, KEY_BYTES, KeyUse, Keys};
 use crate::options::{Action, Options};
 use crate::spec::{Column, Read, Row, RowField, Strength, TreatmentSpec};
 use crate::treatment::{Context, Treated, Treatment};
+use crate::vault::{Provisional, Vault, VaultUse};
 
 /// Keys that a keyed treatment is tried with: that a digit which doesn't stay is the same with all
 /// of them happens once in 10^12, and then too much is taken for shown, not too little.
@@ -193,5 +194,20 @@ fn build(
         .collect();
     let held: Vec<(KeyUse, &DerivedKey)> =
         keys.iter().map(|(used, key)| (used.clone(), key)).collect();
-    treatment.build_with(column, Keys::new(&held)).ok()
+    let vaults: Vec<(VaultUse, Arc<dyn Vault>)> = treatment
+        .vault_uses()
+        .into_iter()
+        .map(|used| -> (VaultUse, Arc<dyn Vault>) {
+            let key = DerivedKey::derive(
+                &[number; KEY_BYTES],
+                "encryption",
+                &used.domain,
+                "example",
+                1,
+            );
+            (used.clone(), Arc::new(Provisional::new(&key, used)))
+        })
+        .collect();
+    let keys = Keys::new(&held).with_vaults(&vaults);
+    treatment.build_with(column, keys).ok()
 }

@@ -15,6 +15,7 @@ use crate::key::{DerivedKey, KeyUse, Keys};
 use crate::options::{Action, Options};
 use crate::results::{Uniqueness, Width};
 use crate::treatment::Treatment;
+use crate::vault::VaultUse;
 
 /// One kind of treatment: its parameters, what they mean, and how to build it.
 ///
@@ -224,6 +225,18 @@ pub trait Definition:
             }
         }
         uses
+    }
+
+    /// The vault it needs itself.
+    fn vault_use(&self) -> Option<VaultUse> {
+        None
+    }
+
+    /// Every vault it needs: its own, then those of its [parts](Self::parts).
+    fn vault_uses(&self) -> Vec<VaultUse> {
+        let parts = self.parts().into_iter();
+        let parts = parts.flat_map(|part| part.vault_uses());
+        self.vault_use().into_iter().chain(parts).collect()
     }
 
     /// Makes the treatment for one field.

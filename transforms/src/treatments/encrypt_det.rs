@@ -72,16 +72,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sm4::Sm4;
 
-use crate::cases::{Rules, to_text};
+use crate::cases::Rules;
 use crate::category;
-use crate::error::{Case, Misfit, NotOpened, TreatmentError, Unopenable};
+use crate::error::{Case, Misfit, NotOpened, Unopenable};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
 use crate::results::text_bytes;
 use crate::siv::{IV_BYTES, Siv};
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{TextKernel, TextTreatment, Written};
-use crate::treatment::{Context, Treated, Treatment};
+use crate::text::{TextKernel, TextTreatment, TextsOf, Written};
+use crate::treatment::Treatment;
 
 /// Names the algorithm, in the key's derivation and in the associated data.
 const LABEL: &[u8] = b"lockgate/siv/v1";
@@ -314,11 +314,7 @@ impl Definition for EncryptDet {
         if is_text {
             return Ok(Box::new(TextTreatment::with_rules(kernel, rules)));
         }
-        let text = TextTreatment::with_rules(kernel, rules.as_text()?);
-        Ok(Box::new(OfValues {
-            data_type: column.data_type.clone(),
-            text,
-        }))
+        Ok(Box::new(TextsOf::new(column.data_type, kernel, &rules)?))
     }
 }
 
@@ -433,29 +429,6 @@ pub(crate) fn append_base64url(bytes: &[u8], out: &mut Vec<u8>) {
     let room = out.get_mut(start..).unwrap_or_default();
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, room);
     debug_assert!(written == Ok(length), "the room is as long as the text");
-}
-
-/// The results for values other than text, encrypted as their text.
-#[derive(Debug)]
-struct OfValues {
-    data_type: DataType,
-    text: TextTreatment<Kernel>,
-}
-
-impl Treatment for OfValues {
-    fn output_type(&self) -> &DataType {
-        &DataType::Utf8
-    }
-
-    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
-        if *column.data_type() != self.data_type {
-            return Err(TreatmentError::UnexpectedType {
-                expected: self.data_type.clone(),
-                actual: column.data_type().clone(),
-            });
-        }
-        self.text.treat_texts_of(column, &to_text(column)?)
-    }
 }
 
 /// Turns results of `encrypt-det` back into the text that was encrypted.

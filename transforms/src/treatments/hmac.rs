@@ -31,21 +31,20 @@ mod sha256;
 use std::borrow::Cow;
 use std::fmt;
 
-use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sm3::Sm3;
 
-use crate::cases::{Rules, to_text};
+use crate::cases::Rules;
 use crate::category;
-use crate::error::{Case, Misfit, TreatmentError};
+use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KEY_BYTES, KeyUse};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{TextKernel, TextTreatment, Written};
-use crate::treatment::{Context, Treated, Treatment};
+use crate::text::{TextKernel, TextTreatment, TextsOf, Written};
+use crate::treatment::Treatment;
 use sha256::HmacSha256;
 
 pub use digits::Encoding;
@@ -256,11 +255,7 @@ impl Definition for Hmac256 {
         if is_text {
             return Ok(Box::new(TextTreatment::with_rules(kernel, rules)));
         }
-        let text = TextTreatment::with_rules(kernel, rules.as_text()?);
-        Ok(Box::new(OfValues {
-            data_type: column.data_type.clone(),
-            text,
-        }))
+        Ok(Box::new(TextsOf::new(column.data_type, kernel, &rules)?))
     }
 }
 
@@ -338,29 +333,6 @@ impl TextKernel for Kernel {
     fn output_bytes(&self, rows: usize, _: usize) -> usize {
         // The last value is written whole before it is cut.
         rows.saturating_mul(self.characters).saturating_add(64)
-    }
-}
-
-/// The pseudonyms of values other than text, keyed as their text.
-#[derive(Debug)]
-struct OfValues {
-    data_type: DataType,
-    text: TextTreatment<Kernel>,
-}
-
-impl Treatment for OfValues {
-    fn output_type(&self) -> &DataType {
-        &DataType::Utf8
-    }
-
-    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
-        if *column.data_type() != self.data_type {
-            return Err(TreatmentError::UnexpectedType {
-                expected: self.data_type.clone(),
-                actual: column.data_type().clone(),
-            });
-        }
-        self.text.treat_texts_of(column, &to_text(column)?)
     }
 }
 

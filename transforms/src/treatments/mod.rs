@@ -20,6 +20,7 @@ use crate::spec::{
     Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, field_names, sorted,
 };
 use crate::treatment::Treatment;
+use crate::vault::VaultUse;
 
 pub(crate) use page::schema;
 pub use page::{Entry, Parameter, catalogue, render_markdown};
@@ -167,6 +168,13 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::vault_uses`].
+            pub fn vault_uses(&self) -> Vec<VaultUse> {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.vault_uses(),)+)+
+                }
+            }
+
             /// See [`Definition::parts`].
             pub fn parts(&self) -> Vec<&TreatmentSpec> {
                 match self {
@@ -278,6 +286,7 @@ treatments! {
     }
     "Pseudonyms" {
         hmac: Hmac256 -> "utf8",
+        tokenize: Tokenize -> "utf8",
         encrypt_det: EncryptDet -> "utf8",
         encrypt_rand: EncryptRand -> "binary, or utf8 in base64url",
         fpe: Fpe,

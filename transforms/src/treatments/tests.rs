@@ -150,7 +150,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 43] = [
+const OTHERS: [&str; 44] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -164,6 +164,7 @@ const OTHERS: [&str; 43] = [
     "{ kind = 'typed-mask', of = 'address' }",
     "{ kind = 'hmac', domain = 'd', algorithm = 'sm3', encoding = 'base64url', length = 14 }",
     "{ kind = 'hmac', domain = 'd', normalise = 'none', encoding = 'base32' }",
+    "{ kind = 'tokenize', domain = 'd', alphabet = 'digits', length = 7 }",
     "{ kind = 'encrypt-det', domain = 'd', encoding = 'hex' }",
     "{ kind = 'encrypt-det', domain = 'd', algorithm = 'sm4-siv' }",
     "{ kind = 'encrypt-rand', domain = 'd', encoding = 'base64url', pad = 32 }",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::alphabet::{Alphabet, LENGTH_MAX, Role, is_counted, length_min};
-use crate::error::Case;
+use crate::error::{Case, TreatmentError};
 use crate::ff1::{Direction, Ff1, Lanes};
 use crate::number::Divider;
 use crate::text::{TextKernel, TreatTogether, Written};
@@ -277,7 +277,7 @@ impl TreatTogether for Kernel {
         values: &[&str],
         out: &mut Vec<u8>,
         ends: &mut Vec<Result<usize, Case>>,
-    ) {
+    ) -> Result<(), TreatmentError> {
         let mut scratch = Vec::new();
         let mut parsed = Vec::with_capacity(values.len().min(CHUNK));
         for values in values.chunks(CHUNK) {
@@ -289,6 +289,7 @@ impl TreatTogether for Kernel {
                 ends.push(written.map(|()| out.len()));
             }
         }
+        Ok(())
     }
 }
 

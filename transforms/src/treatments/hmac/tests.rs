@@ -7,6 +7,7 @@ use arrow::array::{
 use sha2::Sha256;
 
 use super::*;
+use crate::TreatmentError;
 use crate::testing::{
     CATEGORY, cases_of, key, misfit, misfit_of, spec, treat, treat_array, treat_one, treat_with,
 };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::error::Case;
+use crate::error::{Case, TreatmentError};
 use crate::ff1::{Direction, Ff1, Permutation};
 use crate::text::{TextKernel, TreatTogether, Written};
 
@@ -126,7 +126,7 @@ impl<S: Shape> TreatTogether for Kernel<S> {
         values: &[&str],
         out: &mut Vec<u8>,
         ends: &mut Vec<Result<usize, Case>>,
-    ) {
+    ) -> Result<(), TreatmentError> {
         let mut parts = Vec::with_capacity(values.len().min(CHUNK));
         for values in values.chunks(CHUNK) {
             parts.clear();
@@ -139,6 +139,7 @@ impl<S: Shape> TreatTogether for Kernel<S> {
                 }));
             }
         }
+        Ok(())
     }
 }
 

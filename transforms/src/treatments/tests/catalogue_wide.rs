@@ -8,6 +8,7 @@ use arrow::compute::take;
 use super::*;
 use crate::key::{KeyUse, Keys};
 use crate::spec::Strength;
+use crate::testing::vaults_of;
 
 /// Builds a spec with keys derived from a master key of that byte, where fields that are read have
 /// `data_type`.
@@ -39,7 +40,9 @@ fn built_with(
         .collect();
     let held: Vec<_> = keys.iter().map(|(used, key)| (used.clone(), key)).collect();
     spec.output_type(column).ok()??;
-    spec.build_with(column, Keys::new(&held)).ok()
+    let vaults = vaults_of(spec, &held);
+    spec.build_with(column, Keys::new(&held).with_vaults(&vaults))
+        .ok()
 }
 
 /// Rows that hold something to the treatment: neither a null nor an empty value, nor one that is

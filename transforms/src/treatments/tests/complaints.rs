@@ -57,15 +57,17 @@ fn shown(array: &ArrayRef) -> Vec<Option<String>> {
 }
 
 /// Treatments that keep keys apart, for texts or for numbers.
-const KEYS_OF_TEXT: [&str; 5] = [
+const KEYS_OF_TEXT: [&str; 6] = [
     "{ kind = 'hmac', domain = 'd' }",
+    "{ kind = 'tokenize', domain = 'd' }",
     "{ kind = 'encrypt-det', domain = 'd' }",
     "{ kind = 'encrypt-det', domain = 'd', algorithm = 'sm4-siv' }",
     "{ kind = 'fpe', domain = 'd', alphabet = 'alphanumeric' }",
     "{ kind = 'structured-id', of = 'resident-id', domain = 'd' }",
 ];
-const KEYS_OF_NUMBERS: [&str; 3] = [
+const KEYS_OF_NUMBERS: [&str; 4] = [
     "{ kind = 'hmac', domain = 'd' }",
+    "{ kind = 'tokenize', domain = 'd' }",
     "{ kind = 'encrypt-det', domain = 'd' }",
     "{ kind = 'permute-int', domain = 'd', from = 0, to = 9999999 }",
 ];

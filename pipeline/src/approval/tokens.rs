@@ -1,0 +1,310 @@
+//! Approval of turning tokens back: a signature over which tokens of which grant, why and until
+//! when.
+//!
+//! Tokens stand in it as salted hashes: the approval says how many, and whoever has a token can see
+//! whether it is among them, but it is no list of tokens for others to use.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use ed25519_dalek::VerifyingKey;
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::keyring::read_private;
+use lockgate_transforms::Date;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{approvers_of, key_of, sign::replace};
+use crate::digest::{hex, sha256_hex};
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::site::{Grant, Loaded, Site};
+use crate::{canonical_json, dsse};
+
+/// DSSE payload type of an approval of turning tokens back.
+pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.token-approval+json";
+
+/// Version of the payload's form.
+const FORMAT: u32 = 1;
+
+/// Most tokens of one approval: turning back is for questions about somebody, not for exports.
+pub const TOKENS_MAX: usize = 10_000;
+
+/// Most bytes of an approval that is read.
+pub const APPROVAL_BYTES_MAX: u64 = 4 << 20;
+
+/// Most characters of a reason.
+const REASON_CHARACTERS_MAX: usize = 500;
+
+/// What an approver signs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenApproval {
+    format: u32,
+    grant: String,
+    /// Department that holds the data.
+    provider: String,
+    /// Consistency domain of the tokens.
+    domain: String,
+    /// Name of the approver in lockgate.toml.
+    approver: String,
+    reason: String,
+    /// 16 random bytes, hex.
+    salt: String,
+    /// Lower-case hex SHA-256 of LP(salt) ‖ LP(token) for each token, sorted; LP = 4-byte big-endian
+    /// length, then the text.
+    tokens: Vec<String>,
+    valid_from: Date,
+    valid_until: Date,
+}
+
+/// What is to be turned back.
+#[derive(Clone, Copy)]
+pub struct TokenRequest<'a> {
+    /// Id of the grant whose deliveries held the tokens.
+    pub grant: &'a str,
+    /// The tokens.
+    pub tokens: &'a [String],
+    /// Today, in the site's zone.
+    pub today: NaiveDate,
+}
+
+impl fmt::Debug for TokenRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenRequest({}, ..)", self.grant)
+    }
+}
+
+/// What an approver says about it.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenTerms<'a> {
+    /// Consistency domain of the tokens.
+    pub domain: &'a str,
+    /// Why they are turned back.
+    pub reason: &'a str,
+    /// Last day on which it may be done.
+    pub until: NaiveDate,
+}
+
+/// An approval that covers what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    /// Consistency domain of the tokens.
+    pub domain: String,
+    /// The approver who signed.
+    pub approver: String,
+    /// Departments whose data the approver may release.
+    pub providers: BTreeSet<String>,
+    /// Scopes whose tokens the grant's deliveries may hold.
+    pub scopes: BTreeSet<String>,
+    /// Lower-case hex SHA-256 of the envelope.
+    pub sha256: String,
+}
+
+/// Signs an approval: its envelope, and the name of the approver whose key signed.
+///
+/// # Errors
+/// No such grant; a key of nobody listed as approver for its provider; no tokens or too many; a
+/// reason that is empty or too long; a last day that is past.
+pub fn sign(
+    site: &Site,
+    request: &TokenRequest<'_>,
+    terms: &TokenTerms<'_>,
+    key: &Path,
+) -> Result<(Vec<u8>, String), RunError> {
+    let (_, provider) = grant_of(site, request.grant)?;
+    let invalid = |what: &str, at: &str, remedy: &str| RunError::Invalid {
+        what: what.to_owned(),
+        at: at.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    let reason = terms.reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
+        let what = "the reason is empty or longer than 500 characters";
+        return Err(invalid(
+            what,
+            "--reason",
+            "say in a sentence why, without personal data",
+        ));
+    }
+    if terms.until < request.today {
+        return Err(invalid(
+            "the last day is past",
+            "--until",
+            "name a day to come",
+        ));
+    }
+    if terms.domain.trim().is_empty() {
+        let remedy = "name the domain of the tokens' treatment, such as person.id";
+        return Err(invalid("the domain is empty", "--domain", remedy));
+    }
+    let key = read_private(key)?.signing_key()?;
+    let names = approvers_of(site, provider, &key.verifying_key());
+    let Some(approver) = names.first() else {
+        return Err(denied(format!(
+            "the key is not that of an approver listed for provider `{provider}` in lockgate.toml"
+        )));
+    };
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| RunError::internal("drawing a salt", &error))?;
+    let salt = hex(&salt);
+    let hashes: BTreeSet<String> = request
+        .tokens
+        .iter()
+        .map(|token| hash(&salt, token))
+        .collect();
+    let approval = TokenApproval {
+        format: FORMAT,
+        grant: request.grant.to_owned(),
+        provider: provider.to_owned(),
+        domain: terms.domain.to_owned(),
+        approver: (*approver).to_owned(),
+        reason: reason.to_owned(),
+        tokens: hashes.into_iter().collect(),
+        salt,
+        valid_from: Date(request.today),
+        valid_until: Date(terms.until),
+    };
+    let internal =
+        |error: &dyn std::error::Error| RunError::internal("signing the approval", error);
+    let payload = canonical_json::to_bytes(&approval).map_err(|error| internal(&error))?;
+    let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key).map_err(|error| internal(&error))?;
+    Ok((envelope, approval.approver))
+}
+
+/// Checks that an approval covers every token that is asked for, today.
+///
+/// # Errors
+/// No such grant; [`RunError::Denied`] for whatever keeps the approval from covering the request.
+pub fn verify(
+    site: &Site,
+    request: &TokenRequest<'_>,
+    envelope: &[u8],
+) -> Result<Approved, RunError> {
+    let (grant, provider) = grant_of(site, request.grant)?;
+    let keys: Vec<VerifyingKey> = site
+        .file
+        .approvers
+        .values()
+        .filter_map(|approver| key_of(&approver.public_key))
+        .collect();
+    let (payload, key) = dsse::open(envelope, PAYLOAD_TYPE, &keys)
+        .map_err(|error| denied(format!("the approval does not count: {error}")))?;
+    let approval: TokenApproval = canonical_json::read(&payload)
+        .map_err(|_| denied("the signed approval cannot be read".to_owned()))?;
+    let name = &approval.approver;
+    let listed = site.file.approvers.get(name);
+    let listed = listed.filter(|approver| key_of(&approver.public_key) == Some(key));
+    let Some(approver) = listed else {
+        return Err(denied(format!(
+            "it was signed as `{name}`, who is not listed with that key"
+        )));
+    };
+    if !approver.providers.iter().any(|listed| listed == provider) {
+        return Err(denied(format!(
+            "approver `{name}` is not listed for provider `{provider}`"
+        )));
+    }
+    let is_same = approval.format == FORMAT
+        && approval.grant == request.grant
+        && approval.provider == provider;
+    if !is_same {
+        return Err(denied(
+            "the approval is for another grant or provider".to_owned(),
+        ));
+    }
+    if !(approval.valid_from.0..=approval.valid_until.0).contains(&request.today) {
+        return Err(denied(format!(
+            "the approval holds from {} to {}",
+            approval.valid_from, approval.valid_until
+        )));
+    }
+    let approved: BTreeSet<&String> = approval.tokens.iter().collect();
+    let mut tokens = request.tokens.iter();
+    let missing = tokens.position(|token| !approved.contains(&hash(&approval.salt, token)));
+    if let Some(at) = missing {
+        return Err(denied(format!(
+            "the approval does not name token {}",
+            at + 1
+        )));
+    }
+    let joins = grant.joins.iter();
+    let mut scopes: BTreeSet<String> = joins
+        .map(|join| Installation::scope(&grant.id, Some(join)))
+        .collect();
+    scopes.insert(Installation::scope(&grant.id, None));
+    Ok(Approved {
+        domain: approval.domain,
+        approver: approval.approver,
+        providers: approver.providers.iter().cloned().collect(),
+        scopes,
+        sha256: sha256_hex(envelope),
+    })
+}
+
+/// Writes an approval where nothing is yet.
+///
+/// # Errors
+/// The file exists, or can't be written.
+pub fn write_new(path: &Path, envelope: &[u8]) -> Result<(), RunError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(envelope)?;
+            file.sync_all()
+        });
+    written.map_err(|error| RunError::Invalid {
+        what: format!("cannot write {}: {}", path.display(), error.kind()),
+        at: "--out".to_owned(),
+        remedy: "name a file that does not exist, in a directory that does".to_owned(),
+    })
+}
+
+/// Keeps an approval that is made use of, by its hash.
+///
+/// # Errors
+/// It can't be written.
+pub(crate) fn keep(directory: &Path, sha256: &str, envelope: &[u8]) -> Result<(), RunError> {
+    let path = directory.join(format!("{sha256}.json"));
+    let failed = |error: std::io::Error| {
+        let place = "state/approvals";
+        RunError::Connector(ConnectorError::from_io(&error, place))
+    };
+    fs::create_dir_all(directory).map_err(failed)?;
+    replace(&path, envelope).map_err(failed)
+}
+
+/// A grant of the site, and the department that holds its data.
+fn grant_of<'s>(site: &'s Site, id: &str) -> Result<(&'s Loaded<Grant>, &'s str), RunError> {
+    let grant = site.grants.get(id);
+    let found = grant.and_then(|grant| Some((grant, site.datasets.get(&grant.dataset)?)));
+    let (grant, dataset) = found.ok_or_else(|| RunError::Invalid {
+        what: format!("there is no usable grant `{id}`"),
+        at: "the site's files".to_owned(),
+        remedy: "`lockgate grant list` names the grants there are".to_owned(),
+    })?;
+    Ok((grant, &dataset.provider))
+}
+
+fn denied(what: String) -> RunError {
+    RunError::Denied {
+        what,
+        remedy: "have the tokens approved with `lockgate tokens approve`".to_owned(),
+    }
+}
+
+fn hash(salt: &str, token: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [salt, token] {
+        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    hex(&digest)
+}

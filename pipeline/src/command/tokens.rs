@@ -1,0 +1,223 @@
+//! `tokens`: what vaults there are, and turning tokens back.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use lockgate_connectors::ConnectorError;
+use serde_json::{Value, json};
+
+use super::output::{Answer, table};
+use crate::approval::tokens::{
+    APPROVAL_BYTES_MAX, TOKENS_MAX, TokenRequest, TokenTerms, sign, write_new,
+};
+use crate::cli::{ApproveTokensArgs, TokensCommand};
+use crate::clock::Clock;
+use crate::digest::sha256_hex;
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::vault::{self, Listed, RevealRequest, Revealed};
+
+/// Most characters of a token.
+const TOKEN_CHARACTERS_MAX: usize = 64;
+
+/// Most bytes of a list of tokens, line ends and blanks included.
+const LIST_BYTES_MAX: u64 = 2 << 20;
+
+pub(super) fn tokens(root: &Path, command: &TokensCommand) -> Result<Answer, RunError> {
+    let installation = Installation::open(root, Clock::System)?;
+    match command {
+        TokensCommand::List => list(&installation),
+        TokensCommand::Approve(args) => approve(&installation, args),
+        TokensCommand::Reveal {
+            grant,
+            approval,
+            tokens,
+        } => reveal(&installation, grant, approval, tokens.as_deref()),
+    }
+}
+
+fn list(installation: &Installation) -> Result<Answer, RunError> {
+    let vaults = vault::list(installation)?;
+    let rows = vaults.iter().map(|vault| {
+        let [domain, scope, form, key, tokens] = match &vault.content {
+            Some(content) => [
+                content.domain.clone(),
+                content.scope.clone(),
+                format!("{}, {}", content.alphabet, content.length),
+                content.key_version.to_string(),
+                format!("{} of {}", content.tokens, content.tokens_max),
+            ],
+            None => ["in use by a run", "", "", "", ""].map(str::to_owned),
+        };
+        [domain, scope, form, key, tokens, vault.vault.clone()]
+    });
+    let header = ["domain", "scope", "tokens are", "key", "holds", "vault"];
+    Answer::new(
+        table(&header, rows),
+        &json!({ "vaults": vaults.iter().map(document).collect::<Vec<_>>() }),
+    )
+}
+
+fn document(vault: &Listed) -> Value {
+    let Listed {
+        vault,
+        bytes,
+        content,
+    } = vault;
+    match content {
+        None => json!({ "vault": vault, "bytes": bytes, "in_use": true }),
+        Some(content) => json!({
+            "vault": vault,
+            "bytes": bytes,
+            "in_use": false,
+            "domain": content.domain,
+            "scope": content.scope,
+            "alphabet": content.alphabet,
+            "length": content.length,
+            "key_version": content.key_version,
+            "tokens": content.tokens,
+            // There may be more than a JSON number holds.
+            "tokens_max": content.tokens_max.to_string(),
+        }),
+    }
+}
+
+fn approve(installation: &Installation, args: &ApproveTokensArgs) -> Result<Answer, RunError> {
+    let tokens = read_tokens(args.tokens.as_deref())?;
+    let request = TokenRequest {
+        grant: &args.grant,
+        tokens: &tokens,
+        today: installation.today()?,
+    };
+    let terms = TokenTerms {
+        domain: &args.domain,
+        reason: &args.reason,
+        until: args.until,
+    };
+    let (envelope, approver) = sign(&installation.site, &request, &terms, &args.key)?;
+    write_new(&args.out, &envelope)?;
+    let text = format!(
+        "approved turning back {} tokens of {} until {} as {approver}\n  {}\n",
+        tokens.len(),
+        args.grant,
+        args.until,
+        args.out.display()
+    );
+    let document = json!({
+        "grant": args.grant,
+        "domain": args.domain,
+        "approver": approver,
+        "tokens": tokens.len(),
+        "until": args.until.to_string(),
+        "approval_sha256": sha256_hex(&envelope),
+    });
+    Answer::new(text, &document)
+}
+
+fn reveal(
+    installation: &Installation,
+    grant: &str,
+    approval: &Path,
+    tokens: Option<&Path>,
+) -> Result<Answer, RunError> {
+    let approval = File::open(approval)
+        .map_err(|error| ConnectorError::from_io(&error, approval.display().to_string()).into())
+        .and_then(|file| read_at_most(file, APPROVAL_BYTES_MAX, "--approval"))?;
+    let tokens = read_tokens(tokens)?;
+    let revealed = vault::reveal(
+        installation,
+        &RevealRequest {
+            grant,
+            tokens: &tokens,
+            approval: &approval,
+        },
+    )?;
+    Answer::new(csv(&revealed), &revealed_document(grant, &revealed))
+}
+
+fn revealed_document(grant: &str, revealed: &Revealed) -> Value {
+    let tokens = revealed.tokens.iter().map(|token| match &token.found {
+        Some((value, key_version)) => json!({
+            "token": token.token,
+            "value": value,
+            "key_version": key_version,
+        }),
+        None => json!({ "token": token.token, "value": null, "key_version": null }),
+    });
+    json!({
+        "grant": grant,
+        "domain": revealed.domain,
+        "approver": revealed.approver,
+        "tokens": tokens.collect::<Vec<_>>(),
+    })
+}
+
+/// One line a token; of one that no vault holds, value and version are empty.
+fn csv(revealed: &Revealed) -> String {
+    let mut text = "token,value,key_version\n".to_owned();
+    for token in &revealed.tokens {
+        match &token.found {
+            Some((value, version)) => {
+                let value = value.replace('"', "\"\"");
+                text.push_str(&format!("{},\"{value}\",{version}\n", token.token));
+            }
+            None => text.push_str(&format!("{},,\n", token.token)),
+        }
+    }
+    text
+}
+
+/// The tokens of a file or of standard input, one a line, none twice, in their order.
+fn read_tokens(path: Option<&Path>) -> Result<Vec<String>, RunError> {
+    let bytes = match path {
+        Some(path) => {
+            let file = File::open(path)
+                .map_err(|error| ConnectorError::from_io(&error, path.display().to_string()))?;
+            read_at_most(file, LIST_BYTES_MAX, "--tokens")?
+        }
+        None => read_at_most(std::io::stdin().lock(), LIST_BYTES_MAX, "standard input")?,
+    };
+    let invalid = |what: String| RunError::Invalid {
+        what,
+        at: "the list of tokens".to_owned(),
+        remedy: "write one token a line, as it was delivered".to_owned(),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+    let mut seen = BTreeSet::new();
+    let mut tokens = Vec::new();
+    for (line, token) in text.lines().map(str::trim).enumerate() {
+        if token.is_empty() {
+            continue;
+        }
+        let is_token = token.len() <= TOKEN_CHARACTERS_MAX
+            && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_token {
+            return Err(invalid(format!("line {} is no token", line + 1)));
+        }
+        if seen.insert(token) {
+            tokens.push(token.to_owned());
+        }
+    }
+    match tokens.len() {
+        0 => Err(invalid("it is empty".to_owned())),
+        1..=TOKENS_MAX => Ok(tokens),
+        _ => Err(invalid(format!("it has more than {TOKENS_MAX} tokens"))),
+    }
+}
+
+fn read_at_most(from: impl Read, limit: u64, at: &str) -> Result<Vec<u8>, RunError> {
+    let mut bytes = Vec::new();
+    from.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ConnectorError::from_io(&error, at))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+        return Err(RunError::Invalid {
+            what: format!("more than {} MiB", limit >> 20),
+            at: at.to_owned(),
+            remedy: "split it".to_owned(),
+        });
+    }
+    Ok(bytes)
+}

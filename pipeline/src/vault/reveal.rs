@@ -1,0 +1,195 @@
+//! Turning tokens back into values: with an approver's signature over these very tokens, and only
+//! once the ledger knows.
+
+use std::fmt;
+
+use lockgate_transforms::VaultCipher;
+
+use super::check::{file_names, open};
+use super::file::VaultReader;
+use super::label::file_name_begin;
+use super::open::{path_of, place_of};
+use crate::approval::tokens::{self, Approved, TokenRequest};
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::Event;
+
+/// What stands in the ledger for a refusal to turn tokens back.
+const REFUSED: &str = "reveal-unapproved";
+
+/// What to turn back.
+#[derive(Clone, Copy)]
+pub struct RevealRequest<'a> {
+    /// Id of the grant whose deliveries held the tokens.
+    pub grant: &'a str,
+    /// The tokens.
+    pub tokens: &'a [String],
+    /// The approval's bytes.
+    pub approval: &'a [u8],
+}
+
+impl fmt::Debug for RevealRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RevealRequest({}, ..)", self.grant)
+    }
+}
+
+/// What tokens stand for. `Debug` shows no value.
+pub struct Revealed {
+    /// Consistency domain of the tokens.
+    pub domain: String,
+    /// Who approved it.
+    pub approver: String,
+    /// The tokens, in the order they were asked for; one that several vaults hold, several times.
+    pub tokens: Vec<RevealedToken>,
+}
+
+impl fmt::Debug for Revealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revealed({} tokens, ..)", self.tokens.len())
+    }
+}
+
+/// What a token stands for.
+pub struct RevealedToken {
+    /// The token.
+    pub token: String,
+    /// The value, and the version of the key that the token's vault is sealed with; absent where no
+    /// vault of the grant holds the token.
+    pub found: Option<(String, u32)>,
+}
+
+impl fmt::Debug for RevealedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RevealedToken(..)")
+    }
+}
+
+/// Turns tokens of a grant's deliveries back, once the ledger has recorded that it is done. The
+/// approval is kept in `state/approvals/`, where an auditor finds it by the hash in the ledger.
+///
+/// # Errors
+/// No approval that covers every one of the tokens today, or by an approver who may not release the
+/// data of every department in the vault; a vault that is in use or can't be read; a ledger that
+/// can't be written. Nothing is revealed then.
+pub fn reveal(
+    installation: &Installation,
+    request: &RevealRequest<'_>,
+) -> Result<Revealed, RunError> {
+    let revealed = approved(installation, request)
+        .and_then(|approved| Ok((find(installation, request, &approved)?, approved)));
+    let (tokens, approved) = match revealed {
+        Err(error @ RunError::Denied { .. }) => {
+            let event = Event::Refused {
+                grant: request.grant.to_owned(),
+                codes: vec![REFUSED.to_owned()],
+            };
+            installation
+                .ledger()?
+                .append(&event, installation.clock.now())?;
+            return Err(error);
+        }
+        other => other?,
+    };
+    let kept = installation.state().join("approvals");
+    tokens::keep(&kept, &approved.sha256, request.approval)?;
+    let count = |tokens: usize| u64::try_from(tokens).unwrap_or(u64::MAX);
+    let event = Event::TokensRevealed {
+        grant: request.grant.to_owned(),
+        domain: approved.domain.clone(),
+        approver: approved.approver.clone(),
+        approval_sha256: approved.sha256,
+        tokens: count(request.tokens.len()),
+        found: count(tokens.iter().filter(|token| token.found.is_some()).count()),
+    };
+    installation
+        .ledger()?
+        .append(&event, installation.clock.now())?;
+    Ok(Revealed {
+        domain: approved.domain,
+        approver: approved.approver,
+        tokens,
+    })
+}
+
+fn approved(
+    installation: &Installation,
+    request: &RevealRequest<'_>,
+) -> Result<Approved, RunError> {
+    tokens::verify(
+        &installation.site,
+        &TokenRequest {
+            grant: request.grant,
+            tokens: request.tokens,
+            today: installation.today()?,
+        },
+        request.approval,
+    )
+}
+
+fn find(
+    installation: &Installation,
+    request: &RevealRequest<'_>,
+    approved: &Approved,
+) -> Result<Vec<RevealedToken>, RunError> {
+    let vaults = vaults(installation, approved)?;
+    let mut tokens = Vec::with_capacity(request.tokens.len());
+    for token in request.tokens {
+        let before = tokens.len();
+        for (place, reader, cipher) in &vaults {
+            let value = reader
+                .value_of(cipher, token)
+                .map_err(|trouble| trouble.at(place))?;
+            tokens.extend(value.map(|value| RevealedToken {
+                token: token.clone(),
+                found: Some((value, reader.id.key_version)),
+            }));
+        }
+        if tokens.len() == before {
+            tokens.push(RevealedToken {
+                token: token.clone(),
+                found: None,
+            });
+        }
+    }
+    Ok(tokens)
+}
+
+/// The vaults that may hold tokens of the grant's deliveries: of the domain, and of its own scope or
+/// that of a join group it lists.
+fn vaults(
+    installation: &Installation,
+    approved: &Approved,
+) -> Result<Vec<(String, VaultReader, VaultCipher)>, RunError> {
+    let begins = approved.scopes.iter();
+    let begins: Vec<String> = begins
+        .map(|scope| file_name_begin(&approved.domain, scope))
+        .collect();
+    let mut names = file_names(installation)?;
+    names.retain(|name| begins.iter().any(|begin| name.starts_with(begin)));
+    let mut vaults = Vec::new();
+    for name in names {
+        let place = place_of(&name);
+        let reader = VaultReader::open(&path_of(installation, &name))
+            .map_err(|trouble| trouble.at(&place))?;
+        let (reader, cipher) = open(installation, &name, reader)?;
+        let providers = reader.providers().map_err(|trouble| trouble.at(&place))?;
+        let missing = providers
+            .iter()
+            .find(|name| !approved.providers.contains(*name));
+        if let Some(provider) = missing {
+            return Err(RunError::Denied {
+                what: format!(
+                    "the vault also holds data of provider `{provider}`, for which approver `{}` is \
+                     not listed",
+                    approved.approver
+                ),
+                remedy: "have it approved by somebody whom lockgate.toml lists for every provider \
+                         of the join group"
+                    .to_owned(),
+            });
+        }
+        vaults.push((place, reader, cipher));
+    }
+    Ok(vaults)
+}
