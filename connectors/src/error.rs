@@ -333,8 +333,7 @@ fn correct(rows_lost: bool) -> &'static str {
     if rows_lost {
         "correct the file, for nobody can tell how many rows are lost in it"
     } else {
-        "correct the file (a number that begins with zeros is text, or leading_zeros = \"drop\"), or \
-         set on_malformed = \"reject\""
+        "correct the file, or set on_malformed = \"reject\""
     }
 }
 

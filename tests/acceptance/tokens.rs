@@ -175,7 +175,7 @@ fn manifest_and_plan_name_the_key_and_what_can_be_relied_on() {
     assert_eq!(plan["fields"][0]["uniqueness"], "bijective");
     assert_eq!(plan["fields"][0]["width"]["bytes"], 16);
     assert_eq!(plan["fields"][0]["strength"], 3);
-    assert_eq!(vaults(&site), [PathBuf::new(); 0], "a plan makes no vault");
+    assert!(vaults(&site).is_empty(), "a plan makes no vault");
     let delivery = site.deliver("G-1");
     let field = &delivery.manifest()["fields"][0];
     assert_eq!(field["key_versions"]["encryption"], 1);
@@ -434,7 +434,7 @@ fn a_preview_shows_existing_tokens_makes_others_up_and_draws_none() {
         before["rows"][0][0],
         "nobody relies on it"
     );
-    assert_eq!(vaults(&site), [PathBuf::new(); 0]);
+    assert!(vaults(&site).is_empty());
 
     let tokens = tokens(&site.deliver("G-1"));
     couples(&site, &[(IDS[1], IDS[0]), ("440106199001011234", "")]);

@@ -303,10 +303,10 @@ impl TreatmentSpec {
     /// The files of values it takes, here or in a treatment within; whoever loads the configuration
     /// hands over what they hold.
     pub fn value_files(&self) -> Vec<&ValueFile> {
-        let own = match &self.treatment {
-            AnyTreatment::Substitute(substitute) => substitute.values.file(),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only this kind takes files")]
-            _ => None,
+        let own = if let AnyTreatment::Substitute(substitute) = &self.treatment {
+            substitute.values.file()
+        } else {
+            None
         };
         let parts = self.treatment.parts().into_iter();
         let parts = parts.flat_map(|part| part.value_files());

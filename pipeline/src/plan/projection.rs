@@ -115,7 +115,7 @@ mod tests {
         let condition = TestSite::new();
         condition.policy(
             "{ kind = \"keep-ends\", first = 1, last = 0 }",
-            "{ kind = \"when\", condition = \"status = 'a'\", then = { kind = \"null\" } }",
+            "{ kind = \"when\", condition = \"status = 'a'\", then = { kind = \"null\" }, else = { kind = \"clear\" } }",
         );
         let option = TestSite::new();
         option.policy(

@@ -84,9 +84,10 @@ fn has_short_text(data_type: &str) -> bool {
 type Fits = fn(&str) -> bool;
 
 /// `clear`, and every treatment that makes another type of one, with the types it does that to.
-const TREATMENTS: [(&str, Fits); 12] = [
+const TREATMENTS: [(&str, Fits); 13] = [
     ("{ kind = 'clear' }", is_any),
     ("{ kind = 'hmac', domain = 'd' }", has_text),
+    ("{ kind = 'tokenize', domain = 'd' }", has_text),
     ("{ kind = 'encrypt-det', domain = 'd' }", has_short_text),
     ("{ kind = 'encrypt-rand', domain = 'd' }", is_any),
     (
