@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recipes import PURPOSES, check_keyed
-from shared import (agree, arrow_type, check_fields, held_type, read_delivery, read_source, rotated,
-                    start, write_source)
+from shared import (Disagreement, agree, arrow_type, check_fields, differ, held_type, read_delivery,
+                    read_source, rotated, start, write_source)
 
 # The zones of the package `tzdata`, whatever the machine has.
 zoneinfo.reset_tzpath(to=())
@@ -241,6 +241,21 @@ MADE = {"clear": clear, "bucket": bucket, "age-from": age_from, "age-band": age_
         "time-part": time_part}
 
 
+def check_tokens(name, treatment, original, delivered):
+    """Tokens are random: what can be checked is that values and tokens stand one for one."""
+    token_of = {}
+    for row, (value, token) in enumerate(zip(original.to_pylist(), delivered.to_pylist())):
+        if value is None or isinstance(value, str) and not value.strip():
+            if token != value:
+                differ(name, row, "there is a token of nothing")
+        elif token is None or len(token) != treatment.get("length", 16) or not token.isalnum():
+            differ(name, row, "there is no token")
+        elif token_of.setdefault(value, token) != token:
+            differ(name, row, "the value has two tokens")
+    if len(set(token_of.values())) != len(token_of):
+        raise Disagreement(f"{name}: two values have one token")
+
+
 def check(request):
     fields, got = read_delivery(request)
     source = read_values(request)
@@ -252,6 +267,8 @@ def check(request):
         assert original.type == arrow_type(field["type"]), (name, original.type)
         if treatment["kind"] in PURPOSES:
             check_keyed(request, field, fields[name], original, delivered, attempts)
+        elif treatment["kind"] == "tokenize":
+            check_tokens(name, treatment, original, delivered)
         else:
             agree(name, delivered, MADE[treatment["kind"]](original, treatment))
     check_fields(request, check_field)
