@@ -12,7 +12,7 @@
 //! split on. Nothing more is claimed than that the map can't be told from one drawn so by chance
 //! without the key. With LP as everywhere, N values of the range, and n steps:
 //!
-//! - draw(a, b) = the draw of [`Draws`] for the 8-byte big-endian a and b, without an entity, under
+//! - draw(a, b) = the draw of `Draws` for the 8-byte big-endian a and b, without an entity, under
 //!   the parameters `lower`, `upper`, `width` in the field's smallest units;
 //! - steps a to b (exclusive) have the places c to d (exclusive), at first 0, n, 0, N. With m = a +
 //!   (b - a) div 2, steps up to m have the places up to c + (m - a) + draw(a, b) below (d - c) - (b -
