@@ -20,6 +20,7 @@ pub mod id;
 pub mod installation;
 pub mod ledger;
 pub mod manifest;
+pub mod marks;
 pub mod plan;
 pub mod preview;
 pub mod run;

@@ -1,0 +1,448 @@
+//! The scheme: everything a trace needs beside the key.
+//!
+//! A delivery's scheme says which of its fields carry marks, how far each may move, and how each
+//! cell is found again. It is one canonical document: the ledger holds its hash before the first
+//! delivery, a trace reads it years later, when catalogue and policy say something else, and both
+//! come to the same positions.
+//!
+//! Fields and anchors are named, not numbered, so that one scheme fits a batch, a file with its
+//! columns in another order, and a leak that has lost some of them: see [`Scheme::marker`].
+
+use std::time::Duration;
+
+use arrow::datatypes::DataType;
+use lockgate_transforms::Misfit;
+use lockgate_transforms::marks::anchor::Family;
+use lockgate_transforms::marks::carrier::{Carrier, Limits, Numeric, Synonyms};
+use lockgate_transforms::marks::code;
+use lockgate_transforms::marks::embed::{self, MarkPlan, MarkedField, Marker, RowAnchor};
+use lockgate_transforms::marks::key::MarkKey;
+use lockgate_transforms::marks::predict::Reflection;
+use lockgate_transforms::number::Decimal;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::canonical_json::{self, CanonicalError};
+use crate::digest::sha256_hex;
+use crate::site::FieldType;
+
+/// The form this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Which fields of a dataset's deliveries carry marks, and how. A scheme holds no key, and none of
+/// the grants it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheme {
+    /// Version of this form: 1.
+    pub format: u32,
+    /// Id of the dataset: with `epoch` and `key_version` it names the key.
+    pub dataset: String,
+    /// The epoch of the dataset's marks.
+    pub epoch: u32,
+    /// Version of the master key of purpose `mark`.
+    pub key_version: u32,
+    /// What rows are found by.
+    pub anchors: Vec<Anchor>,
+    /// The fields that carry marks.
+    pub fields: Vec<FieldScheme>,
+}
+
+/// What identifies the rows of a dataset, in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Of which kind.
+    pub family: AnchorFamily,
+    /// The dataset's names of the fields it is made of, as released, in an order that stays.
+    pub fields: Vec<String>,
+}
+
+/// Of which kind an anchor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnchorFamily {
+    /// The dataset's key.
+    Key,
+    /// Other fields, which marks leave alone.
+    Content,
+}
+
+/// A field that carries marks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldScheme {
+    /// The dataset's name for it.
+    pub name: String,
+    /// Its type as delivered, in the catalogue's notation.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// How its cells show a symbol.
+    pub carrier: CarrierSpec,
+    /// The share of its cells that are marked.
+    pub density: Density,
+    /// How its cells are found again.
+    pub found_by: FoundBy,
+}
+
+/// A share, as a fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Density {
+    /// So many …
+    pub part: u32,
+    /// … of so many.
+    pub whole: u32,
+}
+
+impl Density {
+    /// Every cell.
+    pub const ALL: Self = Self { part: 1, whole: 1 };
+
+    /// The share, from 0 to 1; 0 where it is none.
+    pub fn share(self) -> f64 {
+        code::Density::of(self.part, self.whole).map_or(0.0, code::Density::share)
+    }
+}
+
+/// How the cells of a field are found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// By their row: the place of an anchor in the scheme, from 0.
+    Row(usize),
+    /// By their own value, but for what a mark changes of it.
+    Value,
+}
+
+/// How the cells of a field show a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CarrierSpec {
+    /// Whole numbers, decimals and floats, by the parity of their cell.
+    Number {
+        /// How far a value may move, in the field's unit.
+        tolerance: Decimal,
+        /// Of a float: the decimals it is delivered with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decimals: Option<u8>,
+        /// Units of a cell; follows from the tolerance and is held to it.
+        step: u64,
+        /// No value falls below.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        least: Option<Decimal>,
+        /// No value rises above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        greatest: Option<Decimal>,
+        /// Values of special meaning: none is moved, and none comes about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<Decimal>,
+    },
+    /// Dates and timestamps, by the parity of their cell.
+    Time {
+        /// Nanoseconds of a unit: values move by whole units and keep what is finer.
+        grain: u64,
+        /// How far a value may move, in nanoseconds.
+        tolerance: u64,
+        /// Units of a cell; follows from the tolerance and is held to it.
+        step: u64,
+        /// No value falls below; a value of the type.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        least: Option<i64>,
+        /// No value rises above; a value of the type.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        greatest: Option<i64>,
+        /// Values of special meaning, of the type: none is moved, and none comes about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<i64>,
+    },
+    /// Words, by their place among those that mean the same.
+    Synonyms {
+        /// Groups of words that mean the same.
+        classes: Vec<Vec<String>>,
+    },
+}
+
+/// Why a scheme can't be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SchemeError {
+    /// A field's type can't be read.
+    #[error("marks of field `{field}`: {what}")]
+    Type {
+        /// The field.
+        field: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A carrier doesn't fit its field.
+    #[error("marks of field `{field}`: {misfit}")]
+    Carrier {
+        /// The field.
+        field: String,
+        /// Why.
+        misfit: Misfit,
+    },
+    /// The tolerance has no room for the smallest move.
+    #[error("marks of field `{field}`: its tolerance is less than the smallest step of its type")]
+    TooSmall {
+        /// The field.
+        field: String,
+    },
+    /// The step, or the density, isn't what this version makes of the tolerance.
+    #[error("marks of field `{field}`: the scheme is not one that this version writes")]
+    Foreign {
+        /// The field.
+        field: String,
+    },
+    /// Anchors and fields don't fit each other.
+    #[error("marks: {0}")]
+    Plan(Misfit),
+    /// The document isn't a scheme in canonical form, or of another format.
+    #[error("the scheme of marks: {0}")]
+    Document(CanonicalError),
+    /// The document has a form that this version doesn't know.
+    #[error("the scheme of marks has form {0}, and this version reads {FORMAT}")]
+    Format(u32),
+}
+
+impl Scheme {
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// A scheme beyond the limits of a canonical document.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SchemeError> {
+        canonical_json::to_bytes(self).map_err(SchemeError::Document)
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) writes, and nothing else.
+    ///
+    /// # Errors
+    /// Other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SchemeError> {
+        let scheme: Self = canonical_json::read(bytes).map_err(SchemeError::Document)?;
+        if scheme.format != FORMAT {
+            return Err(SchemeError::Format(scheme.format));
+        }
+        Ok(scheme)
+    }
+
+    /// Lower-case hex SHA-256 of the canonical bytes: the scheme's name.
+    ///
+    /// # Errors
+    /// As [`to_bytes`](Self::to_bytes).
+    pub fn sha256(&self) -> Result<String, SchemeError> {
+        Ok(sha256_hex(&self.to_bytes()?))
+    }
+
+    /// The marker for a table with these columns, by the dataset's names and in the table's order.
+    ///
+    /// Marked fields that the table lacks are left out. So are anchors of which a column is missing,
+    /// and the fields that are found by those. What is left may be nothing: see
+    /// [`MarkPlan::fields`]. A run, whose table lacks nothing, marks every field of the scheme.
+    ///
+    /// # Errors
+    /// A scheme that contradicts itself.
+    pub fn marker<N: AsRef<str>>(
+        &self,
+        key: &MarkKey,
+        columns: &[N],
+    ) -> Result<Marker, SchemeError> {
+        Ok(Marker::new(key, self.plan_for(columns)?))
+    }
+
+    /// The plan of [`marker`](Self::marker), without a key.
+    ///
+    /// # Errors
+    /// A scheme that contradicts itself.
+    pub fn plan_for<N: AsRef<str>>(&self, columns: &[N]) -> Result<MarkPlan, SchemeError> {
+        let place = |name: &String| columns.iter().position(|column| column.as_ref() == name);
+        let mut anchors = Vec::new();
+        // By place in the scheme, the place among those that are there.
+        let mut kept = Vec::with_capacity(self.anchors.len());
+        for anchor in &self.anchors {
+            let columns: Option<Vec<usize>> = anchor.fields.iter().map(place).collect();
+            kept.push(columns.as_ref().map(|_| anchors.len()));
+            anchors.extend(columns.map(|columns| RowAnchor {
+                family: anchor.family.family(),
+                columns,
+            }));
+        }
+        let mut fields = Vec::new();
+        for field in &self.fields {
+            let found_by = match field.found_by {
+                FoundBy::Value => Some(embed::FoundBy::Value),
+                // A place beyond the anchors is a contradiction that the plan refuses.
+                FoundBy::Row(at) => match kept.get(at) {
+                    Some(kept) => kept.map(embed::FoundBy::Row),
+                    None => Some(embed::FoundBy::Row(usize::MAX)),
+                },
+            };
+            let (Some(column), Some(found_by)) = (place(&field.name), found_by) else {
+                continue;
+            };
+            let density = code::Density::of(field.density.part, field.density.whole);
+            let is_in_block = field.found_by == FoundBy::Value;
+            fields.push(MarkedField {
+                column,
+                name: field.name.clone(),
+                density: density.ok_or_else(|| field.foreign())?,
+                found_by,
+                carrier: field.carrier(is_in_block)?,
+            });
+        }
+        MarkPlan::new(anchors, fields).map_err(SchemeError::Plan)
+    }
+
+    /// The anchor by which a field's rows are found; none for one that is found by its own value.
+    pub fn anchor_of(&self, field: &FieldScheme) -> Option<&Anchor> {
+        match field.found_by {
+            FoundBy::Row(at) => self.anchors.get(at),
+            FoundBy::Value => None,
+        }
+    }
+
+    /// Carriers a row has: the sum of the densities.
+    pub fn carriers_per_row(&self) -> f64 {
+        self.fields.iter().map(|field| field.density.share()).sum()
+    }
+}
+
+impl AnchorFamily {
+    fn family(self) -> Family {
+        match self {
+            Self::Key => Family::Key,
+            Self::Content => Family::Content,
+        }
+    }
+}
+
+impl FieldScheme {
+    /// The Arrow type it is delivered in.
+    ///
+    /// # Errors
+    /// A type that can't be read.
+    pub fn arrow_type(&self) -> Result<DataType, SchemeError> {
+        FieldType::parse(&self.data_type)
+            .map(|data_type| data_type.to_arrow())
+            .map_err(|what| SchemeError::Type {
+                field: self.name.clone(),
+                what,
+            })
+    }
+
+    fn foreign(&self) -> SchemeError {
+        SchemeError::Foreign {
+            field: self.name.clone(),
+        }
+    }
+
+    /// Its carrier; cells that are found by their own value are mirrored within blocks.
+    fn carrier(&self, is_in_block: bool) -> Result<Box<dyn Carrier>, SchemeError> {
+        let data_type = self.arrow_type()?;
+        let misfit = |misfit| SchemeError::Carrier {
+            field: self.name.clone(),
+            misfit,
+        };
+        let carrier = self.carrier.build(&data_type, is_in_block);
+        let carrier = carrier
+            .map_err(misfit)?
+            .ok_or_else(|| SchemeError::TooSmall {
+                field: self.name.clone(),
+            })?;
+        if step_of(carrier.as_ref()) != self.carrier.step() {
+            return Err(self.foreign());
+        }
+        Ok(carrier)
+    }
+}
+
+impl CarrierSpec {
+    /// The carrier for a field of that type; none where its tolerance is below the smallest step.
+    ///
+    /// # Errors
+    /// It is for other types.
+    pub(crate) fn build(
+        &self,
+        data_type: &DataType,
+        is_in_block: bool,
+    ) -> Result<Option<Box<dyn Carrier>>, Misfit> {
+        let boxed =
+            |numeric: Option<Numeric>| numeric.map(|numeric| Box::new(numeric) as Box<dyn Carrier>);
+        match self {
+            Self::Number {
+                tolerance,
+                decimals,
+                least,
+                greatest,
+                sentinels,
+                ..
+            } => {
+                let limits = Limits {
+                    least: *least,
+                    greatest: *greatest,
+                    sentinels: sentinels.clone(),
+                };
+                match decimals {
+                    Some(decimals) => {
+                        Numeric::float(data_type, *decimals, *tolerance, is_in_block, &limits)
+                    }
+                    None => Numeric::exact(data_type, *tolerance, is_in_block, &limits),
+                }
+                .map(boxed)
+            }
+            Self::Time {
+                grain,
+                tolerance,
+                least,
+                greatest,
+                sentinels,
+                ..
+            } => {
+                let limits = Limits {
+                    least: *least,
+                    greatest: *greatest,
+                    sentinels: sentinels.clone(),
+                };
+                let (grain, tolerance) = (
+                    Duration::from_nanos(*grain),
+                    Duration::from_nanos(*tolerance),
+                );
+                Numeric::time(data_type, grain, tolerance, is_in_block, &limits).map(boxed)
+            }
+            Self::Synonyms { classes } => {
+                Synonyms::new(classes).map(|synonyms| Some(Box::new(synonyms) as Box<dyn Carrier>))
+            }
+        }
+    }
+
+    /// Units of a cell; none where values aren't numbers.
+    pub fn step(&self) -> Option<u64> {
+        match self {
+            Self::Number { step, .. } | Self::Time { step, .. } => Some(*step),
+            Self::Synonyms { .. } => None,
+        }
+    }
+
+    /// The same with the step that a carrier of it has.
+    #[must_use]
+    pub(crate) fn with_step_of(mut self, carrier: &dyn Carrier) -> Self {
+        match &mut self {
+            Self::Number { step, .. } | Self::Time { step, .. } => {
+                *step = step_of(carrier).unwrap_or_default();
+            }
+            Self::Synonyms { .. } => {}
+        }
+        self
+    }
+}
+
+/// Units of a carrier's cell.
+fn step_of(carrier: &dyn Carrier) -> Option<u64> {
+    carrier.reflection().map(|reflection| match reflection {
+        Reflection::AtBorder { step } | Reflection::InBlock { step } => step,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, StringArray};
+use lockgate_transforms::marks::key::GrantIndex;
+
+use super::*;
+
+fn key() -> MarkKey {
+    MarkKey::derive(&[7; 32], "residents", 1, 1)
+}
+
+fn field(name: &str, data_type: &str, carrier: CarrierSpec, found_by: FoundBy) -> FieldScheme {
+    let field = FieldScheme {
+        name: name.to_owned(),
+        data_type: data_type.to_owned(),
+        carrier,
+        density: Density::ALL,
+        found_by,
+    };
+    let is_in_block = found_by == FoundBy::Value;
+    let built = field
+        .carrier
+        .build(&field.arrow_type().unwrap(), is_in_block);
+    let built = built.unwrap().unwrap();
+    FieldScheme {
+        carrier: field.carrier.clone().with_step_of(built.as_ref()),
+        ..field
+    }
+}
+
+fn number(tolerance: &str) -> CarrierSpec {
+    CarrierSpec::Number {
+        tolerance: tolerance.parse().unwrap(),
+        decimals: None,
+        step: 0,
+        least: None,
+        greatest: None,
+        sentinels: Vec::new(),
+    }
+}
+
+fn scheme() -> Scheme {
+    let classes = vec![vec!["北京".to_owned(), "北京市".to_owned()]];
+    let time = CarrierSpec::Time {
+        grain: 1_000_000_000,
+        tolerance: 30_000_000_000,
+        step: 0,
+        least: None,
+        greatest: None,
+        sentinels: Vec::new(),
+    };
+    Scheme {
+        format: FORMAT,
+        dataset: "residents".to_owned(),
+        epoch: 1,
+        key_version: 1,
+        anchors: vec![
+            Anchor {
+                family: AnchorFamily::Key,
+                fields: vec!["id".to_owned()],
+            },
+            Anchor {
+                family: AnchorFamily::Content,
+                fields: vec!["name".to_owned(), "region".to_owned()],
+            },
+        ],
+        fields: vec![
+            field("income", "decimal(12,2)", number("5.00"), FoundBy::Row(1)),
+            field("area", "int64", number("3"), FoundBy::Value),
+            field("updated", "timestamp(ms)", time, FoundBy::Row(0)),
+            field(
+                "city",
+                "utf8",
+                CarrierSpec::Synonyms { classes },
+                FoundBy::Row(0),
+            ),
+        ],
+    }
+}
+
+#[test]
+fn a_scheme_reads_back_and_other_bytes_do_not() {
+    let scheme = scheme();
+    let bytes = scheme.to_bytes().unwrap();
+    assert_eq!(Scheme::from_bytes(&bytes).unwrap(), scheme);
+    assert_eq!(scheme.sha256().unwrap(), sha256_hex(&bytes));
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(
+        text.contains(r#""step":500"#) && text.contains(r#""tolerance":"5""#),
+        "{text}"
+    );
+    for other in [
+        text.replace("\"epoch\":1", "\"epoch\": 1"),
+        text.replace("\"epoch\":1", "\"epoch\":1,\"extra\":1"),
+        text.replace("\"format\":1", "\"format\":2"),
+        text.replace("\"kind\":\"number\"", "\"kind\":\"numbers\""),
+    ] {
+        assert_ne!(other, text);
+        assert!(Scheme::from_bytes(other.as_bytes()).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn columns_may_stand_in_any_order_and_be_missing() {
+    let scheme = scheme();
+    let marked = |columns: &[&str]| -> Vec<(String, usize)> {
+        let marker = scheme.marker(&key(), columns).unwrap();
+        let fields = marker.plan().fields().iter();
+        fields
+            .map(|field| (field.name.clone(), field.column))
+            .collect()
+    };
+    let all = [
+        "city", "updated", "area", "income", "region", "name", "id", "other",
+    ];
+    assert_eq!(
+        marked(&all),
+        [("income", 3), ("area", 2), ("updated", 1), ("city", 0)]
+            .map(|(name, column)| (name.to_owned(), column))
+    );
+    // Without the key, what is found by it is gone; the content anchor moves up.
+    assert_eq!(
+        marked(&["income", "name", "region", "city", "area"]),
+        [("income".to_owned(), 0), ("area".to_owned(), 4)]
+    );
+    assert_eq!(
+        marked(&["income", "name", "area"]),
+        [("area".to_owned(), 2)]
+    );
+    assert_eq!(marked(&["income", "name"]), []);
+    assert_eq!(marked(&[]), []);
+}
+
+#[test]
+fn a_cell_shows_the_same_wherever_its_column_stands() {
+    let scheme = scheme();
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..300).map(|row| format!("P{row}")),
+    ));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..300).map(|row| format!("张{row}")),
+    ));
+    let regions: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..300).map(|row| format!("{}", 330_100 + row % 9)),
+    ));
+    let incomes = Decimal128Array::from_iter_values((0..300).map(|row| 1_000_000 + row * 7_919));
+    let incomes: ArrayRef = Arc::new(incomes.with_precision_and_scale(12, 2).unwrap());
+    let areas: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        (0..300).map(|row| 90_000 + row * 17),
+    ));
+    let columns = |order: [&'static str; 5]| {
+        order.map(|name| match name {
+            "id" => Arc::clone(&ids),
+            "name" => Arc::clone(&names),
+            "region" => Arc::clone(&regions),
+            "income" => Arc::clone(&incomes),
+            _ => Arc::clone(&areas),
+        })
+    };
+    let mark = |order: [&'static str; 5]| {
+        let marker = scheme.marker(&key(), &order).unwrap();
+        let marked = marker.embed(GrantIndex(77), &columns(order)).unwrap();
+        let at = |name: &str| {
+            let place = order.iter().position(|column| *column == name).unwrap();
+            Arc::clone(&marked.columns[place])
+        };
+        (at("income"), at("area"))
+    };
+    let one = mark(["id", "name", "region", "income", "area"]);
+    let other = mark(["area", "income", "region", "id", "name"]);
+    assert_eq!(one, other);
+    assert_ne!(&one.0, &incomes);
+    assert_ne!(&one.1, &areas);
+}
+
+#[test]
+fn a_scheme_that_contradicts_itself_is_refused() {
+    let columns = ["id", "name", "region", "income", "area", "updated", "city"];
+    let altered = |alter: &dyn Fn(&mut Scheme)| {
+        let mut scheme = scheme();
+        alter(&mut scheme);
+        scheme.marker(&key(), &columns).map(|_| ())
+    };
+    assert!(altered(&|_| {}).is_ok());
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].found_by = FoundBy::Row(2)),
+        Err(SchemeError::Plan(_))
+    ));
+    assert!(matches!(
+        altered(&|scheme| scheme.anchors[0].fields = vec!["income".to_owned()]),
+        Err(SchemeError::Plan(_))
+    ));
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].data_type = "utf8".to_owned()),
+        Err(SchemeError::Carrier { .. })
+    ));
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].data_type = "decimals".to_owned()),
+        Err(SchemeError::Type { .. })
+    ));
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].carrier = number("0.001")),
+        Err(SchemeError::TooSmall { .. })
+    ));
+    // A step that this version would not make of the tolerance.
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].carrier = number("5.00")),
+        Err(SchemeError::Foreign { .. })
+    ));
+    assert!(matches!(
+        altered(&|scheme| scheme.fields[0].density = Density { part: 2, whole: 1 }),
+        Err(SchemeError::Foreign { .. })
+    ));
+}
+
+#[test]
+fn carriers_of_a_row_are_the_sum_of_the_densities() {
+    let mut scheme = scheme();
+    assert!((scheme.carriers_per_row() - 4.0).abs() < 1e-12);
+    scheme.fields[1].density = Density { part: 1, whole: 4 };
+    assert!((scheme.carriers_per_row() - 3.25).abs() < 1e-12);
+}
