@@ -6,7 +6,8 @@ use crate::approval::{SignRequest, Signed, sign, signature_path};
 use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Event, History, Ledger};
+use crate::marks::{grants_by_index, index_of};
 use crate::plan::ExchangePlan;
 
 /// Signs a grant as it resolves now and records it. The random index by which marks name the grant
@@ -23,7 +24,7 @@ pub fn sign_and_record(
     let ledger = installation.ledger()?;
     let grant_index = match ledger.entries()?.grant_index(grant) {
         Some(index) => index,
-        None => random_index()?,
+        None => new_index(&ledger.entries()?)?,
     };
     let request = SignRequest {
         grant,
@@ -54,7 +55,8 @@ pub fn ensure_recorded(
     plan: &ExchangePlan,
     approver: Option<&str>,
 ) -> Result<(), RunError> {
-    let (Some(approver), None) = (approver, ledger.entries()?.grant_index(&plan.grant)) else {
+    let history = ledger.entries()?;
+    let (Some(approver), None) = (approver, history.grant_index(&plan.grant)) else {
         return Ok(());
     };
     let Some(grant) = installation.site.grants.get(&plan.grant) else {
@@ -65,7 +67,7 @@ pub fn ensure_recorded(
     let event = Event::GrantSigned {
         grant: plan.grant.clone(),
         version: plan.grant_version,
-        grant_index: random_index()?,
+        grant_index: new_index(&history)?,
         approver: approver.to_owned(),
         approval_sha256: sha256_hex(&envelope),
     };
@@ -73,6 +75,14 @@ pub fn ensure_recorded(
     Ok(())
 }
 
-fn random_index() -> Result<u64, RunError> {
-    getrandom::u64().map_err(|error| RunError::internal("drawing the grant's index", &error))
+/// A random number of which no other grant's mark has the part that marks hold.
+fn new_index(history: &History) -> Result<u64, RunError> {
+    let issued = grants_by_index(history);
+    loop {
+        let drawn = getrandom::u64()
+            .map_err(|error| RunError::internal("drawing the grant's index", &error))?;
+        if !issued.contains_key(&index_of(drawn)) {
+            return Ok(drawn);
+        }
+    }
 }

@@ -414,6 +414,7 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
                 && *rows == manifest.rows.delivered
         }
         Event::GrantSigned { .. }
+        | Event::MarkingBegun { .. }
         | Event::Released { .. }
         | Event::Abandoned { .. }
         | Event::Previewed { .. }

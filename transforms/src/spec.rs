@@ -286,6 +286,13 @@ impl TreatmentSpec {
         self.treatment.is_always_null(&self.options)
     }
 
+    /// Whether equal values become different ones from one delivery to the next, here or in a
+    /// treatment within.
+    pub fn is_randomised(&self) -> bool {
+        self.treatment.uniqueness() == Uniqueness::Randomised
+            || self.treatment.parts().into_iter().any(Self::is_randomised)
+    }
+
     /// The fields of which equality of values survives under a key, and with it their frequencies,
     /// here or in a treatment within; none stands for the treated field itself.
     pub fn keyed_fields(&self) -> Vec<Option<&str>> {

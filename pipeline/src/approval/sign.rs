@@ -154,7 +154,7 @@ fn draft_in_every_mode(
 }
 
 /// Writes a file whole: beside it, synced, renamed over it, the directory synced.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;

@@ -38,6 +38,29 @@ pub enum Event {
         /// Lower-case hex SHA-256 of the approval's envelope.
         approval_sha256: String,
     },
+    /// Deliveries of a grant are about to carry marks: recorded before the first of them, and again
+    /// when their scheme, their key or their plan is another one.
+    MarkingBegun {
+        /// Id of the dataset, which with epoch and version names the key.
+        dataset: String,
+        /// The epoch of the dataset's marks.
+        epoch: u32,
+        /// Version of the master key of purpose `mark`.
+        key_version: u32,
+        /// Lower-case hex SHA-256 over the dataset's key and the salt after it: what the key is held
+        /// to when a leak is traced.
+        commitment: String,
+        /// The salt of the commitment, hex: 32 random bytes, the same for all entries of one key.
+        commitment_salt: String,
+        /// Id of the grant.
+        grant: String,
+        /// The number by which marks name the grant, as it was drawn at its first signing.
+        grant_index: u64,
+        /// Lower-case hex SHA-256 of the scheme, which stands in `state/marks/`.
+        scheme_sha256: String,
+        /// Hash of the plan.
+        plan_sha256: String,
+    },
     /// A delivery is about to be published.
     ReleaseIntended {
         /// Run key, hex.

@@ -95,6 +95,11 @@ impl MarkPlan {
         Ok(Self { anchors, fields })
     }
 
+    /// What rows are found by.
+    pub fn anchors(&self) -> &[RowAnchor] {
+        &self.anchors
+    }
+
     /// The fields that carry marks.
     pub fn fields(&self) -> &[MarkedField] {
         &self.fields
@@ -154,39 +159,14 @@ impl Marker {
     /// # Errors
     /// A column is missing, of another length, or of a type its carrier or anchor isn't for.
     pub fn embed(&self, grant: GrantIndex, columns: &[ArrayRef]) -> Result<Marked, TreatmentError> {
-        let given: Vec<Option<&ArrayRef>> = columns.iter().map(Some).collect();
-        let rows = self.row_anchors(&given)?;
+        let anchors = 0..self.plan.anchors.len();
+        let rows = anchors.map(|anchor| self.anchor_rows(anchor, columns));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let mut marked = columns.to_vec();
         let mut distortions = Vec::with_capacity(self.plan.fields.len());
-        for (field, place) in self.plan.fields.iter().zip(&self.places) {
+        for (at, field) in self.plan.fields.iter().enumerate() {
             let column = columns.get(field.column).ok_or_else(missing)?;
-            let anchors = anchors_of(&self.anchors, field, column, &rows)?.ok_or_else(missing)?;
-            let flat: Vec<u128> = anchors
-                .iter()
-                .map(|anchor| anchor.unwrap_or_default())
-                .collect();
-            let positions = self.anchors.positions(*place, &flat);
-            let symbols = self.code.symbols(grant, &positions);
-            let mut distortion = Distortion {
-                rows: count(column.len()),
-                ..Distortion::default()
-            };
-            let cells = anchors.iter().zip(&positions).zip(symbols).enumerate();
-            let marks: Vec<Option<Mark>> = cells
-                .map(|(row, ((anchor, position), symbol))| {
-                    let is_anchored = column.is_valid(row) && anchor.is_some();
-                    let is_selected = is_anchored && position.is_selected(field.density);
-                    distortion.selected += u64::from(is_selected);
-                    let is_lost = column.is_valid(row) && anchor.is_none();
-                    distortion.skipped.no_anchor += u64::from(is_lost);
-                    is_selected.then_some(Mark {
-                        symbol,
-                        tie: position.tie(),
-                    })
-                })
-                .collect();
-            distortion.skipped.null = count(column.null_count());
-            let carried = field.carrier.write(column, &marks, &mut distortion)?;
+            let (carried, distortion) = self.embed_field(grant, at, column, &rows)?;
             if let Some(slot) = marked.get_mut(field.column) {
                 *slot = carried;
             }
@@ -196,6 +176,70 @@ impl Marker {
             columns: marked,
             distortions,
         })
+    }
+
+    /// The anchors of a batch's rows, by the plan's anchor of that place. For callers that work on
+    /// several anchors and fields at once; [`embed`](Self::embed) does all of it.
+    ///
+    /// # Errors
+    /// A column is missing, of another length, or of a type that has no canonical form.
+    pub fn anchor_rows(
+        &self,
+        anchor: usize,
+        columns: &[ArrayRef],
+    ) -> Result<Vec<Option<u128>>, TreatmentError> {
+        let anchor = self.plan.anchors.get(anchor).ok_or_else(missing)?;
+        let of = anchor.columns.iter().map(|at| columns.get(*at));
+        let columns: Vec<&ArrayRef> = of.collect::<Option<_>>().ok_or_else(missing)?;
+        self.anchors.of_rows(anchor.family, &columns)
+    }
+
+    /// Marks one field of a batch for a grant: the plan's field of that place, whose column is
+    /// `column`. `rows` are the batch's anchors, one entry for each anchor of the plan.
+    ///
+    /// # Errors
+    /// The column is of another length than its anchors, or of a type its carrier isn't for.
+    pub fn embed_field(
+        &self,
+        grant: GrantIndex,
+        field: usize,
+        column: &ArrayRef,
+        rows: &[Vec<Option<u128>>],
+    ) -> Result<(ArrayRef, Distortion), TreatmentError> {
+        let fields = self.plan.fields.get(field).zip(self.places.get(field));
+        let (field, place) = fields.ok_or_else(missing)?;
+        let column = field.carrier.prepared(column)?;
+        let anchors = anchors_of(&self.anchors, field, &column, |at| {
+            rows.get(at).map(Vec::as_slice)
+        });
+        let anchors = anchors?.ok_or_else(missing)?;
+        let flat: Vec<u128> = anchors
+            .iter()
+            .map(|anchor| anchor.unwrap_or_default())
+            .collect();
+        let positions = self.anchors.positions(*place, &flat);
+        let symbols = self.code.symbols(grant, &positions);
+        let mut distortion = Distortion {
+            rows: count(column.len()),
+            ..Distortion::default()
+        };
+        let cells = anchors.iter().zip(&positions).zip(symbols).enumerate();
+        let marks: Vec<Option<Mark>> = cells
+            .map(|(row, ((anchor, position), symbol))| {
+                let is_anchored = column.is_valid(row) && anchor.is_some();
+                let is_selected = is_anchored && position.is_selected(field.density);
+                distortion.selected += u64::from(is_selected);
+                let is_lost = column.is_valid(row) && anchor.is_none();
+                distortion.skipped.no_anchor += u64::from(is_lost);
+                is_selected.then_some(Mark {
+                    symbol,
+                    tie: position.tie(),
+                })
+            })
+            .collect();
+        distortion.skipped.null = count(column.null_count());
+        let carried = field.carrier.write(&column, &marks, &mut distortion)?;
+        Ok((carried, distortion))
     }
 
     /// What a leaked batch shows, at every marked cell that can be found and read. `columns` stand
@@ -214,7 +258,8 @@ impl Marker {
             let Some(Some(column)) = columns.get(field.column) else {
                 continue;
             };
-            let Some(anchors) = anchors_of(&self.anchors, field, column, &rows)? else {
+            let of_rows = |at: usize| rows.get(at).and_then(Option::as_deref);
+            let Some(anchors) = anchors_of(&self.anchors, field, column, of_rows)? else {
                 continue;
             };
             let shown = field.carrier.read(column)?;
@@ -252,18 +297,16 @@ impl Marker {
     }
 }
 
-/// The anchors of a field's cells; none where the columns that would make them are missing.
+/// The anchors of a field's cells, those of rows as `of_rows` has them by the place of their anchor;
+/// none where the columns that would make them are missing.
 fn anchors_of<'a>(
     anchors: &Anchors,
     field: &MarkedField,
     column: &ArrayRef,
-    rows: &'a [Option<Vec<Option<u128>>>],
+    of_rows: impl Fn(usize) -> Option<&'a [Option<u128>]>,
 ) -> Result<Option<Cow<'a, [Option<u128>]>>, TreatmentError> {
     let found = match field.found_by {
-        FoundBy::Row(anchor) => rows
-            .get(anchor)
-            .and_then(Option::as_deref)
-            .map(Cow::Borrowed),
+        FoundBy::Row(anchor) => of_rows(anchor).map(Cow::Borrowed),
         FoundBy::Value => {
             let blocks = field.carrier.blocks(column)?;
             blocks.map(|blocks| Cow::Owned(anchors.of_blocks(&blocks)))

@@ -33,6 +33,17 @@ impl Coding {
         }
     }
 
+    /// The column with every value at a whole number of units, where the coding says which and the
+    /// value has few enough digits: floats to the nearest decimal, halves away from zero. Others stay
+    /// as they are. None for another type.
+    pub(super) fn rounded(self, column: &ArrayRef) -> Option<ArrayRef> {
+        match self {
+            Self::Exact | Self::Grain(_) => Some(Arc::clone(column)),
+            Self::Decimals(power) => rounded_floats::<Float32Type>(column, power)
+                .or_else(|| rounded_floats::<Float64Type>(column, power)),
+        }
+    }
+
     /// The column with these units in it, where there are any; other values stay as they are. None
     /// for another type, and for units the type doesn't hold.
     pub(super) fn with_units(self, column: &ArrayRef, units: &[Option<i128>]) -> Option<ArrayRef> {
@@ -149,15 +160,30 @@ where
     replaced::<T>(column, units, |_, units| Some(nearest(units, power)))
 }
 
-/// The units of a float that is the nearest to a decimal.
+fn rounded_floats<T>(column: &ArrayRef, power: f64) -> Option<ArrayRef>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Float,
+{
+    let floats = column.as_primitive_opt::<T>()?;
+    let rounded = floats.unary::<_, T>(|float| match nearest_units(float, power) {
+        Some(units) => nearest(units, power),
+        None => float,
+    });
+    Some(Arc::new(rounded))
+}
+
+/// The whole number of units nearest to a float; none where that has more than 15 digits.
 #[expect(clippy::as_conversions, reason = "whole, and below 2^53")]
-fn decimal_units<F: Float>(float: F, power: f64) -> Option<i128> {
+fn nearest_units<F: Float>(float: F, power: f64) -> Option<i128> {
     const DIGITS: f64 = 1e15;
     let units = (float.widen() * power).round();
-    if units.is_nan() || units.abs() >= DIGITS {
-        return None;
-    }
-    let units = units as i128;
+    (units.abs() < DIGITS).then_some(units as i128)
+}
+
+/// The units of a float that is the nearest to a decimal.
+fn decimal_units<F: Float>(float: F, power: f64) -> Option<i128> {
+    let units = nearest_units(float, power)?;
     let is_nearest = nearest::<F>(units, power).widen().to_bits() == float.widen().to_bits();
     // Minus zero is the zero of another sign.
     (is_nearest || units == 0 && float.widen().abs() <= 0.0).then_some(units)

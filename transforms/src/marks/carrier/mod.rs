@@ -11,6 +11,7 @@ mod synonyms;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
@@ -49,7 +50,7 @@ pub enum Skip {
 /// Symbols in the cells of one field.
 ///
 /// # Contract
-/// - A cell that was written and not skipped reads as the symbol.
+/// - A cell that was [prepared](Self::prepared), written and not skipped reads as the symbol.
 /// - Writing the same symbols once more changes nothing.
 /// - Nulls stay null, and type and length stay.
 /// - No cell moves beyond the field's tolerance, and each by itself: no batch, order or other cell
@@ -61,6 +62,15 @@ pub trait Carrier: fmt::Debug + Send + Sync {
 
     /// How far values move; none where they aren't numbers.
     fn reflection(&self) -> Option<Reflection>;
+
+    /// The column as it is delivered before any mark: floats at their declared decimals. Carriers of
+    /// other values leave it as it is.
+    ///
+    /// # Errors
+    /// The column isn't of the field's type.
+    fn prepared(&self, column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
+        Ok(Arc::clone(column))
+    }
 
     /// The symbol each cell shows; none for null and for cells that are no carriers.
     ///

@@ -5,8 +5,8 @@
 //! as the leak is a CSV file; its decimals are not.
 //! - **Integers and decimals** keep their sign, and zero stays zero.
 //! - **Floats** carry marks where they are the float nearest to a decimal of the declared scale, of
-//!   at most 15 digits, or 6 in single precision; others stay as they are. A field of other floats
-//!   is to be rounded to its scale before it is marked.
+//!   at most 15 digits, or 6 in single precision; others stay as they are. So floats are
+//!   [rounded](Carrier::prepared) to their scale before they are marked.
 //! - **Times** move by whole grains, and keep what is finer: no digit appears that the source did
 //!   not have.
 
@@ -175,14 +175,19 @@ impl Numeric {
         }))
     }
 
+    fn check_type(&self, column: &ArrayRef) -> Result<(), TreatmentError> {
+        if *column.data_type() == self.data_type {
+            return Ok(());
+        }
+        Err(TreatmentError::UnexpectedType {
+            expected: self.data_type.clone(),
+            actual: column.data_type().clone(),
+        })
+    }
+
     /// The units of every cell; none for null and for values that are no whole number of units.
     fn units(&self, column: &ArrayRef) -> Result<Vec<Option<i128>>, TreatmentError> {
-        if *column.data_type() != self.data_type {
-            return Err(TreatmentError::UnexpectedType {
-                expected: self.data_type.clone(),
-                actual: column.data_type().clone(),
-            });
-        }
+        self.check_type(column)?;
         let units = self.coding.units(column);
         units.ok_or_else(|| failed("reading numbers to be marked"))
     }
@@ -195,6 +200,12 @@ impl Carrier for Numeric {
 
     fn reflection(&self) -> Option<Reflection> {
         Some(self.lattice.reflection())
+    }
+
+    fn prepared(&self, column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
+        self.check_type(column)?;
+        let rounded = self.coding.rounded(column);
+        rounded.ok_or_else(|| failed("rounding numbers to be marked"))
     }
 
     fn read(&self, column: &ArrayRef) -> Result<Vec<Option<bool>>, TreatmentError> {

@@ -406,3 +406,48 @@ proptest! {
         prop_assert!(distortion.furthest <= tolerance.into());
     }
 }
+
+#[test]
+fn floats_are_prepared_at_their_declared_decimals() {
+    let carrier = Numeric::float(
+        &DataType::Float64,
+        2,
+        decimal("0.05"),
+        false,
+        &Limits::default(),
+    );
+    let carrier = carrier.unwrap().unwrap();
+    let given = [
+        Some(1.234_567),
+        Some(-0.005),
+        Some(0.0001),
+        None,
+        Some(f64::NAN),
+        Some(1e300),
+        Some(7.25),
+    ];
+    let column: ArrayRef = Arc::new(Float64Array::from_iter(given));
+    let prepared = carrier.prepared(&column).unwrap();
+    let values = prepared.as_primitive::<Float64Type>();
+    assert_eq!(prepared.nulls(), column.nulls());
+    for (row, expected) in [
+        (0, 1.23),
+        (1, -0.01),
+        (2, 0.0),
+        (4, f64::NAN),
+        (5, 1e300),
+        (6, 7.25),
+    ] {
+        assert_eq!(values.value(row).to_bits(), f64::to_bits(expected), "{row}");
+    }
+    // What is prepared is prepared already, and can carry.
+    assert_eq!(&carrier.prepared(&prepared).unwrap().to_data(), &prepared.to_data());
+    assert!(carrier.read(&column).unwrap()[0].is_none());
+    assert!(carrier.read(&prepared).unwrap()[0].is_some());
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["1.5"]));
+    assert!(carrier.prepared(&text).is_err());
+    // Decimals and words are delivered as they are.
+    let exact = exact(&DataType::Int64, "5", false);
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
+    assert!(Arc::ptr_eq(&exact.prepared(&column).unwrap(), &column));
+}

@@ -1,0 +1,315 @@
+//! What the owner writes down before marks leave: the key they are held to, the grant they name, the
+//! scheme they follow.
+//!
+//! A trace names somebody by a secret that only the owner holds. So that nobody can say the secret
+//! was looked for afterwards, the ledger holds a commitment to it before the first delivery: with
+//! its salt and, once it is opened, the key, anyone can check it. Schemes stand in `state/marks/`,
+//! each under its SHA-256, which the ledger holds too.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lockgate_transforms::marks::key::{COMMITMENT_BYTES, GrantIndex, MarkKey};
+
+use super::index::index_of;
+use super::scheme::{Scheme, SchemeError};
+use crate::approval::replace;
+use crate::digest::{hex, is_hex};
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::{Event, History, Ledger};
+use crate::plan::ExchangePlan;
+
+/// Folder of the schemes, within the program's own directory.
+const SCHEMES: &str = "marks";
+
+/// A commitment to the key of a dataset's marks, as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyCommitment {
+    /// Id of the dataset.
+    pub dataset: String,
+    /// The epoch of the dataset's marks.
+    pub epoch: u32,
+    /// Version of the master key.
+    pub key_version: u32,
+    /// SHA-256 over key and salt.
+    pub commitment: [u8; COMMITMENT_BYTES],
+    /// The salt.
+    pub salt: [u8; COMMITMENT_BYTES],
+}
+
+/// That a grant's deliveries carry marks of a scheme, as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marking {
+    /// The key.
+    pub key: KeyCommitment,
+    /// Id of the grant.
+    pub grant: String,
+    /// What marks name it by.
+    pub index: GrantIndex,
+    /// SHA-256 of the scheme, hex.
+    pub scheme_sha256: String,
+    /// SHA-256 of the plan, hex.
+    pub plan_sha256: String,
+}
+
+/// Every marking of a dataset's deliveries, in the order in which they began.
+pub fn markings(history: &History, dataset: &str) -> Vec<Marking> {
+    let mut found = Vec::new();
+    for entry in history.iter() {
+        if let Event::MarkingBegun {
+            dataset: of,
+            epoch,
+            key_version,
+            commitment,
+            commitment_salt,
+            grant,
+            grant_index,
+            scheme_sha256,
+            plan_sha256,
+        } = &entry.event
+            && of == dataset
+            && let (Some(commitment), Some(salt)) = (bytes(commitment), bytes(commitment_salt))
+        {
+            found.push(Marking {
+                key: KeyCommitment {
+                    dataset: dataset.to_owned(),
+                    epoch: *epoch,
+                    key_version: *key_version,
+                    commitment,
+                    salt,
+                },
+                grant: grant.clone(),
+                index: index_of(*grant_index),
+                scheme_sha256: scheme_sha256.clone(),
+                plan_sha256: plan_sha256.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// The scheme of that SHA-256, from the site's own directory `state`.
+///
+/// # Errors
+/// It isn't there, or isn't what was written.
+pub fn read_scheme(state: &Path, sha256: &str) -> Result<Scheme, RunError> {
+    let unusable = |what: &str| RunError::Unverified {
+        what: format!(
+            "the scheme of marks state/{SCHEMES}/{sha256}.json {what}; put it back from a copy of \
+             the site's state"
+        ),
+    };
+    if !is_hex(sha256, 64) {
+        return Err(unusable("has a name that no scheme has"));
+    }
+    let bytes = fs::read(path_of(state, sha256)).map_err(|_| unusable("can't be read"))?;
+    let scheme = Scheme::from_bytes(&bytes).map_err(|_| unusable("isn't one of this version"))?;
+    if scheme.sha256().map_err(described)? != sha256 {
+        return Err(unusable("isn't what was written"));
+    }
+    Ok(scheme)
+}
+
+/// What a delivery's manifest says of key and scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The key as committed to.
+    pub key: KeyCommitment,
+    /// The scheme's SHA-256.
+    pub scheme_sha256: String,
+}
+
+/// Makes sure that key, scheme and grant are in the ledger before the plan's delivery leaves, and
+/// that the key is the one committed to.
+///
+/// # Errors
+/// A key that isn't the one the ledger has a commitment to; a grant without an index; a ledger or
+/// scheme that can't be written.
+pub(crate) fn ensure_begun(
+    installation: &Installation,
+    ledger: &Ledger,
+    plan: &ExchangePlan,
+    scheme: &Scheme,
+    key: &MarkKey,
+) -> Result<Recorded, RunError> {
+    let history = ledger.entries()?;
+    let begun = markings(&history, &scheme.dataset);
+    let known = begun
+        .iter()
+        .map(|marking| &marking.key)
+        .find(|known| known.epoch == scheme.epoch && known.key_version == scheme.key_version);
+    let commitment = match known {
+        Some(known) if key.opens(&known.commitment, &known.salt) => known.clone(),
+        Some(_) => {
+            return Err(RunError::Unverified {
+                what: format!(
+                    "key `mark` of version {} isn't the one that the ledger has a commitment to for \
+                     dataset `{}`; put the right key file back, or make a new version by `lockgate \
+                     keys new mark`",
+                    scheme.key_version, scheme.dataset
+                ),
+            });
+        }
+        None => commit(scheme, key)?,
+    };
+    let scheme_sha256 = scheme.sha256().map_err(described)?;
+    let plan_sha256 = plan.sha256();
+    let is_known = begun.iter().any(|marking| {
+        marking.key == commitment
+            && marking.grant == plan.grant
+            && marking.scheme_sha256 == scheme_sha256
+            && marking.plan_sha256 == plan_sha256
+    });
+    if !is_known {
+        let grant_index = history.grant_index(&plan.grant).ok_or_else(no_index)?;
+        keep(&installation.state(), scheme, &scheme_sha256)?;
+        let event = Event::MarkingBegun {
+            dataset: scheme.dataset.clone(),
+            epoch: scheme.epoch,
+            key_version: scheme.key_version,
+            commitment: hex(&commitment.commitment),
+            commitment_salt: hex(&commitment.salt),
+            grant: plan.grant.clone(),
+            grant_index,
+            scheme_sha256: scheme_sha256.clone(),
+            plan_sha256,
+        };
+        ledger.append(&event, installation.clock.now())?;
+    }
+    Ok(Recorded {
+        key: commitment,
+        scheme_sha256,
+    })
+}
+
+/// A commitment with a salt drawn for it.
+fn commit(scheme: &Scheme, key: &MarkKey) -> Result<KeyCommitment, RunError> {
+    let mut salt = [0; COMMITMENT_BYTES];
+    getrandom::fill(&mut salt).map_err(|error| RunError::internal("drawing randomness", &error))?;
+    Ok(KeyCommitment {
+        dataset: scheme.dataset.clone(),
+        epoch: scheme.epoch,
+        key_version: scheme.key_version,
+        commitment: key.commitment(&salt),
+        salt,
+    })
+}
+
+/// Keeps a scheme under its SHA-256, whole or not at all.
+fn keep(state: &Path, scheme: &Scheme, sha256: &str) -> Result<(), RunError> {
+    let written = |error: io::Error| RunError::internal("keeping the scheme of marks", &error);
+    let content = scheme.to_bytes().map_err(described)?;
+    let path = path_of(state, sha256);
+    if fs::read(&path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    fs::create_dir_all(state.join(SCHEMES)).map_err(written)?;
+    replace(&path, &content).map_err(written)
+}
+
+fn path_of(state: &Path, sha256: &str) -> PathBuf {
+    state.join(SCHEMES).join(format!("{sha256}.json"))
+}
+
+fn described(error: SchemeError) -> RunError {
+    RunError::internal("the scheme of marks", &error)
+}
+
+/// The error of a grant that was never recorded as signed.
+pub(crate) fn no_index() -> RunError {
+    RunError::Internal {
+        what: "the ledger holds no number for the grant to be marked by".to_owned(),
+    }
+}
+
+fn bytes(digits: &str) -> Option<[u8; COMMITMENT_BYTES]> {
+    if !is_hex(digits, 2 * COMMITMENT_BYTES) {
+        return None;
+    }
+    let mut bytes = [0; COMMITMENT_BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::ledger::Entry;
+    use crate::marks::scheme::FORMAT;
+
+    fn scheme() -> Scheme {
+        Scheme {
+            format: FORMAT,
+            dataset: "residents".to_owned(),
+            epoch: 1,
+            key_version: 2,
+            anchors: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn markings_are_read_back_from_the_ledger() {
+        let key = MarkKey::derive(&[7; 32], "residents", 1, 2);
+        let committed = commit(&scheme(), &key).unwrap();
+        assert!(key.opens(&committed.commitment, &committed.salt));
+        let begun = |dataset: &str| Event::MarkingBegun {
+            dataset: dataset.to_owned(),
+            epoch: 1,
+            key_version: 2,
+            commitment: hex(&committed.commitment),
+            commitment_salt: hex(&committed.salt),
+            grant: "G-1".to_owned(),
+            grant_index: 1 << 32 | 5,
+            scheme_sha256: "aa".repeat(32),
+            plan_sha256: "bb".repeat(32),
+        };
+        let entries = [begun("residents"), begun("others")];
+        let history: History = (0..)
+            .zip(entries)
+            .map(|(index, event)| Entry {
+                index,
+                at: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+                event,
+            })
+            .collect();
+        assert_eq!(
+            markings(&history, "residents"),
+            [Marking {
+                key: committed,
+                grant: "G-1".to_owned(),
+                index: GrantIndex(5),
+                scheme_sha256: "aa".repeat(32),
+                plan_sha256: "bb".repeat(32),
+            }]
+        );
+        assert_eq!(markings(&history, "unknown"), []);
+    }
+
+    #[test]
+    fn a_scheme_is_kept_under_its_hash_and_held_to_it() {
+        let state = tempfile::tempdir().unwrap();
+        let sha256 = scheme().sha256().unwrap();
+        keep(state.path(), &scheme(), &sha256).unwrap();
+        keep(state.path(), &scheme(), &sha256).unwrap();
+        assert_eq!(read_scheme(state.path(), &sha256).unwrap(), scheme());
+        let other = Scheme {
+            epoch: 2,
+            ..scheme()
+        };
+        fs::write(path_of(state.path(), &sha256), other.to_bytes().unwrap()).unwrap();
+        for name in [sha256.as_str(), &"00".repeat(32), "../lockgate"] {
+            assert!(matches!(
+                read_scheme(state.path(), name),
+                Err(RunError::Unverified { .. })
+            ));
+        }
+    }
+}
