@@ -108,6 +108,17 @@ pub enum RunError {
         /// The share that the treatment bears.
         limit: Share,
     },
+    /// A mark would have moved a value further than its provider allows.
+    #[error(
+        "field `{field}`: a mark moved a value by {moved}, further than its tolerance; nothing was \
+         published; please report it"
+    )]
+    MovedTooFar {
+        /// The field.
+        field: String,
+        /// How far, in the field's unit.
+        moved: String,
+    },
     /// The row scope could not be evaluated on some row.
     #[error("{file}{}: {what}", at_row(*.row))]
     Predicate {
@@ -186,6 +197,7 @@ impl RunError {
             | Self::Tokens(_)
             | Self::TooLong { .. }
             | Self::TooManyInvalid { .. }
+            | Self::MovedTooFar { .. }
             | Self::Predicate { .. }
             | Self::RowsNotConserved { .. }
             | Self::Ledger(_)
@@ -211,9 +223,10 @@ impl RunError {
             | Self::TooLong { .. }
             | Self::TooManyInvalid { .. }
             | Self::Predicate { .. } => "data",
-            Self::RowsNotConserved { .. } | Self::Ledger(_) | Self::Unverified { .. } => {
-                "integrity"
-            }
+            Self::RowsNotConserved { .. }
+            | Self::MovedTooFar { .. }
+            | Self::Ledger(_)
+            | Self::Unverified { .. } => "integrity",
             Self::Interrupted => "interrupted",
             Self::Demo(_) => "demo",
             Self::Internal { .. } => "internal",

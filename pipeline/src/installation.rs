@@ -14,6 +14,7 @@ use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
 use lockgate_connectors::{CsvOptions, Format};
+use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Read, Row, RowField};
 
 use crate::clock::Clock;
@@ -388,6 +389,30 @@ impl Installation {
     ) -> Result<DerivedKey, RunError> {
         let master = self.keyring().get(Purpose::Encryption, Some(version))?;
         Ok(derive(&master, domain, scope))
+    }
+
+    /// The key of a dataset's marks in that epoch, and its version.
+    pub(crate) fn mark_key(&self, dataset: &str, epoch: u32) -> Result<(MarkKey, u32), RunError> {
+        let version = self.held_version(Purpose::Mark.as_str())?;
+        let master = self.keyring().get(Purpose::Mark, version)?;
+        let key = MarkKey::derive(master.expose(), dataset, epoch, master.version);
+        Ok((key, master.version))
+    }
+
+    /// The key of a dataset's marks in that epoch, of that version: for whoever traces an older
+    /// delivery.
+    ///
+    /// # Errors
+    /// A key that isn't there.
+    pub fn mark_key_of(
+        &self,
+        dataset: &str,
+        epoch: u32,
+        version: u32,
+    ) -> Result<MarkKey, RunError> {
+        let master = self.keyring().get(Purpose::Mark, Some(version))?;
+        let version = master.version;
+        Ok(MarkKey::derive(master.expose(), dataset, epoch, version))
     }
 
     /// The older version of a purpose's key that the site holds on to today.

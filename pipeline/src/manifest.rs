@@ -17,6 +17,7 @@ use crate::canonical_json::{self, CanonicalError};
 use crate::digest::{is_hex, sha256_hex};
 use crate::dsse::{self, DsseError};
 use crate::ledger::{InclusionProof, parse_time};
+use crate::marks::MarkStatement;
 
 /// Type of the signed document.
 pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.manifest+json";
@@ -86,7 +87,7 @@ pub struct Manifest {
     /// left out on purpose, by reason. Rows left out are among `rows.filtered`.
     pub treatment_counts: BTreeMap<String, Counts>,
     /// How the data is marked; null where it is not.
-    pub mark: Option<Value>,
+    pub mark: Option<MarkStatement>,
     /// How files are sealed.
     pub seal: SealStatement,
     /// Proof that the release was in the ledger before the delivery was published.
@@ -307,7 +308,9 @@ impl Manifest {
                 "`treatment_counts` names a field that is not delivered".to_owned()
             })?;
         }
-        Ok(())
+        let is_delivered = |name: &str| self.fields.iter().any(|field| field.name == name);
+        let fault = self.mark.as_ref().and_then(|mark| mark.fault(is_delivered));
+        fault.map_or(Ok(()), |what| Err(ManifestError::Invalid(what)))
     }
 
     fn check_files(&self) -> Result<(), ManifestError> {

@@ -127,6 +127,9 @@ pub async fn verify_delivery(
         return Ok(check.report(None));
     };
     check.ledger(&manifest, ledger_keys);
+    if let Some(mark) = &manifest.mark {
+        check.note(mark.note());
+    }
     for file in &manifest.files {
         if check.content(file).await? {
             check.form(&manifest, file).await?;

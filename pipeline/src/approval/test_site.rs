@@ -37,6 +37,8 @@ fields = [
 "#;
 
 const POLICY: &str = r#"
+[marking]
+min_carriers = 0
 [[rules]]
 category = "resident-id"
 treatment = { kind = "keep-ends", first = 3, last = 2 }

@@ -233,6 +233,7 @@ fn place_and_remedy(error: &RunError) -> (String, String) {
             "the grant's `rows`".to_owned(),
             "exclude such rows in the predicate".to_owned(),
         ),
+        RunError::MovedTooFar { field, .. } => (format!("field {field}"), String::new()),
         RunError::RowsNotConserved { .. } => (
             "the run".to_owned(),
             "run again; if it stays, report it as a defect".to_owned(),

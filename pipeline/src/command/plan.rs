@@ -11,9 +11,11 @@ use super::output::{Answer, refusals_text, table};
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
+use crate::marks::forecast::{self, FieldForecast, Traceable};
+use crate::marks::{Forecast, Unmarked};
 use crate::plan::{
-    Compiled, ExchangePlan, PlannedField, Projection, Refusal, Results, RowScope, Warning,
-    WithheldField,
+    Compiled, ExchangePlan, PlannedField, Projection, Refusal, RefusalCode, Results, RowScope,
+    Warning, WithheldField,
 };
 use crate::site::dataset::{Level, Mode};
 
@@ -31,8 +33,17 @@ struct PlanDocument<'a> {
     warnings: &'a [Warning],
     rows: &'a RowScope,
     source: Option<SourceDocument>,
-    carriers: u64,
+    carriers: Option<u64>,
+    marks: MarksDocument<'a>,
     residual_candidates: &'a BTreeMap<String, u64>,
+}
+
+/// What is to be expected of the delivery's marks, and the fields that could carry some and don't.
+#[derive(Debug, Serialize)]
+struct MarksDocument<'a> {
+    #[serde(flatten)]
+    forecast: Option<Forecast>,
+    unmarked: &'a [Unmarked],
 }
 
 /// A field with what a recipient can rely on of its results.
@@ -62,7 +73,20 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
     let (plan, mut refusals) = (compiled.plan(), compiled.refusals().to_vec());
     let mut warnings = compiled.warnings().to_vec();
     let source = match Box::pin(describe(&installation, plan)).await {
-        Ok(source) => Some(source),
+        Ok((source, too_few)) => {
+            let is_refused = forecast::is_refused(&installation.site.policy.marking);
+            match too_few {
+                Some(what) if is_refused => {
+                    refusals.push(Refusal::new(RefusalCode::Unmarked, what));
+                }
+                too_few => warnings.extend(too_few.map(|what| Warning {
+                    code: "unmarked",
+                    field: None,
+                    what,
+                })),
+            }
+            Some(source)
+        }
         // A source that does not hold what the catalogue says refuses; one that cannot be reached
         // is for `run` to fail on, and here a thing to know.
         Err(RunError::Refused(schema)) => {
@@ -94,8 +118,12 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
+        carriers: carriers(plan, source.as_ref()),
         source,
-        carriers: 0,
+        marks: MarksDocument {
+            forecast: plan.marks.as_ref().map(Forecast::of),
+            unmarked: compiled.unmarked(),
+        },
         residual_candidates: compiled.residuals(),
     };
     let exit = if refusals.is_empty() {
@@ -115,14 +143,26 @@ fn fields(compiled: &Compiled) -> Vec<FieldDocument<'_>> {
     fields.map(document).collect()
 }
 
+/// Carriers that the delivery has at most; none where nobody knows how many rows there are.
+fn carriers(plan: &ExchangePlan, source: Option<&SourceDocument>) -> Option<u64> {
+    let Some(layout) = &plan.marks else {
+        return Some(0);
+    };
+    let source = source?;
+    let rows = source.rows?.saturating_sub(source.pruned.unwrap_or(0));
+    Some(forecast::carriers_of(layout, rows))
+}
+
+/// What the source holds, and whether its rows are too few for marks.
 async fn describe(
     installation: &Installation,
     plan: &ExchangePlan,
-) -> Result<SourceDocument, RunError> {
+) -> Result<(SourceDocument, Option<String>), RunError> {
     let filter = installation.row_filter(plan)?;
     let projection = Projection::needed(plan, &filter);
     let source = installation.open_source(plan, &filter, &projection).await?;
-    Ok(summarise(source.as_ref()))
+    let too_few = forecast::too_few_of(&installation.site, plan, source.as_ref());
+    Ok((summarise(source.as_ref()), too_few))
 }
 
 fn summarise(source: &dyn Source) -> SourceDocument {
@@ -178,7 +218,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             .as_ref()
             .map_or_else(String::new, source_text),
     );
-    text.push_str("marks       none\n");
+    text.push_str(&marks_text(&document.marks));
     for warning in document.warnings {
         let field = warning
             .field
@@ -190,6 +230,57 @@ fn text(document: &PlanDocument<'_>) -> String {
         ));
     }
     text
+}
+
+/// The marks, in words: how many, from how much of a leak they name somebody, what they move.
+fn marks_text(marks: &MarksDocument<'_>) -> String {
+    let mut text = match &marks.forecast {
+        None => "marks       none\n".to_owned(),
+        Some(forecast) => {
+            let traceable = forecast.traceable.iter().map(|traceable| {
+                let Traceable { leakers, rows } = traceable;
+                let plural = if *leakers == 1 { "" } else { "s" };
+                format!("{rows} ({leakers} leaker{plural})")
+            });
+            let traceable: Vec<String> = traceable.collect();
+            let mut text = format!(
+                "marks       {} a row; a leak is traced from so many rows: {}\n",
+                forecast.carriers_per_row,
+                traceable.join(", ")
+            );
+            for field in &forecast.fields {
+                text.push_str(&field_text(field));
+            }
+            text
+        }
+    };
+    for unmarked in marks.unmarked {
+        text.push_str(&format!(
+            "  unmarked  {}: {}\n",
+            unmarked.field, unmarked.reason
+        ));
+    }
+    text
+}
+
+/// What marks will do to a field, in words.
+fn field_text(field: &FieldForecast) -> String {
+    let found = if field.anchor.is_empty() {
+        "its own value".to_owned()
+    } else {
+        format!("{} ({})", field.found_by, field.anchor.join(", "))
+    };
+    let moved = match (&field.furthest, field.deviation) {
+        (Some(furthest), Some(deviation)) => {
+            format!("by at most {furthest}, {deviation:.3} in the root of the mean square")
+        }
+        _ => "for a word of the same meaning".to_owned(),
+    };
+    format!(
+        "  field     {}: found by {found}; {:.0} % of the values change, {moved}\n",
+        field.field,
+        field.changed * 100.0
+    )
 }
 
 /// A treatment in full, where the table leaves something out.

@@ -10,13 +10,12 @@ use std::thread::JoinHandle;
 
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::publish::{Attempt, PartWriter, StagedFile};
-use lockgate_transforms::Counts;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
-use super::treat::{Chunk, ColumnTreatment};
+use super::treat::{Chunk, ColumnTreatment, Tally};
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 use crate::fault;
@@ -59,7 +58,7 @@ pub(super) enum Piece {
 #[derive(Debug)]
 pub(super) struct SplitTotals {
     pub(super) rows: Rows,
-    pub(super) counts: Vec<Counts>,
+    pub(super) tally: Tally,
 }
 
 /// Writes everything the lanes deliver, split after split, into parts of the attempt.
@@ -71,7 +70,7 @@ pub(super) fn assemble(
 ) -> Result<Outcome, RunError> {
     let mut parts = Parts::new(exchange, attempt, pool);
     let mut rows = Rows::default();
-    let mut counts = vec![Counts::default(); exchange.treater.columns().len()];
+    let mut tally = exchange.treater.tally();
     for receiver in receivers {
         loop {
             match receiver.recv() {
@@ -82,9 +81,7 @@ pub(super) fn assemble(
                 Ok(Message::Piece(Piece::Chunks(chunks))) => parts.hold(chunks)?,
                 Ok(Message::Done(totals)) => {
                     rows += totals.rows;
-                    for (total, split) in counts.iter_mut().zip(totals.counts) {
-                        *total += split;
-                    }
+                    tally.merge(totals.tally);
                     break;
                 }
                 Ok(Message::Failed(error)) => return Err(error),
@@ -101,7 +98,8 @@ pub(super) fn assemble(
     Ok(Outcome {
         rows,
         files,
-        counts,
+        counts: tally.counts,
+        distortions: tally.distortions,
         read: exchange
             .treater
             .columns()

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
-use lockgate_transforms::{ChunkId, Counts};
+use lockgate_transforms::ChunkId;
 use rayon::ThreadPool;
 use tokio::runtime::Handle;
 
@@ -152,7 +152,6 @@ struct SplitWork<'a> {
 
 impl<'a> SplitWork<'a> {
     fn new(lane: &'a Lane<'a>, split: usize, sender: &'a SyncSender<Message>) -> Self {
-        let fields = lane.exchange.treater.columns().len();
         Self {
             lane,
             split,
@@ -162,7 +161,7 @@ impl<'a> SplitWork<'a> {
             held: Some(Vec::new()),
             totals: SplitTotals {
                 rows: Rows::default(),
-                counts: vec![Counts::default(); fields],
+                tally: lane.exchange.treater.tally(),
             },
             chunks: 0,
         }
@@ -178,11 +177,11 @@ impl<'a> SplitWork<'a> {
         };
         self.chunks += 1;
         let (before, group) = (self.treated.take(), self.group.take());
-        let counts = &mut self.totals.counts;
+        let tally = &mut self.totals.tally;
         let (encoded, treated) = self.lane.pool.install(|| {
             rayon::join(
                 || encode(&exchange.encoder, group, before.as_ref()),
-                || exchange.treater.treat(rows, id, counts),
+                || exchange.treater.treat(rows, id, tally),
             )
         });
         self.encoded(encoded?, before)?;

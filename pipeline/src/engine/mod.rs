@@ -1,4 +1,4 @@
-//! The engine: executes a plan's reading, treating and encoding.
+//! The engine: executes a plan's reading, treating, marking and encoding.
 //!
 //! Reads run on tokio, decode there, drop the rows out of scope and cut the rest into chunks of a
 //! fixed size; treatment and encoding run on rayon, column by column; bounded channels join them,
@@ -16,6 +16,7 @@ mod chunk;
 mod encode;
 mod first_rows;
 mod lane;
+mod mark;
 mod origin;
 mod over_limit;
 mod place;
@@ -32,13 +33,16 @@ use arrow::datatypes::{Schema, SchemaRef};
 use lockgate_connectors::publish::{Attempt, StagedFile};
 use lockgate_connectors::source::Source;
 use lockgate_transforms::Counts;
+use lockgate_transforms::marks::distortion::Distortion;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use encode::held_type;
 pub use encode::{Compression, Encoder};
 pub(crate) use first_rows::first_rows;
+pub use mark::Marking;
 pub use over_limit::OverLimit;
 pub use progress::Progress;
+pub(crate) use treat::Tally;
 pub use treat::{ColumnTreatment, RowRead, Treater};
 
 use crate::error::RunError;
@@ -90,6 +94,8 @@ pub struct Outcome {
     pub files: Vec<(StagedFile, u64)>,
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
+    /// What marks did to each marked field, in the order of the plan's marks.
+    pub distortions: Vec<Distortion>,
     /// Whether each delivered field was read, in the order of delivery. What was not has no counts.
     pub read: Vec<bool>,
     /// Versions of the keys that each delivered field was treated with, by purpose, in the order of

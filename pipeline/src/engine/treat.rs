@@ -1,4 +1,5 @@
-//! Treating a chunk: every column by its treatment, then the rows that a treatment rejected out.
+//! Treating a chunk: every column by its treatment, then the rows that a treatment rejected out, then
+//! the marks in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +8,14 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
+use lockgate_transforms::marks::distortion::Distortion;
 use lockgate_transforms::{
     ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::chunk;
+use super::mark::Marking;
 use crate::error::RunError;
 use crate::plan::predicate::Condition;
 
@@ -106,10 +109,32 @@ impl ColumnTreatment {
     }
 }
 
-/// The treatments of a run, in the order of delivery.
+/// The treatments of a run, in the order of delivery, and its marks.
 #[derive(Debug)]
 pub struct Treater {
     columns: Vec<ColumnTreatment>,
+    marking: Option<Marking>,
+}
+
+/// What is counted while rows are treated.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    /// Cases, one entry a delivered field.
+    pub(crate) counts: Vec<Counts>,
+    /// What marks did, one entry a marked field.
+    pub(crate) distortions: Vec<Distortion>,
+}
+
+impl Tally {
+    /// Adds what was counted of other rows.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (total, counts) in self.counts.iter_mut().zip(other.counts) {
+            *total += counts;
+        }
+        for (total, distortion) in self.distortions.iter_mut().zip(&other.distortions) {
+            total.merge(distortion);
+        }
+    }
 }
 
 /// A treated chunk: columns of one length, rejected rows already gone.
@@ -139,7 +164,25 @@ pub(super) struct Untreated {
 impl Treater {
     /// Treatments for the columns of a run, in the order of delivery.
     pub fn new(columns: Vec<ColumnTreatment>) -> Self {
-        Self { columns }
+        Self {
+            columns,
+            marking: None,
+        }
+    }
+
+    /// The same, marking what was treated.
+    #[must_use]
+    pub fn marking(self, marking: Option<Marking>) -> Self {
+        Self { marking, ..self }
+    }
+
+    /// Where counting begins.
+    pub(crate) fn tally(&self) -> Tally {
+        let marked = self.marking.as_ref().map_or(0, Marking::fields);
+        Tally {
+            counts: vec![Counts::default(); self.columns.len()],
+            distortions: vec![Distortion::default(); marked],
+        }
     }
 
     /// The columns, in the order of delivery.
@@ -160,7 +203,8 @@ impl Treater {
             .count()
     }
 
-    /// Treats a chunk on the current rayon pool and adds to `counts`, one per column.
+    /// Treats and marks a chunk on the current rayon pool and adds to `tally`. Rows that are left out
+    /// carry no marks and count in none.
     ///
     /// # Errors
     /// The first field, in the order of delivery, whose treatment refused.
@@ -168,7 +212,7 @@ impl Treater {
         &self,
         rows: &chunk::Rows,
         id: ChunkId,
-        counts: &mut [Counts],
+        tally: &mut Tally,
     ) -> Result<Chunk, Untreated> {
         let chunk = &rows.batch;
         let treated: Vec<Result<Option<Treated>, TreatmentError>> = self
@@ -194,7 +238,11 @@ impl Treater {
             .collect();
         let mut columns = Vec::with_capacity(self.columns.len());
         let (mut rejected, mut dropped) = (None, None);
-        for ((treated, column), total) in treated.into_iter().zip(&self.columns).zip(counts) {
+        for ((treated, column), total) in treated
+            .into_iter()
+            .zip(&self.columns)
+            .zip(&mut tally.counts)
+        {
             let treated = treated.map_err(|error| Untreated {
                 field: column.name.clone(),
                 error,
@@ -209,23 +257,27 @@ impl Treater {
             dropped = either(dropped, treated.dropped);
             columns.push(treated.array);
         }
-        without(columns, dropped, rejected, rows).map_err(|error| Untreated {
+        let mut chunk = without(columns, dropped, rejected, rows).map_err(|error| Untreated {
             field: String::new(),
             error,
-        })
+        })?;
+        if let Some(marking) = &self.marking {
+            marking.mark(&mut chunk.columns, &mut tally.distortions)?;
+        }
+        Ok(chunk)
     }
 }
 
 impl Treater {
-    /// Treats rows for a preview. Rejected rows are left out; where there are any, the mask says
-    /// which rows are left.
+    /// Treats and marks rows for a preview. Rejected rows are left out; where there are any, the mask
+    /// says which rows are left.
     ///
     /// # Errors
     /// A treatment that refuses.
-    pub fn preview(
+    pub(crate) fn preview(
         &self,
         rows: &RecordBatch,
-        counts: &mut [Counts],
+        tally: &mut Tally,
     ) -> Result<(Vec<ArrayRef>, Option<BooleanArray>), RunError> {
         let rows = chunk::Rows {
             batch: rows.clone(),
@@ -237,7 +289,7 @@ impl Treater {
             split: 0,
             chunk: 0,
         };
-        self.treat(&rows, id, counts)
+        self.treat(&rows, id, tally)
             .map(|chunk| (chunk.columns, chunk.kept))
             .map_err(|untreated| RunError::Treatment {
                 field: untreated.field,

@@ -4,7 +4,7 @@
 //! the low ones. A number is drawn anew until no other grant has the same low half, so a number names
 //! one grant; two of an older ledger that share theirs are named together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_transforms::marks::key::GrantIndex;
 
@@ -18,15 +18,16 @@ pub fn index_of(drawn: u64) -> GrantIndex {
 /// Every index that was ever issued, and the grants it names: as a rule one.
 pub fn grants_by_index(history: &History) -> BTreeMap<GrantIndex, Vec<String>> {
     let mut named: BTreeMap<GrantIndex, Vec<String>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for entry in history.iter() {
         // Of a grant that was signed again, the first number counts.
-        if let Event::GrantSigned { grant, .. } = &entry.event
-            && let Some(drawn) = history.grant_index(grant)
+        if let Event::GrantSigned {
+            grant, grant_index, ..
+        } = &entry.event
+            && seen.insert(grant)
         {
-            let grants = named.entry(index_of(drawn)).or_default();
-            if !grants.contains(grant) {
-                grants.push(grant.clone());
-            }
+            let index = index_of(*grant_index);
+            named.entry(index).or_default().push(grant.clone());
         }
     }
     named

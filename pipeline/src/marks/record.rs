@@ -10,12 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::{COMMITMENT_BYTES, GrantIndex, MarkKey};
 
 use super::index::index_of;
 use super::scheme::{Scheme, SchemeError};
 use crate::approval::replace;
-use crate::digest::{hex, is_hex};
+use crate::digest::{hex, is_hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History, Ledger};
@@ -117,8 +118,8 @@ pub fn read_scheme(state: &Path, sha256: &str) -> Result<Scheme, RunError> {
 pub struct Recorded {
     /// The key as committed to.
     pub key: KeyCommitment,
-    /// The scheme's SHA-256.
-    pub scheme_sha256: String,
+    /// The scheme, in its canonical form.
+    pub scheme: Vec<u8>,
 }
 
 /// Makes sure that key, scheme and grant are in the ledger before the plan's delivery leaves, and
@@ -154,7 +155,8 @@ pub(crate) fn ensure_begun(
         }
         None => commit(scheme, key)?,
     };
-    let scheme_sha256 = scheme.sha256().map_err(described)?;
+    let bytes = scheme.to_bytes().map_err(described)?;
+    let scheme_sha256 = sha256_hex(&bytes);
     let plan_sha256 = plan.sha256();
     let is_known = begun.iter().any(|marking| {
         marking.key == commitment
@@ -164,7 +166,7 @@ pub(crate) fn ensure_begun(
     });
     if !is_known {
         let grant_index = history.grant_index(&plan.grant).ok_or_else(no_index)?;
-        keep(&installation.state(), scheme, &scheme_sha256)?;
+        keep(&installation.state(), &bytes, &scheme_sha256)?;
         let event = Event::MarkingBegun {
             dataset: scheme.dataset.clone(),
             epoch: scheme.epoch,
@@ -173,14 +175,14 @@ pub(crate) fn ensure_begun(
             commitment_salt: hex(&commitment.salt),
             grant: plan.grant.clone(),
             grant_index,
-            scheme_sha256: scheme_sha256.clone(),
+            scheme_sha256,
             plan_sha256,
         };
         ledger.append(&event, installation.clock.now())?;
     }
     Ok(Recorded {
         key: commitment,
-        scheme_sha256,
+        scheme: bytes,
     })
 }
 
@@ -198,15 +200,14 @@ fn commit(scheme: &Scheme, key: &MarkKey) -> Result<KeyCommitment, RunError> {
 }
 
 /// Keeps a scheme under its SHA-256, whole or not at all.
-fn keep(state: &Path, scheme: &Scheme, sha256: &str) -> Result<(), RunError> {
+fn keep(state: &Path, content: &[u8], sha256: &str) -> Result<(), RunError> {
     let written = |error: io::Error| RunError::internal("keeping the scheme of marks", &error);
-    let content = scheme.to_bytes().map_err(described)?;
     let path = path_of(state, sha256);
     if fs::read(&path).is_ok_and(|found| found == content) {
         return Ok(());
     }
     fs::create_dir_all(state.join(SCHEMES)).map_err(written)?;
-    replace(&path, &content).map_err(written)
+    replace(&path, content).map_err(written)
 }
 
 fn path_of(state: &Path, sha256: &str) -> PathBuf {
@@ -215,6 +216,47 @@ fn path_of(state: &Path, sha256: &str) -> PathBuf {
 
 fn described(error: SchemeError) -> RunError {
     RunError::internal("the scheme of marks", &error)
+}
+
+/// The marker of a plan's deliveries, with the key it was made of and the scheme it follows.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) scheme: Scheme,
+    pub(crate) key: MarkKey,
+    pub(crate) marker: Marker,
+}
+
+/// Makes the marker of a plan's deliveries; none where no field carries marks.
+///
+/// # Errors
+/// A missing key; a layout that doesn't fit the plan's fields.
+pub(crate) fn hold(
+    installation: &Installation,
+    plan: &ExchangePlan,
+) -> Result<Option<Held>, RunError> {
+    let Some(layout) = &plan.marks else {
+        return Ok(None);
+    };
+    let (key, version) = installation.mark_key(&plan.dataset, layout.epoch)?;
+    let scheme = layout.scheme(&plan.dataset, version);
+    let columns: Vec<&str> = plan
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    let marker = scheme.marker(&key, &columns).map_err(described)?;
+    let made = marker.plan();
+    // What a trace may leave out, a delivery may not.
+    if made.fields().len() != scheme.fields.len() || made.anchors().len() != scheme.anchors.len() {
+        return Err(RunError::Internal {
+            what: "the plan's marks name a field that is not delivered".to_owned(),
+        });
+    }
+    Ok(Some(Held {
+        scheme,
+        key,
+        marker,
+    }))
 }
 
 /// The error of a grant that was never recorded as signed.
@@ -297,8 +339,8 @@ mod tests {
     fn a_scheme_is_kept_under_its_hash_and_held_to_it() {
         let state = tempfile::tempdir().unwrap();
         let sha256 = scheme().sha256().unwrap();
-        keep(state.path(), &scheme(), &sha256).unwrap();
-        keep(state.path(), &scheme(), &sha256).unwrap();
+        keep(state.path(), &scheme().to_bytes().unwrap(), &sha256).unwrap();
+        keep(state.path(), &scheme().to_bytes().unwrap(), &sha256).unwrap();
         assert_eq!(read_scheme(state.path(), &sha256).unwrap(), scheme());
         let other = Scheme {
             epoch: 2,

@@ -331,6 +331,15 @@ impl FieldScheme {
             })
     }
 
+    /// How its values move; none where they aren't numbers.
+    pub fn reflection(&self) -> Option<Reflection> {
+        let step = self.carrier.step()?;
+        Some(match self.found_by {
+            FoundBy::Row(_) => Reflection::AtBorder { step },
+            FoundBy::Value => Reflection::InBlock { step },
+        })
+    }
+
     fn foreign(&self) -> SchemeError {
         SchemeError::Foreign {
             field: self.name.clone(),

@@ -23,6 +23,7 @@ pub use refusal::{Refusal, RefusalCode};
 
 use crate::canonical_json;
 use crate::digest::sha256_hex;
+use crate::marks::{Layout, Unmarked};
 use crate::site::dataset::{Level, Sharing, Source};
 use crate::site::grant::{DeliveryFormat, Seal};
 
@@ -70,6 +71,9 @@ pub struct ExchangePlan {
     pub compression: String,
     /// How files are sealed.
     pub seal: Seal,
+    /// Which fields carry marks, and how; absent where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Layout>,
 }
 
 /// A field the source must hold.
@@ -212,6 +216,7 @@ pub struct Compiled {
     pub(crate) rows_left: Option<u64>,
     pub(crate) residuals: BTreeMap<String, u64>,
     pub(crate) results: BTreeMap<String, Results>,
+    pub(crate) unmarked: Vec<Unmarked>,
 }
 
 impl ExchangePlan {
@@ -255,6 +260,11 @@ impl Compiled {
     /// What a recipient can rely on of each delivered field's results.
     pub fn results(&self) -> &BTreeMap<String, Results> {
         &self.results
+    }
+
+    /// The delivered fields that could carry marks and carry none, and why.
+    pub fn unmarked(&self) -> &[Unmarked] {
+        &self.unmarked
     }
 
     /// How many rows the quota still allows; `None` if it sets no limit.

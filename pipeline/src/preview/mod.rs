@@ -1,4 +1,4 @@
-//! A preview: the first rows a grant would deliver, treated as a run would treat them.
+//! A preview: the first rows a grant would deliver, treated and marked as a run would do it.
 //!
 //! For whoever tunes treatments. Where the site lets its operators see originals, it also works
 //! before a grant is signed or signed again; elsewhere an edited policy or an exemption that nobody
@@ -16,10 +16,12 @@ use arrow::compute::filter_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lockgate_transforms::Counts;
 
-use crate::engine::{ColumnTreatment, OverLimit, Treater, first_rows};
+use crate::engine::{Marking, OverLimit, Tally, Treater, first_rows};
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::Event;
+use crate::ledger::{Event, Ledger};
+use crate::marks::index_of;
+use crate::marks::record::hold;
 use crate::plan::{ExchangePlan, Projection, RefusalCode};
 use crate::vault::PreviewVaults;
 
@@ -58,7 +60,8 @@ pub struct Preview {
     pub before: Option<Vec<Profile>>,
     /// How many different originals there are, by field.
     pub distinct_before: Vec<u64>,
-    /// In what a run's values will differ from those shown: tokens that no vault holds yet.
+    /// In what a run's values will differ from those shown: tokens that no vault holds yet, marks of a
+    /// grant that was never signed.
     pub notes: Vec<String>,
 }
 
@@ -104,11 +107,14 @@ pub async fn preview(
     let rows = rows.min(ROWS_MAX);
     let vaults = PreviewVaults::open(installation, plan)?;
     let treatments = installation.treatments(plan, &projection, &vaults.for_treatments())?;
-    let mut looker = Looker::new(treatments, plan, rows, before);
+    let (marking, unmarked) = marking(installation, plan)?;
+    let treater = Treater::new(treatments).marking(marking);
+    let mut looker = Looker::new(treater, plan, rows, before);
     let limit = rows.max(PROFILED_ROWS);
     first_rows(source.as_ref(), &filter, limit, |chunk| looker.look(chunk)).await?;
     let mut preview = looker.finish();
     preview.notes = vaults.notes();
+    preview.notes.extend(unmarked.map(str::to_owned));
     let counted = plan.fields.iter().zip(&preview.counts);
     preview.over_limit = counted
         .filter_map(|(field, counts)| OverLimit::of(field, counts))
@@ -126,10 +132,33 @@ pub async fn preview(
     Ok(preview)
 }
 
+/// The marks that a run's rows would carry, or a note why they aren't shown: a grant that was never
+/// signed has no number to be marked by.
+fn marking(
+    installation: &Installation,
+    plan: &ExchangePlan,
+) -> Result<(Option<Marking>, Option<&'static str>), RunError> {
+    let Some(held) = hold(installation, plan)? else {
+        return Ok((None, None));
+    };
+    let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    Ok(match history.grant_index(&plan.grant) {
+        Some(drawn) => {
+            let marking = Marking::new(held.marker, index_of(drawn));
+            (Some(marking), None)
+        }
+        None => (
+            None,
+            Some("marks aren't shown: they are the grant's own from its first signature on"),
+        ),
+    })
+}
+
 /// Looks at chunks of originals one after the other; keeps the texts of the rows to show, and of
 /// the others what profiles need.
 struct Looker {
     treater: Treater,
+    tally: Tally,
     rows: usize,
     before: bool,
     after_profiles: Vec<Profiler>,
@@ -138,16 +167,12 @@ struct Looker {
 }
 
 impl Looker {
-    fn new(
-        treatments: Vec<ColumnTreatment>,
-        plan: &ExchangePlan,
-        rows: usize,
-        before: bool,
-    ) -> Self {
+    fn new(treater: Treater, plan: &ExchangePlan, rows: usize, before: bool) -> Self {
         let fields: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
         let profilers = || fields.iter().map(|_| Profiler::default()).collect();
         Self {
-            treater: Treater::new(treatments),
+            tally: treater.tally(),
+            treater,
             rows,
             before,
             after_profiles: profilers(),
@@ -156,7 +181,7 @@ impl Looker {
                 treated: Vec::new(),
                 originals: before.then(Vec::new),
                 profiled: 0,
-                counts: vec![Counts::default(); fields.len()],
+                counts: Vec::new(),
                 over_limit: Vec::new(),
                 after: Vec::new(),
                 before: None,
@@ -169,7 +194,7 @@ impl Looker {
 
     /// Treats a chunk of originals and takes it in.
     fn look(&mut self, originals: &RecordBatch) -> Result<(), RunError> {
-        let (columns, kept) = self.treater.preview(originals, &mut self.preview.counts)?;
+        let (columns, kept) = self.treater.preview(originals, &mut self.tally)?;
         let originals = match kept {
             Some(kept) => filter_record_batch(originals, &kept)
                 .map_err(|error| RunError::internal("selecting rows", &error))?,
@@ -202,6 +227,7 @@ impl Looker {
             distinct_before: before.iter().map(|found| found.distinct).collect(),
             before: self.before.then_some(before),
             after: finished(self.after_profiles),
+            counts: self.tally.counts,
             ..self.preview
         }
     }

@@ -16,6 +16,7 @@ use crate::manifest::{
     FieldStatement, FileStatement, GrantReference, Manifest, Rows, SealStatement, SourceStatement,
     WithheldStatement,
 };
+use crate::marks::MarkStatement;
 use crate::plan::{ExchangePlan, PlannedField};
 
 /// Version of the manifest's form.
@@ -58,6 +59,12 @@ impl Release<'_> {
             config,
             join_groups: joins.into_iter().collect(),
         }
+    }
+
+    /// What is said of the delivery's marks.
+    fn mark(&self, outcome: &Outcome) -> Option<MarkStatement> {
+        let (layout, recorded) = self.plan.marks.as_ref().zip(self.marks)?;
+        Some(MarkStatement::of(layout, recorded, &outcome.distortions))
     }
 
     /// The signed manifest of the delivery.
@@ -128,7 +135,7 @@ impl Release<'_> {
                 .zip(&outcome.read)
                 .filter_map(|(counted, read)| read.then_some(counted))
                 .collect(),
-            mark: None,
+            mark: self.mark(outcome),
             seal: SealStatement::none(),
             ledger,
             previous,

@@ -6,6 +6,7 @@
 
 mod key;
 mod manifest;
+mod marks;
 mod reconcile;
 mod report;
 
@@ -25,14 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
 use crate::engine::{
-    ColumnTreatment, Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema,
-    random_attempt,
+    Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema, random_attempt,
 };
 use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
 use crate::manifest::{Manifest, attempt_named};
+use crate::marks::Units;
+use crate::marks::record::Recorded;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
@@ -125,11 +127,13 @@ async fn attempt_run(
     let vaults = HeldVaults::open(installation, &plan, cancel).await?;
     let projection = Projection::needed(&plan, &filter);
     let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
+    let marks = marks::begin(installation, &ledger, &plan)?;
+    let (marking, recorded) = marks.unzip();
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
     let exchange = exchange(
         &plan,
-        treatments,
+        Treater::new(treatments).marking(marking),
         filter,
         Arc::clone(&source),
         progress,
@@ -141,6 +145,7 @@ async fn attempt_run(
         plan: &plan,
         key: &key,
         destination: &destination,
+        marks: recorded.as_ref(),
     };
     let staged = Box::pin(release.stage(exchange, &vaults, &attempt, cancel)).await;
     let report = match staged {
@@ -237,6 +242,7 @@ async fn find(
         .open_source(&plan, &filter, &projection)
         .await?;
     warn_of_ignored(&plan, source.as_ref());
+    marks::check_rows(installation, &plan, source.as_ref())?;
     let destination = installation.destination(request.output)?;
     let (key, published) =
         run_key(installation, &plan, &destination, source.as_ref(), request).await?;
@@ -353,7 +359,7 @@ async fn run_key(
 
 fn exchange(
     plan: &ExchangePlan,
-    treatments: Vec<ColumnTreatment>,
+    treater: Treater,
     filter: RowFilter,
     source: Arc<dyn Source>,
     progress: Arc<Progress>,
@@ -369,7 +375,7 @@ fn exchange(
         .fields
         .iter()
         .map(|field| matches!(field.strength, 0 | 2));
-    let schema = delivered_schema(&treatments);
+    let schema = delivered_schema(treater.columns());
     let encoder = Encoder::new(&schema, prunable.collect(), compression, SOFTWARE)?;
     let bytes = source.splits().iter().map(|split| split.bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
@@ -383,7 +389,7 @@ fn exchange(
     Ok(Exchange {
         source,
         filter: Arc::new(filter),
-        treater: Treater::new(treatments),
+        treater,
         encoder,
         nonces: random_attempt()?,
         progress,
@@ -397,6 +403,8 @@ struct Release<'a> {
     plan: &'a ExchangePlan,
     key: &'a RunKey,
     destination: &'a Destination,
+    /// Key and scheme of its marks, as the ledger holds them.
+    marks: Option<&'a Recorded>,
 }
 
 impl Release<'_> {
@@ -429,6 +437,7 @@ impl Release<'_> {
         }
         let outcome = outcome?;
         self.confirm_limits(&outcome)?;
+        self.confirm_marks(&outcome)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
         // No token leaves that a crash could make the vault forget.
@@ -449,6 +458,23 @@ impl Release<'_> {
                     invalid: found.invalid,
                     values: found.values,
                     limit: found.limit,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds back an outcome in which a mark moved a value further than its provider allows, which no
+    /// carrier does.
+    fn confirm_marks(&self, outcome: &Outcome) -> Result<(), RunError> {
+        let layout = self.plan.marks.iter();
+        let fields = layout.flat_map(|layout| &layout.fields);
+        for (field, distortion) in fields.zip(&outcome.distortions) {
+            let units = Units::of(field);
+            if !units.are_within(distortion.furthest, &field.carrier) {
+                return Err(RunError::MovedTooFar {
+                    field: field.name.clone(),
+                    moved: units.length(distortion.furthest),
                 });
             }
         }

@@ -13,9 +13,9 @@ pub struct Policy {
     /// When a delivery must be sealed.
     #[serde(default, deserialize_with = "super::table::table")]
     pub sealing: Sealing,
-    /// Demands on marks; without effect until marks exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub marking: Option<Marking>,
+    /// Demands on marks.
+    #[serde(default, deserialize_with = "super::table::table")]
+    pub marking: Marking,
     /// How many originals a partly masked value must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<ResidualFloor>,
@@ -34,13 +34,26 @@ pub struct Sealing {
 }
 
 /// `[marking]`.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Marking {
-    /// Fewest carriers a delivery should have, as the plan predicts.
+    /// Fewest carriers a delivery should have, as the plan predicts; 100, since with fewer nobody can
+    /// be named. 0 asks for none.
     pub min_carriers: u64,
-    /// What fewer carriers mean.
+    /// What fewer carriers mean; a warning where absent.
     pub below: Below,
+}
+
+/// Carriers by which a single leaker among ten thousand grants is named.
+const MIN_CARRIERS: u64 = 100;
+
+impl Default for Marking {
+    fn default() -> Self {
+        Self {
+            min_carriers: MIN_CARRIERS,
+            below: Below::Warn,
+        }
+    }
 }
 
 /// What too few carriers or candidates mean.

@@ -26,20 +26,32 @@ pub fn parse_days(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// Reads a duration, in nanoseconds: `500ms`, `30s`, `5m`, `1h`, `1d`.
-pub fn parse_duration(text: &str) -> Option<u64> {
-    let (number, unit) = split_number(text)?;
-    let factor: u64 = match unit {
-        "ns" => 1,
-        "us" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60 * 1_000_000_000,
-        "h" => 3_600 * 1_000_000_000,
-        "d" => 86_400 * 1_000_000_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
+/// A duration as written: how long, and in which unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duration {
+    /// Nanoseconds of the unit it is written in.
+    pub unit: u64,
+    /// Nanoseconds in all.
+    pub nanoseconds: u64,
+}
+
+impl Duration {
+    /// Reads a duration: `500ms`, `30s`, `5m`, `1h`, `1d`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split_number(text)?;
+        let unit: u64 = match unit {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60 * 1_000_000_000,
+            "h" => 3_600 * 1_000_000_000,
+            "d" => 86_400 * 1_000_000_000,
+            _ => return None,
+        };
+        let nanoseconds = number.checked_mul(unit)?;
+        Some(Self { unit, nanoseconds })
+    }
 }
 
 /// Whether the text is a decimal number that is not negative: `5.00`, `0`, `12`.
@@ -133,8 +145,13 @@ mod tests {
 
     #[test]
     fn durations_and_decimals() {
-        assert_eq!(parse_duration("30s"), Some(30_000_000_000));
-        assert_eq!(parse_duration("30"), None);
+        let duration = Duration::parse("30s").unwrap();
+        assert_eq!(
+            (duration.unit, duration.nanoseconds),
+            (1_000_000_000, 30_000_000_000)
+        );
+        assert_eq!(Duration::parse("30"), None);
+        assert_eq!(Duration::parse("9999999999d"), None);
         assert!(is_decimal("5.00") && is_decimal("0"));
         assert!(!is_decimal("-1") && !is_decimal("1e3") && !is_decimal(".5") && !is_decimal("5."));
     }

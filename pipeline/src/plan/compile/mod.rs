@@ -5,6 +5,7 @@
 //! leaves a rule out: a plan comes out of [`Compiled::into_plan`] or not at all.
 
 mod fields;
+mod marks;
 mod residual;
 mod results;
 
@@ -24,6 +25,7 @@ use super::{
     SourceField, Warning,
 };
 use crate::approval::{self, SignatureState};
+use crate::marks::Unmarked;
 use crate::site::dataset::{Level, Mode, Sharing};
 use crate::site::grant::Seal;
 use crate::site::lockgate_toml::StoreSection;
@@ -109,6 +111,7 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
         rows_left,
         residuals: draft.residuals,
         results: draft.results,
+        unmarked: draft.unmarked,
     })
 }
 
@@ -200,6 +203,7 @@ pub(crate) struct Draft {
     warnings: Vec<Warning>,
     residuals: BTreeMap<String, u64>,
     results: BTreeMap<String, Results>,
+    unmarked: Vec<Unmarked>,
     /// Fields delivered by exemption, and the approver each names.
     exempted: Vec<(String, String)>,
 }
@@ -238,13 +242,18 @@ pub(crate) fn draft(
     warn_of_facets(&resolved, &mut warnings);
     warn_of_numbers(&resolved, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
-    let plan = plan(subject, &resolved, rows.scope, filter_fields)?;
+    let laid = marks::check(subject, &resolved, &mut refusals, &mut warnings);
+    let plan = ExchangePlan {
+        marks: laid.layout,
+        ..plan(subject, &resolved, rows.scope, filter_fields)?
+    };
     Ok(Draft {
         plan,
         refusals,
         warnings,
         residuals,
         results,
+        unmarked: laid.unmarked,
         exempted: resolved.exempted,
     })
 }
@@ -514,6 +523,7 @@ fn plan(
             .clone()
             .unwrap_or_else(|| COMPRESSION.to_owned()),
         seal: grant.delivery.seal.unwrap_or(Seal::Parquet),
+        marks: None,
     })
 }
 

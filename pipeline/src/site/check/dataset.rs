@@ -1,11 +1,9 @@
 //! Checks of `catalogue/*.toml`.
 
-use arrow::datatypes::DataType;
-
 use super::Checker;
 use crate::id::{check_field_name, check_path, is_category};
+use crate::marks::{CarrierFault, carrier_of};
 use crate::site::dataset::{Sharing, SourceFormat};
-use crate::site::units::{is_decimal, parse_duration};
 use crate::site::{Dataset, Field, FieldType, Loaded};
 
 pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
@@ -292,53 +290,45 @@ fn check_field(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>, number: &st
             None,
         );
     }
-    if let Some(synonyms) = &field.synonyms {
-        for (index, group) in synonyms.iter().enumerate() {
-            if group.len() < 2 {
-                let path = ["fields", number, "synonyms", &index.to_string()];
-                checker.at(dataset, &path, "a group of synonyms has at least two", None);
-            }
-        }
-    }
     match FieldType::read(&field.data_type) {
         Err(error) => checker.at(dataset, &at("type"), error.what, error.hint),
-        Ok(field_type) => check_tolerance(checker, dataset, number, field, &field_type),
+        Ok(field_type) => check_carrier(checker, dataset, number, field, &field_type),
     }
 }
 
-fn check_tolerance(
+/// `tolerance`, `decimals` and `synonyms`: what a mark may do to the field.
+fn check_carrier(
     checker: &mut Checker<'_>,
     dataset: &Loaded<Dataset>,
     number: &str,
     field: &Field,
     field_type: &FieldType,
 ) {
-    let Some(tolerance) = &field.tolerance else {
-        return;
-    };
-    let path = ["fields", number, "tolerance"];
-    let data_type = field_type.to_arrow();
-    if data_type.is_numeric() {
-        if !is_decimal(tolerance) {
-            let hint = Some("write a number in the field's unit, such as \"5.00\"".to_owned());
-            checker.at(dataset, &path, "not a tolerance of a number", hint);
+    if let Some(synonyms) = &field.synonyms {
+        let mut small = synonyms.iter().enumerate();
+        if let Some((index, _)) = small.find(|(_, group)| group.len() < 2) {
+            let path = ["fields", number, "synonyms", &index.to_string()];
+            checker.at(dataset, &path, "a group of synonyms has at least two", None);
+            return;
         }
-        if data_type.is_floating() && field.decimals.is_none() {
-            let hint = Some("write decimals = 2, the digits delivered after the point".to_owned());
-            checker.at(
-                dataset,
-                &path,
-                "a tolerance of a float needs `decimals`",
-                hint,
+    }
+    match carrier_of(field, field_type) {
+        Err(CarrierFault { key, what, hint }) => {
+            checker.at(dataset, &["fields", number, key], what, hint);
+        }
+        Ok(Some(_)) if dataset.key.contains(&field.name) => {
+            let key = if field.synonyms.is_some() {
+                "synonyms"
+            } else {
+                "tolerance"
+            };
+            let what = format!(
+                "field `{}` is part of the key, which no mark may move",
+                field.name
             );
+            let hint = Some("take it out, here or of the key".to_owned());
+            checker.at(dataset, &["fields", number, key], what, hint);
         }
-    } else if matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _)) {
-        if parse_duration(tolerance).is_none() {
-            let hint = Some("write a duration such as \"30s\" or \"1d\"".to_owned());
-            checker.at(dataset, &path, "not a tolerance of a time", hint);
-        }
-    } else {
-        let what = format!("a field of type {field_type} has no tolerance");
-        checker.at(dataset, &path, what, None);
+        Ok(_) => {}
     }
 }

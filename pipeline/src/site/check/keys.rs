@@ -5,9 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::marks::carrier_of;
 use crate::site::grant::OwnTreatment;
 use crate::site::lockgate_toml::KeyProvider;
-use crate::site::{Grant, Loaded, Problem, Site};
+use crate::site::{FieldType, Grant, Loaded, Problem, Site};
+
+/// Purpose of the key of marks.
+const MARK: &str = "mark";
 
 /// Purposes of the keys that every run needs: it signs a manifest and records itself.
 const OF_EVERY_RUN: [&str; 2] = ["manifest", "ledger"];
@@ -32,6 +36,15 @@ impl Site {
             );
         }
         for grant in self.grants.values() {
+            if !held.contains(MARK)
+                && let Some(field) = self.marked_field(grant)
+            {
+                let what = format!(
+                    "the marks of field `{field}` need a key of purpose `{MARK}`, and there is none \
+                     in {directory}"
+                );
+                problems.push(grant.problem(&["fields"], what, Some(make(MARK))));
+            }
             let needed = self.needed_purposes(grant);
             for (purpose, field, index) in needed {
                 if !held.contains(purpose) {
@@ -59,6 +72,23 @@ impl Site {
             Some(purpose.to_owned())
         };
         names.filter_map(purpose).collect()
+    }
+
+    /// The first field of a grant that is delivered clear and offers marks something to move.
+    fn marked_field<'s>(&'s self, grant: &'s Loaded<Grant>) -> Option<&'s str> {
+        let dataset = self.datasets.get(&grant.dataset)?;
+        let names = grant.fields.iter().map(String::as_str);
+        names.into_iter().find(|name| {
+            dataset.field(name).is_some_and(|field| {
+                let offers = FieldType::parse(&field.data_type)
+                    .is_ok_and(|found| matches!(carrier_of(field, &found), Ok(Some(_))));
+                let own = grant.own_treatment(name).map(OwnTreatment::spec);
+                let floor = self.policy.rule_for(field).map(|(_, rule)| &rule.treatment);
+                let treatment = floor.map(|floor| own.unwrap_or(floor));
+                let is_clear = treatment.is_some_and(|spec| spec.kind() == "clear");
+                offers && is_clear
+            })
+        })
     }
 
     /// Purposes of the keys a grant's treatments need, with the first field that needs each.

@@ -222,6 +222,21 @@ const DATASET_CASES: [(&str, &str, &str); 26] = [
         "23:13: a tolerance of a float needs `decimals`; write decimals = 2, the digits delivered after the point",
     ),
     (
+        "\"5.00\"",
+        "\"0.001\"",
+        "23:13: a tolerance below the smallest step of the field, which is \"0.01\"; write at least \"0.01\", or take it out if values must never move",
+    ),
+    (
+        "\"5.00\"",
+        "\"5.00\"\ndecimals = 2",
+        "24:12: `decimals` is for floats, and the field's type is decimal(12,2); take it out",
+    ),
+    (
+        "category = \"status\"",
+        "category = \"status\"\nsynonyms = [[\"a\", \"b\"], [\"c\", \"b \"]]",
+        "43:12: two synonyms are spelled alike but for width, zeros or space",
+    ),
+    (
         "name = \"status\"",
         "name = \"name\"",
         "40:8: a second field `name`; give every field its own name",

@@ -1,0 +1,86 @@
+//! Marking a chunk: after it was treated, in the same pass, anchors and fields at once.
+
+use arrow::array::{Array, ArrayRef};
+use lockgate_transforms::TreatmentError;
+use lockgate_transforms::marks::distortion::Distortion;
+use lockgate_transforms::marks::embed::Marker;
+use lockgate_transforms::marks::key::GrantIndex;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::treat::Untreated;
+
+/// The marks of a run: where they go, and whose they are.
+#[derive(Debug)]
+pub struct Marking {
+    marker: Marker,
+    grant: GrantIndex,
+}
+
+impl Marking {
+    /// Marks of a grant in batches whose columns stand as the marker has them.
+    pub fn new(marker: Marker, grant: GrantIndex) -> Self {
+        Self { marker, grant }
+    }
+
+    /// How many fields carry marks.
+    pub(super) fn fields(&self) -> usize {
+        self.marker.plan().fields().len()
+    }
+
+    /// Marks the columns of a chunk, on the current rayon pool, and adds to `distortions`, one a
+    /// field. A chunk's marks depend on its rows alone.
+    ///
+    /// # Errors
+    /// A column that isn't the plan's.
+    pub(super) fn mark(
+        &self,
+        columns: &mut [ArrayRef],
+        distortions: &mut [Distortion],
+    ) -> Result<(), Untreated> {
+        let plan = self.marker.plan();
+        let given: &[ArrayRef] = columns;
+        let anchors: Result<Vec<_>, TreatmentError> = (0..plan.anchors().len())
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|anchor| self.marker.anchor_rows(anchor, given))
+            .collect();
+        let anchors = anchors.map_err(|error| Untreated {
+            field: "the fields that find rows for marks".to_owned(),
+            error,
+        })?;
+        let marked: Vec<Result<(ArrayRef, Distortion), TreatmentError>> = plan
+            .fields()
+            .into_par_iter()
+            .enumerate()
+            .with_max_len(1)
+            .map(|(at, field)| {
+                let column = given.get(field.column).ok_or_else(|| {
+                    TreatmentError::Arrow("a column to be marked is missing".to_owned())
+                })?;
+                self.marker.embed_field(self.grant, at, column, &anchors)
+            })
+            .collect();
+        for ((marked, field), total) in marked.into_iter().zip(plan.fields()).zip(distortions) {
+            let (marked, distortion) = marked
+                .and_then(|(marked, distortion)| {
+                    let column = columns.get(field.column);
+                    let is_like = column.is_some_and(|column| {
+                        column.len() == marked.len() && column.data_type() == marked.data_type()
+                    });
+                    let broken = "a mark changed the type or number of values";
+                    is_like
+                        .then_some((marked, distortion))
+                        .ok_or_else(|| TreatmentError::Arrow(broken.to_owned()))
+                })
+                .map_err(|error| Untreated {
+                    field: field.name.clone(),
+                    error,
+                })?;
+            total.merge(&distortion);
+            if let Some(slot) = columns.get_mut(field.column) {
+                *slot = marked;
+            }
+        }
+        Ok(())
+    }
+}

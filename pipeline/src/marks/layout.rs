@@ -1,0 +1,435 @@
+//! Which fields of a delivery carry marks, and how each of their cells is found again.
+//!
+//! Positions are common to all grants of a dataset: a cell has one position, whoever gets it, and
+//! only its symbol is the grant's. A coalition that compares copies then sees the symbols that
+//! differ, and not the places where others are marked. A position is made of the field's name, its
+//! family, and the released values of the anchor's fields, so all three have to be the same for
+//! every grant, as far as grants let them:
+//!
+//! - **The family of a field follows from the catalogue alone.** Of the fields that offer a carrier,
+//!   the one with the most blocks is found by its own value, if it has at least [`BLOCKS_MIN`] of
+//!   them; the others are found by the key and by content in turn, the key first where a field is
+//!   found by its own value, and content first where none is. So marks never all hang on the key,
+//!   unless the dataset holds nothing else to find a row by.
+//! - **The key** is found by where a grant delivers all its fields, each clear or under a pseudonym.
+//!   Under pseudonyms of the grant's own, another grant's copy has other positions: a single leaker
+//!   is found as before, and members of a coalition who put one's key beside the other's cells are
+//!   found by the fields of the other families alone.
+//! - **Content** is up to three other fields that no mark moves. Those that every grant with the same
+//!   treatment releases alike come before those under a grant's own pseudonym, then those with more
+//!   different values, then those earlier in the catalogue; no more are taken than tell rows apart,
+//!   since each one that a leak has lost costs the anchor. Grants that treat these fields alike have
+//!   the same.
+//! - **Where an anchor isn't delivered**, its fields fall back: from key to content, from content to
+//!   key, then to their own value if it has blocks enough. A field with none of these carries no mark.
+//!
+//! Only what is delivered clear carries: a mark never restores precision that a treatment removed.
+
+use std::cmp::Reverse;
+
+use lockgate_transforms::{TreatmentSpec, Uniqueness, category};
+use serde::Serialize;
+
+use super::carrier::carrier_of;
+use super::scheme::{
+    Anchor, AnchorFamily, CarrierSpec, Density, FORMAT, FieldScheme, FoundBy, Scheme,
+};
+use crate::plan::PlannedField;
+use crate::site::{Dataset, Field, FieldType};
+
+/// The epoch of a dataset's marks. Another begins where positions must not be those of earlier
+/// deliveries any more.
+pub const EPOCH: u32 = 1;
+
+/// Fewest blocks of a field whose cells are found by their own value. Cells of one block share a
+/// position, and with few positions nobody can be named.
+pub const BLOCKS_MIN: u64 = 1_000;
+
+/// Bits by which content tells rows apart: where so many come together, no more fields are taken.
+const CONTENT_BITS: u32 = 30;
+
+/// Fewest bits of an anchor of content: some 16,000 different rows.
+const CONTENT_BITS_MIN: u32 = 14;
+
+/// Most fields of an anchor of content.
+const CONTENT_FIELDS_MAX: usize = 3;
+
+/// Days that the values of a date or time are assumed to span, where nothing says how many there are.
+const SPAN_DAYS: u64 = 365;
+
+/// Which fields of a delivery carry marks, and how: a [`Scheme`] but for the key it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layout {
+    /// The epoch of the dataset's marks.
+    pub epoch: u32,
+    /// What rows are found by.
+    pub anchors: Vec<Anchor>,
+    /// The fields that carry marks, in the order of the catalogue.
+    pub fields: Vec<FieldScheme>,
+}
+
+impl Layout {
+    /// The scheme of deliveries under the key of that version.
+    pub fn scheme(&self, dataset: &str, key_version: u32) -> Scheme {
+        Scheme {
+            format: FORMAT,
+            dataset: dataset.to_owned(),
+            epoch: self.epoch,
+            key_version,
+            anchors: self.anchors.clone(),
+            fields: self.fields.clone(),
+        }
+    }
+
+    /// Carriers that a row of the delivery has.
+    pub fn carriers_per_row(&self) -> f64 {
+        self.fields.iter().map(|field| field.density.share()).sum()
+    }
+}
+
+/// A delivered field that could carry marks and carries none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unmarked {
+    /// The field.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a dataset's deliveries are marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laid {
+    /// Which fields carry marks; none if no field does.
+    pub layout: Option<Layout>,
+    /// The fields that could and don't.
+    pub unmarked: Vec<Unmarked>,
+}
+
+/// What the catalogue says of a field that offers a carrier.
+#[derive(Debug)]
+struct Candidate<'a> {
+    field: &'a Field,
+    field_type: FieldType,
+    carrier: CarrierSpec,
+    /// Blocks that its cells have at least, where they can be found by their own value.
+    blocks: Option<u64>,
+    preferred: Family,
+}
+
+/// How the cells of a field are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Key,
+    Content,
+    Own,
+}
+
+/// Lays out the marks of a delivery of these fields.
+pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
+    let candidates = candidates(dataset);
+    let mut carrying = Vec::new();
+    let mut unmarked = Vec::new();
+    for candidate in &candidates {
+        let name = &candidate.field.name;
+        let Some(planned) = fields.iter().find(|field| field.name == *name) else {
+            continue;
+        };
+        if planned.treatment.kind() == TreatmentSpec::clear().kind() {
+            carrying.push((candidate, planned));
+        } else {
+            unmarked.push(Unmarked {
+                field: name.clone(),
+                reason: format!(
+                    "{} leaves a mark no room: only what is delivered clear carries",
+                    planned.treatment.summary()
+                ),
+            });
+        }
+    }
+    let is_carrying = |name: &str| {
+        carrying
+            .iter()
+            .any(|(carrier, _)| carrier.field.name == name)
+    };
+    let anchors = Anchors::of(dataset, fields, &is_carrying);
+    let mut used = Used::default();
+    let mut marked = Vec::new();
+    for (candidate, planned) in carrying {
+        let Some(found_by) = anchors.find(candidate, &mut used) else {
+            unmarked.push(Unmarked {
+                field: planned.name.clone(),
+                reason: "nothing that would find its rows again is delivered".to_owned(),
+            });
+            continue;
+        };
+        let sentinels = &planned.treatment.options().sentinels;
+        let data_type = candidate.field_type.to_arrow();
+        let Some(carrier) = candidate.built(found_by == FoundBy::Value) else {
+            continue;
+        };
+        marked.push(FieldScheme {
+            name: planned.name.clone(),
+            data_type: candidate.field_type.to_string(),
+            carrier: carrier.keeping(sentinels, &data_type),
+            density: Density::ALL,
+            found_by,
+        });
+    }
+    let layout = (!marked.is_empty()).then(|| Layout {
+        epoch: EPOCH,
+        anchors: used.anchors,
+        fields: marked,
+    });
+    Laid { layout, unmarked }
+}
+
+/// The fields of a dataset that offer carriers, in the catalogue's order, each with its family.
+fn candidates(dataset: &Dataset) -> Vec<Candidate<'_>> {
+    let offered = dataset.fields.iter().filter_map(|field| {
+        let field_type = FieldType::parse(&field.data_type).ok()?;
+        // What can't be meant is a problem of the catalogue, with which nothing is planned.
+        let carrier = carrier_of(field, &field_type).ok().flatten()?;
+        (!dataset.key.contains(&field.name)).then(|| Candidate {
+            blocks: blocks(field, &field_type, &carrier),
+            field,
+            field_type,
+            carrier,
+            preferred: Family::Key,
+        })
+    });
+    let mut candidates: Vec<Candidate<'_>> = offered.collect();
+    let own = candidates
+        .iter()
+        .enumerate()
+        .filter_map(|(at, candidate)| Some((candidate.blocks?, Reverse(at))))
+        .max();
+    let own = own.map(|(_, Reverse(at))| at);
+    let mut next = match own {
+        Some(_) => Family::Key,
+        None => Family::Content,
+    };
+    for (at, candidate) in candidates.iter_mut().enumerate() {
+        if Some(at) == own {
+            candidate.preferred = Family::Own;
+            continue;
+        }
+        candidate.preferred = next;
+        next = match next {
+            Family::Key => Family::Content,
+            Family::Content | Family::Own => Family::Key,
+        };
+    }
+    candidates
+}
+
+impl Candidate<'_> {
+    /// Its carrier with the step it has, for cells found by their own value or otherwise.
+    fn built(&self, is_in_block: bool) -> Option<CarrierSpec> {
+        let data_type = self.field_type.to_arrow();
+        let carrier = self.carrier.build(&data_type, is_in_block).ok().flatten()?;
+        Some(self.carrier.clone().with_step_of(carrier.as_ref()))
+    }
+}
+
+/// How many blocks the values of a field have at least, as far as catalogue and type tell; none
+/// where they are too few, or its cells can't be found by their own value.
+///
+/// Declared numbers of values count, the field's or its category's. Else times are assumed to span
+/// a year, and decimals to use half of their digits; of integers and floats nothing is assumed.
+fn blocks(field: &Field, field_type: &FieldType, carrier: &CarrierSpec) -> Option<u64> {
+    let built = carrier.build(&field_type.to_arrow(), true).ok().flatten()?;
+    if !built.has_blocks() {
+        return None;
+    }
+    let step = carrier.clone().with_step_of(built.as_ref()).step()?;
+    let units = match (domain_size(field), carrier, field_type) {
+        (Some(size), _, _) => size,
+        (None, CarrierSpec::Time { grain, .. }, _) => {
+            (SPAN_DAYS * 86_400 * 1_000_000_000).checked_div(*grain)?
+        }
+        (None, CarrierSpec::Number { .. }, FieldType::Decimal { precision, .. }) => {
+            10_u64.checked_pow(u32::from(precision / 2))?
+        }
+        (None, CarrierSpec::Number { .. } | CarrierSpec::Synonyms { .. }, _) => return None,
+    };
+    let blocks = units.checked_div(step.checked_mul(2)?)?;
+    (blocks >= BLOCKS_MIN).then_some(blocks)
+}
+
+/// How many values a field can have, as declared for it or its category.
+fn domain_size(field: &Field) -> Option<u64> {
+    let by_category = category::find(&field.category).and_then(|category| category.domain_size);
+    [by_category, field.domain_size].into_iter().flatten().min()
+}
+
+/// The anchors a delivery offers.
+#[derive(Debug)]
+struct Anchors {
+    key: Option<Anchor>,
+    content: Option<Anchor>,
+}
+
+/// The anchors that fields are found by, in the order in which they came up.
+#[derive(Debug, Default)]
+struct Used {
+    anchors: Vec<Anchor>,
+}
+
+impl Used {
+    fn place(&mut self, anchor: &Anchor) -> FoundBy {
+        let known = self.anchors.iter().position(|used| used == anchor);
+        FoundBy::Row(known.unwrap_or_else(|| {
+            self.anchors.push(anchor.clone());
+            self.anchors.len() - 1
+        }))
+    }
+}
+
+impl Anchors {
+    fn of(dataset: &Dataset, fields: &[PlannedField], is_carrying: &dyn Fn(&str) -> bool) -> Self {
+        let delivered = |name: &String| fields.iter().find(|field| field.name == *name);
+        let key: Option<Vec<&PlannedField>> = dataset.key.iter().map(delivered).collect();
+        let key = key.filter(|key| !key.is_empty() && key.iter().all(|field| tells_apart(field)));
+        let key = key.map(|_| dataset.key.clone());
+        let in_key = |name: &String| key.as_ref().is_some_and(|key| key.contains(name));
+        let mut found: Vec<Shown<'_>> = dataset
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !in_key(&field.name) && !is_carrying(&field.name))
+            .filter_map(|(at, field)| Shown::of(at, field, delivered(&field.name)?))
+            .collect();
+        found.sort_by_key(|shown| (shown.is_grants_own, Reverse(shown.bits), shown.at));
+        let mut bits = 0;
+        let mut content = Vec::new();
+        for shown in found {
+            if bits >= CONTENT_BITS || content.len() == CONTENT_FIELDS_MAX {
+                break;
+            }
+            bits += shown.bits;
+            content.push(shown);
+        }
+        content.sort_by_key(|shown| shown.at);
+        let names = content.iter().map(|shown| shown.name.to_owned());
+        Self {
+            content: (bits >= CONTENT_BITS_MIN).then(|| Anchor {
+                family: AnchorFamily::Content,
+                fields: names.collect(),
+            }),
+            key: key.map(|fields| Anchor {
+                family: AnchorFamily::Key,
+                fields,
+            }),
+        }
+    }
+
+    /// How the cells of a field are found: as it prefers, or by what there is.
+    fn find(&self, candidate: &Candidate<'_>, used: &mut Used) -> Option<FoundBy> {
+        let order = match candidate.preferred {
+            Family::Own => [Family::Own, Family::Content, Family::Key],
+            Family::Key => [Family::Key, Family::Content, Family::Own],
+            Family::Content => [Family::Content, Family::Key, Family::Own],
+        };
+        order.into_iter().find_map(|family| match family {
+            Family::Own => candidate.blocks.map(|_| FoundBy::Value),
+            Family::Key => self.key.as_ref().map(|anchor| used.place(anchor)),
+            Family::Content => self.content.as_ref().map(|anchor| used.place(anchor)),
+        })
+    }
+}
+
+/// Whether a field of the key still tells rows apart as delivered, in every delivery alike. Options
+/// that give malformed values one result don't matter: their rows share positions, and no more.
+fn tells_apart(field: &PlannedField) -> bool {
+    let own = field.treatment.treatment().uniqueness();
+    let is_apart = matches!(
+        own,
+        Uniqueness::Bijective | Uniqueness::Probabilistic { .. }
+    );
+    let data_type = FieldType::parse(&field.data_type);
+    let is_time = data_type.is_ok_and(|found| matches!(found, FieldType::Timestamp { .. }));
+    let is_spelled = is_time || bits_of_type(&field.data_type).is_some();
+    is_apart && !field.treatment.is_randomised() && is_spelled
+}
+
+/// A delivered field that could be a part of an anchor of content.
+#[derive(Debug)]
+struct Shown<'a> {
+    name: &'a str,
+    /// Its place in the catalogue.
+    at: usize,
+    /// How well it tells rows apart, in bits.
+    bits: u32,
+    /// Whether it is under a pseudonym of the grant's own.
+    is_grants_own: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of(at: usize, field: &'a Field, planned: &PlannedField) -> Option<Self> {
+        const NOTHING_LEFT: u8 = 5;
+        let treatment = &planned.treatment;
+        let is_steady = !treatment.is_randomised() && !treatment.is_always_null();
+        if !is_steady || planned.strength >= NOTHING_LEFT {
+            return None;
+        }
+        let whole = bits_of(field)?.min(bits_of_type(&planned.data_type)?);
+        let bits = match treatment.treatment().uniqueness() {
+            Uniqueness::Bijective | Uniqueness::Probabilistic { .. } => whole,
+            Uniqueness::Lossy => whole / 2,
+            Uniqueness::Randomised => return None,
+        };
+        let uses = treatment.key_uses();
+        (bits > 0).then(|| Self {
+            name: &field.name,
+            at,
+            bits,
+            is_grants_own: uses.iter().any(|used| used.join.is_none()),
+        })
+    }
+}
+
+/// How well values of a type survive as an anchor, in bits at most; none for types that have no one
+/// spelling in a leak: fractions are rounded, times cut.
+fn bits_of_type(notation: &str) -> Option<u32> {
+    match FieldType::parse(notation).ok()? {
+        FieldType::Utf8 => Some(u32::MAX),
+        FieldType::Date => Some(12),
+        FieldType::Int8 | FieldType::Uint8 => Some(8),
+        FieldType::Int16
+        | FieldType::Int32
+        | FieldType::Int64
+        | FieldType::Uint16
+        | FieldType::Uint32
+        | FieldType::Uint64 => Some(u32::MAX),
+        FieldType::Boolean
+        | FieldType::Float32
+        | FieldType::Float64
+        | FieldType::Decimal { .. }
+        | FieldType::Timestamp { .. }
+        | FieldType::Binary
+        | FieldType::List(_)
+        | FieldType::Struct(_)
+        | FieldType::Map(_) => None,
+    }
+}
+
+/// How well the values of a field tell rows apart, in bits, as catalogue and category tell; none
+/// where they are written anew each time.
+fn bits_of(field: &Field) -> Option<u32> {
+    const IDENTIFIER: u32 = 30;
+    const NAME: u32 = 16;
+    const OTHER: u32 = 10;
+    if let Some(size) = domain_size(field) {
+        return size.checked_ilog2();
+    }
+    match category::find(&field.category) {
+        Some(known) if known.is_identifier() => Some(IDENTIFIER),
+        Some(known) if matches!(known.name, "free-text" | "geometry" | "biometric") => None,
+        Some(known) if known.name == "other" => Some(OTHER),
+        Some(_) => Some(NAME),
+        None => Some(OTHER),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What a manifest says of a delivery's marks: that values may have moved, how far, and what came of
+//! it. Recipients have a right to know; where the marks are, they don't learn.
+
+use std::collections::BTreeMap;
+
+use lockgate_transforms::marks::distortion::Distortion;
+use serde::{Deserialize, Serialize};
+
+use super::forecast::freedom;
+use super::layout::Layout;
+use super::record::Recorded;
+use super::scheme::FieldScheme;
+use super::units::Units;
+use crate::digest::{hex, is_hex, sha256_hex};
+
+/// The marks of a delivery, as its manifest states them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkStatement {
+    /// SHA-256 over the dataset's key and a salt: what the key is held to should a leak be traced. The
+    /// ledger holds it too, with the salt.
+    pub key_commitment: String,
+    /// SHA-256 over the same salt and the scheme, in its canonical form: it binds the delivery to the
+    /// scheme without telling it.
+    pub scheme_commitment: String,
+    /// The marked fields.
+    pub fields: BTreeMap<String, MarkedField>,
+}
+
+/// What marks did to a field. Numbers are decimal text, of values in the field's unit, of times in
+/// seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkedField {
+    /// How far a value may have moved: `within 5`, `within 30s`, `synonyms`.
+    pub freedom: String,
+    /// Values that are not null.
+    pub values: u64,
+    /// Values that are other ones now.
+    pub changed: u64,
+    /// The mean of all moves, and so the change of the mean; absent for words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<String>,
+    /// The variance of all moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance: Option<String>,
+    /// By how much the variance of the values grew, or shrank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance_change: Option<String>,
+    /// The furthest that a value moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+    /// Values without a mark, by reason: `null`, `no-anchor` (nothing finds the row again),
+    /// `no-carrier` (nothing to show a symbol by), `sentinel`, `sign` (zero, or the sign would
+    /// change), `bounds`. Reasons of none are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
+}
+
+impl MarkStatement {
+    /// The statement of a delivery's marks; `distortions` are in the order of the layout's fields.
+    pub(crate) fn of(layout: &Layout, recorded: &Recorded, distortions: &[Distortion]) -> Self {
+        let fields = layout.fields.iter().zip(distortions);
+        Self {
+            key_commitment: hex(&recorded.key.commitment),
+            scheme_commitment: scheme_commitment(&recorded.key.salt, &recorded.scheme),
+            fields: fields
+                .map(|(field, distortion)| (field.name.clone(), MarkedField::of(field, distortion)))
+                .collect(),
+        }
+    }
+
+    /// What is wrong with it, if anything is; `is_delivered` knows the delivered fields.
+    pub(crate) fn fault(&self, is_delivered: impl Fn(&str) -> bool) -> Option<String> {
+        for (name, digest) in [
+            ("key_commitment", &self.key_commitment),
+            ("scheme_commitment", &self.scheme_commitment),
+        ] {
+            if !is_hex(digest, 64) {
+                return Some(format!(
+                    "`mark.{name}` is not 64 lower-case hexadecimal digits"
+                ));
+            }
+        }
+        if self.fields.is_empty() {
+            return Some("`mark` names no field".to_owned());
+        }
+        for (name, field) in &self.fields {
+            if !is_delivered(name) {
+                return Some("`mark` names a field that is not delivered".to_owned());
+            }
+            if field.changed > field.values {
+                return Some("`mark` counts more changes than values".to_owned());
+            }
+        }
+        None
+    }
+
+    /// What a recipient should know, in a sentence.
+    pub(crate) fn note(&self) -> String {
+        let fields = self.fields.iter().map(|(name, field)| {
+            let moved = match &field.max {
+                Some(max) => format!(", by {max} at most"),
+                None => String::new(),
+            };
+            format!(
+                "`{name}` ({}; {} of {} values changed{moved})",
+                field.freedom, field.changed, field.values
+            )
+        });
+        let fields: Vec<String> = fields.collect();
+        format!(
+            "marked, so that a leak names its leaker: {}",
+            fields.join(", ")
+        )
+    }
+}
+
+/// SHA-256 over salt and scheme, hex.
+pub fn scheme_commitment(salt: &[u8], scheme: &[u8]) -> String {
+    sha256_hex(&[salt, scheme].concat())
+}
+
+impl MarkedField {
+    fn of(field: &FieldScheme, distortion: &Distortion) -> Self {
+        let units = Units::of(field);
+        let size = units.size();
+        let is_number = units != Units::None;
+        let nulls = distortion.skipped.null;
+        let mean = distortion.mean_move();
+        let variance = mean
+            .zip(distortion.mean_square())
+            .map(|(mean, square)| square - mean * mean);
+        let variances = distortion
+            .after
+            .variance()
+            .zip(distortion.before.variance());
+        let text = |number: f64| (number.is_finite()).then(|| number.to_string());
+        Self {
+            freedom: freedom(field),
+            values: distortion.rows.saturating_sub(nulls),
+            changed: distortion.changed,
+            mean: mean.and_then(|mean| text(mean * size)),
+            variance: variance.and_then(|variance| text(variance.max(0.0) * size * size)),
+            variance_change: variances
+                .and_then(|(after, before)| text((after - before) * size * size)),
+            max: is_number.then(|| units.length(distortion.furthest)),
+            skipped: skipped(distortion),
+        }
+    }
+}
+
+fn skipped(distortion: &Distortion) -> BTreeMap<String, u64> {
+    let skipped = distortion.skipped;
+    [
+        ("null", skipped.null),
+        ("no-anchor", skipped.no_anchor),
+        ("no-carrier", skipped.no_carrier),
+        ("sentinel", skipped.sentinel),
+        ("sign", skipped.sign),
+        ("bounds", skipped.bounds),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(reason, count)| (reason.to_owned(), count))
+    .collect()
+}

@@ -1,0 +1,44 @@
+//! The marks of a run: enough of them for what policy asks, and in the ledger before they leave.
+
+use lockgate_connectors::source::Source;
+
+use crate::engine::Marking;
+use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::Ledger;
+use crate::marks::record::{Recorded, ensure_begun, hold, no_index};
+use crate::marks::{forecast, index_of};
+use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+
+/// Refuses a delivery whose rows are too few for the carriers that policy asks for, or warns of it,
+/// once the source says how many there are.
+pub(super) fn check_rows(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    source: &dyn Source,
+) -> Result<(), RunError> {
+    let Some(what) = forecast::too_few_of(&installation.site, plan, source) else {
+        return Ok(());
+    };
+    if forecast::is_refused(&installation.site.policy.marking) {
+        return Err(vec![Refusal::new(RefusalCode::Unmarked, what)].into());
+    }
+    tracing::warn!(grant = plan.grant, code = "unmarked", "{what}");
+    Ok(())
+}
+
+/// The marks of the plan's deliveries, and what the ledger holds of them; none where no field carries
+/// marks.
+pub(super) fn begin(
+    installation: &Installation,
+    ledger: &Ledger,
+    plan: &ExchangePlan,
+) -> Result<Option<(Marking, Recorded)>, RunError> {
+    let Some(held) = hold(installation, plan)? else {
+        return Ok(None);
+    };
+    let recorded = ensure_begun(installation, ledger, plan, &held.scheme, &held.key)?;
+    let drawn = ledger.entries()?.grant_index(&plan.grant);
+    let index = index_of(drawn.ok_or_else(no_index)?);
+    Ok(Some((Marking::new(held.marker, index), recorded)))
+}
