@@ -28,6 +28,8 @@ mod interrupted;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod marks;
+#[cfg(test)]
 mod no_leak;
 #[cfg(test)]
 mod oracle;

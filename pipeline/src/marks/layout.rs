@@ -46,7 +46,7 @@ pub const EPOCH: u32 = 1;
 pub const BLOCKS_MIN: u64 = 1_000;
 
 /// Bits by which content tells rows apart: where so many come together, no more fields are taken.
-const CONTENT_BITS: u32 = 30;
+const CONTENT_BITS: u32 = 24;
 
 /// Fewest bits of an anchor of content: some 16,000 different rows.
 const CONTENT_BITS_MIN: u32 = 14;

@@ -82,6 +82,14 @@ impl Dataset {
         self.field(name, data_type, "other", "1")
     }
 
+    /// One more key of the last field: a line of TOML.
+    #[must_use]
+    pub fn declaring(mut self, line: &str) -> Self {
+        self.fields.push_str(line);
+        self.fields.push('\n');
+        self
+    }
+
     /// The file.
     #[must_use]
     pub fn to_toml(&self) -> String {
