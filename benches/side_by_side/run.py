@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Lockgate against DuckDB and Polars on the canonical job, side by side.
 
-usage: benches/side_by_side/run.py [--rows N] [--rounds R] [--work DIR] [--lockgate PATH]
+usage: benches/side_by_side/run.py [--rows N] [--rounds R] [--work DIR] [--lockgate PATH] [--marked]
 
 Makes a synthetic resident registry of N rows, a site with one grant over it, and a virtual
 environment with the peers; then runs lockgate, DuckDB and Polars (with polars-hash) in turn, R
@@ -10,6 +10,10 @@ the grant's derived HMAC key, so that contents can be compared: order-free check
 must agree (polars-hash takes its key as text, so its bank_card is left out), or the script fails.
 Prints, per engine, the median wall time, CPU time and peak memory of the whole process, and the
 ratios to each peer, paired round by round. Quote the ratios: seconds are this machine's.
+
+With --marked it times what marks cost instead: lockgate with and without them, over the canonical
+job with its marked variant's fields (income not rounded, score delivered), and compares the two
+deliveries cell by cell: what carries no mark is equal, what carries one differs within its tolerance.
 
 Needs Python 3.10 or newer and cargo; installs everything else under DIR (target/side-by-side).
 """
@@ -54,6 +58,26 @@ FIELDS = [
 ]
 
 
+# The marked variant: name, what its cells may move by in TOML, the same for marked.py.
+MARKED = {
+    "income": ('tolerance = "5.00"', "5"),
+    "score": ('tolerance = "0.5"\ndecimals = 3', "0.5:3"),
+    "updated_at": ('tolerance = "30s"', "30"),
+}
+
+
+def variant(marked):
+    """The fields as (name, type, category, level, treatment, more): the canonical ones, or those of
+    the marked variant, with the freedom that marks have or without it."""
+    if marked is None:
+        return [(*field, "") for field in FIELDS]
+    clear = '{ kind = "clear" }'
+    return [
+        (*field[:4], clear, MARKED[field[0]][0] + "\n" if marked else "") if field[0] in MARKED else (*field, "")
+        for field in FIELDS
+    ]
+
+
 def sh(*command, **options):
     """Runs a command, failing loudly."""
     return subprocess.run([str(part) for part in command], check=True, **options)
@@ -80,9 +104,11 @@ def make_data(python, work, rows):
     return file
 
 
-def make_site(lockgate, work, source):
-    """A site with one signed grant over the registry."""
-    site = work / "site"
+def make_site(lockgate, work, source, marked=None):
+    """A site with one signed grant over the registry, of the canonical fields or, with or without
+    marks, of the marked variant's."""
+    site = work / {None: "site", False: "site-plain", True: "site-marked"}[marked]
+    chosen = variant(marked)
     shutil.rmtree(site, ignore_errors=True)
     sh(lockgate, "init", site, stdout=subprocess.DEVNULL)
     sh(lockgate, "keys", "pair", "approver", "--kind", "approver", cwd=site, stdout=subprocess.DEVNULL)
@@ -94,8 +120,8 @@ def make_site(lockgate, work, source):
         f'[approvers.office]\npublic_key = "{approver}"\nproviders = ["bench"]\n'
     )
     fields = "".join(
-        f'[[fields]]\nname = "{name}"\ntype = "{data_type}"\ncategory = "{category}"\nlevel = {level}\n'
-        for name, data_type, category, level, _ in FIELDS
+        f'[[fields]]\nname = "{name}"\ntype = "{data_type}"\ncategory = "{category}"\nlevel = {level}\n{more}'
+        for name, data_type, category, level, _, more in chosen
     )
     (site / "catalogue" / "registry.toml").write_text(
         f'id = "registry"\nprovider = "bench"\n'
@@ -103,7 +129,7 @@ def make_site(lockgate, work, source):
         f'sharing = "conditional"\nmodes = ["batch"]\ndivision = "region_code"\n{fields}'
     )
     (site / "policy.toml").write_text('[[rules]]\ntreatment = { kind = "clear" }\n')
-    granted = [(name, treatment) for name, _, _, _, treatment in FIELDS if treatment]
+    granted = [(name, treatment) for name, _, _, _, treatment, _ in chosen if treatment]
     names = ", ".join(f'"{name}"' for name, _ in granted)
     treatments = "".join(f"{name} = {treatment}\n" for name, treatment in granted)
     (site / "recipients" / "peer.toml").write_text(
@@ -162,6 +188,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "side-by-side")
     parser.add_argument("--lockgate", type=Path, help="a built binary; built in release where absent")
+    parser.add_argument("--marked", action="store_true", help="time what marks cost, and compare the deliveries")
     parser.add_argument("--only", action="append", help="engines to run: lockgate, duckdb, polars")
     args = parser.parse_args()
     work = args.work.resolve()
@@ -173,7 +200,10 @@ def main():
     lockgate = str(Path(lockgate).resolve())
     python = make_peers(work)
     source = make_data(python, work, args.rows)
-    site = make_site(lockgate, work, source)
+    site = None if args.marked else make_site(lockgate, work, source)
+    if args.marked:
+        time_marks(lockgate, python, work, source, args.rounds)
+        return
     env = dict(os.environ, PEER_KEY=derived_key(site))
     engines = args.only or ["lockgate", "duckdb", "polars"]
     results = {engine: [] for engine in engines}
@@ -206,6 +236,43 @@ def main():
             shutil.rmtree(out)
     compare(contents)
     summarise(results, args.rows)
+
+
+def time_marks(lockgate, python, work, source, rounds):
+    """Lockgate without and with marks, in turn; the deliveries are compared in the first round."""
+    sites = {name: make_site(lockgate, work, source, name == "marked") for name in ("plain", "marked")}
+    # The same pseudonyms in both.
+    shutil.copyfile(sites["plain"] / "keys" / "pseudonym.v1.key", sites["marked"] / "keys" / "pseudonym.v1.key")
+    results = {name: [] for name in sites}
+    for round_number in range(rounds):
+        delivered = {}
+        for name in list(sites) if round_number % 2 == 0 else list(sites)[::-1]:
+            out = work / "out" / f"{round_number}-{name}"
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            command = [lockgate, "--site", sites[name], "run", GRANT, "--output", out, "--json"]
+            result = timed([str(part) for part in command], dict(os.environ))
+            assert json.loads(result["output"])["status"] == "delivered", result["output"]
+            results[name].append(result)
+            delivered[name] = sorted(out.rglob("*.parquet"))
+            print(
+                f"round {round_number} {name:7} wall {result['wall']:6.2f} s  cpu {result['cpu']:6.2f} s  "
+                f"peak {result['mb']:5.0f} MB",
+                flush=True,
+            )
+        if round_number == 0:
+            tolerances = [f"{name}={tolerance}" for name, (_, tolerance) in MARKED.items()]
+            sh(python, HERE / "marked.py", *delivered["plain"], "--", *delivered["marked"], "--", *tolerances)
+        for name in sites:
+            shutil.rmtree(work / "out" / f"{round_number}-{name}")
+    print(f"\nmedians of {rounds} interleaved rounds, whole process")
+    for name, timings in results.items():
+        wall, cpu, peak = (statistics.median(r[key] for r in timings) for key in ("wall", "cpu", "mb"))
+        print(f"{name:7} wall {wall:6.2f} s  cpu {cpu:6.2f} s  peak {peak:5.0f} MB")
+    for key in ("wall", "cpu"):
+        ratios = [a[key] / b[key] for a, b in zip(results["marked"], results["plain"])]
+        listed = " ".join(f"{ratio:.3f}" for ratio in ratios)
+        print(f"marked / plain: {key} {statistics.median(ratios):.3f}   per round {listed}")
 
 
 # Position of bank_card among verify.py's checksums: the one column whose key polars-hash cannot take.

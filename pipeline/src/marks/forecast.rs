@@ -7,7 +7,7 @@ use lockgate_transforms::marks::score::Standard;
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::scheme::{AnchorFamily, CarrierSpec, FieldScheme, FoundBy};
+use super::scheme::{AnchorFamily, CarrierSpec, FieldScheme};
 use super::units::Units;
 use crate::plan::ExchangePlan;
 use crate::site::Site;
@@ -85,10 +85,7 @@ impl Forecast {
 
 impl FieldForecast {
     fn of(layout: &Layout, field: &FieldScheme) -> Self {
-        let anchor = match field.found_by {
-            FoundBy::Row(at) => layout.anchors.get(at),
-            FoundBy::Value => None,
-        };
+        let anchor = layout.anchor_of(field);
         let density = field.density.share();
         let expected = field
             .reflection()
@@ -153,13 +150,8 @@ pub fn is_refused(marking: &Marking) -> bool {
 
 /// Whether a leak that has lost the key is lost to a trace, though there are marks.
 pub fn hangs_on_key(layout: &Layout) -> bool {
-    layout.fields.iter().all(|field| match field.found_by {
-        FoundBy::Row(at) => layout
-            .anchors
-            .get(at)
-            .is_some_and(|anchor| anchor.family == AnchorFamily::Key),
-        FoundBy::Value => false,
-    })
+    let mut anchors = layout.fields.iter().map(|field| layout.anchor_of(field));
+    anchors.all(|anchor| anchor.is_some_and(|anchor| anchor.family == AnchorFamily::Key))
 }
 
 /// What a mark may do to a field, in words: `within 5`, `within 30s`, `synonyms`.

@@ -81,6 +81,14 @@ impl Layout {
         }
     }
 
+    /// The anchor by which a field's rows are found; none for one that is found by its own value.
+    pub fn anchor_of(&self, field: &FieldScheme) -> Option<&Anchor> {
+        match field.found_by {
+            FoundBy::Row(at) => self.anchors.get(at),
+            FoundBy::Value => None,
+        }
+    }
+
     /// Carriers that a row of the delivery has.
     pub fn carriers_per_row(&self) -> f64 {
         self.fields.iter().map(|field| field.density.share()).sum()

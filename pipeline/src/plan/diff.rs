@@ -5,6 +5,7 @@
 //! stronger, are withheld or come in, which will be written otherwise, which refusals appear (an
 //! approval that is stale now) or go, and so for warnings and counts of possible originals.
 
+mod marks;
 mod terms;
 
 use std::collections::BTreeSet;
@@ -157,6 +158,7 @@ fn of_grant((old_site, old): (&Site, &State), (new_site, new): (&Site, &State)) 
             let mut changes = refusals(old.refusals(), new.refusals());
             changes.extend(warnings(old.warnings(), new.warnings()));
             changes.extend(fields(old.plan(), new.plan()));
+            changes.extend(marks::changes(old.plan(), new.plan()));
             changes.extend(candidates(old, new));
             changes.extend(deciding(old.plan(), new.plan()));
             changes.extend(terms::changes(

@@ -95,22 +95,19 @@ impl Anchors {
         }
         let mut messages = Messages::default();
         let mut is_anchored = Vec::with_capacity(rows);
-        let (mut message, mut form) = (Vec::new(), String::new());
+        let mut form = String::new();
         for row in 0..rows {
-            message.clear();
-            message.push(family.byte());
-            let is_whole = texts.iter().all(|texts| {
-                if texts.is_null(row) {
-                    return false;
-                }
-                canonical::write(texts.value(row), &mut form);
-                push_prefixed(&mut message, form.as_bytes());
-                !form.is_empty()
-            });
-            if is_whole {
-                messages.push(|bytes| bytes.extend_from_slice(&message));
-            }
-            is_anchored.push(is_whole);
+            is_anchored.push(messages.push_whole(|bytes| {
+                bytes.push(family.byte());
+                texts.iter().all(|texts| {
+                    if texts.is_null(row) {
+                        return false;
+                    }
+                    canonical::write(texts.value(row), &mut form);
+                    push_prefixed(bytes, form.as_bytes());
+                    !form.is_empty()
+                })
+            }));
         }
         Ok(self.spread(&messages, is_anchored))
     }

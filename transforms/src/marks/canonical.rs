@@ -21,11 +21,21 @@ use unicode_normalization::UnicodeNormalization;
 /// it can be seen.
 pub(super) fn write(text: &str, out: &mut String) {
     out.clear();
-    if text.is_ascii() {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        out.push_str(text);
+    } else if text.is_ascii() {
         push_visible(text.chars(), out);
     } else {
         let visible = text.chars().filter(|character| !is_invisible(*character));
         push_visible(visible.nfkc(), out);
+    }
+    // Both begin with a digit, a point or a minus; a code without zeros before it is its own form.
+    let begins = out.chars().next();
+    if !begins
+        .is_some_and(|first| first.is_ascii_digit() || matches!(first, '.' | '-' | '\u{2212}'))
+        || begins != Some('0') && out.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return;
     }
     if let Some(number) = plain_number(out) {
         *out = number;

@@ -149,6 +149,20 @@ impl Messages {
     }
 }
 
+impl Messages {
+    /// Adds the message that `write` writes at the end, if it says that it is whole; tells whether.
+    pub(super) fn push_whole(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let start = self.bytes.len();
+        let is_whole = write(&mut self.bytes);
+        if is_whole {
+            self.ends.push(self.bytes.len());
+        } else {
+            self.bytes.truncate(start);
+        }
+        is_whole
+    }
+}
+
 /// A message on its way.
 struct Lane<'a> {
     row: usize,
