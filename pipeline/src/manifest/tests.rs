@@ -125,6 +125,62 @@ fn the_bytes_of_a_manifest_do_not_change_between_versions() {
     );
 }
 
+/// What a manifest says of marks, made up.
+fn marked() -> Manifest {
+    let field = crate::marks::statement::MarkedField {
+        freedom: "synonyms".to_owned(),
+        values: 7,
+        changed: 3,
+        mean: None,
+        variance: None,
+        variance_change: None,
+        max: None,
+        skipped: BTreeMap::new(),
+    };
+    Manifest {
+        mark: Some(MarkStatement {
+            key_commitment: "44".repeat(32),
+            scheme_commitment: "55".repeat(32),
+            fields: BTreeMap::from([("姓名".to_owned(), field)]),
+        }),
+        ..manifest()
+    }
+}
+
+#[test]
+fn a_marked_manifest_opens_and_says_what_moved() {
+    let bytes = marked().sign(&key(1)).unwrap();
+    let opened = Manifest::open(&bytes, &[key(1).verifying_key()]).unwrap();
+    assert_eq!(opened, marked());
+    assert_eq!(
+        opened.mark.unwrap().note(),
+        "marked, so that a leak names its leaker: `姓名` (synonyms; 3 of 7 values changed)"
+    );
+}
+
+#[test]
+fn what_contradicts_itself_about_marks_is_refused() {
+    type Change = fn(&mut MarkStatement);
+    let changes: [Change; 5] = [
+        |mark| mark.key_commitment = "44".repeat(31),
+        |mark| mark.scheme_commitment = "GG".repeat(32),
+        |mark| mark.fields.clear(),
+        |mark| {
+            let field = mark.fields.remove("姓名").unwrap();
+            mark.fields.insert("mobile".to_owned(), field);
+        },
+        |mark| mark.fields.get_mut("姓名").unwrap().changed = 8,
+    ];
+    for change in changes {
+        let mut altered = marked();
+        change(altered.mark.as_mut().unwrap());
+        assert!(matches!(
+            altered.sign(&key(1)),
+            Err(ManifestError::Invalid(_))
+        ));
+    }
+}
+
 #[test]
 fn the_attempt_is_told_whoever_signed_and_whatever_the_format() {
     let bytes = manifest().sign(&key(9)).unwrap();

@@ -165,3 +165,94 @@ fn skipped(distortion: &Distortion) -> BTreeMap<String, u64> {
     .map(|(reason, count)| (reason.to_owned(), count))
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Decimal128Array, Int64Array};
+    use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
+
+    use super::*;
+    use crate::marks::layout::EPOCH;
+    use crate::marks::record::KeyCommitment;
+    use crate::marks::scheme::{Anchor, AnchorFamily, CarrierSpec, Density, FoundBy};
+
+    fn layout() -> Layout {
+        Layout {
+            epoch: EPOCH,
+            anchors: vec![Anchor {
+                family: AnchorFamily::Key,
+                fields: vec!["id".to_owned()],
+            }],
+            fields: vec![FieldScheme {
+                name: "income".to_owned(),
+                data_type: "decimal(12,2)".to_owned(),
+                carrier: CarrierSpec::Number {
+                    tolerance: "5.00".parse().unwrap(),
+                    decimals: None,
+                    step: 500,
+                    least: None,
+                    greatest: None,
+                    sentinels: Vec::new(),
+                },
+                density: Density::ALL,
+                found_by: FoundBy::Row(0),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_statement_says_what_was_done_in_the_fields_own_unit() {
+        let layout = layout();
+        let scheme = layout.scheme("residents", 1);
+        let key = MarkKey::derive(&[7; 32], "residents", EPOCH, 1);
+        let marker = scheme.marker(&key, &["id", "income"]).unwrap();
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter(
+            (0..500).map(|row| (row != 7).then_some(row)),
+        ));
+        let before = |row: i128| match row {
+            3 => None,
+            4 => Some(0),
+            _ => Some(row * 7_919 + 100_000),
+        };
+        let incomes = Decimal128Array::from_iter((0..500).map(before));
+        let incomes: ArrayRef = Arc::new(incomes.with_precision_and_scale(12, 2).unwrap());
+        let marked = marker.embed(GrantIndex(9), &[ids, incomes]).unwrap();
+        let recorded = Recorded {
+            key: KeyCommitment {
+                dataset: "residents".to_owned(),
+                epoch: EPOCH,
+                key_version: 1,
+                commitment: [1; 32],
+                salt: [2; 32],
+            },
+            scheme: scheme.to_bytes().unwrap(),
+        };
+        let statement = MarkStatement::of(&layout, &recorded, &marked.distortions);
+        assert_eq!(statement.key_commitment, "01".repeat(32));
+        assert_eq!(
+            statement.scheme_commitment,
+            sha256_hex(&[vec![2; 32], recorded.scheme.clone()].concat())
+        );
+        assert_eq!(statement.fault(|name| name == "income"), None);
+        assert!(statement.fault(|_| false).is_some());
+        let field = &statement.fields["income"];
+        assert_eq!((field.freedom.as_str(), field.values), ("within 5", 499));
+        assert!((200..300).contains(&field.changed), "{field:?}");
+        let number = |text: &Option<String>| -> f64 { text.as_ref().unwrap().parse().unwrap() };
+        // E[d²] of a step of 500 cents is (500² - 1) / 6 cents² over all values.
+        let variance = number(&field.variance);
+        assert!((variance - 4.166_65).abs() < 0.8, "{field:?}");
+        assert!(number(&field.mean).abs() < 0.3, "{field:?}");
+        assert!((4.0..=4.99).contains(&number(&field.max)), "{field:?}");
+        assert_eq!(
+            field.skipped,
+            BTreeMap::from([
+                ("no-anchor".to_owned(), 1),
+                ("null".to_owned(), 1),
+                ("sign".to_owned(), 1),
+            ])
+        );
+    }
+}
