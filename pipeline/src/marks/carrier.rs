@@ -11,6 +11,7 @@ use lockgate_transforms::number::Decimal;
 use lockgate_transforms::{Misfit, Scalar};
 
 use super::scheme::CarrierSpec;
+use crate::site::dataset::Bounds;
 use crate::site::units::{Duration, is_decimal};
 use crate::site::{Field, FieldType};
 
@@ -56,7 +57,13 @@ pub(crate) fn carrier_of(
         return synonyms(classes, field_type).map(Some);
     }
     let Some(tolerance) = &field.tolerance else {
-        return Ok(None);
+        return match field.bounds {
+            None => Ok(None),
+            Some(_) => {
+                let what = "`bounds` limit what a mark may do, and the field has no `tolerance`";
+                Err(CarrierFault::new("bounds", what, "take them out"))
+            }
+        };
     };
     let spec = if data_type.is_numeric() {
         number(field, tolerance, &data_type)?
@@ -67,6 +74,7 @@ pub(crate) fn carrier_of(
         return Err(CarrierFault::new("tolerance", what, ""));
     };
     let Some(spec) = spec else { return Ok(None) };
+    let spec = bounded(spec, field.bounds.as_ref(), &data_type)?;
     let built = spec.build(&data_type, false);
     let built = built.map_err(|misfit| of_misfit(misfit, "tolerance"))?;
     let carrier = built.ok_or_else(|| too_small(&spec, field_type))?;
@@ -153,6 +161,48 @@ fn time(tolerance: &str, data_type: &DataType) -> Result<Option<CarrierSpec>, Ca
         greatest: None,
         sentinels: Vec::new(),
     }))
+}
+
+/// The same within the field's bounds.
+fn bounded(
+    spec: CarrierSpec,
+    bounds: Option<&Bounds>,
+    data_type: &DataType,
+) -> Result<CarrierSpec, CarrierFault> {
+    let Some(bounds) = bounds else {
+        return Ok(spec);
+    };
+    fn read<T: PartialOrd>(
+        bounds: &Bounds,
+        value: impl Fn(&str) -> Option<T>,
+    ) -> Result<(Option<T>, Option<T>), CarrierFault> {
+        let read = |text: &Option<String>| {
+            let Some(text) = text else { return Ok(None) };
+            let what = "a bound that is no value of the field";
+            value(text).map(Some).ok_or_else(|| {
+                CarrierFault::new("bounds", what, "write a value as text, such as \"100\"")
+            })
+        };
+        let (least, greatest) = (read(&bounds.least)?, read(&bounds.greatest)?);
+        if let (Some(least), Some(greatest)) = (&least, &greatest)
+            && least >= greatest
+        {
+            let what = "the least value is not below the greatest";
+            return Err(CarrierFault::new("bounds", what, ""));
+        }
+        Ok((least, greatest))
+    }
+    let mut spec = spec;
+    match &mut spec {
+        CarrierSpec::Number {
+            least, greatest, ..
+        } => (*least, *greatest) = read(bounds, |text| text.parse::<Decimal>().ok())?,
+        CarrierSpec::Time {
+            least, greatest, ..
+        } => (*least, *greatest) = read(bounds, |text| value_of_time(text, data_type))?,
+        CarrierSpec::Synonyms { .. } => {}
+    }
+    Ok(spec)
 }
 
 /// A tolerance in which nothing can move would be a promise that no leak of the field is worth
@@ -257,6 +307,7 @@ mod tests {
             tolerance: None,
             decimals: None,
             synonyms: None,
+            bounds: None,
             domain_size: None,
         };
         (field, FieldType::parse(data_type).unwrap())
@@ -374,6 +425,50 @@ mod tests {
         text.synonyms = Some(vec![words(["1", "2"])]);
         let number = FieldType::Int64;
         assert_eq!(carrier_of(&text, &number).unwrap_err().key, "synonyms");
+    }
+
+    #[test]
+    fn bounds_are_values_of_the_field() {
+        let of_bounds = |data_type: &str, least: &str, greatest: &str| {
+            let (mut field, data_type) = field(data_type);
+            field.tolerance = Some(match data_type {
+                FieldType::Date => "3d".to_owned(),
+                _ => "3".to_owned(),
+            });
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            field.bounds = Some(Bounds {
+                least: text(least),
+                greatest: text(greatest),
+            });
+            carrier_of(&field, &data_type)
+        };
+        let Ok(Some(CarrierSpec::Number {
+            least, greatest, ..
+        })) = of_bounds("decimal(5,2)", "", "100")
+        else {
+            panic!("no carrier");
+        };
+        assert_eq!((least, greatest), (None, "100".parse().ok()));
+        let Ok(Some(CarrierSpec::Time { least, .. })) =
+            of_bounds("date", "1970-01-11", "2020-01-01")
+        else {
+            panic!("no carrier");
+        };
+        assert_eq!(least, Some(10));
+        for (data_type, least, greatest) in [
+            ("int64", "5", "5"),
+            ("int64", "many", ""),
+            ("date", "1", "2020-01-01"),
+        ] {
+            let fault = of_bounds(data_type, least, greatest).unwrap_err();
+            assert_eq!(fault.key, "bounds", "{data_type} {least} {greatest}");
+        }
+        let (mut alone, data_type) = field("int64");
+        alone.bounds = Some(Bounds {
+            least: None,
+            greatest: None,
+        });
+        assert_eq!(carrier_of(&alone, &data_type).unwrap_err().key, "bounds");
     }
 
     #[test]

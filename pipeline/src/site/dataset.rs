@@ -239,9 +239,24 @@ pub struct Field {
     /// Groups of values that mean the same, which a mark may exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synonyms: Option<Vec<Vec<String>>>,
+    /// The least and the greatest value that the field can have: no mark moves one beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// How many different values the field can have, where the category does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain_size: Option<u64>,
+}
+
+/// `bounds = { least, greatest }`: values of the field, as text; either may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// No value is below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<String>,
+    /// No value is above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub greatest: Option<String>,
 }
 
 /// Level of classification: 1 to 4 (grading of general data per GB/T 43697), `important`, `core`.

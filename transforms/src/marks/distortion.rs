@@ -162,6 +162,95 @@ impl Distortion {
     }
 }
 
+/// Numbers whose squares, of a whole batch, 128 bits hold together.
+const SMALL: i128 = 1 << 48;
+
+/// Counts the numbers of one batch: as [`Distortion`] does, and several times as fast where they are
+/// small, which is nearly always.
+#[derive(Debug, Default)]
+pub(super) struct Counting {
+    before: SmallTotals,
+    after: SmallTotals,
+    changed: u64,
+    moves: i128,
+    squares: i128,
+    furthest: u128,
+    /// What was not small.
+    rest: Distortion,
+}
+
+#[derive(Debug, Default)]
+struct SmallTotals {
+    count: u64,
+    sum: i128,
+    squares: i128,
+    range: Option<(i128, i128)>,
+}
+
+impl SmallTotals {
+    #[inline]
+    fn add(&mut self, number: i128) {
+        self.count += 1;
+        self.sum += number;
+        self.squares += square_of_small(number);
+        self.range = Some(match self.range {
+            Some((least, greatest)) => (least.min(number), greatest.max(number)),
+            None => (number, number),
+        });
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            count: self.count,
+            sum: i256::from_i128(self.sum),
+            squares: i256::from_i128(self.squares),
+            least: self.range.map(|(least, _)| least),
+            greatest: self.range.map(|(_, greatest)| greatest),
+        }
+    }
+}
+
+impl Counting {
+    /// Adds what happened to one number.
+    #[inline]
+    pub(super) fn add(&mut self, before: i128, after: i128) {
+        let is_small = |number: i128| (-SMALL..=SMALL).contains(&number);
+        if !is_small(before) || !is_small(after) {
+            self.rest.add(before, after);
+            return;
+        }
+        self.before.add(before);
+        self.after.add(after);
+        if before != after {
+            let moved = after - before;
+            self.changed += 1;
+            self.moves += moved;
+            self.squares += square_of_small(moved);
+            self.furthest = self.furthest.max(moved.unsigned_abs());
+        }
+    }
+
+    /// Adds all of it to what was counted of other batches.
+    pub(super) fn add_to(self, distortion: &mut Distortion) {
+        distortion.merge(&self.rest);
+        distortion.merge(&Distortion {
+            changed: self.changed,
+            moves: i256::from_i128(self.moves),
+            squares: i256::from_i128(self.squares),
+            furthest: self.furthest,
+            before: self.before.totals(),
+            after: self.after.totals(),
+            ..Distortion::default()
+        });
+    }
+}
+
+/// The square of a number of at most 50 bits, by one multiplication of 64.
+#[inline]
+fn square_of_small(number: i128) -> i128 {
+    i64::try_from(number).map_or(0, |number| i128::from(number) * i128::from(number))
+}
+
 #[inline]
 fn square(number: i128) -> i256 {
     match i64::try_from(number) {
@@ -180,6 +269,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn counting_by_batches_is_counting(
+            moves in prop::collection::vec(
+                (
+                    prop_oneof![any::<i128>(), -1_000_i128..1_000, Just(1 << 48), Just((1 << 48) + 1)],
+                    prop_oneof![any::<i128>(), -1_000_i128..1_000, Just(-(1 << 48))],
+                ),
+                0..40,
+            ),
+        ) {
+            let mut counting = Counting::default();
+            for (before, after) in &moves {
+                counting.add(*before, *after);
+            }
+            let mut distortion = Distortion::default();
+            counting.add_to(&mut distortion);
+            prop_assert_eq!(distortion, of(&moves));
+        }
+    }
 
     fn of(moves: &[(i128, i128)]) -> Distortion {
         let mut distortion = Distortion::default();

@@ -25,7 +25,7 @@ use super::{Carrier, Lattice, Mark, Skip};
 use crate::calendar::{DAY_SECONDS, per_second};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
-use crate::marks::distortion::Distortion;
+use crate::marks::distortion::{Counting, Distortion};
 use crate::marks::predict::Reflection;
 use crate::number::{Decimal, Exact, ForExact, scale_of, with_exact};
 
@@ -223,6 +223,7 @@ impl Carrier for Numeric {
             return Err(failed("marking a column of another length"));
         }
         let mut units = self.units(column)?;
+        let mut counting = Counting::default();
         for (row, (units, mark)) in units.iter_mut().zip(marks).enumerate() {
             let Some(before) = *units else {
                 if mark.is_some() && column.is_valid(row) {
@@ -235,9 +236,10 @@ impl Carrier for Numeric {
                 distortion.skipped.add(skip);
                 before
             });
-            distortion.add(before, after);
+            counting.add(before, after);
             *units = (after != before).then_some(after);
         }
+        counting.add_to(distortion);
         let marked = self.coding.with_units(column, &units);
         marked.ok_or_else(|| failed("writing marked numbers"))
     }
