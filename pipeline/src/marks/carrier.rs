@@ -131,6 +131,10 @@ fn number(
     }))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller has seen to it that the type is one of times"
+)]
 /// Times move by whole units of the one that their tolerance is written in, or of the type's own
 /// where that is longer: `"30s"` moves a time by seconds and leaves fractions of them alone.
 fn time(tolerance: &str, data_type: &DataType) -> Result<Option<CarrierSpec>, CarrierFault> {

@@ -214,6 +214,7 @@ fn path_of(state: &Path, sha256: &str) -> PathBuf {
     state.join(SCHEMES).join(format!("{sha256}.json"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
 fn described(error: SchemeError) -> RunError {
     RunError::internal("the scheme of marks", &error)
 }

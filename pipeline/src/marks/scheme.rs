@@ -376,8 +376,7 @@ impl CarrierSpec {
         data_type: &DataType,
         is_in_block: bool,
     ) -> Result<Option<Box<dyn Carrier>>, Misfit> {
-        let boxed =
-            |numeric: Option<Numeric>| numeric.map(|numeric| Box::new(numeric) as Box<dyn Carrier>);
+        let of_numeric = |numeric: Option<Numeric>| numeric.map(boxed);
         match self {
             Self::Number {
                 tolerance,
@@ -398,7 +397,7 @@ impl CarrierSpec {
                     }
                     None => Numeric::exact(data_type, *tolerance, is_in_block, &limits),
                 }
-                .map(boxed)
+                .map(of_numeric)
             }
             Self::Time {
                 grain,
@@ -417,10 +416,10 @@ impl CarrierSpec {
                     Duration::from_nanos(*grain),
                     Duration::from_nanos(*tolerance),
                 );
-                Numeric::time(data_type, grain, tolerance, is_in_block, &limits).map(boxed)
+                Numeric::time(data_type, grain, tolerance, is_in_block, &limits).map(of_numeric)
             }
             Self::Synonyms { classes } => {
-                Synonyms::new(classes).map(|synonyms| Some(Box::new(synonyms) as Box<dyn Carrier>))
+                Synonyms::new(classes).map(|synonyms| Some(boxed(synonyms)))
             }
         }
     }
@@ -444,6 +443,10 @@ impl CarrierSpec {
         }
         self
     }
+}
+
+fn boxed<C: Carrier + 'static>(carrier: C) -> Box<dyn Carrier> {
+    Box::new(carrier)
 }
 
 /// Units of a carrier's cell.

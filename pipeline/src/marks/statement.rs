@@ -135,7 +135,7 @@ impl MarkedField {
             .after
             .variance()
             .zip(distortion.before.variance());
-        let text = |number: f64| (number.is_finite()).then(|| number.to_string());
+        let text = |number: f64| number.is_finite().then(|| number.to_string());
         Self {
             freedom: freedom(field),
             values: distortion.rows.saturating_sub(nulls),

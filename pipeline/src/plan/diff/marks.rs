@@ -2,7 +2,7 @@
 
 use super::{Change, ChangeKind, ExchangePlan};
 use crate::marks::forecast::freedom;
-use crate::marks::{Anchor, CarrierSpec, FieldScheme};
+use crate::marks::{Anchor, CarrierSpec, Density, FieldScheme};
 
 /// Fields that carry marks now, carry none any more, or carry other ones.
 pub(super) fn changes(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
@@ -39,8 +39,8 @@ fn mark<'a>(plan: &'a ExchangePlan, name: &str) -> Option<Mark<'a>> {
 }
 
 /// What decides how the values of a field move.
-fn what_moves<'a>((field, anchor): Mark<'a>) -> (&'a CarrierSpec, f64, Option<&'a Anchor>) {
-    (&field.carrier, field.density.share(), anchor)
+fn what_moves<'a>((field, anchor): Mark<'a>) -> (&'a CarrierSpec, Density, Option<&'a Anchor>) {
+    (&field.carrier, field.density, anchor)
 }
 
 #[cfg(test)]
@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn what_becomes_of_marks_is_said() {
-        let income = "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
+        let income =
+            "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
         let free = |tolerance: &str| {
             let level = income.replace("level = 3", "level = 1");
             format!("{level}, tolerance = \"{tolerance}\"")

@@ -305,10 +305,13 @@ fn check_carrier(
     field_type: &FieldType,
 ) {
     if let Some(synonyms) = &field.synonyms {
-        let mut small = synonyms.iter().enumerate();
-        if let Some((index, _)) = small.find(|(_, group)| group.len() < 2) {
+        let small = synonyms.iter().enumerate();
+        let small: Vec<_> = small.filter(|(_, group)| group.len() < 2).collect();
+        for (index, _) in &small {
             let path = ["fields", number, "synonyms", &index.to_string()];
             checker.at(dataset, &path, "a group of synonyms has at least two", None);
+        }
+        if !small.is_empty() {
             return;
         }
     }

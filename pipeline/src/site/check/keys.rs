@@ -77,8 +77,8 @@ impl Site {
     /// The first field of a grant that is delivered clear and offers marks something to move.
     fn marked_field<'s>(&'s self, grant: &'s Loaded<Grant>) -> Option<&'s str> {
         let dataset = self.datasets.get(&grant.dataset)?;
-        let names = grant.fields.iter().map(String::as_str);
-        names.into_iter().find(|name| {
+        let mut names = grant.fields.iter().map(String::as_str);
+        names.find(|name| {
             dataset.field(name).is_some_and(|field| {
                 let offers = FieldType::parse(&field.data_type)
                     .is_ok_and(|found| matches!(carrier_of(field, &found), Ok(Some(_))));
