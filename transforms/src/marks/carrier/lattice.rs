@@ -162,9 +162,10 @@ impl Lattice {
     fn cell(&self, number: i128) -> (i128, u64) {
         // The division of 128 bits takes several times as long.
         if let (Ok(number), Ok(step)) = (i64::try_from(number), i64::try_from(self.step)) {
-            let rest = number.rem_euclid(step);
-            let cell = number.div_euclid(step);
-            return (cell.into(), rest.unsigned_abs());
+            // One division where `div_euclid` and `rem_euclid` take two.
+            let (cell, rest) = (number / step, number % step);
+            let below = i64::from(rest < 0);
+            return ((cell - below).into(), (rest + below * step).unsigned_abs());
         }
         let step = i128::from(self.step);
         let rest = u64::try_from(number.rem_euclid(step)).unwrap_or_default();
