@@ -275,6 +275,7 @@ impl ExchangeSite {
                 Event::Released { grant, .. } if grant == id => released += 1,
                 Event::Abandoned { grant, .. } if grant == id => abandoned += 1,
                 Event::GrantSigned { .. }
+                | Event::MarkingBegun { .. }
                 | Event::ReleaseIntended { .. }
                 | Event::Released { .. }
                 | Event::Abandoned { .. }

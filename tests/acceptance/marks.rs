@@ -592,7 +592,8 @@ fn rows_that_are_left_out_count_in_no_mark() {
     // Names have at most four characters: all rows are rejected.
     let run = site.run("G-1").expecting(5).document();
     assert_eq!(run["rows"]["delivered"], 0);
-    let stated = &Delivery::of_run(&run).manifest()["mark"]["fields"]["income"];
+    let delivery = Delivery::of_run(&run);
+    let stated = &delivery.manifest()["mark"]["fields"]["income"];
     assert_eq!(
         (&stated["values"], &stated["changed"]),
         (&Value::from(0), &Value::from(0))

@@ -110,7 +110,7 @@ fn two_approvers_do_not_share_a_key() {
     assert!(problems[0].contains("21:14: the key is also that of approver `data-office`"));
 }
 
-const DATASET_CASES: [(&str, &str, &str); 26] = [
+const DATASET_CASES: [(&str, &str, &str); 29] = [
     (
         "store = \"lake\"",
         "store = \"lak\"",
