@@ -255,7 +255,7 @@ pub(crate) fn duration_text(nanoseconds: u64) -> String {
     ];
     let whole = UNITS
         .iter()
-        .find(|(_, unit)| nanoseconds >= *unit && nanoseconds % unit == 0);
+        .find(|(_, unit)| nanoseconds >= *unit && nanoseconds.is_multiple_of(*unit));
     match whole {
         Some((name, unit)) => format!("{}{name}", nanoseconds / unit),
         None => "0s".to_owned(),

@@ -183,7 +183,7 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
             found_by,
         });
     }
-    let layout = (!marked.is_empty()).then(|| Layout {
+    let layout = (!marked.is_empty()).then_some(Layout {
         epoch: EPOCH,
         anchors: used.anchors,
         fields: marked,

@@ -129,16 +129,10 @@ async fn attempt_run(
     let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
     let marks = marks::begin(installation, &ledger, &plan)?;
     let (marking, recorded) = marks.unzip();
+    let treater = Treater::new(treatments).marking(marking);
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
-    let exchange = exchange(
-        &plan,
-        Treater::new(treatments).marking(marking),
-        filter,
-        Arc::clone(&source),
-        progress,
-        stop,
-    )?;
+    let exchange = exchange(&plan, treater, filter, Arc::clone(&source), progress, stop)?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
     let release = Release {
         installation,
