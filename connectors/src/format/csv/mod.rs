@@ -33,11 +33,8 @@ use self::values::Column;
 use crate::error::ConnectorError;
 use crate::schema;
 use crate::snapshot::{CONCURRENT_FILES, PinnedStore, Snapshot, SourceFile, confirm_unchanged};
-use crate::source::{ReadRequest, Source, SourceBatch, SourceSpec, Split};
+use crate::source::{BATCH_BYTES, ReadRequest, Source, SourceBatch, SourceSpec, Split};
 use crate::store::Store;
-
-/// A batch ends early at so much text, far below the 2 GiB that one Arrow text column can hold.
-const BATCH_TEXT_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a dataset's text files are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,7 +337,7 @@ impl CsvScan {
         let Err(problem) = self.append() else {
             self.rows = self.rows.saturating_add(1);
             self.next_row = self.next_row.saturating_add(1);
-            let full = self.rows >= self.batch_rows || self.text_bytes >= BATCH_TEXT_BYTES;
+            let full = self.rows >= self.batch_rows || self.text_bytes >= BATCH_BYTES;
             return if full {
                 self.flush().map(Some)
             } else {
