@@ -566,7 +566,8 @@ fn killed_while_it_draws_tokens_a_run_leaves_a_vault_that_opens() {
         let mut running = start(&site, "G-1");
         wait_for_tokens(&site, bytes);
         running.kill().expect("a kill");
-        running.wait().expect("an end");
+        let ended = running.wait().expect("an end");
+        assert!(ended.code().is_none(), "it ended before it was killed");
         site.json(["check"]).expect_code(0);
     }
     let delivery = site.deliver("G-1");

@@ -593,8 +593,8 @@ async fn discard(attempt: Arc<Attempt>) {
     }
 }
 
-/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's lock is held, so none runs
-/// at this site; one at another site that delivers here is young.
+/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's
+/// lock is held, so none runs at this site; one at another site that delivers here is young.
 async fn sweep(
     installation: &Installation,
     destination: &Destination,
