@@ -276,15 +276,16 @@ fn rows_of_which_no_field_is_read_are_counted_and_delivered() {
 #[test]
 fn a_field_that_a_null_empties_is_not_read() {
     let site = people::site(400);
-    let file = site.path("data/people.parquet");
+    let file = site.path("lake/people/1.parquet");
     let bytes = std::fs::read(&file).expect("the source");
     let reader = SerializedFileReader::new(bytes::Bytes::from(bytes.clone())).expect("a footer");
     let mut damaged = bytes;
     for group in reader.metadata().row_groups() {
         let (start, length) = group.column(2).byte_range();
         assert_eq!(group.column(2).column_path().string(), "name");
-        let (start, length) = (start as usize, length as usize);
-        damaged[start..start + length].fill(0xA5);
+        let start = usize::try_from(start).expect("a place");
+        let end = start + usize::try_from(length).expect("a length");
+        damaged[start..end].fill(0xA5);
     }
     std::fs::write(&file, damaged).expect("a damaged source");
     site.signed(&grant("G-1", &["id", "name"]).treatment("name", "{ kind = 'null' }"));
