@@ -50,6 +50,9 @@ struct TokenApproval {
     provider: String,
     /// Consistency domain of the tokens.
     domain: String,
+    /// Scopes whose vaults are looked into: the grant's own, and those of the join groups that it
+    /// listed when this was signed. Sorted.
+    scopes: BTreeSet<String>,
     /// Name of the approver in lockgate.toml.
     approver: String,
     reason: String,
@@ -99,13 +102,24 @@ pub struct Approved {
     pub approver: String,
     /// Departments whose data the approver may release.
     pub providers: BTreeSet<String>,
-    /// Scopes whose tokens the grant's deliveries may hold.
+    /// Scopes whose vaults may be looked into.
     pub scopes: BTreeSet<String>,
     /// Lower-case hex SHA-256 of the envelope.
     pub sha256: String,
 }
 
-/// Signs an approval: its envelope, and the name of the approver whose key signed.
+/// An approval that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTokens {
+    /// The envelope, as it is to be kept.
+    pub envelope: Vec<u8>,
+    /// The approver whose key signed.
+    pub approver: String,
+    /// Scopes whose vaults may be looked into.
+    pub scopes: BTreeSet<String>,
+}
+
+/// Signs an approval.
 ///
 /// # Errors
 /// No such grant; a key of nobody listed as approver for its provider; no tokens or too many; a
@@ -115,8 +129,8 @@ pub fn sign(
     request: &TokenRequest<'_>,
     terms: &TokenTerms<'_>,
     key: &Path,
-) -> Result<(Vec<u8>, String), RunError> {
-    let (_, provider) = grant_of(site, request.grant)?;
+) -> Result<SignedTokens, RunError> {
+    let (grant, provider) = grant_of(site, request.grant)?;
     let invalid = |what: &str, at: &str, remedy: &str| RunError::Invalid {
         what: what.to_owned(),
         at: at.to_owned(),
@@ -162,6 +176,7 @@ pub fn sign(
         grant: request.grant.to_owned(),
         provider: provider.to_owned(),
         domain: terms.domain.to_owned(),
+        scopes: scopes_of(grant),
         approver: (*approver).to_owned(),
         reason: reason.to_owned(),
         tokens: hashes.into_iter().collect(),
@@ -173,7 +188,11 @@ pub fn sign(
         |error: &dyn std::error::Error| RunError::internal("signing the approval", error);
     let payload = canonical_json::to_bytes(&approval).map_err(|error| internal(&error))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key).map_err(|error| internal(&error))?;
-    Ok((envelope, approval.approver))
+    Ok(SignedTokens {
+        envelope,
+        approver: approval.approver,
+        scopes: approval.scopes,
+    })
 }
 
 /// Checks that an approval covers every token that is asked for, today.
@@ -185,7 +204,7 @@ pub fn verify(
     request: &TokenRequest<'_>,
     envelope: &[u8],
 ) -> Result<Approved, RunError> {
-    let (grant, provider) = grant_of(site, request.grant)?;
+    let (_, provider) = grant_of(site, request.grant)?;
     let keys: Vec<VerifyingKey> = site
         .file
         .approvers
@@ -232,16 +251,11 @@ pub fn verify(
             at + 1
         )));
     }
-    let joins = grant.joins.iter();
-    let mut scopes: BTreeSet<String> = joins
-        .map(|join| Installation::scope(&grant.id, Some(join)))
-        .collect();
-    scopes.insert(Installation::scope(&grant.id, None));
     Ok(Approved {
         domain: approval.domain,
         approver: approval.approver,
         providers: approver.providers.iter().cloned().collect(),
-        scopes,
+        scopes: approval.scopes,
         sha256: sha256_hex(envelope),
     })
 }
@@ -290,6 +304,17 @@ fn grant_of<'s>(site: &'s Site, id: &str) -> Result<(&'s Loaded<Grant>, &'s str)
         remedy: "`lockgate grant list` names the grants there are".to_owned(),
     })?;
     Ok((grant, &dataset.provider))
+}
+
+/// Scopes whose tokens a grant's deliveries may hold. What is edited in the grant's file later makes an
+/// approval no wider: they are signed.
+fn scopes_of(grant: &Grant) -> BTreeSet<String> {
+    let joins = grant.joins.iter();
+    let mut scopes: BTreeSet<String> = joins
+        .map(|join| Installation::scope(&grant.id, Some(join)))
+        .collect();
+    scopes.insert(Installation::scope(&grant.id, None));
+    scopes
 }
 
 fn denied(what: String) -> RunError {

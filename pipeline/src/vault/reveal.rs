@@ -5,10 +5,11 @@ use std::fmt;
 
 use lockgate_transforms::VaultCipher;
 
-use super::check::{file_names, open};
-use super::file::VaultReader;
+use super::check::{confirm, file_names, open};
 use super::label::file_name_begin;
 use super::open::{path_of, place_of};
+use super::reader::VaultReader;
+use super::saves;
 use crate::approval::tokens::{self, Approved, TokenRequest};
 use crate::error::RunError;
 use crate::installation::Installation;
@@ -166,13 +167,28 @@ fn vaults(
         .map(|scope| file_name_begin(&approved.domain, scope))
         .collect();
     let mut names = file_names(installation)?;
-    names.retain(|name| begins.iter().any(|begin| name.starts_with(begin)));
+    let is_asked = |name: &String| begins.iter().any(|begin| name.starts_with(begin));
+    names.retain(is_asked);
+    let known = saves::known(installation)?;
+    for name in known.keys().filter(|name| is_asked(name)) {
+        if !names.contains(name) {
+            tracing::warn!(
+                vault = place_of(name),
+                "This token vault is gone; none of its tokens can be found."
+            );
+        }
+    }
     let mut vaults = Vec::new();
     for name in names {
         let place = place_of(&name);
-        let reader = VaultReader::open(&path_of(installation, &name))
+        // Behind a damaged page tokens would be missed.
+        let reader = VaultReader::open_checked(&path_of(installation, &name))
             .map_err(|trouble| trouble.at(&place))?;
         let (reader, cipher) = open(installation, &name, reader)?;
+        // What an older copy has is right; what it lacks has to be explained.
+        if let Err(fault) = confirm(&reader, known.get(&name), &place) {
+            tracing::warn!("Tokens may not be found: {fault}.");
+        }
         let providers = reader.providers().map_err(|trouble| trouble.at(&place))?;
         let missing = providers
             .iter()
