@@ -638,6 +638,44 @@ fn crowded(people: u32) -> Site {
     site
 }
 
+#[test]
+fn a_token_that_two_vaults_hold_is_turned_back_for_the_one_that_was_approved() {
+    let site = crowded(5_000);
+    let few = "{ kind = 'tokenize', domain = 'person.id', alphabet = 'digits', length = 6 }";
+    site.signed(&grant("G-1", few));
+    let old = tokens(&site.deliver("G-1"));
+    site.json(["keys", "new", "encryption"]).expect_code(0);
+    let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    let new = tokens(&Delivery::of_run(&again));
+    let people: BTreeSet<&String> = old.iter().collect();
+    let both = new.iter().position(|token| people.contains(token));
+    let both = both.expect("of 5,000 of a million tokens, one that is in both vaults");
+    let asked = &new[both..=both];
+    approved(&site, "G-1", asked);
+    let refused = reveal(&site, "G-1", asked).expecting(3);
+    assert!(refused.stdout.contains("--key-version"), "{refused:?}");
+    says_no_value(&refused);
+
+    let approve_for = |extra: [&str; 2]| {
+        let list = listed(&site, asked);
+        let out = site.beside().join("approval.json");
+        drop(fs::remove_file(&out));
+        let paths = [&list, &site.private_key("approver"), &out];
+        let [list, key, out] = paths.map(|path| path.to_str().expect("a path"));
+        let mut arguments = vec!["tokens", "approve", "G-1", "--domain", "person.id"];
+        arguments.extend(["--reason", "a question", "--until", "2099-12-31"]);
+        arguments.extend(["--tokens", list, "--key", key, "--out", out]);
+        arguments.extend(extra);
+        site.json(arguments)
+    };
+    approve_for(["--scope", "grant:G-2"]).expect_code(2);
+    approve_for(["--key-version", "2"]).expect_code(0);
+    let revealed = reveal(&site, "G-1", asked).expecting(0).document();
+    let person = format!("11010519491231{both:07}");
+    assert_eq!(revealed["tokens"][0]["value"], person);
+    assert_eq!(revealed["tokens"][0]["key_version"], 2);
+}
+
 fn start(site: &Site, grant: &str) -> std::process::Child {
     let mut command = site.command();
     command

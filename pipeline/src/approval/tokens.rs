@@ -2,7 +2,8 @@
 //! when.
 //!
 //! Tokens stand in it as salted hashes: the approval says how many, and whoever has a token can see
-//! whether it is among them, but it is no list of tokens for others to use.
+//! whether it is among them. The salt stands beside them, so whoever can try every token of its form
+//! can list them; what they stand for only a vault tells.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -53,6 +54,9 @@ struct TokenApproval {
     /// Scopes whose vaults are looked into: the grant's own, and those of the join groups that it
     /// listed when this was signed. Sorted.
     scopes: BTreeSet<String>,
+    /// The only version of the key whose vaults are looked into; absent means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_version: Option<u32>,
     /// Name of the approver in lockgate.toml.
     approver: String,
     reason: String,
@@ -91,6 +95,11 @@ pub struct TokenTerms<'a> {
     pub reason: &'a str,
     /// Last day on which it may be done.
     pub until: NaiveDate,
+    /// The only scope whose vaults are looked into; the grant's own and its join groups' where
+    /// absent.
+    pub scope: Option<&'a str>,
+    /// The only version of the key whose vaults are looked into; any where absent.
+    pub key_version: Option<u32>,
 }
 
 /// An approval that covers what was asked.
@@ -104,6 +113,8 @@ pub struct Approved {
     pub providers: BTreeSet<String>,
     /// Scopes whose vaults may be looked into.
     pub scopes: BTreeSet<String>,
+    /// The only version of the key whose vaults may be looked into; any where absent.
+    pub key_version: Option<u32>,
     /// Lower-case hex SHA-256 of the envelope.
     pub sha256: String,
 }
@@ -123,7 +134,7 @@ pub struct SignedTokens {
 ///
 /// # Errors
 /// No such grant; a key of nobody listed as approver for its provider; no tokens or too many; a
-/// reason that is empty or too long; a last day that is past.
+/// reason that is empty or too long; a last day that is past; a scope that isn't the grant's.
 pub fn sign(
     site: &Site,
     request: &TokenRequest<'_>,
@@ -156,6 +167,19 @@ pub fn sign(
         let remedy = "name the domain of the tokens' treatment, such as person.id";
         return Err(invalid("the domain is empty", "--domain", remedy));
     }
+    let mut scopes = scopes_of(grant);
+    if let Some(scope) = terms.scope {
+        scopes.retain(|own| own == scope);
+        if scopes.is_empty() {
+            let remedy = "name a scope that `lockgate tokens list` shows: that of the grant or of a \
+                          join group it lists";
+            return Err(invalid(
+                "the scope isn't one of the grant",
+                "--scope",
+                remedy,
+            ));
+        }
+    }
     let key = read_private(key)?.signing_key()?;
     let names = approvers_of(site, provider, &key.verifying_key());
     let Some(approver) = names.first() else {
@@ -176,7 +200,8 @@ pub fn sign(
         grant: request.grant.to_owned(),
         provider: provider.to_owned(),
         domain: terms.domain.to_owned(),
-        scopes: scopes_of(grant),
+        scopes,
+        key_version: terms.key_version,
         approver: (*approver).to_owned(),
         reason: reason.to_owned(),
         tokens: hashes.into_iter().collect(),
@@ -256,6 +281,7 @@ pub fn verify(
         approver: approval.approver,
         providers: approver.providers.iter().cloned().collect(),
         scopes: approval.scopes,
+        key_version: approval.key_version,
         sha256: sha256_hex(envelope),
     })
 }

@@ -95,6 +95,8 @@ fn approve(installation: &Installation, args: &ApproveTokensArgs) -> Result<Answ
         domain: &args.domain,
         reason: &args.reason,
         until: args.until,
+        scope: args.scope.as_deref(),
+        key_version: args.key_version,
     };
     let signed = sign(&installation.site, &request, &terms, &args.key)?;
     let (approver, scopes) = (signed.approver, signed.scopes);
