@@ -100,7 +100,6 @@ def make_data(python, work, rows):
     if not file.exists():
         data.mkdir(parents=True, exist_ok=True)
         sh(python, HERE / "registry.py", rows, data, stdout=subprocess.DEVNULL)
-        shutil.rmtree(data / f"reg_{name}_p8")
     return file
 
 

@@ -73,6 +73,9 @@ pub struct Split {
 /// gigabytes of them in kilobytes.
 pub const VALUE_BYTES_MAX: u64 = 16 << 20;
 
+/// A batch ends early at so many bytes, because what a run reads ahead is bounded by its batches.
+pub(crate) const BATCH_BYTES: usize = 32 << 20;
+
 /// Some consecutive rows of one file.
 #[derive(Debug, Clone)]
 pub struct SourceBatch {

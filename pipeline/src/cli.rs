@@ -212,6 +212,12 @@ pub struct ApproveTokensArgs {
     /// Last day on which the approval holds.
     #[arg(long, value_name = "DATE")]
     pub until: chrono::NaiveDate,
+    /// Look into vaults of this scope alone, such as `grant:G-1` or `join:NAME`.
+    #[arg(long)]
+    pub scope: Option<String>,
+    /// Look into vaults of this version of the key `encryption` alone.
+    #[arg(long, value_name = "N")]
+    pub key_version: Option<u32>,
     /// The approver's private key file.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,

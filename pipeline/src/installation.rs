@@ -375,9 +375,18 @@ impl Installation {
         domain: &str,
         scope: &str,
     ) -> Result<(DerivedKey, u32), RunError> {
-        let version = self.held_version(Purpose::Encryption.as_str())?;
-        let master = self.keyring().get(Purpose::Encryption, version)?;
+        let master = self.sealing_master()?;
         Ok((derive(&master, domain, scope), master.version))
+    }
+
+    /// The version of the key that seals vaults today.
+    pub(crate) fn sealing_version(&self) -> Result<u32, RunError> {
+        Ok(self.sealing_master()?.version)
+    }
+
+    fn sealing_master(&self) -> Result<MasterKey, RunError> {
+        let version = self.held_version(Purpose::Encryption.as_str())?;
+        Ok(self.keyring().get(Purpose::Encryption, version)?)
     }
 
     /// The key of that version that seals the vaults of a domain and scope.

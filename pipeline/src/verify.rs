@@ -422,6 +422,7 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
         | Event::Abandoned { .. }
         | Event::Previewed { .. }
         | Event::Refused { .. }
+        | Event::TokensKept { .. }
         | Event::TokensRevealed { .. } => false,
     }
 }

@@ -769,4 +769,6 @@ fn the_commands_of_the_readme_work_as_written() {
     );
     // The last command decides; one that stops the script shows where.
     assert!(done.code == 0, "{script}\n{done:?}");
+    let refused = "exit code 3";
+    assert!(done.stdout.contains(refused), "{script}\n{done:?}");
 }

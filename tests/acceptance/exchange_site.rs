@@ -281,6 +281,7 @@ impl ExchangeSite {
                 | Event::Abandoned { .. }
                 | Event::Previewed { .. }
                 | Event::Refused { .. }
+                | Event::TokensKept { .. }
                 | Event::TokensRevealed { .. } => {}
             }
         }

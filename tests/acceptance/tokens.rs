@@ -351,6 +351,30 @@ fn without_an_approval_that_covers_it_no_token_is_turned_back() {
 }
 
 #[test]
+fn an_approval_opens_no_vault_of_a_group_that_the_grant_joins_later() {
+    let site = site();
+    site.signed(&grant("G-1", TOKENS));
+    site.signed(&grant("G-2", JOINED));
+    site.deliver("G-1");
+    let tokens = tokens(&site.deliver("G-2"));
+    approved(&site, "G-1", &tokens);
+    let found = |site: &Site| {
+        let revealed = reveal(site, "G-1", &tokens).expecting(0).document();
+        let rows = revealed["tokens"].as_array().expect("tokens").clone();
+        rows.iter().filter(|row| !row["value"].is_null()).count()
+    };
+    assert_eq!(found(&site), 0, "the tokens are another grant's");
+    let file = site.read("grants/G-1.toml");
+    site.write(
+        "grants/G-1.toml",
+        &format!("joins = [\"families\"]\n{file}"),
+    );
+    assert_eq!(found(&site), 0);
+    approved(&site, "G-1", &tokens);
+    assert_eq!(found(&site), 3, "which the approver sees and signs now");
+}
+
+#[test]
 fn only_an_approver_of_the_provider_approves_and_not_for_the_past() {
     let site = site();
     site.signed(&grant("G-1", TOKENS));
@@ -517,6 +541,87 @@ fn a_damaged_vault_fails_the_run_and_is_found_by_check() {
     );
 }
 
+#[test]
+fn a_vault_that_is_older_than_the_last_delivery_gives_no_second_tokens() {
+    let site = site();
+    site.configure_more("[preview]\nbefore = true\n");
+    site.signed(&grant("G-1", TOKENS));
+    let early = tokens(&site.deliver("G-1"));
+    let [vault] = vaults(&site).try_into().expect("one vault");
+    let older = fs::read(&vault).expect("a vault");
+    couples(&site, &[("440106199001011234", IDS[0])]);
+    let late = tokens(&site.deliver("G-1"));
+    let newer = fs::read(&vault).expect("a vault");
+    let intended = events(&site, "release-intended").len();
+
+    let refused = |what: &str| {
+        for command in [&["run", "G-1", "--again"][..], &["preview", "G-1"]] {
+            let failed = site.json(command.iter().copied()).expecting(1);
+            let error = &failed.document()["error"];
+            assert_eq!(error["class"], "integrity", "{failed:?}");
+            let said = error["what"].as_str().expect("what");
+            assert!(said.contains(what) && said.contains("lockgate keys new encryption"));
+        }
+        let problems = site.json(["check"]).expecting(2).document();
+        let problem = problems["problems"][0]["what"].as_str().expect("a problem");
+        assert!(problem.contains(what), "{problem}");
+    };
+    fs::write(&vault, &older).expect("an older copy");
+    refused("it holds 3 and isn't the one of the last delivery, which held 4");
+    // What it has is still turned back.
+    let all = [early.clone(), late.clone()].concat();
+    approved(&site, "G-1", &all);
+    let revealed = reveal(&site, "G-1", &all).expecting(0);
+    assert!(revealed.stderr.contains("lacks tokens"), "{revealed:?}");
+    let rows = revealed.document();
+    assert_eq!(rows["tokens"][0]["value"], IDS[0]);
+    assert_eq!(rows["tokens"][3]["value"], Value::Null);
+
+    fs::remove_file(&vault).expect("no vault");
+    refused("is gone, and held 4 tokens");
+    assert!(vaults(&site).is_empty(), "none is begun in its place");
+    assert_eq!(events(&site, "release-intended").len(), intended);
+
+    fs::write(&vault, &newer).expect("the latest copy");
+    let others = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(&vault, others).expect("a mode");
+    let problems = site.json(["check"]).expecting(2).document();
+    assert_eq!(problems["problems"].as_array().map(Vec::len), Some(1));
+    assert_eq!(problems["problems"][0]["hint"], "chmod 600");
+    fs::set_permissions(&vault, fs::Permissions::from_mode(0o600)).expect("a mode");
+    site.json(["check"]).expect_code(0);
+    let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    assert_eq!(tokens(&Delivery::of_run(&again)), late);
+
+    // Whoever has no copy begins anew, knowingly.
+    fs::remove_file(&vault).expect("no vault");
+    site.json(["keys", "new", "encryption"]).expect_code(0);
+    let anew = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    assert_ne!(tokens(&Delivery::of_run(&anew)), late);
+}
+
+#[test]
+fn the_ledger_knows_a_vault_before_it_knows_a_release() {
+    let site = site();
+    site.signed(&grant("G-1", TOKENS));
+    site.deliver("G-1");
+    site.json(["run", "G-1", "--again"]).expect_code(0);
+    couples(&site, &[("440106199001011234", IDS[0])]);
+    site.deliver("G-1");
+    let kept = events(&site, "tokens-kept");
+    assert_eq!(kept.len(), 2, "the run in between added none: {kept:?}");
+    let [vault] = vaults(&site).try_into().expect("one vault");
+    let name = vault.file_name().and_then(|name| name.to_str());
+    let name = name.expect("a name");
+    let tokens = |event: &Value| event["vaults"][name]["tokens"].clone();
+    assert_eq!([tokens(&kept[0]), tokens(&kept[1])], [3, 4]);
+    let intended = events(&site, "release-intended");
+    for (kept, intended) in kept.iter().zip([&intended[0], &intended[2]]) {
+        let index = |event: &Value| event["index"].as_u64().expect("an index");
+        assert_eq!(index(kept) + 1, index(intended));
+    }
+}
+
 /// A site with many people, so that a run lasts.
 fn crowded(people: u32) -> Site {
     let site = site();
@@ -531,6 +636,44 @@ fn crowded(people: u32) -> Site {
     }
     site.write("lake/people.csv", &text);
     site
+}
+
+#[test]
+fn a_token_that_two_vaults_hold_is_turned_back_for_the_one_that_was_approved() {
+    let site = crowded(5_000);
+    let few = "{ kind = 'tokenize', domain = 'person.id', alphabet = 'base32', length = 4 }";
+    site.signed(&grant("G-1", few));
+    let old = tokens(&site.deliver("G-1"));
+    site.json(["keys", "new", "encryption"]).expect_code(0);
+    let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    let new = tokens(&Delivery::of_run(&again));
+    let people: BTreeSet<&String> = old.iter().collect();
+    let both = new.iter().position(|token| people.contains(token));
+    let both = both.expect("of 5,000 of a million tokens, one that is in both vaults");
+    let asked = &new[both..=both];
+    approved(&site, "G-1", asked);
+    let refused = reveal(&site, "G-1", asked).expecting(3);
+    assert!(refused.stdout.contains("--key-version"), "{refused:?}");
+    says_no_value(&refused);
+
+    let approve_for = |extra: [&str; 2]| {
+        let list = listed(&site, asked);
+        let out = site.beside().join("approval.json");
+        drop(fs::remove_file(&out));
+        let paths = [&list, &site.private_key("approver"), &out];
+        let [list, key, out] = paths.map(|path| path.to_str().expect("a path"));
+        let mut arguments = vec!["tokens", "approve", "G-1", "--domain", "person.id"];
+        arguments.extend(["--reason", "a question", "--until", "2099-12-31"]);
+        arguments.extend(["--tokens", list, "--key", key, "--out", out]);
+        arguments.extend(extra);
+        site.json(arguments)
+    };
+    approve_for(["--scope", "grant:G-2"]).expect_code(2);
+    approve_for(["--key-version", "2"]).expect_code(0);
+    let revealed = reveal(&site, "G-1", asked).expecting(0).document();
+    let person = format!("11010519491231{both:07}");
+    assert_eq!(revealed["tokens"][0]["value"], person);
+    assert_eq!(revealed["tokens"][0]["key_version"], 2);
 }
 
 fn start(site: &Site, grant: &str) -> std::process::Child {
@@ -566,10 +709,13 @@ fn killed_while_it_draws_tokens_a_run_leaves_a_vault_that_opens() {
         let mut running = start(&site, "G-1");
         wait_for_tokens(&site, bytes);
         running.kill().expect("a kill");
-        running.wait().expect("an end");
+        let ended = running.wait().expect("an end");
+        assert!(ended.code().is_none(), "it ended before it was killed");
         site.json(["check"]).expect_code(0);
     }
-    let delivery = site.deliver("G-1");
+    // The last kill may have come after the end.
+    let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    let delivery = Delivery::of_run(&again);
     let (own, partners) = (
         column(&delivery, "person_id"),
         column(&delivery, "partner_id"),

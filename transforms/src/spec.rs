@@ -294,8 +294,9 @@ impl TreatmentSpec {
     }
 
     /// The fields of which equality of values survives under a key, and with it their frequencies,
-    /// here or in a treatment within; none stands for the treated field itself.
-    pub fn keyed_fields(&self) -> Vec<Option<&str>> {
+    /// here or in a treatment within: those that are keyed together in one list, an empty list for the
+    /// treated field itself.
+    pub fn keyed_fields(&self) -> Vec<Vec<&str>> {
         let keyed = self.treatment.parts().is_empty() && self.is_keyed_equality();
         let mut fields: Vec<_> = keyed
             .then(|| self.treatment.keyed_by())

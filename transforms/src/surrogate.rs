@@ -130,8 +130,8 @@ impl<T: Surrogate> Definition for T {
         self.linkage().reads()
     }
 
-    fn keyed_by(&self) -> Option<&str> {
-        self.linkage().by
+    fn keyed_by(&self) -> Vec<&str> {
+        self.linkage().by.iter().map(String::as_str).collect()
     }
 
     fn facet(&self) -> Option<Facet<'_>> {
@@ -139,7 +139,7 @@ impl<T: Surrogate> Definition for T {
         (!facts.is_empty()).then(|| Facet {
             entity: T::ENTITY,
             key: Some(linkage.key_use()),
-            by: linkage.by,
+            by: linkage.by.first().map(String::as_str),
             follows: T::FOLLOWS,
             facts,
         })
@@ -156,7 +156,7 @@ impl<T: Surrogate> Definition for T {
     }
 
     fn check_synthesis(&self, column: Column<'_>) -> Result<(), Misfit> {
-        if self.linkage().by.is_none() {
+        if self.linkage().by.is_empty() {
             let what = "`on_null` is \"synthesize\", and a null doesn't say whose it is";
             return Err(Misfit::of_parameter("on_null", what).with_hint(format!(
                 "name the field that holds the {}'s key: by = \"FIELD\"",
@@ -192,13 +192,16 @@ impl<T: Surrogate> Definition for T {
         Definition::output_type(self, column)?;
         let linkage = self.linkage();
         let key = needed(T::KIND, column, key)?;
-        let category = match linkage.by {
-            Some(by) => column.row.find("by", by)?.category,
-            None => T::SPELT_AS.unwrap_or(column.category),
+        let normalise = match linkage.by {
+            [] => vec![normaliser(T::SPELT_AS.unwrap_or(column.category))],
+            names => names
+                .iter()
+                .map(|name| Ok(normaliser(column.row.find("by", name)?.category)))
+                .collect::<Result<_, Misfit>>()?,
         };
         let rules = Rules::resolve(options, column)?;
         let is_text = *column.data_type == DataType::Utf8;
-        let named = [linkage.by, linkage.sex, linkage.birth, linkage.region];
+        let named = [linkage.sex, linkage.birth, linkage.region];
         Ok(Box::new(SurrogateTreatment {
             kernel: self.kernel(),
             stand_in: match options.on_null {
@@ -210,7 +213,8 @@ impl<T: Surrogate> Definition for T {
             key: SurrogateKey::new(key, T::ENTITY)?,
             rules: if is_text { rules } else { rules.as_text()? },
             data_type: column.data_type.clone(),
-            normalise: normaliser(category),
+            normalise,
+            by: linkage.by.len(),
             reads: named.map(|name| name.is_some()),
         }))
     }
@@ -223,8 +227,8 @@ pub(crate) struct Linkage<'a> {
     pub(crate) domain: &'a str,
     /// Approved join group.
     pub(crate) join: Option<&'a str>,
-    /// The entity's key field.
-    pub(crate) by: Option<&'a str>,
+    /// The fields that are the entity's key together; none for the value itself.
+    pub(crate) by: &'a [String],
     /// The field a kept sex is read from.
     pub(crate) sex: Option<&'a str>,
     /// The field a kept birth year is read from.
@@ -236,10 +240,15 @@ pub(crate) struct Linkage<'a> {
 impl<'a> Linkage<'a> {
     /// The linkage of these parameters, which reads nothing else of the row.
     pub(crate) fn of(domain: &'a str, join: &'a Option<String>, by: &'a Option<String>) -> Self {
+        Self::of_fields(domain, join, by.as_slice())
+    }
+
+    /// The same, where several fields may be the key.
+    pub(crate) fn of_fields(domain: &'a str, join: &'a Option<String>, by: &'a [String]) -> Self {
         Self {
             domain,
             join: join.as_deref(),
-            by: by.as_deref(),
+            by,
             ..Self::default()
         }
     }
@@ -247,14 +256,15 @@ impl<'a> Linkage<'a> {
     /// The fields that are read, with the parameters that name them, in the order of the context.
     fn fields(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let named = [
-            ("by", self.by),
             ("sex", self.sex),
             ("birth", self.birth),
             ("region", self.region),
         ];
-        named
+        let named = named
             .into_iter()
-            .filter_map(|(parameter, name)| name.map(|name| (parameter, name)))
+            .filter_map(|(parameter, name)| name.map(|name| (parameter, name)));
+        let by = self.by.iter().map(|name| ("by", name.as_str()));
+        by.chain(named)
     }
 
     /// See [`Definition::reads`](crate::spec::Definition::reads).
@@ -474,9 +484,12 @@ struct SurrogateTreatment<K> {
     rules: Rules,
     /// The type of the field, and of what is written into it.
     data_type: DataType,
-    normalise: Normalise,
-    /// Which of `by`, `sex`, `birth` and `region` are read, in that order.
-    reads: [bool; 4],
+    /// How the entity's key is brought to one spelling: one for each field of it, or that of the value.
+    normalise: Vec<Normalise>,
+    /// How many fields are the entity's key.
+    by: usize,
+    /// Which of `sex`, `birth` and `region` are read, in that order.
+    reads: [bool; 3],
 }
 
 /// The key, which every surrogate needs.
@@ -496,21 +509,24 @@ pub(crate) fn needed<'a>(
 }
 
 impl<K: SurrogateKernel> SurrogateTreatment<K> {
-    /// The texts of the fields that are read; absent for those that aren't.
+    /// The texts of the fields that are the entity's key, and of those that are read beside it;
+    /// absent for those that aren't.
     fn fields(
         &self,
         rows: usize,
         context: &Context<'_>,
-    ) -> Result<[Option<StringArray>; 4], TreatmentError> {
+    ) -> Result<(Vec<StringArray>, [Option<StringArray>; 3]), TreatmentError> {
         let mut inputs = context.inputs.iter();
-        let mut fields = [None, None, None, None];
-        for (field, _) in fields.iter_mut().zip(self.reads).filter(|(_, read)| *read) {
+        let mut next = || {
             let input = inputs.next().filter(|input| input.len() == rows);
-            *field = Some(plain_text(
-                input.ok_or_else(|| failed("reading fields of the row"))?,
-            )?);
+            plain_text(input.ok_or_else(|| failed("reading fields of the row"))?)
+        };
+        let entity = (0..self.by).map(|_| next()).collect::<Result<_, _>>()?;
+        let mut fields = [None, None, None];
+        for (field, _) in fields.iter_mut().zip(self.reads).filter(|(_, read)| *read) {
+            *field = Some(next()?);
         }
-        Ok(fields)
+        Ok((entity, fields))
     }
 }
 
@@ -544,8 +560,8 @@ impl<K: SurrogateKernel> Treatment for SurrogateTreatment<K> {
                 actual: column.data_type().clone(),
             });
         }
-        let [entity, sex, birth, region] = self.fields(column.len(), context)?;
-        let reads = self.reads.contains(&true);
+        let (entity, [sex, birth, region]) = self.fields(column.len(), context)?;
+        let reads = self.by > 0 || self.reads.contains(&true);
         let kernel = Rows {
             of: self,
             entity,
@@ -578,7 +594,8 @@ impl<K: SurrogateKernel> Treatment for SurrogateTreatment<K> {
 #[derive(Debug)]
 struct Rows<'a, K> {
     of: &'a SurrogateTreatment<K>,
-    entity: Option<StringArray>,
+    /// The fields that are the entity's key; none where the value is.
+    entity: Vec<StringArray>,
     sex: Option<StringArray>,
     birth: Option<StringArray>,
     region: Option<StringArray>,
@@ -590,6 +607,30 @@ fn held<'a>(field: Option<&'a StringArray>, row: usize, value: &'a str) -> &'a s
         None => value,
         Some(field) if row < field.len() && field.is_valid(row) => field.value(row),
         Some(_) => "",
+    }
+}
+
+/// Begins the key of several fields, which no key of one field is taken for.
+const SEVERAL: char = '\u{1E}';
+
+impl<K> Rows<'_, K> {
+    /// The key of a row's entity: the value or the field in its one spelling, or of several fields the
+    /// length in bytes and the spelling of each. Empty where any of it is.
+    fn entity<'r>(&'r self, row: usize, value: &'r str) -> Cow<'r, str> {
+        if let [normalise] = self.of.normalise.as_slice() {
+            return normalise(held(self.entity.first(), row, value));
+        }
+        let mut whole = String::from(SEVERAL);
+        for (normalise, field) in self.of.normalise.iter().zip(&self.entity) {
+            let part = normalise(held(Some(field), row, value));
+            if part.trim().is_empty() {
+                return Cow::Borrowed("");
+            }
+            whole.push_str(&part.len().to_string());
+            whole.push(':');
+            whole.push_str(&part);
+        }
+        Cow::Owned(whole)
     }
 }
 
@@ -610,13 +651,13 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
         out: &mut Vec<u8>,
         _: &mut Vec<usize>,
     ) -> Result<Written, Case> {
-        let entity = (self.of.normalise)(held(self.entity.as_ref(), row, value));
+        let entity = self.entity(row, value);
         if entity.trim().is_empty() {
             // Whoever has no key field is no one: there is nothing to draw for.
-            return Err(if self.entity.is_some() {
-                Case::Invalid
-            } else {
+            return Err(if self.entity.is_empty() {
                 Case::Empty
+            } else {
+                Case::Invalid
             });
         }
         let original = Original {
@@ -640,7 +681,7 @@ impl<K: SurrogateKernel> TextKernel for Rows<'_, K> {
 
     /// Where the row says who it is: else there is no one to draw for, and the null stays.
     fn stand_in(&self, row: usize) -> Option<&'static str> {
-        let entity = (self.of.normalise)(held(self.entity.as_ref(), row, ""));
+        let entity = self.entity(row, "");
         self.of.stand_in.filter(|_| !entity.trim().is_empty())
     }
 

@@ -34,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use crate::key::{DerivedKey, KEY_BYTES};
 use crate::siv::{IV_BYTES, Siv};
@@ -273,9 +274,14 @@ impl VaultCipher {
         entry
     }
 
-    /// The token and the value of an entry, held in `room`; `None` where it isn't one that
+    /// The token and the value of an entry, held in `room`, which is the caller's to zeroize; `None` where it isn't one that
     /// [`seal`](Self::seal) made under this key.
     pub fn open<'a>(&self, entry: &[u8], room: &'a mut Vec<u8>) -> Option<(&'a [u8], &'a str)> {
+        if room.capacity() < entry.len() {
+            // Growing would leave the value before where it was.
+            room.zeroize();
+            room.reserve_exact(entry.len());
+        }
         room.clear();
         room.extend_from_slice(entry);
         let plain = self.entries.open(room)?;

@@ -39,6 +39,9 @@ const WRITE_BACK_BYTES: u64 = 32 << 20;
 /// for that name in a whole tree ever finds it.
 const UNNAMED_MANIFEST: &str = "manifest.unpublished";
 
+/// How often a probe is begun where others remove its directory.
+const PROBE_ROUNDS: u32 = 20;
+
 /// A directory as a destination.
 #[derive(Clone)]
 pub(super) struct Local {
@@ -65,13 +68,25 @@ impl Local {
             return Ok(());
         }
         let directory = self.root.join(PROBES);
-        durable::make_directory(&directory, DIRECTORY_MODE)
-            .map_err(|error| failed(&error, &directory))?;
-        refuse_link(&directory)?;
-        let probed = probe_links(&directory, name);
-        // Another process may be probing, so the directory is removed only when it is empty.
-        drop(fs::remove_dir(&directory));
-        probed
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            let made = durable::make_directory(&directory, DIRECTORY_MODE);
+            let probed = made
+                .map_err(|error| failed(&error, &directory))
+                .and_then(|()| refuse_link(&directory))
+                .and_then(|()| probe_links(&directory, name));
+            // Whoever probes removes the directory when it is empty: perhaps between two of these
+            // lines of another process, which then begins again.
+            let is_final = match &probed {
+                Ok(()) | Err(ConnectorError::NoConditionalCreate { .. }) => true,
+                Err(_) => rounds >= PROBE_ROUNDS,
+            };
+            drop(fs::remove_dir(&directory));
+            if is_final {
+                return probed;
+            }
+        }
     }
 
     /// Removes probes last changed before a time; returns how many.

@@ -231,6 +231,23 @@ async fn what_a_killed_probe_left_is_swept_once_it_is_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn probes_side_by_side_do_not_fail_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let probing = (0..4).map(|_| {
+        let destination = local(directory.path());
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                destination.probe_conditional_create().await.unwrap();
+            }
+        })
+    });
+    for probing in probing.collect::<Vec<_>>() {
+        probing.await.unwrap();
+    }
+    assert!(!directory.path().join(PROBES).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_inside_an_attempt_is_not_removed() {
     let directory = tempfile::tempdir().unwrap();
     let attempt = attempt(directory.path()).await;

@@ -155,6 +155,17 @@ fn a_file_of_values_is_read_from_one_folder_of_the_site_only() {
     }
 }
 
+#[test]
+fn the_folder_of_files_of_values_is_no_link_to_another_of_the_site() {
+    let site = substituting("甲\n乙\n");
+    let root = site.root();
+    fs::rename(root.join("lists"), root.join("secrets")).unwrap();
+    std::os::unix::fs::symlink("secrets", root.join("lists")).unwrap();
+    let loaded = site.site();
+    let leaves = |what: &str| what.contains("is a link that leaves the folder lists/");
+    assert!(loaded.problems.iter().any(|found| leaves(&found.what)));
+}
+
 /// A rule for names that treats them by a condition.
 fn choosing(condition: &str, then: &str, otherwise: &str) -> String {
     format!(

@@ -2,7 +2,8 @@
 //! when.
 //!
 //! Tokens stand in it as salted hashes: the approval says how many, and whoever has a token can see
-//! whether it is among them, but it is no list of tokens for others to use.
+//! whether it is among them. The salt stands beside them, so whoever can try every token of its form
+//! can list them; what they stand for only a vault tells.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -50,6 +51,12 @@ struct TokenApproval {
     provider: String,
     /// Consistency domain of the tokens.
     domain: String,
+    /// Scopes whose vaults are looked into: the grant's own, and those of the join groups that it
+    /// listed when this was signed. Sorted.
+    scopes: BTreeSet<String>,
+    /// The only version of the key whose vaults are looked into; absent means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_version: Option<u32>,
     /// Name of the approver in lockgate.toml.
     approver: String,
     reason: String,
@@ -88,6 +95,11 @@ pub struct TokenTerms<'a> {
     pub reason: &'a str,
     /// Last day on which it may be done.
     pub until: NaiveDate,
+    /// The only scope whose vaults are looked into; the grant's own and its join groups' where
+    /// absent.
+    pub scope: Option<&'a str>,
+    /// The only version of the key whose vaults are looked into; any where absent.
+    pub key_version: Option<u32>,
 }
 
 /// An approval that covers what was asked.
@@ -99,24 +111,37 @@ pub struct Approved {
     pub approver: String,
     /// Departments whose data the approver may release.
     pub providers: BTreeSet<String>,
-    /// Scopes whose tokens the grant's deliveries may hold.
+    /// Scopes whose vaults may be looked into.
     pub scopes: BTreeSet<String>,
+    /// The only version of the key whose vaults may be looked into; any where absent.
+    pub key_version: Option<u32>,
     /// Lower-case hex SHA-256 of the envelope.
     pub sha256: String,
 }
 
-/// Signs an approval: its envelope, and the name of the approver whose key signed.
+/// An approval that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTokens {
+    /// The envelope, as it is to be kept.
+    pub envelope: Vec<u8>,
+    /// The approver whose key signed.
+    pub approver: String,
+    /// Scopes whose vaults may be looked into.
+    pub scopes: BTreeSet<String>,
+}
+
+/// Signs an approval.
 ///
 /// # Errors
 /// No such grant; a key of nobody listed as approver for its provider; no tokens or too many; a
-/// reason that is empty or too long; a last day that is past.
+/// reason that is empty or too long; a last day that is past; a scope that isn't the grant's.
 pub fn sign(
     site: &Site,
     request: &TokenRequest<'_>,
     terms: &TokenTerms<'_>,
     key: &Path,
-) -> Result<(Vec<u8>, String), RunError> {
-    let (_, provider) = grant_of(site, request.grant)?;
+) -> Result<SignedTokens, RunError> {
+    let (grant, provider) = grant_of(site, request.grant)?;
     let invalid = |what: &str, at: &str, remedy: &str| RunError::Invalid {
         what: what.to_owned(),
         at: at.to_owned(),
@@ -142,6 +167,19 @@ pub fn sign(
         let remedy = "name the domain of the tokens' treatment, such as person.id";
         return Err(invalid("the domain is empty", "--domain", remedy));
     }
+    let mut scopes = scopes_of(grant);
+    if let Some(scope) = terms.scope {
+        scopes.retain(|own| own == scope);
+        if scopes.is_empty() {
+            let remedy = "name a scope that `lockgate tokens list` shows: that of the grant or of a \
+                          join group it lists";
+            return Err(invalid(
+                "the scope isn't one of the grant",
+                "--scope",
+                remedy,
+            ));
+        }
+    }
     let key = read_private(key)?.signing_key()?;
     let names = approvers_of(site, provider, &key.verifying_key());
     let Some(approver) = names.first() else {
@@ -162,6 +200,8 @@ pub fn sign(
         grant: request.grant.to_owned(),
         provider: provider.to_owned(),
         domain: terms.domain.to_owned(),
+        scopes,
+        key_version: terms.key_version,
         approver: (*approver).to_owned(),
         reason: reason.to_owned(),
         tokens: hashes.into_iter().collect(),
@@ -173,7 +213,11 @@ pub fn sign(
         |error: &dyn std::error::Error| RunError::internal("signing the approval", error);
     let payload = canonical_json::to_bytes(&approval).map_err(|error| internal(&error))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key).map_err(|error| internal(&error))?;
-    Ok((envelope, approval.approver))
+    Ok(SignedTokens {
+        envelope,
+        approver: approval.approver,
+        scopes: approval.scopes,
+    })
 }
 
 /// Checks that an approval covers every token that is asked for, today.
@@ -185,7 +229,7 @@ pub fn verify(
     request: &TokenRequest<'_>,
     envelope: &[u8],
 ) -> Result<Approved, RunError> {
-    let (grant, provider) = grant_of(site, request.grant)?;
+    let (_, provider) = grant_of(site, request.grant)?;
     let keys: Vec<VerifyingKey> = site
         .file
         .approvers
@@ -232,16 +276,12 @@ pub fn verify(
             at + 1
         )));
     }
-    let joins = grant.joins.iter();
-    let mut scopes: BTreeSet<String> = joins
-        .map(|join| Installation::scope(&grant.id, Some(join)))
-        .collect();
-    scopes.insert(Installation::scope(&grant.id, None));
     Ok(Approved {
         domain: approval.domain,
         approver: approval.approver,
         providers: approver.providers.iter().cloned().collect(),
-        scopes,
+        scopes: approval.scopes,
+        key_version: approval.key_version,
         sha256: sha256_hex(envelope),
     })
 }
@@ -290,6 +330,17 @@ fn grant_of<'s>(site: &'s Site, id: &str) -> Result<(&'s Loaded<Grant>, &'s str)
         remedy: "`lockgate grant list` names the grants there are".to_owned(),
     })?;
     Ok((grant, &dataset.provider))
+}
+
+/// Scopes whose tokens a grant's deliveries may hold. What is edited in the grant's file later makes an
+/// approval no wider: they are signed.
+fn scopes_of(grant: &Grant) -> BTreeSet<String> {
+    let joins = grant.joins.iter();
+    let mut scopes: BTreeSet<String> = joins
+        .map(|join| Installation::scope(&grant.id, Some(join)))
+        .collect();
+    scopes.insert(Installation::scope(&grant.id, None));
+    scopes
 }
 
 fn denied(what: String) -> RunError {

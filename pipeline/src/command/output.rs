@@ -1,6 +1,7 @@
 //! What a command answers, and how it is printed: text for people, one JSON document with `--json`.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
@@ -11,8 +12,7 @@ use serde_json::{Value, json};
 use crate::error::{RunError, exit};
 use crate::plan::Refusal;
 
-/// What a command answers.
-#[derive(Debug)]
+/// What a command answers. `Debug` shows no text: it may hold originals and values of tokens.
 pub struct Answer {
     text: String,
     document: Value,
@@ -56,6 +56,12 @@ impl Answer {
     /// The exit code.
     pub fn exit(&self) -> u8 {
         self.exit
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, ..)", self.exit)
     }
 }
 

@@ -95,23 +95,32 @@ fn approve(installation: &Installation, args: &ApproveTokensArgs) -> Result<Answ
         domain: &args.domain,
         reason: &args.reason,
         until: args.until,
+        scope: args.scope.as_deref(),
+        key_version: args.key_version,
     };
-    let (envelope, approver) = sign(&installation.site, &request, &terms, &args.key)?;
-    write_new(&args.out, &envelope)?;
+    let signed = sign(&installation.site, &request, &terms, &args.key)?;
+    let (approver, scopes) = (signed.approver, signed.scopes);
+    write_new(&args.out, &signed.envelope)?;
     let text = format!(
-        "approved turning back {} tokens of {} until {} as {approver}\n  {}\n",
+        "approved turning back {} tokens of {} until {} as {approver}\n  from the vaults of {}\n  {}\n",
         tokens.len(),
         args.grant,
         args.until,
+        scopes
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
         args.out.display()
     );
     let document = json!({
         "grant": args.grant,
         "domain": args.domain,
+        "scopes": scopes,
         "approver": approver,
         "tokens": tokens.len(),
         "until": args.until.to_string(),
-        "approval_sha256": sha256_hex(&envelope),
+        "approval_sha256": sha256_hex(&signed.envelope),
     });
     Answer::new(text, &document)
 }

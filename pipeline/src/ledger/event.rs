@@ -132,6 +132,13 @@ pub enum Event {
         /// Codes of the refusals.
         codes: Vec<String>,
     },
+    /// Token vaults hold, durably, what a delivery holds that is about to be intended.
+    TokensKept {
+        /// Id of the grant that is delivered.
+        grant: String,
+        /// Vaults that changed since they were recorded last, by the names of their files.
+        vaults: BTreeMap<String, KeptVault>,
+    },
     /// Tokens are about to be turned back into values.
     TokensRevealed {
         /// Id of the grant whose deliveries held them.
@@ -148,6 +155,18 @@ pub enum Event {
         /// How many of them a vault held.
         found: u64,
     },
+}
+
+/// What a token vault holds: what an older copy of it doesn't.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptVault {
+    /// How often tokens were added.
+    pub save: u64,
+    /// Random mark that was added with them, as 32 lower-case hexadecimal digits.
+    pub mark: String,
+    /// How many tokens it holds.
+    pub tokens: u64,
 }
 
 /// One entry of the ledger. Serialised flat: `index`, `at`, `event` and what the event tells.
@@ -330,6 +349,17 @@ impl History {
             .collect()
     }
 
+    /// What was recorded last of each token vault, by the name of its file.
+    pub fn kept_vaults(&self) -> BTreeMap<String, KeptVault> {
+        let mut kept = BTreeMap::new();
+        for entry in self.iter() {
+            if let Event::TokensKept { vaults, .. } = &entry.event {
+                kept.extend(vaults.clone());
+            }
+        }
+        kept
+    }
+
     /// SHA-256 (hex) of the manifest of the grant's latest release.
     pub fn last_manifest(&self, grant: &str) -> Option<&str> {
         self.iter().rev().find_map(|entry| match &entry.event {
@@ -455,6 +485,37 @@ mod tests {
         ]);
         assert_eq!(history.grant_index("G-1"), Some(7));
         assert_eq!(history.grant_index("G-3"), None);
+    }
+
+    #[test]
+    fn of_a_vault_counts_what_was_recorded_last() {
+        let kept = |vaults: &[(&str, u64)]| Event::TokensKept {
+            grant: "G-1".to_owned(),
+            vaults: vaults
+                .iter()
+                .map(|(name, save)| {
+                    let vault = KeptVault {
+                        save: *save,
+                        mark: "0f".repeat(16),
+                        tokens: 10 * save,
+                    };
+                    ((*name).to_owned(), vault)
+                })
+                .collect(),
+        };
+        let events = [
+            kept(&[("a", 1), ("b", 1)]),
+            signed("G-1", 1, 7),
+            kept(&[("a", 4)]),
+        ];
+        let bytes = encode(&events[2], Utc::now(), [1; 16]).unwrap();
+        assert_eq!(decode(2, &bytes).unwrap().event, events[2]);
+        let latest = history(events).kept_vaults();
+        let saves: Vec<(&str, u64)> = latest
+            .iter()
+            .map(|(name, vault)| (name.as_str(), vault.save))
+            .collect();
+        assert_eq!(saves, [("a", 4), ("b", 1)]);
     }
 
     #[test]

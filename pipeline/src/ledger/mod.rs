@@ -27,7 +27,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
 pub use check::{LedgerProblem, LedgerReport, ProblemKind, verify, verify_remembering};
-pub use event::{ENTRY_BYTES_MAX, Entry, Event, History};
+pub use event::{ENTRY_BYTES_MAX, Entry, Event, History, KeptVault};
 pub(crate) use event::{parse_time, time_text};
 pub use note::{Checkpoint, NoteError};
 pub use proof::{InclusionProof, ProofError};

@@ -140,12 +140,11 @@ async fn attempt_run(
         key: &key,
         destination: &destination,
         marks: recorded.as_ref(),
+        ledger: &ledger,
     };
     let staged = Box::pin(release.stage(exchange, &vaults, &attempt, cancel)).await;
     let report = match staged {
-        Ok(outcome) => {
-            Box::pin(release.publish(&outcome, source.as_ref(), &attempt, &ledger)).await
-        }
+        Ok(outcome) => Box::pin(release.publish(&outcome, source.as_ref(), &attempt)).await,
         Err(error) => release.lost_or(error).await,
     };
     let published = report
@@ -399,6 +398,7 @@ struct Release<'a> {
     destination: &'a Destination,
     /// Key and scheme of its marks, as the ledger holds them.
     marks: Option<&'a Recorded>,
+    ledger: &'a Ledger,
 }
 
 impl Release<'_> {
@@ -434,8 +434,10 @@ impl Release<'_> {
         self.confirm_marks(&outcome)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
-        // No token leaves that a crash could make the vault forget.
-        vaults.save().await?;
+        // No token leaves that a crash, or an older copy, could make the vault forget.
+        vaults
+            .keep(self.installation, self.ledger, &self.plan.grant)
+            .await?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
@@ -534,14 +536,16 @@ impl Release<'_> {
         outcome: &Outcome,
         source: &dyn Source,
         attempt: &Attempt,
-        ledger: &Ledger,
     ) -> Result<RunReport, RunError> {
         let clock = self.installation.clock;
-        let previous = ledger
+        let previous = self
+            .ledger
             .entries()?
             .last_manifest(&self.plan.grant)
             .map(str::to_owned);
-        let intent = ledger.append(&self.intent(outcome, attempt), clock.now())?;
+        let intent = self
+            .ledger
+            .append(&self.intent(outcome, attempt), clock.now())?;
         let manifest =
             Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
         let publication = match attempt.publish(manifest.clone()).await {
@@ -554,7 +558,8 @@ impl Release<'_> {
                 // Nothing of this attempt was published when its files are gone.
                 if !self.lost(&error).await {
                     let reason = "the manifest could not be published";
-                    ledger.append(&self.abandoned(attempt, reason), clock.now())?;
+                    self.ledger
+                        .append(&self.abandoned(attempt, reason), clock.now())?;
                     return Err(error);
                 }
                 None
@@ -577,7 +582,7 @@ impl Release<'_> {
                 RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
         };
-        ledger.append(&settlement, clock.now())?;
+        self.ledger.append(&settlement, clock.now())?;
         tracing::info!(
             grant = self.plan.grant,
             delivery = self.key.delivery(),
@@ -613,8 +618,8 @@ async fn discard(attempt: Arc<Attempt>) {
     }
 }
 
-/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's lock is held, so none runs
-/// at this site; one at another site that delivers here is young.
+/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's
+/// lock is held, so none runs at this site; one at another site that delivers here is young.
 async fn sweep(
     installation: &Installation,
     destination: &Destination,

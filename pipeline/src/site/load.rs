@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use lockgate_transforms::TreatmentSpec;
+use lockgate_transforms::treatments::substitute::ValueLines;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -300,32 +301,36 @@ impl<'a> Reader<'a> {
                 .map(|exemption| &exemption.treatment);
             grant.treatments.values().chain(exempted)
         });
+        let mut read: BTreeMap<&str, Result<ValueLines, String>> = BTreeMap::new();
         for file in floors.chain(own).flat_map(TreatmentSpec::value_files) {
-            file.set(self.value_file(file.path()));
+            let content = read
+                .entry(file.path())
+                .or_insert_with(|| self.value_file(file.path()));
+            file.set(content.clone());
         }
     }
 
     /// The content of a file of values. Only those of one folder are read: whatever is named here may
     /// be delivered, and a site has files that never may.
-    fn value_file(&self, path: &str) -> Result<Vec<u8>, String> {
+    fn value_file(&self, path: &str) -> Result<ValueLines, String> {
         let refused = |what: &str| format!("file `{path}` {what}");
         let folder = format!("{VALUES_FOLDER}/");
         if check_path(path).is_err() || !path.starts_with(&folder) {
             return Err(refused("is none of the folder lists/ of the site"));
         }
-        let real = |path: &Path| path.canonicalize();
-        match (
-            real(&self.root.join(VALUES_FOLDER)),
-            real(&self.root.join(path)),
-        ) {
-            (Ok(folder), Ok(file)) if file.starts_with(&folder) => {}
-            (Ok(_), Ok(_)) => return Err(refused("is a link that leaves the folder lists/")),
-            _ => return Err(refused("is not there")),
+        let real = |path: &Path| path.canonicalize().ok();
+        // The folder itself may be no link either: the site's keys are within the site, too.
+        let folder = real(&self.root).map(|root| root.join(VALUES_FOLDER));
+        match (folder, real(&self.root.join(path))) {
+            (Some(folder), Some(file)) if file.starts_with(&folder) => {}
+            (_, Some(_)) => return Err(refused("is a link that leaves the folder lists/")),
+            (_, None) => return Err(refused("is not there")),
         }
-        self.bytes(path).map_err(|(what, _)| {
+        let bytes = self.bytes(path).map_err(|(what, _)| {
             let what = what.strip_prefix("the file ").unwrap_or(&what);
             refused(what)
-        })
+        })?;
+        ValueLines::of(&bytes).ok_or_else(|| refused("is not UTF-8 text"))
     }
 
     fn is_within(&self, path: &Path) -> bool {

@@ -1,16 +1,19 @@
 //! The vaults of a site: what they are, and what is wrong with them.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use lockgate_connectors::keyring::Purpose;
 use lockgate_transforms::VaultCipher;
 
 use super::fault::{Trouble, VaultFault};
-use super::file::VaultReader;
 use super::label::version_of;
 use super::open::{DIRECTORY, path_of, place_of};
+use super::reader::VaultReader;
+use super::saves::{self, Known};
 use crate::error::RunError;
 use crate::installation::Installation;
+use crate::ledger::KeptVault;
 use crate::site::Problem;
 
 /// A vault, as it is listed.
@@ -125,20 +128,46 @@ fn content(path: &Path) -> Result<Option<Content>, Trouble> {
     }))
 }
 
-/// A problem for every vault that can't be opened: its key's version is gone or another, or the file
-/// isn't what was written. Every page is read; a vault that a run has open is left out.
+/// A problem for every vault that can't be used: its key's version is gone or another, the file isn't
+/// what was written, or not what was delivered from, or others may read it. Every page is read; a
+/// vault that a run has open is left out.
 pub fn problems(installation: &Installation) -> Vec<Problem> {
     let names = match file_names(installation) {
         Ok(names) => names,
         Err(fault) => return vec![problem(DIRECTORY.to_owned(), fault.to_string(), None)],
     };
-    names
-        .iter()
-        .filter_map(|name| problem_of(installation, name))
-        .collect()
+    let mut problems = Vec::new();
+    let known = saves::known(installation).unwrap_or_else(|error| {
+        if !names.is_empty() {
+            let what = format!("whether token vaults are the latest can't be said: {error}");
+            let hint = Some("run `lockgate ledger verify`");
+            problems.push(problem("state/ledger".to_owned(), what, hint));
+        }
+        Known::default()
+    });
+    for name in &names {
+        problems.extend(problem_of(installation, name, known.get(name)));
+        problems.extend(exposure_of(installation, name));
+    }
+    // Vaults of older versions of the key may have been destroyed on purpose.
+    let version = installation.sealing_version().ok();
+    for (name, kept) in &known {
+        if !names.contains(name) && version_of(name) == version {
+            let gone = VaultFault::Gone {
+                place: place_of(name),
+                kept: kept.tokens,
+            };
+            problems.push(problem(place_of(name), gone.to_string(), None));
+        }
+    }
+    problems
 }
 
-fn problem_of(installation: &Installation, name: &str) -> Option<Problem> {
+fn problem_of(
+    installation: &Installation,
+    name: &str,
+    kept: Option<&KeptVault>,
+) -> Option<Problem> {
     let place = place_of(name);
     let version = version_of(name)?;
     let key = installation
@@ -149,13 +178,35 @@ fn problem_of(installation: &Installation, name: &str) -> Option<Problem> {
         return Some(problem(place, error.to_string(), Some(hint)));
     }
     let opened = match VaultReader::open_checked(&path_of(installation, name)) {
-        Ok(reader) => open(installation, name, reader),
+        Ok(reader) => open(installation, name, reader)
+            .and_then(|(reader, _)| Ok(confirm(&reader, kept, &place)?)),
         Err(Trouble::InUse) => return None,
         Err(trouble) => Err(trouble.at(&place).into()),
     };
     opened
         .err()
         .map(|error| problem(place, error.to_string(), None))
+}
+
+/// Refuses a vault that isn't the one that was delivered from last.
+pub(super) fn confirm(
+    reader: &VaultReader,
+    kept: Option<&KeptVault>,
+    place: &str,
+) -> Result<(), VaultFault> {
+    let Some(kept) = kept else {
+        return Ok(());
+    };
+    let trouble = |trouble: Trouble| trouble.at(place);
+    let holds = reader.holds(kept).map_err(trouble)?;
+    saves::confirm(holds, reader.held().map_err(trouble)?, kept, place)
+}
+
+/// A vault that others than its owner may open, as a copy put back may be.
+fn exposure_of(installation: &Installation, name: &str) -> Option<Problem> {
+    let mode = path_of(installation, name).metadata().ok()?.mode();
+    let what = "others than its owner may read or write this token vault";
+    (mode & 0o077 != 0).then(|| problem(place_of(name), what.to_owned(), Some("chmod 600")))
 }
 
 fn problem(file: String, what: String, hint: Option<&str>) -> Problem {

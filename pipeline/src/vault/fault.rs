@@ -25,6 +25,31 @@ pub enum VaultFault {
         /// What was found.
         what: &'static str,
     },
+    /// It isn't the one that was delivered from last: an older copy, or another one.
+    #[error(
+        "token vault {place} lacks tokens that were delivered: it holds {held} and isn't the one of \
+         the last delivery, which held {kept}; put back the copy made after that delivery, or begin a \
+         vault with other tokens by `lockgate keys new encryption`"
+    )]
+    Outdated {
+        /// The file, relative to the site.
+        place: String,
+        /// How many tokens it holds.
+        held: u64,
+        /// How many the vault held that was delivered from.
+        kept: u64,
+    },
+    /// It was delivered from, and isn't there.
+    #[error(
+        "token vault {place} is gone, and held {kept} tokens at the last delivery; put back the copy \
+         made after that delivery, or begin a vault with other tokens by `lockgate keys new encryption`"
+    )]
+    Gone {
+        /// The file, relative to the site.
+        place: String,
+        /// How many tokens it held.
+        kept: u64,
+    },
     /// The key of its version is another one than it was made with.
     #[error(
         "token vault {place} was made with another key `encryption` of version {version} than the \
@@ -51,7 +76,10 @@ impl VaultFault {
     pub fn class(&self) -> &'static str {
         match self {
             Self::InUse { .. } | Self::Unavailable { .. } => "unavailable",
-            Self::Damaged { .. } | Self::OtherKey { .. } => "integrity",
+            Self::Damaged { .. }
+            | Self::Outdated { .. }
+            | Self::Gone { .. }
+            | Self::OtherKey { .. } => "integrity",
         }
     }
 }

@@ -9,16 +9,25 @@
 //! - A run holds its vaults alone, and waits for one that another process holds. What it draws is
 //!   kept at the latest before its manifest is made; a run that is killed leaves a vault that
 //!   opens, with or without the latest tokens, of which none was delivered.
+//! - What is damaged or older than the last delivery gives no tokens: a value would get a second one.
+//!   Every page is read before a run begins, and the ledger knows what a vault must hold (`saves`).
 //! - A preview reads, and makes tokens up where there are none.
 //! - [`reveal()`] turns tokens back, if an approver has signed for them, and records it first.
 
+mod asked;
 mod check;
+mod draw;
 mod fault;
 mod file;
+mod fresh;
 mod label;
+mod make;
 mod open;
 mod preview;
+mod reader;
 mod reveal;
+mod saves;
+mod store;
 
 #[cfg(test)]
 mod tests;

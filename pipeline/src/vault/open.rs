@@ -8,12 +8,14 @@ use std::time::Duration;
 use lockgate_transforms::{Vault, VaultCipher, VaultUse};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::Trouble;
+use super::fault::{Trouble, VaultFault};
 use super::file::VaultFile;
 use super::label::VaultId;
+use super::saves::{self, Known};
 use crate::error::RunError;
 use crate::fault::of_task;
 use crate::installation::Installation;
+use crate::ledger::{Event, KeptVault, Ledger};
 use crate::plan::ExchangePlan;
 
 /// Directory of the vaults, within the site.
@@ -77,6 +79,21 @@ impl Needed {
     pub(super) fn place(&self) -> String {
         place_of(&self.id.file_name())
     }
+
+    /// Refuses to do without a vault that was delivered from. None is ever removed by this program.
+    pub(super) fn confirm_there(
+        &self,
+        installation: &Installation,
+        known: &Known,
+    ) -> Result<(), VaultFault> {
+        match known.get(&self.id.file_name()) {
+            Some(kept) if !self.path(installation).exists() => Err(VaultFault::Gone {
+                place: self.place(),
+                kept: kept.tokens,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// A vault's file.
@@ -91,28 +108,51 @@ pub(super) fn place_of(file_name: &str) -> String {
 
 /// The vaults of a run, held alone until dropped.
 #[derive(Debug)]
-pub struct HeldVaults(Vec<(VaultUse, Arc<VaultFile>)>);
+pub struct HeldVaults(Vec<Held>);
+
+/// A vault of a run.
+#[derive(Debug)]
+struct Held {
+    used: VaultUse,
+    file_name: String,
+    file: Arc<VaultFile>,
+}
 
 impl HeldVaults {
     /// Opens every vault that a plan needs, and waits for those that other processes hold. Always in
     /// the order of their files, so that no two runs wait for each other.
     ///
     /// # Errors
-    /// A key that isn't there, a vault that can't be used, an interruption.
+    /// A key that isn't there, a vault that can't be used or isn't the one that was delivered from,
+    /// an interruption.
     pub async fn open(
         installation: &Installation,
         plan: &ExchangePlan,
         cancel: &CancellationToken,
     ) -> Result<Self, RunError> {
         let needed = Needed::of(installation, plan)?;
+        if needed.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
         let by_file: BTreeMap<String, Needed> = needed
             .into_iter()
             .map(|needed| (needed.id.file_name(), needed))
             .collect();
+        let known = saves::known(installation)?;
         let mut held = Vec::with_capacity(by_file.len());
-        for needed in by_file.into_values() {
+        for (file_name, needed) in by_file {
+            needed.confirm_there(installation, &known)?;
             let file = open_waiting(installation, &needed, &plan.provider, cancel).await?;
-            held.push((needed.used, Arc::new(file)));
+            held.push(Held {
+                used: needed.used,
+                file_name,
+                file: Arc::new(file),
+            });
+        }
+        // Who held them until now may have recorded more.
+        let known = saves::known(installation)?;
+        for held in &held {
+            held.confirm(&known)?;
         }
         Ok(Self(held))
     }
@@ -120,24 +160,61 @@ impl HeldVaults {
     /// As treatments take them.
     pub fn for_treatments(&self) -> Vaults {
         let held = self.0.iter();
-        held.map(|(used, file)| -> (VaultUse, Arc<dyn Vault>) {
-            (used.clone(), Arc::<VaultFile>::clone(file))
+        held.map(|held| -> (VaultUse, Arc<dyn Vault>) {
+            (held.used.clone(), Arc::<VaultFile>::clone(&held.file))
         })
         .collect()
     }
 
-    /// Makes every token that was drawn last. To be called before anything that holds one is
-    /// released.
+    /// Makes every token that was drawn last, and has the ledger know it, so that an older copy of a
+    /// vault is never taken for it. To be called before the release of anything that holds a token is
+    /// intended.
     ///
     /// # Errors
-    /// A vault that can't be written.
-    pub async fn save(&self) -> Result<(), RunError> {
-        for (_, file) in &self.0 {
-            let file = Arc::clone(file);
+    /// A vault or ledger that can't be written.
+    pub async fn keep(
+        &self,
+        installation: &Installation,
+        ledger: &Ledger,
+        grant: &str,
+    ) -> Result<(), RunError> {
+        let mut vaults = BTreeMap::new();
+        for held in &self.0 {
+            let file = Arc::clone(&held.file);
             let saved = tokio::task::spawn_blocking(move || file.save()).await;
-            saved.map_err(|error| of_task("keeping tokens", error))??;
+            let kept: KeptVault = saved.map_err(|error| of_task("keeping tokens", error))??;
+            vaults.insert(held.file_name.clone(), kept);
         }
+        if vaults.is_empty() {
+            return Ok(());
+        }
+        // A run that was killed may have saved what the ledger doesn't know, and what this one uses.
+        let known = ledger.entries()?.kept_vaults();
+        vaults.retain(|name, kept| kept.tokens > 0 && known.get(name) != Some(&*kept));
+        if vaults.is_empty() {
+            return Ok(());
+        }
+        let event = Event::TokensKept {
+            grant: grant.to_owned(),
+            vaults,
+        };
+        ledger.append(&event, installation.clock.now())?;
         Ok(())
+    }
+}
+
+impl Held {
+    /// Refuses a vault that isn't the one that was delivered from last.
+    fn confirm(&self, known: &Known) -> Result<(), VaultFault> {
+        let Some(kept) = known.get(&self.file_name) else {
+            return Ok(());
+        };
+        let place = place_of(&self.file_name);
+        let (holds, held) = self
+            .file
+            .holds(kept)
+            .map_err(|trouble| trouble.at(&place))?;
+        saves::confirm(holds, held, kept, &place)
     }
 }
 
@@ -154,7 +231,11 @@ async fn open_waiting(
         let (id, cipher) = (needed.id.clone(), Arc::clone(&needed.cipher));
         let provider = provider.to_owned();
         let open = move || VaultFile::open(&path, &id, cipher, &provider);
-        let opened = tokio::task::spawn_blocking(open).await;
+        let opened = tokio::select! {
+            opened = tokio::task::spawn_blocking(open) => opened,
+            // A large vault is read for a while. Left behind, that does no harm.
+            () = cancel.cancelled() => return Err(RunError::Interrupted),
+        };
         match opened.map_err(|error| of_task("opening a vault", error))? {
             Ok(file) => return Ok(file),
             Err(Trouble::InUse) => {}

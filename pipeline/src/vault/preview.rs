@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lockgate_transforms::{DerivedKey, Provisional, Vault, VaultCipher, VaultError, VaultUse};
 
+use super::check::confirm;
 use super::fault::Trouble;
-use super::file::VaultReader;
 use super::open::{Needed, Vaults};
+use super::reader::VaultReader;
+use super::saves::{self, Known};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::plan::ExchangePlan;
@@ -20,11 +22,15 @@ impl PreviewVaults {
     /// Opens every vault that a plan needs and that is there to be read.
     ///
     /// # Errors
-    /// A key that isn't there, a vault that can't be read.
+    /// A key that isn't there, a vault that can't be read or isn't the one that was delivered from.
     pub fn open(installation: &Installation, plan: &ExchangePlan) -> Result<Self, RunError> {
-        let needed = Needed::of(installation, plan)?.into_iter();
-        let vaults = needed.map(|needed| {
-            let vault = PreviewVault::open(installation, &needed)?;
+        let needed = Needed::of(installation, plan)?;
+        if needed.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let known = saves::known(installation)?;
+        let vaults = needed.into_iter().map(|needed| {
+            let vault = PreviewVault::open(installation, &needed, &known)?;
             Ok((needed.used, Arc::new(vault)))
         });
         Ok(Self(vaults.collect::<Result<_, RunError>>()?))
@@ -67,7 +73,8 @@ enum Held {
 }
 
 impl PreviewVault {
-    fn open(installation: &Installation, needed: &Needed) -> Result<Self, RunError> {
+    fn open(installation: &Installation, needed: &Needed, known: &Known) -> Result<Self, RunError> {
+        needed.confirm_there(installation, known)?;
         let path = needed.path(installation);
         let trouble = |trouble: Trouble| trouble.at(&needed.place());
         let held = match path.exists() {
@@ -83,6 +90,7 @@ impl PreviewVault {
                 return Err(trouble(Trouble::Damaged("it is another vault's file")).into());
             }
             reader.accept(&needed.cipher).map_err(trouble)?;
+            confirm(reader, known.get(&needed.id.file_name()), &needed.place())?;
         }
         // A key of this preview alone: nobody shall take a provisional token for a lasting one.
         let mut random = [0; 32];

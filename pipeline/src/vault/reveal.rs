@@ -5,10 +5,11 @@ use std::fmt;
 
 use lockgate_transforms::VaultCipher;
 
-use super::check::{file_names, open};
-use super::file::VaultReader;
+use super::check::{confirm, file_names, open};
 use super::label::file_name_begin;
 use super::open::{path_of, place_of};
+use super::reader::VaultReader;
+use super::saves;
 use crate::approval::tokens::{self, Approved, TokenRequest};
 use crate::error::RunError;
 use crate::installation::Installation;
@@ -40,7 +41,7 @@ pub struct Revealed {
     pub domain: String,
     /// Who approved it.
     pub approver: String,
-    /// The tokens, in the order they were asked for; one that several vaults hold, several times.
+    /// The tokens, in the order they were asked for.
     pub tokens: Vec<RevealedToken>,
 }
 
@@ -70,8 +71,8 @@ impl fmt::Debug for RevealedToken {
 ///
 /// # Errors
 /// No approval that covers every one of the tokens today, or by an approver who may not release the
-/// data of every department in the vault; a vault that is in use or can't be read; a ledger that
-/// can't be written. Nothing is revealed then.
+/// data of every department in the vault; a token that several of the vaults hold; a vault that is in
+/// use or can't be read; a ledger that can't be written. Nothing is revealed then.
 pub fn reveal(
     installation: &Installation,
     request: &RevealRequest<'_>,
@@ -134,23 +135,28 @@ fn find(
 ) -> Result<Vec<RevealedToken>, RunError> {
     let vaults = vaults(installation, approved)?;
     let mut tokens = Vec::with_capacity(request.tokens.len());
-    for token in request.tokens {
-        let before = tokens.len();
+    for (at, token) in request.tokens.iter().enumerate() {
+        let mut found = None;
         for (place, reader, cipher) in &vaults {
             let value = reader
                 .value_of(cipher, token)
                 .map_err(|trouble| trouble.at(place))?;
-            tokens.extend(value.map(|value| RevealedToken {
-                token: token.clone(),
-                found: Some((value, reader.id.key_version)),
-            }));
+            let Some(value) = value else { continue };
+            // They stand for different things, and one approval is for one of them.
+            if found.is_some() {
+                return Err(RunError::Denied {
+                    what: format!("several vaults hold token {} of the list", at + 1),
+                    remedy: "have it approved for one scope or one version of the key, with \
+                             `--scope` or `--key-version`: the delivery's manifest names the version"
+                        .to_owned(),
+                });
+            }
+            found = Some((value, reader.id.key_version));
         }
-        if tokens.len() == before {
-            tokens.push(RevealedToken {
-                token: token.clone(),
-                found: None,
-            });
-        }
+        tokens.push(RevealedToken {
+            token: token.clone(),
+            found,
+        });
     }
     Ok(tokens)
 }
@@ -166,13 +172,32 @@ fn vaults(
         .map(|scope| file_name_begin(&approved.domain, scope))
         .collect();
     let mut names = file_names(installation)?;
-    names.retain(|name| begins.iter().any(|begin| name.starts_with(begin)));
+    let is_asked = |name: &String| begins.iter().any(|begin| name.starts_with(begin));
+    names.retain(is_asked);
+    let known = saves::known(installation)?;
+    for name in known.keys().filter(|name| is_asked(name)) {
+        if !names.contains(name) {
+            tracing::warn!(
+                vault = place_of(name),
+                "This token vault is gone; none of its tokens can be found."
+            );
+        }
+    }
     let mut vaults = Vec::new();
     for name in names {
         let place = place_of(&name);
-        let reader = VaultReader::open(&path_of(installation, &name))
+        // Behind a damaged page tokens would be missed.
+        let reader = VaultReader::open_checked(&path_of(installation, &name))
             .map_err(|trouble| trouble.at(&place))?;
         let (reader, cipher) = open(installation, &name, reader)?;
+        let wanted = approved.key_version;
+        if wanted.is_some_and(|version| version != reader.id.key_version) {
+            continue;
+        }
+        // What an older copy has is right; what it lacks has to be explained.
+        if let Err(fault) = confirm(&reader, known.get(&name), &place) {
+            tracing::warn!("Tokens may not be found: {fault}.");
+        }
         let providers = reader.providers().map_err(|trouble| trouble.at(&place))?;
         let missing = providers
             .iter()

@@ -8,10 +8,14 @@ use lockgate_transforms::{DerivedKey, TokenForm, Vault, VaultCipher, VaultError}
 use tempfile::TempDir;
 
 use super::fault::Trouble;
-use super::file::{VaultFile, VaultReader};
+use super::file::VaultFile;
+use super::fresh::Limits;
 use super::label::{VaultId, file_name_begin, version_of};
+use super::reader::VaultReader;
 
 const FORM: TokenForm = form(Alphabet::Base32, 16);
+
+const PROVIDER: &str = "public-security";
 
 const fn form(alphabet: Alphabet, length: u32) -> TokenForm {
     TokenForm { alphabet, length }
@@ -35,12 +39,30 @@ fn cipher_of(master: u8, form: TokenForm) -> Arc<VaultCipher> {
 struct Room {
     directory: TempDir,
     form: TokenForm,
+    limits: Limits,
 }
 
 impl Room {
     fn new(form: TokenForm) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { directory, form }
+        let limits = Limits::default();
+        Self {
+            directory,
+            form,
+            limits,
+        }
+    }
+
+    /// Room for a vault that writes what is fresh as soon as there are so many entries.
+    fn flushing(entries: usize) -> Self {
+        let limits = Limits {
+            entries,
+            ..Limits::default()
+        };
+        Self {
+            limits,
+            ..Self::new(FORM)
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -49,7 +71,13 @@ impl Room {
     }
 
     fn try_open(&self) -> Result<VaultFile, Trouble> {
-        open_at(&self.path(), self.form)
+        let cipher = cipher_of(7, self.form);
+        VaultFile::open_within(&self.path(), &id(self.form), cipher, PROVIDER, self.limits)
+    }
+
+    /// How many tokens are in the file.
+    fn written(&self) -> u64 {
+        VaultReader::open(&self.path()).unwrap().held().unwrap()
     }
 
     fn open(&self) -> VaultFile {
@@ -58,7 +86,7 @@ impl Room {
 }
 
 fn open_at(path: &Path, form: TokenForm) -> Result<VaultFile, Trouble> {
-    VaultFile::open(path, &id(form), cipher_of(7, form), "public-security")
+    VaultFile::open(path, &id(form), cipher_of(7, form), PROVIDER)
 }
 
 fn give(vault: &VaultFile, values: &[&str]) -> Result<Vec<String>, VaultError> {
@@ -111,7 +139,13 @@ fn another_vault_has_other_tokens() {
 
 #[test]
 fn threads_that_meet_a_value_at_the_same_time_agree() {
-    let room = Room::new(FORM);
+    // Without a write in between, with some, and with one after every call.
+    for room in [Room::new(FORM), Room::flushing(150), Room::flushing(1)] {
+        threads_agree(&room);
+    }
+}
+
+fn threads_agree(room: &Room) {
     let vault = room.open();
     let values = numbers(0..2000);
     let answers: Vec<Vec<String>> = std::thread::scope(|scope| {
@@ -137,6 +171,90 @@ fn threads_that_meet_a_value_at_the_same_time_agree() {
     });
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(answers[0].iter().collect::<BTreeSet<_>>().len(), 2000);
+    assert_eq!(give(&vault, &borrowed(&values)).unwrap(), answers[0]);
+    assert_eq!(vault.save().unwrap().tokens, 2000);
+    drop(vault);
+    assert_eq!(give(&room.open(), &borrowed(&values)).unwrap(), answers[0]);
+}
+
+#[test]
+fn entries_gather_until_there_are_enough_and_are_written_by_a_save() {
+    let room = Room::flushing(1000);
+    let vault = room.open();
+    let values = numbers(0..1500);
+    let first = give(&vault, &borrowed(&values[..900])).unwrap();
+    drop(vault);
+    assert_eq!(room.written(), 0, "what no save wrote was never given");
+
+    let vault = room.open();
+    let second = give(&vault, &borrowed(&values[..900])).unwrap();
+    assert_ne!(first, second);
+    give(&vault, &borrowed(&values[900..1000])).unwrap();
+    give(&vault, &borrowed(&values[1000..])).unwrap();
+    assert_eq!(give(&vault, &borrowed(&values[..900])).unwrap(), second);
+    drop(vault);
+    assert_eq!(room.written(), 1000, "enough of them are written at once");
+
+    let vault = room.open();
+    assert_eq!(give(&vault, &borrowed(&values[..900])).unwrap(), second);
+    let all = give(&vault, &borrowed(&values)).unwrap();
+    assert_eq!(vault.save().unwrap().tokens, 1500);
+    drop(vault);
+    assert_eq!(room.written(), 1500);
+    assert_eq!(give(&room.open(), &borrowed(&values)).unwrap(), all);
+}
+
+#[test]
+fn long_values_are_written_by_their_bytes() {
+    let limits = Limits {
+        bytes: 10_000,
+        ..Limits::default()
+    };
+    let room = Room {
+        limits,
+        ..Room::new(FORM)
+    };
+    let vault = room.open();
+    let long: Vec<String> = (0..10).map(|number| format!("{number:01200}")).collect();
+    give(&vault, &borrowed(&long[..4])).unwrap();
+    give(&vault, &borrowed(&long[4..])).unwrap();
+    drop(vault);
+    assert_eq!(room.written(), 10);
+}
+
+/// What the ledger is told of a vault tells it from every copy that has fewer tokens.
+#[test]
+fn a_copy_from_before_the_last_save_is_told_from_the_vault() {
+    let room = Room::flushing(100);
+    let copy = room.directory.path().join("copy");
+    let vault = room.open();
+    give(&vault, &borrowed(&numbers(0..10))).unwrap();
+    let first = vault.save().unwrap();
+    assert_eq!(vault.save().unwrap(), first, "nothing came");
+    drop(vault);
+    std::fs::copy(room.path(), &copy).unwrap();
+    let vault = room.open();
+    assert_eq!(vault.save().unwrap(), first, "opening adds nothing");
+    give(&vault, &borrowed(&numbers(10..200))).unwrap();
+    give(&vault, &borrowed(&numbers(200..220))).unwrap();
+    let second = vault.save().unwrap();
+    assert!(second.save > first.save && second.mark != first.mark);
+    assert_eq!(vault.holds(&first), Ok((true, 220)));
+    assert_eq!(vault.holds(&second), Ok((true, 220)));
+    drop(vault);
+
+    let reader = VaultReader::open(&copy).unwrap();
+    assert_eq!(reader.holds(&first), Ok(true));
+    assert_eq!(reader.holds(&second), Ok(false));
+    drop(reader);
+    // Another history with more tokens is no continuation.
+    let other = open_at(&copy, FORM).unwrap();
+    for start in [1000, 2000, 3000] {
+        give(&other, &borrowed(&numbers(start..start + 200))).unwrap();
+        other.save().unwrap();
+    }
+    assert_eq!(other.holds(&first), Ok((true, 610)));
+    assert_eq!(other.holds(&second), Ok((false, 610)));
 }
 
 #[test]
@@ -174,12 +292,14 @@ fn one_process_at_a_time_writes_and_nobody_reads_meanwhile() {
 /// What a kill leaves: the file as it is while the vault is open.
 #[test]
 fn a_copy_of_an_open_vault_opens_with_what_was_saved() {
-    let room = Room::new(FORM);
+    let room = Room::flushing(800);
     let vault = room.open();
     let saved = numbers(0..500);
     let tokens = give(&vault, &borrowed(&saved)).unwrap();
-    vault.save().unwrap();
-    give(&vault, &borrowed(&numbers(500..3000))).unwrap();
+    let kept = vault.save().unwrap();
+    for start in (500..3000).step_by(500) {
+        give(&vault, &borrowed(&numbers(start..start + 500))).unwrap();
+    }
     let copy = room.directory.path().join("copy");
     std::fs::copy(room.path(), &copy).unwrap();
     let reader = VaultReader::open(&copy).unwrap();
@@ -188,6 +308,8 @@ fn a_copy_of_an_open_vault_opens_with_what_was_saved() {
     let missing = reader.look_up(&cipher_of(7, FORM), &borrowed(&saved), &mut out);
     assert_eq!(missing, Ok(Vec::new()));
     assert_eq!(String::from_utf8(out).unwrap(), tokens.concat());
+    assert_eq!(reader.holds(&kept), Ok(true));
+    assert_eq!(reader.held(), Ok(2500), "and with what was written since");
     drop(reader);
     let again = open_at(&copy, FORM).unwrap();
     assert_eq!(give(&again, &borrowed(&saved)).unwrap(), tokens);
@@ -213,7 +335,10 @@ fn what_a_kill_left_while_a_vault_was_made_is_swept() {
 fn tokens_are_turned_back_and_others_are_not_known() {
     let room = Room::new(FORM);
     let values = ["11010519491231002X", "甲", "\0\u{80}"];
-    let tokens = give(&room.open(), &values).unwrap();
+    let vault = room.open();
+    let tokens = give(&vault, &values).unwrap();
+    vault.save().unwrap();
+    drop(vault);
     let reader = VaultReader::open(&room.path()).unwrap();
     let cipher = cipher_of(7, FORM);
     for (value, token) in values.iter().zip(&tokens) {
@@ -285,6 +410,8 @@ fn a_damaged_file_gives_no_wrong_token() {
         // `check` reads every page; what it accepts is what was written.
         let Ok(reader) = VaultReader::open_checked(&copy) else {
             noticed += 1;
+            std::fs::write(&copy, &bytes).unwrap();
+            assert!(open_at(&copy, FORM).is_err(), "a run begins over {place}");
             continue;
         };
         let mut out = Vec::new();

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use lockgate_acceptance::site::{Delivery, write_parquet};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
 
 use crate::cell::wholes;
@@ -247,6 +248,53 @@ fn a_field_used_only_to_filter_is_read_and_not_delivered() {
     assert_eq!(plan["filter_only"], serde_json::json!(["region", "status"]));
     let delivery = site.deliver("G-1");
     assert_eq!(delivery.schema().fields().len(), 1);
+}
+
+#[test]
+fn rows_of_which_no_field_is_read_are_counted_and_delivered() {
+    let site = people::site(900);
+    let null = "{ kind = 'null' }";
+    let empty = |id: &str| {
+        let fields = grant(id, &["name", "income"]).treatment("name", null);
+        fields.treatment("income", null)
+    };
+    site.signed(&empty("G-1"));
+    site.signed(&empty("G-2").rows("status = 'active'"));
+    for (id, rows) in [("G-1", 900), ("G-2", 300)] {
+        let run = site.run(id).expecting(0).document();
+        conserved(&run, 900);
+        let delivery = Delivery::of_run(&run);
+        let delivered = delivery.rows();
+        assert_eq!(delivered.num_rows(), rows, "{id}");
+        assert!(delivered.columns().iter().all(|of| of.null_count() == rows));
+        // What was not looked at is not counted; without a scope, one field says how many rows
+        // there are, and then all are read.
+        let counts = delivery.manifest()["treatment_counts"].as_object();
+        let is_empty = counts.is_some_and(serde_json::Map::is_empty);
+        assert_eq!(is_empty, id == "G-2", "{counts:?}");
+    }
+}
+
+#[test]
+fn a_field_that_a_null_empties_is_not_read() {
+    let site = people::site(400);
+    let file = site.path("lake/people/1.parquet");
+    let bytes = std::fs::read(&file).expect("the source");
+    let reader = SerializedFileReader::new(bytes::Bytes::from(bytes.clone())).expect("a footer");
+    let mut damaged = bytes;
+    for group in reader.metadata().row_groups() {
+        let (start, length) = group.column(2).byte_range();
+        assert_eq!(group.column(2).column_path().string(), "name");
+        let start = usize::try_from(start).expect("a place");
+        let end = start + usize::try_from(length).expect("a length");
+        damaged[start..end].fill(0xA5);
+    }
+    std::fs::write(&file, damaged).expect("a damaged source");
+    site.signed(&grant("G-1", &["id", "name"]).treatment("name", "{ kind = 'null' }"));
+    site.signed(&grant("G-2", &["id", "name"]));
+    let run = site.run("G-1").expecting(0).document();
+    assert_eq!(delivered(&run), (0..400).collect::<Vec<_>>());
+    site.run("G-2").expect_code(1);
 }
 
 #[test]

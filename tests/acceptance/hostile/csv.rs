@@ -493,6 +493,28 @@ fn values_out_of_range_fail_the_run_or_are_counted() {
     );
 }
 
+/// Zeros before a number are most often an identifier's, so the error says what there is to choose.
+#[test]
+fn zeros_before_a_whole_number_fail_the_run_with_both_ways_out() {
+    let bytes = with(",30,", ",007,");
+    let fate = Rejects(
+        2,
+        "field `age`: zeros stand before a whole number, as in an identifier: give the field the type \
+         utf8, or set leading_zeros = \"drop\" if they mean nothing; correct the file",
+        2,
+        1,
+    );
+    meets(&exchange(""), false, "007", &bytes, fate);
+    let rejecting = exchange(", on_malformed = \"reject\"");
+    meets(&rejecting, true, "007", &bytes, fate);
+    let dropping = exchange(", leading_zeros = \"drop\"");
+    meets(&dropping, false, "007", &bytes, Whole(3));
+    // What no zeros explain is told as before.
+    let bytes = with(",30,", ",0128,");
+    let fate = Rejects(2, "field `age`: the text is no value of its type", 2, 1);
+    meets(&exchange(""), false, "0128", &bytes, fate);
+}
+
 /// The bytes of a row, and whether all of them are characters of the encoding.
 fn encoded(broken: &[&[u8]]) -> (Vec<u8>, u64) {
     let mut bytes = HEADER.as_bytes().to_vec();

@@ -60,6 +60,14 @@ impl Skipped {
         *counter += 1;
     }
 
+    /// What was written in the place of a value, or the value, which is counted as skipped.
+    pub(super) fn written_or<T>(&mut self, written: Result<T, Skip>, before: T) -> T {
+        written.unwrap_or_else(|skip| {
+            self.add(skip);
+            before
+        })
+    }
+
     fn merge(&mut self, other: Self) {
         self.null += other.null;
         self.no_anchor += other.no_anchor;

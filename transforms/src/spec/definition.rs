@@ -146,10 +146,10 @@ pub trait Definition:
         false
     }
 
-    /// The field of the row whose values the result follows under the key, where that isn't the
-    /// treated field itself: a facet of a person follows the person's key.
-    fn keyed_by(&self) -> Option<&str> {
-        None
+    /// The fields of the row whose values together the result follows under the key, where that isn't
+    /// the treated field itself: a facet of a person follows the person's key.
+    fn keyed_by(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// What it writes of a person or organisation that other treatments write facets of, too.

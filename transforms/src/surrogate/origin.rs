@@ -45,6 +45,7 @@ pub(crate) enum Told {
     Nothing,
     Birth,
     Division,
+    Both,
 }
 
 /// The parts that are kept.
@@ -59,18 +60,24 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn of(keep: &[Keep], unfit: WhenUnfit) -> Self {
-        let levels = keep.iter().filter_map(|part| match part {
-            Keep::Province => Some(Level::Province),
-            Keep::City => Some(Level::City),
-            Keep::District => Some(Level::District),
-            Keep::BirthYear => None,
-        });
-        Self {
-            level: levels.max(),
-            year: keep.contains(&Keep::BirthYear),
+    pub(crate) fn of(keep: impl IntoIterator<Item = Keep>, unfit: WhenUnfit) -> Self {
+        let mut kept = Self {
             unfit,
+            ..Self::default()
+        };
+        for part in keep {
+            let level = match part {
+                Keep::Province => Level::Province,
+                Keep::City => Level::City,
+                Keep::District => Level::District,
+                Keep::BirthYear => {
+                    kept.year = true;
+                    continue;
+                }
+            };
+            kept.level = kept.level.max(Some(level));
         }
+        kept
     }
 
     /// Whether no more is kept than `floor` keeps: an invalid value is less than a wider division.
@@ -83,7 +90,7 @@ impl Kept {
     ///
     /// # Errors
     /// There is nothing to widen.
-    pub(crate) fn check_unfit(self) -> Result<(), Misfit> {
+    fn check_unfit(self) -> Result<(), Misfit> {
         if self.unfit == WhenUnfit::Invalid || self.level > Some(Level::Province) {
             return Ok(());
         }
@@ -96,9 +103,9 @@ impl Kept {
     ///
     /// # Errors
     /// A part stands twice, needs a field, or is missing for a field; there is nothing to widen.
-    pub(crate) fn check(
+    pub(crate) fn check<T: PartialEq>(
         self,
-        keep: &[Keep],
+        keep: &[T],
         linkage: &Linkage<'_>,
         told: Told,
     ) -> Result<(), Misfit> {
@@ -112,14 +119,14 @@ impl Kept {
                 linkage.birth,
                 "birth-year",
                 kept.year,
-                told == Told::Birth,
+                matches!(told, Told::Birth | Told::Both),
             ),
             (
                 "region",
                 linkage.region,
                 division,
                 kept.level.is_some(),
-                told == Told::Division,
+                matches!(told, Told::Division | Told::Both),
             ),
         ] {
             if !is_told {

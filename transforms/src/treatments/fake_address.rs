@@ -60,7 +60,7 @@ pub struct FakeAddress {
 
 impl FakeAddress {
     fn kept(&self) -> Kept {
-        Kept::of(&self.keep, self.when_unfit)
+        Kept::of(self.keep.iter().copied(), self.when_unfit)
     }
 }
 

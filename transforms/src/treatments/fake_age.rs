@@ -77,7 +77,7 @@ impl FakeAge {
 
 impl FakeAge {
     fn kept(&self) -> Kept {
-        Kept::of(&self.keep, self.when_unfit)
+        Kept::of(self.keep.iter().copied(), self.when_unfit)
     }
 }
 

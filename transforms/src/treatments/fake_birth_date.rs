@@ -57,7 +57,7 @@ pub struct FakeBirthDate {
 
 impl FakeBirthDate {
     fn kept(&self) -> Kept {
-        Kept::of(&self.keep, self.when_unfit)
+        Kept::of(self.keep.iter().copied(), self.when_unfit)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::facets::Fact;
 use crate::persona::person::{self, Origin};
 use crate::persona::{ResidentId, Sex};
 use crate::spec::{Column, Uniqueness};
-use crate::surrogate::origin::Kept;
+use crate::surrogate::origin::{self, Kept, Told};
 use crate::surrogate::{self, Linkage, Original, Surrogate, SurrogateKernel};
 use crate::text;
 
@@ -86,29 +86,27 @@ pub enum Keep {
     Sex,
 }
 
-impl FakeId {
-    fn keeps(&self, part: Keep) -> bool {
-        self.keep.contains(&part)
+impl Keep {
+    /// What it is of when and where the person was born; none of the sex.
+    fn of_origin(self) -> Option<origin::Keep> {
+        match self {
+            Self::Province => Some(origin::Keep::Province),
+            Self::City => Some(origin::Keep::City),
+            Self::District => Some(origin::Keep::District),
+            Self::BirthYear => Some(origin::Keep::BirthYear),
+            Self::Sex => None,
+        }
     }
+}
 
-    fn level(&self) -> Option<Level> {
-        let levels = [
-            (Keep::District, Level::District),
-            (Keep::City, Level::City),
-            (Keep::Province, Level::Province),
-        ];
-        levels
-            .into_iter()
-            .find(|(keep, _)| self.keeps(*keep))
-            .map(|(_, level)| level)
+impl FakeId {
+    fn keeps_sex(&self) -> bool {
+        self.keep.contains(&Keep::Sex)
     }
 
     fn origin(&self) -> Kept {
-        Kept {
-            level: self.level(),
-            year: self.keeps(Keep::BirthYear),
-            unfit: self.when_unfit,
-        }
+        let parts = self.keep.iter().filter_map(|part| part.of_origin());
+        Kept::of(parts, self.when_unfit)
     }
 }
 
@@ -134,29 +132,18 @@ impl Surrogate for FakeId {
         Kernel {
             divisions: Divisions::new(),
             kept: self.origin(),
-            keeps_sex: self.keeps(Keep::Sex),
+            keeps_sex: self.keeps_sex(),
         }
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
         text::only(Self::KIND, column)?;
-        surrogate::distinct(&self.keep)?;
-        self.origin().check_unfit()?;
-        for (parameter, field, part, kept) in [
-            ("sex", &self.sex, "sex", self.keeps(Keep::Sex)),
-            (
-                "birth",
-                &self.birth,
-                "birth-year",
-                self.keeps(Keep::BirthYear),
-            ),
-            ("region", &self.region, "province", self.level().is_some()),
-        ] {
-            if field.is_some() && !kept {
-                return Err(surrogate::unkept(parameter, part));
-            }
+        let linkage = self.linkage();
+        self.origin().check(&self.keep, &linkage, Told::Both)?;
+        match linkage.sex {
+            Some(_) if !self.keeps_sex() => Err(surrogate::unkept("sex", "sex")),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     fn keeps_any(&self) -> bool {
@@ -164,14 +151,14 @@ impl Surrogate for FakeId {
     }
 
     fn keeps_no_more(&self, floor: &Self) -> bool {
-        self.origin().no_more_than(floor.origin())
-            && self.keeps(Keep::Sex) <= floor.keeps(Keep::Sex)
+        self.origin().no_more_than(floor.origin()) && self.keeps_sex() <= floor.keeps_sex()
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        let bits = Level::bits(self.level())
-            + person::birth_bits(self.keeps(Keep::BirthYear), self.level())
-            + u32::from(!self.keeps(Keep::Sex))
+        let Kept { level, year, .. } = self.origin();
+        let bits = Level::bits(level)
+            + person::birth_bits(year, level)
+            + u32::from(!self.keeps_sex())
             + person::SEQUENCE_BITS;
         Uniqueness::Probabilistic { bits }
     }
@@ -181,9 +168,10 @@ impl Surrogate for FakeId {
     }
 
     fn stand_in(&self, _: &DataType) -> Option<&'static str> {
-        let reads_value = self.keeps(Keep::Sex) && self.sex.is_none()
-            || self.keeps(Keep::BirthYear) && self.birth.is_none()
-            || self.level().is_some() && self.region.is_none();
+        let Kept { level, year, .. } = self.origin();
+        let reads_value = self.keeps_sex() && self.sex.is_none()
+            || year && self.birth.is_none()
+            || level.is_some() && self.region.is_none();
         (!reads_value).then_some("11010519491231002X")
     }
 
@@ -192,7 +180,7 @@ impl Surrogate for FakeId {
         let mut facts = self.origin().facts(&linkage).to_vec();
         facts.push(Fact {
             what: "sex",
-            kept: self.keeps(Keep::Sex).then_some("sex"),
+            kept: self.keeps_sex().then_some("sex"),
             from: linkage.sex,
         });
         facts

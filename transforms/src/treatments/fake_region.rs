@@ -58,7 +58,7 @@ pub struct FakeRegion {
 
 impl FakeRegion {
     fn kept(&self) -> Kept {
-        Kept::of(&self.keep, self.when_unfit)
+        Kept::of(self.keep.iter().copied(), self.when_unfit)
     }
 }
 

@@ -120,7 +120,7 @@ macro_rules! treatments {
             }
 
             /// See [`Definition::keyed_by`].
-            pub fn keyed_by(&self) -> Option<&str> {
+            pub fn keyed_by(&self) -> Vec<&str> {
                 match self {
                     $($(Self::$Name(treatment) => treatment.keyed_by(),)+)+
                 }

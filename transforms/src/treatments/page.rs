@@ -45,7 +45,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     (
         "`hashing_columns` of a substitution",
-        "`by`: the field that decides the draw; absent, it is the value itself",
+        "`by`: the field, or of `substitute` the fields, that decide the draw; absent, it is the value itself",
     ),
     ("`entity_key`", "`by`"),
     (

@@ -68,7 +68,7 @@ pub struct RankPreserving {
     #[schemars(schema_with = "bound_schema")]
     pub upper: Scalar,
     /// Width of a step, as decimal text; days for a date. More than the field's smallest unit; the
-    /// range has 2 to 65,536 steps, the last of which may be narrower.
+    /// range has 2 to 65,536 steps, the last of which also has what is left of the range.
     pub width: Decimal,
     /// What becomes of a value beyond the range.
     #[serde(default)]
@@ -161,17 +161,20 @@ impl RankPreserving {
                         a whole number of them";
             Misfit::of_parameter("width", what).with_hint("choose a wider one, such as \"1000\"")
         })?;
-        let steps = last / width;
-        if !(1..STEPS_MAX).contains(&steps) {
-            let what = format!("the range has {} steps", u128::from(steps) + 1);
+        // A step of its own for the rest would be narrower than what was asked for.
+        let steps = (u128::from(last) + 1) / u128::from(width);
+        let fitting = u64::try_from(steps).ok();
+        let fitting = fitting.filter(|steps| (2..=STEPS_MAX).contains(steps));
+        let steps = fitting.ok_or_else(|| {
+            let what = format!("the range has {steps} steps of that width");
             let hint = "choose `width` so that there are 2 to 65536 of them";
-            return Err(Misfit::of_parameter("width", what).with_hint(hint));
-        }
+            Misfit::of_parameter("width", what).with_hint(hint)
+        })?;
         Ok(Range {
             lower,
             last,
             width,
-            steps: steps + 1,
+            steps,
         })
     }
 
@@ -314,6 +317,7 @@ impl Map {
             None => self.range.last,
         };
         let (step, _) = self.width.divide(offset);
+        let step = step.min(self.range.steps.saturating_sub(1));
         let place = self.places.get(usize::try_from(step).ok()?)?;
         N::from_wide(self.range.lower.checked_add(i128::from(*place))?)
     }

@@ -29,15 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use self::reader::{Records, Step};
 use self::records::Grammar;
-use self::values::Column;
+use self::values::{Column, Unfit};
 use crate::error::ConnectorError;
 use crate::schema;
 use crate::snapshot::{CONCURRENT_FILES, PinnedStore, Snapshot, SourceFile, confirm_unchanged};
-use crate::source::{ReadRequest, Source, SourceBatch, SourceSpec, Split};
+use crate::source::{BATCH_BYTES, ReadRequest, Source, SourceBatch, SourceSpec, Split};
 use crate::store::Store;
-
-/// A batch ends early at so much text, far below the 2 GiB that one Arrow text column can hold.
-const BATCH_TEXT_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a dataset's text files are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,7 +337,7 @@ impl CsvScan {
         let Err(problem) = self.append() else {
             self.rows = self.rows.saturating_add(1);
             self.next_row = self.next_row.saturating_add(1);
-            let full = self.rows >= self.batch_rows || self.text_bytes >= BATCH_TEXT_BYTES;
+            let full = self.rows >= self.batch_rows || self.text_bytes >= BATCH_BYTES;
             return if full {
                 self.flush().map(Some)
             } else {
@@ -393,21 +390,23 @@ impl CsvScan {
                 swallowed_rows: record.spans_lines && (record.torn || other_width),
             });
         }
-        let unreadable = |index| Problem {
-            what: "the text is no value of its type".to_owned(),
+        let unreadable = |index, unfit: Unfit| Problem {
+            what: unfit.as_str().to_owned(),
             field: Some(index),
             swallowed_rows: false,
         };
-        let text = record.text().ok_or_else(|| unreadable(0))?;
+        let text = record.text().ok_or_else(|| unreadable(0, Unfit::Type))?;
         for (index, (column, &position)) in self.columns.iter_mut().zip(&self.positions).enumerate()
         {
             let (value, quoted) = record
                 .field(text, position)
-                .ok_or_else(|| unreadable(index))?;
+                .ok_or_else(|| unreadable(index, Unfit::Type))?;
             if !quoted && value == self.null {
                 column.append_null();
-            } else if !column.append(value) {
-                return Err(unreadable(index));
+            } else {
+                column
+                    .append(value)
+                    .map_err(|unfit| unreadable(index, unfit))?;
             }
         }
         self.text_bytes = self.text_bytes.saturating_add(text.len());

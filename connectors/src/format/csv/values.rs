@@ -23,11 +23,36 @@ use super::LeadingZeros;
 
 /// A column being built.
 pub(super) trait Column: Send + fmt::Debug {
-    /// Appends a value. Says false, appending nothing, if the text is none of the column's type.
-    fn append(&mut self, text: &str) -> bool;
+    /// Appends a value.
+    ///
+    /// # Errors
+    /// The text is no value of the column's type; nothing is appended.
+    fn append(&mut self, text: &str) -> Result<(), Unfit>;
     fn append_null(&mut self);
     /// The column so far; building starts anew.
     fn finish(&mut self) -> ArrayRef;
+}
+
+/// Why a text is no value of a column's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It is none however it is read.
+    Type,
+    /// It would be one without the zeros before it, were they to mean nothing.
+    LeadingZeros,
+}
+
+impl Unfit {
+    /// What is wrong, and what to do about it in the dataset's source.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Type => "the text is no value of its type",
+            Self::LeadingZeros => {
+                "zeros stand before a whole number, as in an identifier: give the field the type \
+                 utf8, or set leading_zeros = \"drop\" if they mean nothing"
+            }
+        }
+    }
 }
 
 /// A builder for a catalogue's type; none if delimited text cannot hold the type.
@@ -85,9 +110,9 @@ pub(super) fn column(data_type: &DataType, zeros: LeadingZeros) -> Option<Box<dy
 struct Text(StringBuilder);
 
 impl Column for Text {
-    fn append(&mut self, text: &str) -> bool {
+    fn append(&mut self, text: &str) -> Result<(), Unfit> {
         self.0.append_value(text);
-        true
+        Ok(())
     }
 
     fn append_null(&mut self) {
@@ -103,16 +128,16 @@ impl Column for Text {
 struct Truth(BooleanBuilder);
 
 impl Column for Truth {
-    fn append(&mut self, text: &str) -> bool {
+    fn append(&mut self, text: &str) -> Result<(), Unfit> {
         let value = match text {
             "1" => true,
             "0" => false,
             _ if text.eq_ignore_ascii_case("true") => true,
             _ if text.eq_ignore_ascii_case("false") => false,
-            _ => return false,
+            _ => return Err(Unfit::Type),
         };
         self.0.append_value(value);
-        true
+        Ok(())
     }
 
     fn append_null(&mut self) {
@@ -140,16 +165,11 @@ impl<T: ArrowPrimitiveType, F> fmt::Debug for Fixed<T, F> {
 impl<T, F> Column for Fixed<T, F>
 where
     T: ArrowPrimitiveType,
-    F: Fn(&str) -> Option<T::Native> + Send,
+    F: Fn(&str) -> Result<T::Native, Unfit> + Send,
 {
-    fn append(&mut self, text: &str) -> bool {
-        match (self.parse)(text) {
-            Some(value) => {
-                self.builder.append_value(value);
-                true
-            }
-            None => false,
-        }
+    fn append(&mut self, text: &str) -> Result<(), Unfit> {
+        self.builder.append_value((self.parse)(text)?);
+        Ok(())
     }
 
     fn append_null(&mut self) {
@@ -165,6 +185,14 @@ fn with<T, F>(data_type: &DataType, parse: F) -> Box<dyn Column>
 where
     T: ArrowPrimitiveType,
     F: Fn(&str) -> Option<T::Native> + Send + 'static,
+{
+    explained::<T, _>(data_type, move |text| parse(text).ok_or(Unfit::Type))
+}
+
+fn explained<T, F>(data_type: &DataType, parse: F) -> Box<dyn Column>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(&str) -> Result<T::Native, Unfit> + Send + 'static,
 {
     Box::new(Fixed {
         builder: PrimitiveBuilder::<T>::new().with_data_type(data_type.clone()),
@@ -184,16 +212,22 @@ fn whole<T>(data_type: &DataType, zeros: LeadingZeros) -> Box<dyn Column>
 where
     T: ArrowPrimitiveType<Native: std::str::FromStr>,
 {
-    with::<T, _>(data_type, move |text| {
-        let fits = zeros == LeadingZeros::Drop || !has_leading_zeros(text);
-        fits.then(|| text.parse().ok())?
+    explained::<T, _>(data_type, move |text| {
+        let value = text.parse().map_err(|_| Unfit::Type)?;
+        check_zeros(text, zeros)?;
+        Ok(value)
     })
 }
 
-/// Whether zeros stand before the first digit of a whole number.
-fn has_leading_zeros(text: &str) -> bool {
+/// Refuses a whole number with zeros before its first digit, unless they mean nothing.
+fn check_zeros(text: &str, zeros: LeadingZeros) -> Result<(), Unfit> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    digits.len() > 1 && digits.starts_with('0')
+    match zeros {
+        LeadingZeros::Malformed if digits.len() > 1 && digits.starts_with('0') => {
+            Err(Unfit::LeadingZeros)
+        }
+        LeadingZeros::Malformed | LeadingZeros::Drop => Ok(()),
+    }
 }
 
 fn exact<T: DecimalType>(
@@ -201,13 +235,17 @@ fn exact<T: DecimalType>(
     (precision, scale): (u8, i8),
     zeros: LeadingZeros,
 ) -> Box<dyn Column> {
-    let refuses_zeros = scale == 0 && zeros == LeadingZeros::Malformed;
-    with::<T, _>(data_type, move |text| {
-        if !is_decimal(text, scale) || refuses_zeros && has_leading_zeros(text) {
-            return None;
-        }
-        let value = parse_decimal::<T>(text, precision, scale).ok()?;
+    let parse = move |text: &str| {
+        let value = is_decimal(text, scale).then(|| parse_decimal::<T>(text, precision, scale));
+        let value = value?.ok()?;
         T::is_valid_decimal_precision(value, precision).then_some(value)
+    };
+    explained::<T, _>(data_type, move |text| {
+        let value = parse(text).ok_or(Unfit::Type)?;
+        if scale == 0 {
+            check_zeros(text, zeros)?;
+        }
+        Ok(value)
     })
 }
 
@@ -299,7 +337,7 @@ mod tests {
 
     fn parses(data_type: &DataType, text: &str) -> bool {
         let mut column = column(data_type, LeadingZeros::Malformed).unwrap();
-        column.append(text)
+        column.append(text).is_ok()
     }
 
     fn millis(text: &str, zone: Option<&str>) -> Option<i64> {
@@ -308,7 +346,7 @@ mod tests {
             LeadingZeros::Malformed,
         )
         .unwrap();
-        column.append(text).then(|| {
+        column.append(text).ok().map(|()| {
             column
                 .finish()
                 .as_primitive::<TimestampMillisecondType>()
@@ -321,7 +359,7 @@ mod tests {
         let money = DataType::Decimal128(12, 2);
         let mut built = column(&money, LeadingZeros::Malformed).unwrap();
         for text in ["0", "1.5", "-1234567890.12", "+7.00", "-0.05"] {
-            assert!(built.append(text), "{text}");
+            assert_eq!(built.append(text), Ok(()), "{text}");
         }
         built.append_null();
         let built = built.finish();
@@ -361,7 +399,8 @@ mod tests {
     fn wide_decimals_keep_every_digit() {
         let wide = DataType::Decimal256(60, 4);
         let mut built = column(&wide, LeadingZeros::Malformed).unwrap();
-        assert!(built.append("-12345678901234567890123456789012345678901234567890.1234"));
+        let text = "-12345678901234567890123456789012345678901234567890.1234";
+        assert_eq!(built.append(text), Ok(()));
         let built = built.finish();
         let expected = i256::from_string("-123456789012345678901234567890123456789012345678901234");
         assert_eq!(
@@ -380,19 +419,31 @@ mod tests {
 
     #[test]
     fn zeros_before_a_whole_number_are_malformed_unless_they_mean_nothing() {
-        let dropping = |data_type: &DataType, text: &str| {
-            column(data_type, LeadingZeros::Drop).unwrap().append(text)
+        let with = |data_type: &DataType, zeros, text: &str| {
+            column(data_type, zeros).unwrap().append(text)
         };
+        let dropping =
+            |data_type: &DataType, text: &str| with(data_type, LeadingZeros::Drop, text).is_ok();
+        let refused =
+            |data_type: &DataType, text: &str| with(data_type, LeadingZeros::Malformed, text);
         let whole = DataType::Decimal128(20, 0);
         for data_type in [DataType::Int32, DataType::UInt64, whole] {
             for text in ["0", "7", "70", "700"] {
                 assert!(parses(&data_type, text), "{data_type} {text}");
             }
             for text in ["007", "00", "01"] {
-                assert!(!parses(&data_type, text), "{data_type} {text}");
+                let found = refused(&data_type, text);
+                assert_eq!(found, Err(Unfit::LeadingZeros), "{data_type} {text}");
                 assert!(dropping(&data_type, text), "{data_type} {text}");
             }
+            // Dropping them would be no help.
+            for text in ["0x7", "007.5", "0 7", "00a"] {
+                let found = refused(&data_type, text);
+                assert_eq!(found, Err(Unfit::Type), "{data_type} {text}");
+                assert!(!dropping(&data_type, text), "{data_type} {text}");
+            }
         }
+        assert_eq!(refused(&DataType::Int8, "0128"), Err(Unfit::Type));
         assert!(!parses(&DataType::Int32, "-07") && dropping(&DataType::Int32, "-07"));
         // An amount may be padded: what stands before the point tells it from no other.
         assert!(parses(&DataType::Decimal128(12, 2), "0012.50"));

@@ -2,6 +2,7 @@
 //! statistics, and saves the scan a second read. A footer that contradicts itself is refused here,
 //! because row numbers are computed from it.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use parquet::file::metadata::{
 
 use super::reader::{Fetch, parquet_error};
 use crate::error::ConnectorError;
-use crate::source::VALUE_BYTES_MAX;
+use crate::source::{BATCH_BYTES, VALUE_BYTES_MAX};
 
 /// Most footers fit into this, and are then read with one request.
 const FOOTER_HINT_BYTES: usize = 256 * 1024;
@@ -83,6 +84,33 @@ impl Footer {
             }
         }
         Ok(())
+    }
+
+    /// How many rows a batch of these row groups may have so that it holds about [`BATCH_BYTES`],
+    /// by the widths that the footer states: `most` at most, and one at least. Where values repeat
+    /// the footer counts them once, and so does a batch.
+    pub(super) fn batch_rows(
+        &self,
+        groups: Range<usize>,
+        projection: &[String],
+        most: usize,
+    ) -> usize {
+        let leaves = self.leaves(projection);
+        let metadata = self.metadata.row_groups();
+        let widths = metadata
+            .iter()
+            .zip(&self.group_rows)
+            .skip(groups.start)
+            .take(groups.len())
+            .map(|(group, rows)| {
+                let columns = leaves.iter().filter_map(|&leaf| group.columns().get(leaf));
+                let bytes = columns
+                    .map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(0))
+                    .fold(0, u64::saturating_add);
+                usize::try_from(bytes / (*rows).max(1)).unwrap_or(usize::MAX)
+            });
+        let fitting = BATCH_BYTES / widths.max().unwrap_or(0).max(1);
+        fitting.clamp(1, most.max(1))
     }
 }
 

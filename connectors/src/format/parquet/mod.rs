@@ -150,6 +150,12 @@ impl ParquetSource {
         Arc::new(Schema::new(fields.collect::<Fields>()))
     }
 
+    /// The names of the columns that are read.
+    fn names(&self) -> Vec<String> {
+        let fields = self.output.fields().iter();
+        fields.map(|field| field.name().clone()).collect()
+    }
+
     fn execute(
         &self,
         footer: &Footer,
@@ -161,6 +167,7 @@ impl ParquetSource {
                 crate::error::brief(&error)
             ))
         };
+        let batch_rows = footer.batch_rows(groups.clone(), &self.names(), self.batch_rows);
         let mut access = ParquetAccessPlan::new_none(footer.metadata.num_row_groups());
         for group in groups {
             access.scan(group);
@@ -179,10 +186,10 @@ impl ParquetSource {
             .with_parquet_file_reader_factory(Arc::new(factory));
         let config = FileScanConfigBuilder::new(source_url().map_err(setup)?, Arc::new(scan))
             .with_file(file)
-            .with_batch_size(Some(self.batch_rows))
+            .with_batch_size(Some(batch_rows))
             .build();
         let context = TaskContext::default()
-            .with_session_config(SessionConfig::new().with_batch_size(self.batch_rows))
+            .with_session_config(SessionConfig::new().with_batch_size(batch_rows))
             .with_runtime(Arc::clone(&self.runtime));
         DataSourceExec::from_data_source(config)
             .execute(0, Arc::new(context))

@@ -206,6 +206,30 @@ async fn rows_are_counted_without_columns() {
 }
 
 #[tokio::test]
+async fn batches_of_wide_values_have_fewer_rows() {
+    let site = tempfile::tempdir().unwrap();
+    let document = |row: usize| format!("{row:07}").repeat(37_450);
+    let documents = StringArray::from_iter_values((0..400).map(document));
+    let batch = RecordBatch::try_from_iter(vec![("text", column(documents))]).unwrap();
+    write(&site.path().join("lake/people/a.parquet"), &[batch], 400);
+    let fields: SchemaRef = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8, true)]));
+    let request = ReadRequest {
+        projection: vec!["text".to_owned()],
+        pruning: None,
+        batch_rows: 4096,
+    };
+    let source = open_source(spec(site.path(), "people/", fields), request)
+        .await
+        .unwrap();
+    let batches: Vec<_> = source.open(0).await.unwrap().try_collect().await.unwrap();
+    let rows: Vec<usize> = batches.iter().map(|read| read.batch.num_rows()).collect();
+    // 32 MiB hold 127 values of 262,150 bytes.
+    assert_eq!(rows.iter().sum::<usize>(), 400);
+    assert!(rows.iter().all(|rows| *rows <= 128), "{rows:?}");
+    assert!(rows.len() <= 5, "{rows:?}");
+}
+
+#[tokio::test]
 async fn splits_join_row_groups_up_to_the_target() {
     let site = tempfile::tempdir().unwrap();
     let batch = RecordBatch::try_from_iter(vec![(

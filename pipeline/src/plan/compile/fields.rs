@@ -333,13 +333,17 @@ impl Resolver<'_, '_> {
     /// A keyed pseudonym of few values can be undone by counting them all. A facet that is drawn for
     /// a person has as many values as there are keys of persons, and its own tell nothing.
     fn check_domain(&mut self, treatment: &TreatmentSpec) {
-        let named = treatment.keyed_fields().into_iter();
-        let fields = named.filter_map(|name| match name {
-            Some(name) => self.subject.dataset.field(name),
-            None => Some(self.field),
+        let size_of = |name: &&str| domain_size(self.subject.dataset.field(name)?);
+        let sizes = treatment.keyed_fields().into_iter();
+        let sizes = sizes.filter_map(|names| match names.as_slice() {
+            [] => domain_size(self.field),
+            // Keyed together, there are as many values as combinations of them.
+            names => names
+                .iter()
+                .map(size_of)
+                .try_fold(1, |product: u64, size| product.checked_mul(size?)),
         });
-        let size = fields.filter_map(domain_size).min();
-        let Some(size) = size.filter(|size| *size < DOMAIN_MIN) else {
+        let Some(size) = sizes.min().filter(|size| *size < DOMAIN_MIN) else {
             return;
         };
         let what = format!(

@@ -13,7 +13,8 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
 
 pub use lattice::Lattice;
 pub use numeric::{Limits, Numeric};
@@ -21,6 +22,7 @@ pub use synonyms::Synonyms;
 
 use super::distortion::Distortion;
 use super::predict::Reflection;
+use crate::cases::failed;
 use crate::error::TreatmentError;
 
 /// What a cell is to show.
@@ -57,8 +59,10 @@ pub enum Skip {
 ///   has a part in it.
 pub trait Carrier: fmt::Debug + Send + Sync {
     /// The probability that a cell which shows something at random shows a given symbol: 1/2 where
-    /// the symbols are a parity.
-    fn null_match(&self) -> f64;
+    /// the symbols are a parity, as they are unless a carrier says otherwise.
+    fn null_match(&self) -> f64 {
+        0.5
+    }
 
     /// How far values move; none where they aren't numbers.
     fn reflection(&self) -> Option<Reflection>;
@@ -100,5 +104,24 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// Whether cells can be found by their own value.
     fn has_blocks(&self) -> bool {
         matches!(self.reflection(), Some(Reflection::InBlock { .. }))
+    }
+}
+
+/// Refuses a column of another type than the field's.
+fn check_type(column: &ArrayRef, expected: &DataType) -> Result<(), TreatmentError> {
+    if column.data_type() == expected {
+        return Ok(());
+    }
+    Err(TreatmentError::UnexpectedType {
+        expected: expected.clone(),
+        actual: column.data_type().clone(),
+    })
+}
+
+/// Refuses a column that isn't as long as its marks.
+fn check_length(column: &ArrayRef, marks: &[Option<Mark>]) -> Result<(), TreatmentError> {
+    match column.len() == marks.len() {
+        true => Ok(()),
+        false => Err(failed("marking a column of another length")),
     }
 }

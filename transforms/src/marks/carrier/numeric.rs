@@ -21,7 +21,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, TimeUnit, i256};
 
 use super::coding::Coding;
-use super::{Carrier, Lattice, Mark, Skip};
+use super::{Carrier, Lattice, Mark, Skip, check_length, check_type};
 use crate::calendar::{DAY_SECONDS, per_second};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
@@ -175,35 +175,21 @@ impl Numeric {
         }))
     }
 
-    fn check_type(&self, column: &ArrayRef) -> Result<(), TreatmentError> {
-        if *column.data_type() == self.data_type {
-            return Ok(());
-        }
-        Err(TreatmentError::UnexpectedType {
-            expected: self.data_type.clone(),
-            actual: column.data_type().clone(),
-        })
-    }
-
     /// The units of every cell; none for null and for values that are no whole number of units.
     fn units(&self, column: &ArrayRef) -> Result<Vec<Option<i128>>, TreatmentError> {
-        self.check_type(column)?;
+        check_type(column, &self.data_type)?;
         let units = self.coding.units(column);
         units.ok_or_else(|| failed("reading numbers to be marked"))
     }
 }
 
 impl Carrier for Numeric {
-    fn null_match(&self) -> f64 {
-        0.5
-    }
-
     fn reflection(&self) -> Option<Reflection> {
         Some(self.lattice.reflection())
     }
 
     fn prepared(&self, column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
-        self.check_type(column)?;
+        check_type(column, &self.data_type)?;
         let rounded = self.coding.rounded(column);
         rounded.ok_or_else(|| failed("rounding numbers to be marked"))
     }
@@ -219,9 +205,7 @@ impl Carrier for Numeric {
         marks: &[Option<Mark>],
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError> {
-        if column.len() != marks.len() {
-            return Err(failed("marking a column of another length"));
-        }
+        check_length(column, marks)?;
         let mut units = self.units(column)?;
         let mut counting = Counting::default();
         for (row, (units, mark)) in units.iter_mut().zip(marks).enumerate() {
@@ -232,10 +216,7 @@ impl Carrier for Numeric {
                 continue;
             };
             let written = mark.map_or(Ok(before), |mark| self.lattice.write(before, mark));
-            let after = written.unwrap_or_else(|skip| {
-                distortion.skipped.add(skip);
-                before
-            });
+            let after = distortion.skipped.written_or(written, before);
             counting.add(before, after);
             *units = (after != before).then_some(after);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 
-use super::{Carrier, Mark, Skip};
+use super::{Carrier, Mark, Skip, check_length, check_type};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
 use crate::marks::canonical;
@@ -84,19 +84,12 @@ impl Synonyms {
 
 /// The column as text.
 fn texts(column: &ArrayRef) -> Result<&StringArray, TreatmentError> {
-    column
-        .as_string_opt::<i32>()
-        .ok_or_else(|| TreatmentError::UnexpectedType {
-            expected: DataType::Utf8,
-            actual: column.data_type().clone(),
-        })
+    check_type(column, &DataType::Utf8)?;
+    let texts = column.as_string_opt::<i32>();
+    texts.ok_or_else(|| failed("reading words to be marked"))
 }
 
 impl Carrier for Synonyms {
-    fn null_match(&self) -> f64 {
-        0.5
-    }
-
     fn reflection(&self) -> Option<Reflection> {
         None
     }
@@ -115,20 +108,16 @@ impl Carrier for Synonyms {
         marks: &[Option<Mark>],
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError> {
+        check_length(column, marks)?;
         let texts = texts(column)?;
-        if texts.len() != marks.len() {
-            return Err(failed("marking a column of another length"));
-        }
         let mut marked = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
         for (word, mark) in texts.iter().zip(marks) {
             let (Some(before), Some(mark)) = (word, mark) else {
                 marked.append_option(word);
                 continue;
             };
-            let after = self.written(before, mark.symbol).unwrap_or_else(|skip| {
-                distortion.skipped.add(skip);
-                before
-            });
+            let written = self.written(before, mark.symbol);
+            let after = distortion.skipped.written_or(written, before);
             distortion.changed += u64::from(after != before);
             let bytes = marked.values_slice().len().saturating_add(after.len());
             i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;

@@ -441,7 +441,10 @@ fn floats_are_prepared_at_their_declared_decimals() {
         assert_eq!(values.value(row).to_bits(), f64::to_bits(expected), "{row}");
     }
     // What is prepared is prepared already, and can carry.
-    assert_eq!(&carrier.prepared(&prepared).unwrap().to_data(), &prepared.to_data());
+    assert_eq!(
+        &carrier.prepared(&prepared).unwrap().to_data(),
+        &prepared.to_data()
+    );
     assert!(carrier.read(&column).unwrap()[0].is_none());
     assert!(carrier.read(&prepared).unwrap()[0].is_some());
     let text: ArrayRef = Arc::new(StringArray::from(vec!["1.5"]));

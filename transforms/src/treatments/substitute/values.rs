@@ -31,15 +31,28 @@ pub struct ValueFile {
     path: String,
     /// The SHA-256 that the content must have, where it is written.
     pinned: Option<String>,
-    read: OnceLock<Result<Content, String>>,
+    read: OnceLock<Result<ValueLines, String>>,
 }
 
-/// What a file holds.
-#[derive(Clone)]
-struct Content {
+/// What a file of values holds; a clone shares it, so that a file many treatments name is held once.
+#[derive(Debug, Clone)]
+pub struct ValueLines {
     /// Lower-case hex.
     sha256: String,
     lines: Arc<[String]>,
+}
+
+impl ValueLines {
+    /// The content of a file; none where it isn't UTF-8. A byte order mark is no part of it.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let sha256 = Sha256::digest(bytes);
+        Some(Self {
+            sha256: sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            lines: text.lines().map(str::to_owned).collect(),
+        })
+    }
 }
 
 impl Values {
@@ -71,22 +84,16 @@ impl ValueFile {
     }
 
     /// Takes the file's content, or why it can't be had; only the first time counts.
-    pub fn set(&self, bytes: Result<Vec<u8>, String>) {
-        let refused = |what: &str| format!("file `{}` {what}", self.path);
-        let content = bytes.and_then(|bytes| {
-            let sha256: String = Sha256::digest(&bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            if self.pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
-                return Err(refused("has another SHA-256 than `sha256` says"));
+    pub fn set(&self, content: Result<ValueLines, String>) {
+        let content = content.and_then(|content| {
+            let is_other = |pinned: &String| *pinned != content.sha256;
+            if self.pinned.as_ref().is_some_and(is_other) {
+                let path = &self.path;
+                return Err(format!(
+                    "file `{path}` has another SHA-256 than `sha256` says"
+                ));
             }
-            let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text"))?;
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            Ok(Content {
-                sha256,
-                lines: text.lines().map(str::to_owned).collect(),
-            })
+            Ok(content)
         });
         self.read.get_or_init(|| content);
     }
