@@ -100,8 +100,9 @@ pub(crate) fn dataset() -> Dataset {
         .field("seen", "timestamp(us)", "timestamp", "2")
 }
 
-/// A policy with floors for what identifies.
+/// A policy with floors for what identifies, and no demands on marks: the register offers none.
 pub(crate) const POLICY: &str = "\
+    [marking]\nmin_carriers = 0\n\
     [[rules]]\ncategory = 'resident-id'\ntreatment = { kind = 'hmac', domain = 'person.id' }\n\
     [[rules]]\ncategory = 'person-name'\ntreatment = { kind = 'keep-ends', first = 1, last = 0 }\n\
     [[rules]]\ncategory = 'income'\ntreatment = { kind = 'round', to = '1000' }\n\
