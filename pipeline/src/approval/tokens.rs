@@ -142,44 +142,8 @@ pub fn sign(
     key: &Path,
 ) -> Result<SignedTokens, RunError> {
     let (grant, provider) = grant_of(site, request.grant)?;
-    let invalid = |what: &str, at: &str, remedy: &str| RunError::Invalid {
-        what: what.to_owned(),
-        at: at.to_owned(),
-        remedy: remedy.to_owned(),
-    };
-    let reason = terms.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
-        let what = "the reason is empty or longer than 500 characters";
-        return Err(invalid(
-            what,
-            "--reason",
-            "say in a sentence why, without personal data",
-        ));
-    }
-    if terms.until < request.today {
-        return Err(invalid(
-            "the last day is past",
-            "--until",
-            "name a day to come",
-        ));
-    }
-    if terms.domain.trim().is_empty() {
-        let remedy = "name the domain of the tokens' treatment, such as person.id";
-        return Err(invalid("the domain is empty", "--domain", remedy));
-    }
-    let mut scopes = scopes_of(grant);
-    if let Some(scope) = terms.scope {
-        scopes.retain(|own| own == scope);
-        if scopes.is_empty() {
-            let remedy = "name a scope that `lockgate tokens list` shows: that of the grant or of a \
-                          join group it lists";
-            return Err(invalid(
-                "the scope isn't one of the grant",
-                "--scope",
-                remedy,
-            ));
-        }
-    }
+    check_terms(terms, request.today)?;
+    let scopes = scopes_within(grant, terms.scope)?;
     let key = read_private(key)?.signing_key()?;
     let names = approvers_of(site, provider, &key.verifying_key());
     let Some(approver) = names.first() else {
@@ -203,7 +167,7 @@ pub fn sign(
         scopes,
         key_version: terms.key_version,
         approver: (*approver).to_owned(),
-        reason: reason.to_owned(),
+        reason: terms.reason.trim().to_owned(),
         tokens: hashes.into_iter().collect(),
         salt,
         valid_from: Date(request.today),
@@ -218,6 +182,57 @@ pub fn sign(
         approver: approval.approver,
         scopes: approval.scopes,
     })
+}
+
+/// Reason, last day and domain as they have to be.
+fn check_terms(terms: &TokenTerms<'_>, today: NaiveDate) -> Result<(), RunError> {
+    let reason = terms.reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
+        let what = "the reason is empty or longer than 500 characters";
+        return Err(invalid(
+            what,
+            "--reason",
+            "say in a sentence why, without personal data",
+        ));
+    }
+    if terms.until < today {
+        return Err(invalid(
+            "the last day is past",
+            "--until",
+            "name a day to come",
+        ));
+    }
+    if terms.domain.trim().is_empty() {
+        let remedy = "name the domain of the tokens' treatment, such as person.id";
+        return Err(invalid("the domain is empty", "--domain", remedy));
+    }
+    Ok(())
+}
+
+/// The scopes of a grant, or the one of them that is asked for.
+fn scopes_within(grant: &Grant, asked: Option<&str>) -> Result<BTreeSet<String>, RunError> {
+    let mut scopes = scopes_of(grant);
+    let Some(asked) = asked else {
+        return Ok(scopes);
+    };
+    scopes.retain(|own| own == asked);
+    if scopes.is_empty() {
+        return Err(invalid(
+            "the scope isn't one of the grant",
+            "--scope",
+            "name a scope that `lockgate tokens list` shows: that of the grant or of a join group it \
+             lists",
+        ));
+    }
+    Ok(scopes)
+}
+
+fn invalid(what: &str, at: &str, remedy: &str) -> RunError {
+    RunError::Invalid {
+        what: what.to_owned(),
+        at: at.to_owned(),
+        remedy: remedy.to_owned(),
+    }
 }
 
 /// Checks that an approval covers every token that is asked for, today.

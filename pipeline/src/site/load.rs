@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
         }
         let real = |path: &Path| path.canonicalize().ok();
         // The folder itself may be no link either: the site's keys are within the site, too.
-        let folder = real(&self.root).map(|root| root.join(VALUES_FOLDER));
+        let folder = real(self.root).map(|root| root.join(VALUES_FOLDER));
         match (folder, real(&self.root.join(path))) {
             (Some(folder), Some(file)) if file.starts_with(&folder) => {}
             (_, Some(_)) => return Err(refused("is a link that leaves the folder lists/")),
