@@ -233,17 +233,16 @@ async fn what_a_killed_probe_left_is_swept_once_it_is_old() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_side_by_side_do_not_fail_each_other() {
     let directory = tempfile::tempdir().unwrap();
-    let probing = (0..4).map(|_| {
+    let mut probing = tokio::task::JoinSet::new();
+    for _ in 0..4 {
         let destination = local(directory.path());
-        tokio::spawn(async move {
+        probing.spawn(async move {
             for _ in 0..200 {
                 destination.probe_conditional_create().await.unwrap();
             }
-        })
-    });
-    for probing in probing.collect::<Vec<_>>() {
-        probing.await.unwrap();
+        });
     }
+    probing.join_all().await;
     assert!(!directory.path().join(PROBES).exists());
 }
 

@@ -435,10 +435,12 @@ mod tests {
     fn bounds_are_values_of_the_field() {
         let of_bounds = |data_type: &str, least: &str, greatest: &str| {
             let (mut field, data_type) = field(data_type);
-            field.tolerance = Some(match data_type {
-                FieldType::Date => "3d".to_owned(),
-                _ => "3".to_owned(),
-            });
+            let unit = if data_type == FieldType::Date {
+                "d"
+            } else {
+                ""
+            };
+            field.tolerance = Some(format!("3{unit}"));
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             field.bounds = Some(Bounds {
                 least: text(least),

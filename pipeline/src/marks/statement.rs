@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(statement.key_commitment, "01".repeat(32));
         assert_eq!(
             statement.scheme_commitment,
-            sha256_hex(&[vec![2; 32], recorded.scheme.clone()].concat())
+            sha256_hex(&[vec![2; 32], recorded.scheme].concat())
         );
         assert_eq!(statement.fault(|name| name == "income"), None);
         assert!(statement.fault(|_| false).is_some());
