@@ -27,6 +27,7 @@ use lockgate_connectors::keyring::PublicKey;
 use lockgate_transforms::TreatmentSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::marks::CarrierSpec;
 use crate::plan::{ExchangePlan, FilterField, PlannedField};
 use crate::site::dataset::{Level, Sharing, Source};
 use crate::site::{Grant, Loaded, Site};
@@ -106,6 +107,9 @@ pub struct ApprovedField {
     /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
+    /// How far a mark may move its values, and how; absent where it carries none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<CarrierSpec>,
 }
 
 /// What a grant's signature is worth.
@@ -145,7 +149,11 @@ pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
         },
         sharing: plan.sharing,
         division: plan.rows.division_field.clone(),
-        fields: plan.fields.iter().map(ApprovedField::of).collect(),
+        fields: plan
+            .fields
+            .iter()
+            .map(|field| ApprovedField::of(field, plan))
+            .collect(),
         filter_only: plan.filter_fields.clone(),
     }
 }
@@ -342,8 +350,10 @@ impl ApprovedSource {
 }
 
 impl ApprovedField {
-    fn of(field: &PlannedField) -> Self {
+    fn of(field: &PlannedField, plan: &ExchangePlan) -> Self {
+        let mark = plan.marks.as_ref().and_then(|marks| marks.of(&field.name));
         Self {
+            mark: mark.map(|mark| mark.carrier.clone()),
             name: field.name.clone(),
             category: field.category.clone(),
             level: field.level,
@@ -372,6 +382,13 @@ impl ApprovedField {
                 self.name,
                 approved.treatment.summary(),
                 self.treatment.summary()
+            ));
+        }
+        // Values that stay as they are need no new approval; those that move by other means do.
+        if self.mark.is_some() && self.mark != approved.mark {
+            changes.push(format!(
+                "marks would move values of field `{}` otherwise than was approved",
+                self.name
             ));
         }
         self.compare_reads(approved, changes);

@@ -100,6 +100,25 @@ fn stronger_treatments_pass() {
     assert_eq!(states(&site), []);
 }
 
+#[test]
+fn a_mark_that_moves_values_otherwise_is_stale() {
+    let income = "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
+    let free = income.replace("level = 3", "level = 1");
+    let within = |tolerance: &str| format!("{free}, tolerance = \"{tolerance}\"");
+    let site = TestSite::new();
+    site.catalogue(income, &within("1.00"));
+    site.grant(
+        "fields = [\"id\", \"name\", \"region\"]",
+        "fields = [\"id\", \"income\"]",
+    );
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    site.catalogue(&within("1.00"), &within("500.00"));
+    assert_stale(&site, "marks would move values of field `income` otherwise");
+    site.catalogue(&within("500.00"), &free);
+    assert_eq!(states(&site), [], "nothing moves any more");
+}
+
 /// A site whose names are replaced by those of a file.
 fn substituting(content: &str) -> TestSite {
     let site = TestSite::new();

@@ -33,6 +33,7 @@ use serde::Serialize;
 use super::carrier::carrier_of;
 use super::scheme::{
     Anchor, AnchorFamily, CarrierSpec, Density, FORMAT, FieldScheme, FoundBy, Scheme,
+    carriers_per_row,
 };
 use crate::plan::PlannedField;
 use crate::site::{Dataset, Field, FieldType};
@@ -81,6 +82,11 @@ impl Layout {
         }
     }
 
+    /// The mark of a field, by its name.
+    pub fn of(&self, name: &str) -> Option<&FieldScheme> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// The anchor by which a field's rows are found; none for one that is found by its own value.
     pub fn anchor_of(&self, field: &FieldScheme) -> Option<&Anchor> {
         match field.found_by {
@@ -91,7 +97,7 @@ impl Layout {
 
     /// Carriers that a row of the delivery has.
     pub fn carriers_per_row(&self) -> f64 {
-        self.fields.iter().map(|field| field.density.share()).sum()
+        carriers_per_row(&self.fields)
     }
 }
 

@@ -294,17 +294,23 @@ impl Scheme {
         MarkPlan::new(anchors, fields).map_err(SchemeError::Plan)
     }
 
-    /// The anchor by which a field's rows are found; none for one that is found by its own value.
-    pub fn anchor_of(&self, field: &FieldScheme) -> Option<&Anchor> {
-        match field.found_by {
-            FoundBy::Row(at) => self.anchors.get(at),
-            FoundBy::Value => None,
-        }
-    }
-
     /// Carriers a row has: the sum of the densities.
     pub fn carriers_per_row(&self) -> f64 {
-        self.fields.iter().map(|field| field.density.share()).sum()
+        carriers_per_row(&self.fields)
+    }
+}
+
+/// Carriers that a row with these fields has: the sum of the densities.
+pub(super) fn carriers_per_row(fields: &[FieldScheme]) -> f64 {
+    fields.iter().map(|field| field.density.share()).sum()
+}
+
+/// Limits as a carrier's specification writes them.
+fn limits<T: Copy>(least: &Option<T>, greatest: &Option<T>, sentinels: &[T]) -> Limits<T> {
+    Limits {
+        least: *least,
+        greatest: *greatest,
+        sentinels: sentinels.to_vec(),
     }
 }
 
@@ -386,11 +392,7 @@ impl CarrierSpec {
                 sentinels,
                 ..
             } => {
-                let limits = Limits {
-                    least: *least,
-                    greatest: *greatest,
-                    sentinels: sentinels.clone(),
-                };
+                let limits = limits(least, greatest, sentinels);
                 match decimals {
                     Some(decimals) => {
                         Numeric::float(data_type, *decimals, *tolerance, is_in_block, &limits)
@@ -407,11 +409,7 @@ impl CarrierSpec {
                 sentinels,
                 ..
             } => {
-                let limits = Limits {
-                    least: *least,
-                    greatest: *greatest,
-                    sentinels: sentinels.clone(),
-                };
+                let limits = limits(least, greatest, sentinels);
                 let (grain, tolerance) = (
                     Duration::from_nanos(*grain),
                     Duration::from_nanos(*tolerance),

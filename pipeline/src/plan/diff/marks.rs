@@ -34,7 +34,7 @@ type Mark<'a> = (&'a FieldScheme, Option<&'a Anchor>);
 
 fn mark<'a>(plan: &'a ExchangePlan, name: &str) -> Option<Mark<'a>> {
     let layout = plan.marks.as_ref()?;
-    let field = layout.fields.iter().find(|field| field.name == name)?;
+    let field = layout.of(name)?;
     Some((field, layout.anchor_of(field)))
 }
 
