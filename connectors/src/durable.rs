@@ -1,5 +1,5 @@
-//! Small pieces of the file system that keyring and publication share: files that are complete
-//! and on the disk, or not there.
+//! Small pieces of the file system that keyring, publication and the program's own state share: files
+//! that are complete and on the disk, or not there.
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -48,6 +48,26 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()
         drop(std::fs::remove_file(path));
     }
     written
+}
+
+/// Writes a file whole, over one that may be there: beside it, synced, renamed, the directory synced.
+///
+/// # Errors
+/// It can't be written; what was there before still is.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = directory.join(format!(".{name}.{}", hex(&nonce)));
+    write_new(&staged, content, 0o666)?;
+    let renamed = std::fs::rename(&staged, path);
+    if renamed.is_err() {
+        // The first error is the one to report.
+        drop(std::fs::remove_file(&staged));
+    }
+    renamed?;
+    sync_directory(directory)
 }
 
 /// Removes a file; one that isn't there is fine.

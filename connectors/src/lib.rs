@@ -5,7 +5,7 @@
 //! This crate knows nothing of treatments or grants: it hands over what was asked for, proves that
 //! it was all of it, and says where reading failed without ever repeating a value.
 
-mod durable;
+pub mod durable;
 pub mod error;
 pub mod format;
 pub mod keyring;

@@ -28,6 +28,19 @@ pub fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The bytes that [`hex`] writes so; none where they are other digits, or not so many.
+pub fn from_hex<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    if !is_hex(text, 2 * BYTES) {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +52,13 @@ mod tests {
             sha256_hex(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn hex_is_read_back_where_it_has_the_length_asked_for() {
+        assert_eq!(from_hex(&hex(&[0, 1, 0xab])), Some([0, 1, 0xab]));
+        assert_eq!(from_hex::<2>("0001ab"), None);
+        assert_eq!(from_hex::<1>("AB"), None);
     }
 
     #[test]

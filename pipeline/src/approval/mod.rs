@@ -33,7 +33,6 @@ use crate::site::dataset::{Level, Sharing, Source};
 use crate::site::{Grant, Loaded, Site};
 use crate::{canonical_json, dsse};
 
-pub(crate) use sign::replace;
 pub use sign::{SignError, SignRequest, Signed, sign};
 
 /// DSSE payload type of an approval.

@@ -1,17 +1,16 @@
 //! Signing a grant: only what would run is signed, and the signature appears whole or not at all.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
-use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::read_private;
+use lockgate_connectors::{ConnectorError, durable};
 use thiserror::Error;
 
 use super::{PAYLOAD_TYPE, approvers_of, resolve, signature_path};
 use crate::canonical_json::{self, CanonicalError};
-use crate::digest::{hex, sha256_hex};
+use crate::digest::sha256_hex;
 use crate::dsse::{self, DsseError};
 use crate::plan::compile::{Draft, Subject, draft};
 use crate::plan::{CompileError, CompileRequest, QuotaUse, Refusal, RefusalCode};
@@ -113,7 +112,7 @@ pub fn sign(site: &Site, request: &SignRequest<'_>) -> Result<Signed, SignError>
     let payload = canonical_json::to_bytes(&resolve(&draft.plan, name))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key)?;
     let path = signature_path(site, subject.grant);
-    replace(&path, &envelope).map_err(|source| SignError::Write {
+    durable::replace(&path, &envelope).map_err(|source| SignError::Write {
         path: path.clone(),
         source,
     })?;
@@ -151,26 +150,4 @@ fn draft_in_every_mode(
         }
     }
     Ok((first, refusals))
-}
-
-/// Writes a file whole: beside it, synced, renamed over it, the directory synced.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut nonce = [0; 8];
-    getrandom::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let staged = directory.join(format!(".{name}.{}", hex(&nonce)));
-    let written = write_new(&staged, content).and_then(|()| fs::rename(&staged, path));
-    if written.is_err() {
-        // The first error is the one to report.
-        drop(fs::remove_file(&staged));
-    }
-    written?;
-    fs::File::open(directory)?.sync_all()
-}
-
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }

@@ -13,13 +13,13 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use ed25519_dalek::VerifyingKey;
-use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::read_private;
+use lockgate_connectors::{ConnectorError, durable};
 use lockgate_transforms::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{approvers_of, key_of, sign::replace};
+use super::{approvers_of, key_of};
 use crate::digest::{hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
@@ -332,7 +332,7 @@ pub(crate) fn keep(directory: &Path, sha256: &str, envelope: &[u8]) -> Result<()
         RunError::Connector(ConnectorError::from_io(&error, place))
     };
     fs::create_dir_all(directory).map_err(failed)?;
-    replace(&path, envelope).map_err(failed)
+    durable::replace(&path, envelope).map_err(failed)
 }
 
 /// A grant of the site, and the department that holds its data.

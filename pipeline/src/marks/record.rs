@@ -10,13 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lockgate_connectors::durable;
 use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::{COMMITMENT_BYTES, GrantIndex, MarkKey};
 
 use super::index::index_of;
 use super::scheme::{Scheme, SchemeError};
-use crate::approval::replace;
-use crate::digest::{hex, is_hex, sha256_hex};
+use crate::digest::{from_hex, hex, is_hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History, Ledger};
@@ -71,7 +71,8 @@ pub fn markings(history: &History, dataset: &str) -> Vec<Marking> {
             plan_sha256,
         } = &entry.event
             && of == dataset
-            && let (Some(commitment), Some(salt)) = (bytes(commitment), bytes(commitment_salt))
+            && let (Some(commitment), Some(salt)) =
+                (from_hex(commitment), from_hex(commitment_salt))
         {
             found.push(Marking {
                 key: KeyCommitment {
@@ -207,7 +208,7 @@ fn keep(state: &Path, content: &[u8], sha256: &str) -> Result<(), RunError> {
         return Ok(());
     }
     fs::create_dir_all(state.join(SCHEMES)).map_err(written)?;
-    replace(&path, content).map_err(written)
+    durable::replace(&path, content).map_err(written)
 }
 
 fn path_of(state: &Path, sha256: &str) -> PathBuf {
@@ -265,18 +266,6 @@ pub(crate) fn no_index() -> RunError {
     RunError::Internal {
         what: "the ledger holds no number for the grant to be marked by".to_owned(),
     }
-}
-
-fn bytes(digits: &str) -> Option<[u8; COMMITMENT_BYTES]> {
-    if !is_hex(digits, 2 * COMMITMENT_BYTES) {
-        return None;
-    }
-    let mut bytes = [0; COMMITMENT_BYTES];
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

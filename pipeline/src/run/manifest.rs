@@ -6,8 +6,9 @@ use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Attempt;
 use lockgate_connectors::source::Source;
 
+use super::SOFTWARE;
+use super::release::Release;
 use super::report::RunRows;
-use super::{Release, SOFTWARE};
 use crate::digest::hex;
 use crate::engine::Outcome;
 use crate::error::RunError;

@@ -5,12 +5,13 @@
 //! anything is released; the ledger knows of a release before the manifest makes it visible.
 
 mod key;
+mod leftovers;
 mod manifest;
 mod marks;
 mod reconcile;
+mod release;
 mod report;
 
-use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,38 +20,30 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
-use lockgate_connectors::publish::{Attempt, Destination, Publication, Sweep, SweptAttempt};
+use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::Source;
 use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
-use crate::engine::{
-    Encoder, Exchange, Outcome, OverLimit, Progress, Treater, delivered_schema, random_attempt,
-};
+use crate::engine::{Encoder, Exchange, Progress, Treater, delivered_schema, random_attempt};
 use crate::error::RunError;
-use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
-use crate::manifest::{Manifest, attempt_named};
-use crate::marks::Units;
-use crate::marks::record::Recorded;
+use crate::manifest::Manifest;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 use crate::vault::HeldVaults;
+
+use leftovers::{discard, sweep, sweep_rules, tell_swept};
+use release::Release;
 
 pub use key::RunKey;
 pub use report::{RunReport, RunRows, Status};
 
 /// Name and version that go into files and manifests.
 pub const SOFTWARE: &str = concat!("lockgate ", env!("CARGO_PKG_VERSION"));
-
-/// Attempts older than this that no manifest names are swept.
-const ORPHAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long a run that failed or was interrupted tries to remove what it staged.
-const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -388,275 +381,6 @@ fn exchange(
         progress,
         cancel: stop,
     })
-}
-
-/// A delivery on its way out.
-struct Release<'a> {
-    installation: &'a Installation,
-    plan: &'a ExchangePlan,
-    key: &'a RunKey,
-    destination: &'a Destination,
-    /// Key and scheme of its marks, as the ledger holds them.
-    marks: Option<&'a Recorded>,
-    ledger: &'a Ledger,
-}
-
-impl Release<'_> {
-    /// Treats and stages, confirms that source and grant are still what they were, and keeps the
-    /// tokens that were drawn.
-    async fn stage(
-        &self,
-        exchange: Exchange,
-        vaults: &HeldVaults,
-        attempt: &Arc<Attempt>,
-        cancel: &CancellationToken,
-    ) -> Result<Outcome, RunError> {
-        let source = Arc::clone(&exchange.source);
-        let budget = self.installation.budget(source.as_ref());
-        let runtime = tokio::runtime::Handle::current();
-        let staging = Arc::clone(attempt);
-        let mut engine =
-            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget));
-        let ended = tokio::select! {
-            ended = &mut engine => ended,
-            () = cancel.cancelled() => {
-                // The engine may be waiting for a store that does not answer.
-                attempt.stop();
-                engine.await
-            }
-        };
-        let outcome = ended.map_err(|error| fault::of_task("running the exchange", error))?;
-        if cancel.is_cancelled() {
-            return Err(RunError::Interrupted);
-        }
-        let outcome = outcome?;
-        self.confirm_limits(&outcome)?;
-        self.confirm_marks(&outcome)?;
-        unless_interrupted(cancel, source.confirm_unchanged()).await?;
-        self.confirm_grant(&outcome)?;
-        // No token leaves that a crash, or an older copy, could make the vault forget.
-        vaults
-            .keep(self.installation, self.ledger, &self.plan.grant)
-            .await?;
-        if cancel.is_cancelled() {
-            return Err(RunError::Interrupted);
-        }
-        Ok(outcome)
-    }
-
-    /// Refuses an outcome with more invalid values of a field than its treatment bears: by shares of
-    /// all its rows, so only once every row was treated.
-    fn confirm_limits(&self, outcome: &Outcome) -> Result<(), RunError> {
-        for (field, counts) in self.plan.fields.iter().zip(&outcome.counts) {
-            if let Some(found) = OverLimit::of(field, counts) {
-                return Err(RunError::TooManyInvalid {
-                    field: found.field,
-                    invalid: found.invalid,
-                    values: found.values,
-                    limit: found.limit,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds back an outcome in which a mark moved a value further than its provider allows, which no
-    /// carrier does.
-    fn confirm_marks(&self, outcome: &Outcome) -> Result<(), RunError> {
-        let layout = self.plan.marks.iter();
-        let fields = layout.flat_map(|layout| &layout.fields);
-        for (field, distortion) in fields.zip(&outcome.distortions) {
-            let units = Units::of(field);
-            if !units.are_within(distortion.furthest, &field.carrier) {
-                return Err(RunError::MovedTooFar {
-                    field: field.name.clone(),
-                    moved: units.length(distortion.furthest),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// What it means that staging failed. Whoever publishes first sweeps the attempts that lost, and
-    /// another site may be that: then what was to be delivered is delivered.
-    async fn lost_or(&self, error: RunError) -> Result<RunReport, RunError> {
-        if self.lost(&error).await {
-            return RunReport::unchanged(self.plan, self.key, self.destination);
-        }
-        Err(error)
-    }
-
-    /// Whether what an attempt had staged is gone because another one was published.
-    async fn lost(&self, error: &RunError) -> bool {
-        matches!(error, RunError::Connector(ConnectorError::Altered { .. }))
-            && self
-                .destination
-                .existing_manifest(&self.plan.grant, self.key.delivery())
-                .await
-                .is_ok_and(|manifest| manifest.is_some())
-    }
-
-    /// Compiles the grant again from the files as they are now, and settles its quota.
-    fn confirm_grant(&self, outcome: &Outcome) -> Result<(), RunError> {
-        let now = Installation::open(&self.installation.site.root, self.installation.clock)?;
-        let plan = now.compile(&self.plan.grant, Mode::Batch)?.into_plan()?;
-        if plan.sha256() != self.plan.sha256() {
-            return Err(RunError::Invalid {
-                what: "the grant, or what it resolves to, changed during the run".to_owned(),
-                at: format!("grant {}", self.plan.grant),
-                remedy: "run again".to_owned(),
-            });
-        }
-        let used = now.quota_use(&self.plan.grant)?;
-        let allowed = now
-            .site
-            .grants
-            .get(&self.plan.grant)
-            .and_then(|grant| grant.quota.rows);
-        match allowed {
-            Some(allowed) if used.rows.saturating_add(outcome.rows.delivered) > allowed => {
-                Err(RunError::Refused(vec![Refusal {
-                    code: RefusalCode::Quota,
-                    field: None,
-                    reason: format!(
-                        "this delivery of {} rows would exceed the grant's quota of {allowed}; {} \
-                         are used",
-                        outcome.rows.delivered, used.rows
-                    ),
-                    basis: None,
-                }]))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Records the intent, makes the manifest visible, records what came of it.
-    async fn publish(
-        &self,
-        outcome: &Outcome,
-        source: &dyn Source,
-        attempt: &Attempt,
-    ) -> Result<RunReport, RunError> {
-        let clock = self.installation.clock;
-        let previous = self
-            .ledger
-            .entries()?
-            .last_manifest(&self.plan.grant)
-            .map(str::to_owned);
-        let intent = self
-            .ledger
-            .append(&self.intent(outcome, attempt), clock.now())?;
-        let manifest =
-            Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
-        let publication = match attempt.publish(manifest.clone()).await {
-            Ok(publication) => Some(publication),
-            // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
-            // the next start reads the manifest back and settles.
-            Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
-            Err(error) => {
-                let error = RunError::from(error);
-                // Nothing of this attempt was published when its files are gone.
-                if !self.lost(&error).await {
-                    let reason = "the manifest could not be published";
-                    self.ledger
-                        .append(&self.abandoned(attempt, reason), clock.now())?;
-                    return Err(error);
-                }
-                None
-            }
-        };
-        let (settlement, report) = match publication {
-            Some(Publication::Published) => (
-                Event::Released {
-                    run: self.key.as_str().to_owned(),
-                    delivery: self.key.delivery().to_owned(),
-                    attempt: attempt.id().to_owned(),
-                    grant: self.plan.grant.clone(),
-                    rows: outcome.rows.delivered,
-                    manifest_sha256: crate::digest::sha256_hex(&manifest),
-                },
-                RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
-            ),
-            Some(Publication::AlreadyPublished(_)) | None => (
-                self.abandoned(attempt, "another attempt was published first"),
-                RunReport::unchanged(self.plan, self.key, self.destination)?,
-            ),
-        };
-        self.ledger.append(&settlement, clock.now())?;
-        tracing::info!(
-            grant = self.plan.grant,
-            delivery = self.key.delivery(),
-            rows = outcome.rows.delivered,
-            status = report.status.as_str(),
-            "Run settled."
-        );
-        Ok(report)
-    }
-
-    fn abandoned(&self, attempt: &Attempt, reason: &str) -> Event {
-        Event::Abandoned {
-            run: self.key.as_str().to_owned(),
-            delivery: self.key.delivery().to_owned(),
-            attempt: attempt.id().to_owned(),
-            grant: self.plan.grant.clone(),
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-/// Removes an attempt that came to nothing, unless its manifest stands or may stand; what cannot be
-/// removed now is swept later.
-async fn discard(attempt: Arc<Attempt>) {
-    let Some(attempt) = Arc::into_inner(attempt) else {
-        return; // a thread that still holds it is about to end with the run
-    };
-    let id = attempt.id().to_owned();
-    match tokio::time::timeout(DISCARD_PATIENCE, attempt.discard()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(attempt = id, "Discarding an attempt failed: {error}."),
-        Err(_) => tracing::warn!(attempt = id, "Discarding an attempt took too long."),
-    }
-}
-
-/// Removes what earlier attempts of the grant, and probes that were killed, left behind. The grant's
-/// lock is held, so none runs at this site; one at another site that delivers here is young.
-async fn sweep(
-    installation: &Installation,
-    destination: &Destination,
-    grant: &str,
-    cancel: &CancellationToken,
-) {
-    let rules = sweep_rules(installation);
-    let swept = unless_interrupted(cancel, destination.sweep(grant, &rules)).await;
-    tell_swept(grant, swept);
-    let swept = unless_interrupted(cancel, destination.sweep_probes(&rules)).await;
-    if let Err(error) = swept {
-        tracing::warn!("Sweeping what probes left behind failed: {error}.");
-    }
-}
-
-fn sweep_rules(installation: &Installation) -> Sweep<'static> {
-    Sweep {
-        older_than: ORPHAN_AGE,
-        now: installation.clock.now(),
-        running: const { &BTreeSet::new() },
-        named: &attempt_named,
-    }
-}
-
-/// A sweep that fails is no failure of the run: the next one goes on.
-fn tell_swept(grant: &str, swept: Result<Vec<SweptAttempt>, RunError>) {
-    match swept {
-        Ok(swept) => {
-            for attempt in swept {
-                tracing::info!(
-                    attempt = attempt.attempt,
-                    "Swept an attempt that was left behind."
-                );
-            }
-        }
-        Err(error) => tracing::warn!(grant, "Sweeping failed: {error}."),
-    }
 }
 
 /// Notes a refusal in the ledger. A site whose ledger cannot be written refuses all the same.
