@@ -2,9 +2,9 @@
 
 usage: marked.py PLAIN.parquet… -- MARKED.parquet… -- NAME=TOLERANCE[:DECIMALS] …
 
-Columns that are named may differ by the tolerance (in the column's unit; of a time in seconds; of a
-float after rounding to its decimals), and must differ somewhere; all others must be equal. Prints,
-per named column, how many cells differ and by how much at most.
+Columns that are named may differ by the tolerance (in the column's unit; of a time in seconds), and must
+differ somewhere, of a float by more than its rounding to its decimals; all others must be equal. Prints,
+per named column, how many cells differ so, and by how much any cell differs at most.
 """
 import sys
 
@@ -29,12 +29,10 @@ def read(files, name):
     return pa.concat_tables([pq.read_table(file, columns=[name]) for file in sorted(files)]).column(0)
 
 
-def numbers(column, decimals):
+def numbers(column):
     """Values that can be subtracted: decimals and floats as such, times in seconds."""
     if pa.types.is_timestamp(column.type):
         return pc.divide(pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64()), 1_000_000.0)
-    if pa.types.is_floating(column.type):
-        return pc.round(column, decimals or 0)
     return pc.cast(column, pa.float64())
 
 
@@ -57,8 +55,9 @@ def main():
         tolerance, decimals = tolerances[name]
         if not pc.is_null(before).equals(pc.is_null(after)):
             sys.exit(f"{name}: nulls differ")
-        moved = pc.abs(pc.subtract(numbers(after, decimals), numbers(before, decimals)))
-        changed = pc.sum(pc.greater(moved, 1e-9)).as_py() or 0
+        moved = pc.abs(pc.subtract(numbers(after), numbers(before)))
+        rounding = 1e-9 if decimals is None else 0.5 * 10.0**-decimals + 1e-9
+        changed = pc.sum(pc.greater(moved, rounding)).as_py() or 0
         furthest = pc.max(moved).as_py() or 0
         if furthest > tolerance + 1e-9:
             sys.exit(f"{name} moved by {furthest}, its tolerance is {tolerance}")

@@ -148,6 +148,18 @@ pub enum ConnectorError {
         /// Whether other rows may be lost in it, so that it cannot be rejected alone.
         rows_lost: bool,
     },
+    /// A file of unknown origin that no table can be read from.
+    #[error("{place}{}: {what}; {remedy}", part.as_ref().map(|part| format!(", {part}")).unwrap_or_default())]
+    Unreadable {
+        /// The file.
+        place: String,
+        /// Which part of it (`row 17`), where that is known.
+        part: Option<String>,
+        /// What is wrong, without values.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A key or its file is missing or unusable.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -199,7 +211,8 @@ impl ConnectorError {
             | Self::NoFiles { .. }
             | Self::Schema { .. }
             | Self::Damaged { .. }
-            | Self::Malformed { .. } => ErrorClass::Data,
+            | Self::Malformed { .. }
+            | Self::Unreadable { .. } => ErrorClass::Data,
             Self::Unavailable { .. } | Self::Io { .. } | Self::Unsettled { .. } => {
                 ErrorClass::Unavailable
             }

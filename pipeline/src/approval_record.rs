@@ -11,7 +11,7 @@ use crate::marks::{grants_by_index, index_of};
 use crate::plan::ExchangePlan;
 
 /// Signs a grant as it resolves now and records it. The random index by which marks name the grant
-/// is drawn at its first signing and stays, so that early deliveries can be traced later.
+/// is drawn at its first signing for a recipient and stays, so that early deliveries can be traced later.
 ///
 /// # Errors
 /// Whatever refuses the signature; a ledger that cannot be written.
@@ -22,10 +22,7 @@ pub fn sign_and_record(
 ) -> Result<Signed, RunError> {
     // Opened first: a signature that cannot be recorded is not made.
     let ledger = installation.ledger()?;
-    let grant_index = match ledger.entries()?.grant_index(grant) {
-        Some(index) => index,
-        None => new_index(&ledger.entries()?)?,
-    };
+    let history = ledger.entries()?;
     let request = SignRequest {
         grant,
         key,
@@ -33,9 +30,14 @@ pub fn sign_and_record(
         quota: installation.quota_use(grant)?,
     };
     let signed = sign(&installation.site, &request)?;
+    let grant_index = match history.grant_index(&signed.grant, &signed.recipient) {
+        Some(index) => index,
+        None => new_index(&history)?,
+    };
     let event = Event::GrantSigned {
         grant: signed.grant.clone(),
         version: signed.version,
+        recipient: signed.recipient.clone(),
         grant_index,
         approver: signed.approver.clone(),
         approval_sha256: signed.approval_sha256.clone(),
@@ -56,7 +58,8 @@ pub fn ensure_recorded(
     approver: Option<&str>,
 ) -> Result<(), RunError> {
     let history = ledger.entries()?;
-    let (Some(approver), None) = (approver, history.grant_index(&plan.grant)) else {
+    let known = history.grant_index(&plan.grant, &plan.recipient);
+    let (Some(approver), None) = (approver, known) else {
         return Ok(());
     };
     let Some(grant) = installation.site.grants.get(&plan.grant) else {
@@ -67,6 +70,7 @@ pub fn ensure_recorded(
     let event = Event::GrantSigned {
         grant: plan.grant.clone(),
         version: plan.grant_version,
+        recipient: plan.recipient.clone(),
         grant_index: new_index(&history)?,
         approver: approver.to_owned(),
         approval_sha256: sha256_hex(&envelope),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use lockgate_connectors::Encoding;
+use lockgate_transforms::marks::score::Standard;
 
 /// Governed bulk exchange of datasets between government departments.
 #[derive(Debug, Parser)]
@@ -60,6 +62,10 @@ pub enum Command {
     Run(RunArgs),
     /// Check a delivery: signature, files, rows, ledger proof.
     Verify(VerifyArgs),
+    /// Name the grants behind a leaked copy; recorded in the ledger.
+    Trace(TraceArgs),
+    /// Check the evidence of a trace.
+    VerifyTrace(VerifyTraceArgs),
     /// Make and list keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -127,6 +133,89 @@ pub struct VerifyArgs {
     /// Key of the ledger, in the same forms; without it, the site's, where there is one.
     #[arg(long, value_name = "KEY|FILE")]
     pub ledger_key: Option<String>,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The leaked file: CSV or other delimited text, XLSX, JSON lines or Parquet.
+    pub file: PathBuf,
+    /// Id of the dataset whose marks are looked for.
+    #[arg(long, value_name = "ID")]
+    pub dataset: String,
+    /// The probability that all traces of the dataset together accuse any innocent.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = Standard::ERROR)]
+    pub error: f64,
+    /// Which column of the file holds a field, where the search should not decide. May be repeated.
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub column: Vec<String>,
+    /// Encoding of the file's text.
+    #[arg(long)]
+    pub encoding: Option<EncodingArg>,
+    /// Sheet of a workbook.
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// What stands between the fields of a line: a character, or `tab`.
+    #[arg(long, value_name = "CHARACTER")]
+    pub delimiter: Option<String>,
+    /// The first row is one of data.
+    #[arg(long)]
+    pub no_header: bool,
+    /// Write what a third party needs to check the result into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub evidence: Option<PathBuf>,
+    /// Put the key of the dataset's marks beside the evidence: whoever has it can forge marks.
+    #[arg(long, requires = "evidence")]
+    pub open_key: bool,
+}
+
+/// Encoding of a leaked file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EncodingArg {
+    /// UTF-8.
+    #[value(name = "utf-8")]
+    Utf8,
+    /// GB 18030, which includes GBK and GB 2312.
+    #[value(name = "gb18030", alias = "gbk")]
+    Gb18030,
+    /// UTF-16, the low byte first.
+    #[value(name = "utf-16le")]
+    Utf16Le,
+    /// UTF-16, the high byte first.
+    #[value(name = "utf-16be")]
+    Utf16Be,
+}
+
+impl From<EncodingArg> for Encoding {
+    fn from(encoding: EncodingArg) -> Self {
+        match encoding {
+            EncodingArg::Utf8 => Self::Utf8,
+            EncodingArg::Gb18030 => Self::Gb18030,
+            EncodingArg::Utf16Le => Self::Utf16Le,
+            EncodingArg::Utf16Be => Self::Utf16Be,
+        }
+    }
+}
+
+/// `verify-trace`.
+#[derive(Debug, Args)]
+pub struct VerifyTraceArgs {
+    /// The folder that `trace --evidence` wrote.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The leaked file: everything is counted again, which needs the opened key.
+    #[arg(long, value_name = "FILE")]
+    pub leak: Option<PathBuf>,
+    /// Key of whoever signs: `ed25519:BASE64`, or a file of such lines. May be repeated; the site's
+    /// manifest keys where absent.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Vec<String>,
+    /// Key of the ledger, in the same forms; the site's where absent.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub ledger_key: Option<String>,
+    /// A file with an opened key of marks; those in the folder are used anyway. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub mark_key: Vec<PathBuf>,
 }
 
 /// `keys`.

@@ -15,12 +15,13 @@ use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
 use lockgate_connectors::{CsvOptions, Format};
 use lockgate_transforms::marks::key::MarkKey;
-use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Read, Row, RowField};
+use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Misfit, Read, Row, RowField};
 
 use crate::clock::Clock;
 use crate::engine::{Budget, ColumnTreatment, RowRead};
 use crate::error::RunError;
 use crate::ledger::Ledger;
+use crate::marks::rounding_of;
 use crate::plan::predicate::Condition;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, QuotaUse, Refusal, RefusalCode};
@@ -331,17 +332,23 @@ impl Installation {
                     category: &field.category,
                     row: Row(&fields),
                 };
+                let invalid = |misfit: Misfit| RunError::Invalid {
+                    what: misfit.to_string(),
+                    at: format!("field {}", field.name),
+                    remedy: misfit.hint.unwrap_or_default(),
+                };
                 let treatment = field
                     .treatment
                     .build_with(column, Keys::new(&keys).with_vaults(vaults))
-                    .map_err(|misfit| RunError::Invalid {
-                        what: misfit.to_string(),
-                        at: format!("field {}", field.name),
-                        remedy: misfit.hint.unwrap_or_default(),
-                    })?;
+                    .map_err(invalid)?;
+                let dataset = self.site.datasets.get(&plan.dataset);
+                let catalogued = dataset.and_then(|dataset| dataset.field(&field.name));
+                let rounding = catalogued.map(|known| rounding_of(known, &field.treatment));
+                let rounding = rounding.transpose().map_err(invalid)?.flatten();
                 let reads = field.treatment.reads();
                 let reads = reads.iter().map(|read| row_read(projection, &schema, read));
                 Ok(ColumnTreatment::new(field.name.clone(), *own, treatment)
+                    .rounded(rounding)
                     .keyed(versions)
                     .reading(reads.collect::<Result<_, RunError>>()?))
             })

@@ -25,5 +25,6 @@ pub mod plan;
 pub mod preview;
 pub mod run;
 pub mod site;
+pub mod trace;
 pub mod vault;
 pub mod verify;

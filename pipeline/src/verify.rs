@@ -423,7 +423,9 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
         | Event::Previewed { .. }
         | Event::Refused { .. }
         | Event::TokensKept { .. }
-        | Event::TokensRevealed { .. } => false,
+        | Event::TokensRevealed { .. }
+        | Event::TraceBegun { .. }
+        | Event::Traced { .. } => false,
     }
 }
 

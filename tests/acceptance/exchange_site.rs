@@ -282,7 +282,9 @@ impl ExchangeSite {
                 | Event::Previewed { .. }
                 | Event::Refused { .. }
                 | Event::TokensKept { .. }
-                | Event::TokensRevealed { .. } => {}
+                | Event::TokensRevealed { .. }
+                | Event::TraceBegun { .. }
+                | Event::Traced { .. } => {}
             }
         }
         (intended, released, abandoned)

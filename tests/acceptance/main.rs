@@ -6,6 +6,8 @@
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod broken_stores;
 #[cfg(test)]
 mod cell;
@@ -40,4 +42,8 @@ mod pseudonym;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod tags;
+#[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trace;

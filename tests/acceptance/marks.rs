@@ -20,10 +20,10 @@ use serde_json::Value;
 use crate::PROGRAM;
 use crate::cell::{Cell, array, column, texts, wholes};
 
-const ROWS: usize = 3_000;
+pub(crate) const ROWS: usize = 3_000;
 
 /// Every field, in catalogue order.
-const FIELDS: [&str; 8] = [
+pub(crate) const FIELDS: [&str; 8] = [
     "id", "name", "phone", "sex", "city", "income", "score", "updated",
 ];
 
@@ -41,7 +41,7 @@ fn mixed(row: usize, salt: u64) -> u64 {
 }
 
 /// Citizens, some of whom lack a key, an income or a name.
-fn citizens(rows: usize) -> RecordBatch {
+pub(crate) fn citizens(rows: usize) -> RecordBatch {
     let of = |value: &dyn Fn(usize) -> Cell| (0..rows).map(value).collect::<Vec<_>>();
     let below = |row, salt, most: u64| i128::from(mixed(row, salt) % most);
     let cities = ["北京", "北京市", "上海", "上海市", "广州"];
@@ -105,12 +105,12 @@ fn dataset(id: &str, freedom: bool) -> Dataset {
     declaring(dataset, "tolerance = \"30s\"")
 }
 
-fn grant(id: &str, dataset: &str) -> Grant {
+pub(crate) fn grant(id: &str, dataset: &str) -> Grant {
     Grant::new(id, dataset, &FIELDS)
 }
 
 /// A site with citizens whose deliveries are marked, and the same without marks as `plain`.
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     let site = Site::new(PROGRAM);
     site.dataset(&dataset("citizens", true));
     site.dataset(&dataset("plain", false));
@@ -119,7 +119,7 @@ fn site() -> Site {
     site
 }
 
-/// The delivered score of a row without a mark: rounded to its three decimals.
+/// What a mark moves: a score rounded to its three decimals.
 fn rounded(score: f64) -> f64 {
     (score * 1000.0).round() / 1000.0
 }
@@ -155,6 +155,10 @@ fn marks_stay_within_the_tolerance_and_leave_the_rest_alone() {
         let (before, after) = (column(&plain, name), column(&marked, name));
         let mut moves: Vec<i128> = Vec::new();
         for (before, after) in before.iter().zip(&after) {
+            if let (Cell::Float(before), Cell::Float(after)) = (before, after) {
+                // Of what the source has, which the delivery without marks doesn't round.
+                assert!((after - before).abs() <= 0.5, "{before} {after}");
+            }
             match (units(before), units(after)) {
                 (Some(before), Some(after)) => {
                     let moved = after - before;
@@ -275,6 +279,25 @@ fn a_treatment_leaves_a_mark_no_room() {
     assert_eq!(plan["marks"]["unmarked"][0]["field"], "income");
 }
 
+#[test]
+fn a_float_leaves_at_its_decimals_also_where_nothing_carries_a_mark() {
+    let site = site();
+    site.signed(&Grant::new("G-1", "citizens", &["score"]));
+    site.signed(&Grant::new("G-plain", "plain", &["score"]));
+    let delivery = site.deliver("G-1");
+    assert_eq!(delivery.manifest()["mark"], Value::Null);
+    let plain = column(&site.deliver("G-plain").rows(), "score");
+    let expected: Vec<Cell> = plain
+        .iter()
+        .map(|score| match score {
+            Cell::Float(score) => Cell::Float(rounded(*score)),
+            other => panic!("{other:?} is no score"),
+        })
+        .collect();
+    assert_eq!(column(&delivery.rows(), "score"), expected);
+    assert_ne!(plain, expected);
+}
+
 fn history(site: &Site) -> History {
     let installation = Installation::open(&site.root(), Clock::System).expect("a site");
     let reader = Ledger::reader(&installation.ledger_dir()).expect("a ledger");
@@ -320,7 +343,7 @@ fn accused(site: &Site, leak: &RecordBatch) -> Vec<String> {
 }
 
 /// Some columns of some rows.
-fn part(batch: &RecordBatch, columns: &[&str], rows: impl Iterator<Item = u64>) -> RecordBatch {
+pub(crate) fn part(batch: &RecordBatch, columns: &[&str], rows: impl Iterator<Item = u64>) -> RecordBatch {
     let rows = arrow::array::UInt64Array::from_iter_values(rows);
     let taken = take_record_batch(batch, &rows).expect("rows");
     let schema = batch.schema();

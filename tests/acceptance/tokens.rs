@@ -542,6 +542,53 @@ fn a_damaged_vault_fails_the_run_and_is_found_by_check() {
 }
 
 #[test]
+fn a_damaged_vault_is_named_in_the_list_and_hides_no_other() {
+    let site = site();
+    for id in ["G-1", "G-2", "G-3"] {
+        site.signed(&grant(id, TOKENS));
+        site.deliver(id);
+    }
+    let [one, two, _] = vaults(&site).try_into().expect("a vault for each grant");
+    let name = |path: &PathBuf| {
+        path.file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    fs::write(&one, "not a vault").expect("a damaged vault");
+    let failed = site.json(["tokens", "list"]).expecting(1);
+    says_no_value(&failed);
+    let listed = failed.document()["vaults"]
+        .as_array()
+        .expect("vaults")
+        .clone();
+    assert_eq!(listed.len(), 3, "{failed:?}");
+    for vault in &listed {
+        let is_damaged = vault["vault"]
+            .as_str()
+            .is_some_and(|own| own.ends_with(&name(&one)));
+        assert_eq!(
+            vault["fault"]["class"] == "integrity",
+            is_damaged,
+            "{vault}"
+        );
+        assert_eq!(vault["tokens"] == 3, !is_damaged, "{vault}");
+    }
+    let shown = site.text(["tokens", "list"]).expecting(1).stdout;
+    assert!(
+        shown.contains("grant:G-") && shown.contains("is damaged"),
+        "{shown}"
+    );
+    // A vault under another one's name is not what its name says.
+    fs::copy(&two, &one).expect("another vault's file");
+    let listed = site.json(["tokens", "list"]).expecting(1).document();
+    let what = listed["vaults"][0]["fault"]["what"]
+        .as_str()
+        .expect("a fault");
+    assert!(what.contains("another vault's file"), "{what}");
+}
+
+#[test]
 fn a_vault_that_is_older_than_the_last_delivery_gives_no_second_tokens() {
     let site = site();
     site.configure_more("[preview]\nbefore = true\n");

@@ -39,6 +39,12 @@ impl DerivedKey {
         Self(hkdf(master, &parts.map(str::as_bytes)))
     }
 
+    /// A key that was derived before and disclosed since, such as that of a dataset's marks whose
+    /// commitment was opened.
+    pub(crate) fn disclosed(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     /// Derives key material for one algorithm: HKDF-SHA256 over this key, without salt, with
     /// info = LP(part) ‖ … for each part, the first of which names the algorithm. One derived key
     /// so serves several algorithms, and none of them sees another's key.

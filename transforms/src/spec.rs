@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misfit;
 use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
+use crate::marks::tag::TagRoom;
 use crate::options::{Action, Options};
 use crate::treatment::Treatment;
 use crate::treatments::substitute::ValueFile;
@@ -233,7 +234,8 @@ impl TreatmentSpec {
     }
 
     /// Refuses options that mean nothing here: surrogates for nulls where none are drawn, and a
-    /// limit of invalid values where nothing is treated, or they aren't counted by themselves.
+    /// limit of invalid values where nothing is treated, or they aren't counted by themselves; and tags
+    /// of results that another treatment may not deliver.
     fn check_options(&self, column: Column<'_>) -> Result<(), Misfit> {
         if self.options.on_null == Action::Synthesize {
             self.treatment.check_synthesis(column)?;
@@ -242,14 +244,29 @@ impl TreatmentSpec {
             let what = "`max_invalid` stands beside `withhold`, which treats no value";
             return Err(Misfit::of_parameter("max_invalid", what).with_hint("leave it out"));
         }
-        let mut parts = self.treatment.parts().into_iter();
-        if parts.any(Self::has_limit) {
+        let parts = self.treatment.parts();
+        if parts.iter().any(|part| part.has_tag()) {
+            let what = "`tag` stands in a treatment within another, where a mark can't find it";
+            let hint = "leave it out, or let the field have the treatment with the tag alone";
+            return Err(Misfit::of_parameter("tag", what).with_hint(hint));
+        }
+        if parts.into_iter().any(Self::has_limit) {
             let what = "`max_invalid` stands in a treatment within another, whose invalid values \
                         aren't counted by themselves";
             return Err(Misfit::of_parameter("max_invalid", what)
                 .with_hint("write it beside the outermost `kind`"));
         }
         Ok(())
+    }
+
+    /// The characters of its results that it gives to the mark; none where it gives none.
+    pub fn tag(&self) -> Option<TagRoom> {
+        self.treatment.tag()
+    }
+
+    /// Whether it, or a treatment within, gives characters to the mark.
+    fn has_tag(&self) -> bool {
+        self.tag().is_some() || self.treatment.parts().into_iter().any(Self::has_tag)
     }
 
     /// Whether it, or a treatment within, has a limit of invalid values.

@@ -1,6 +1,7 @@
 //! How files are written: one module per format, each a [`crate::Source`].
 
 pub mod csv;
+pub mod found;
 pub mod parquet;
 
 /// A file format with its options.

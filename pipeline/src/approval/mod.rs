@@ -3,8 +3,8 @@
 //! Policy, catalogue and recipients are files that an operator can edit, so an approval names what
 //! they came to when it was signed: keys, source, sharing, and per field category, level and
 //! treatment with what it reads of the row. Every later compile resolves the grant again and
-//! compares. What became weaker, reads something else or goes elsewhere is stale and refused; what
-//! became stronger passes.
+//! compares. What became weaker, reads something else, goes elsewhere or carries other marks is stale and
+//! refused; what became stronger passes.
 //!
 //! An approver signs as the name under which lockgate.toml lists the key, and the name is signed
 //! too, so that exchanging names in that file gains nothing.
@@ -24,12 +24,13 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use lockgate_connectors::keyring::PublicKey;
-use lockgate_transforms::TreatmentSpec;
+use lockgate_transforms::{Strength, TreatmentSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::marks::CarrierSpec;
+use crate::marks::{Anchor, CarrierSpec};
 use crate::plan::{ExchangePlan, FilterField, PlannedField};
 use crate::site::dataset::{Level, Sharing, Source};
+use crate::site::policy::{Below, Marking};
 use crate::site::{Grant, Loaded, Site};
 use crate::{canonical_json, dsse};
 
@@ -40,6 +41,9 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.approval+json";
 
 /// Version of the payload's form.
 const FORMAT: u32 = 1;
+
+/// Strength from which a treatment replaces values rather than coarsening them.
+const REPLACED_FROM: Strength = Strength(3);
 
 /// Largest signature file that is read; an approval of a thousand fields has some 300 KB.
 const SIGNATURE_BYTES_MAX: u64 = 16 << 20;
@@ -73,6 +77,8 @@ pub struct Approval {
     pub fields: Vec<ApprovedField>,
     /// Fields that only decide which rows are delivered.
     pub filter_only: Vec<FilterField>,
+    /// How few carriers of marks a delivery may have.
+    pub marking: Marking,
 }
 
 /// Where the data is, as approved: the catalogue's entry and the store it names.
@@ -106,9 +112,20 @@ pub struct ApprovedField {
     /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
-    /// How far a mark may move its values, and how; absent where it carries none.
+    /// Its mark; absent where it carries none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mark: Option<CarrierSpec>,
+    pub mark: Option<ApprovedMark>,
+}
+
+/// The mark of a field, as approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedMark {
+    /// How far it may move values, and how.
+    pub carrier: CarrierSpec,
+    /// What its rows are found by; absent where its cells are found by their own value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<Anchor>,
 }
 
 /// What a grant's signature is worth.
@@ -131,8 +148,8 @@ pub enum SignatureState {
     },
 }
 
-/// What `approver` approves by signing the plan.
-pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
+/// What `approver` approves by signing the plan at a site whose policy asks for such marks.
+pub fn resolve(plan: &ExchangePlan, marking: &Marking, approver: &str) -> Approval {
     Approval {
         format: FORMAT,
         grant: plan.grant.clone(),
@@ -154,6 +171,7 @@ pub fn resolve(plan: &ExchangePlan, approver: &str) -> Approval {
             .map(|field| ApprovedField::of(field, plan))
             .collect(),
         filter_only: plan.filter_fields.clone(),
+        marking: marking.clone(),
     }
 }
 
@@ -167,7 +185,7 @@ pub fn verify(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Signat
     match open(site, grant, plan) {
         Err(reason) => SignatureState::Unsigned { reason },
         Ok(approval) => {
-            let changes = changes(&approval, plan);
+            let changes = changes(&approval, plan, &site.policy.marking);
             if changes.is_empty() {
                 SignatureState::Valid {
                     approver: approval.approver,
@@ -249,8 +267,8 @@ fn key_of(text: &str) -> Option<VerifyingKey> {
 }
 
 /// What has weakened or moved since the approval; empty if it covers the plan.
-fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
-    let now = resolve(plan, &approval.approver);
+fn changes(approval: &Approval, plan: &ExchangePlan, marking: &Marking) -> Vec<String> {
+    let now = resolve(plan, marking, &approval.approver);
     let mut changes = Vec::new();
     if now.provider != approval.provider {
         changes.push(format!(
@@ -273,6 +291,9 @@ fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
     if now.division != approval.division {
         changes.push("another field carries the division code".to_owned());
     }
+    if is_laxer(&now.marking, &approval.marking) {
+        changes.push("policy asks for fewer marks".to_owned());
+    }
     for field in &now.fields {
         match approval
             .fields
@@ -288,6 +309,12 @@ fn changes(approval: &Approval, plan: &ExchangePlan) -> Vec<String> {
     }
     filter_changes(approval, &now, &mut changes);
     changes
+}
+
+/// Whether fewer marks would do.
+fn is_laxer(now: &Marking, approved: &Marking) -> bool {
+    let refuses = |marking: &Marking| marking.below == Below::Refuse;
+    now.min_carriers < approved.min_carriers || refuses(approved) && !refuses(now)
 }
 
 /// Fields that decide rows: approved as such, or approved for delivery and withheld since.
@@ -350,9 +377,15 @@ impl ApprovedSource {
 
 impl ApprovedField {
     fn of(field: &PlannedField, plan: &ExchangePlan) -> Self {
-        let mark = plan.marks.as_ref().and_then(|marks| marks.of(&field.name));
+        let mark = plan.marks.as_ref().and_then(|marks| {
+            let mark = marks.of(&field.name)?;
+            Some(ApprovedMark {
+                carrier: mark.carrier.clone(),
+                found_by: marks.anchor_of(mark).cloned(),
+            })
+        });
         Self {
-            mark: mark.map(|mark| mark.carrier.clone()),
+            mark,
             name: field.name.clone(),
             category: field.category.clone(),
             level: field.level,
@@ -383,14 +416,26 @@ impl ApprovedField {
                 self.treatment.summary()
             ));
         }
-        // Values that stay as they are need no new approval; those that move by other means do.
-        if self.mark.is_some() && self.mark != approved.mark {
-            changes.push(format!(
-                "marks would move values of field `{}` otherwise than was approved",
-                self.name
-            ));
-        }
+        self.compare_mark(approved, changes);
         self.compare_reads(approved, changes);
+    }
+
+    /// A mark goes with the values it was in, where these give way to something that can't be told
+    /// from other values by size or order. It doesn't go otherwise, and moves nothing otherwise: an
+    /// operator could make copies that name nobody.
+    fn compare_mark(&self, approved: &Self, changes: &mut Vec<String>) {
+        let is_replaced = self.treatment.strength() >= REPLACED_FROM;
+        if self.mark == approved.mark || self.mark.is_none() && is_replaced {
+            return;
+        }
+        let what = match (&self.mark, &approved.mark) {
+            (None, _) => "carries no mark any more",
+            (Some(now), Some(then)) if now.carrier == then.carrier => {
+                "would be found by other fields in a leak"
+            }
+            (Some(_), _) => "would be moved by marks otherwise than was approved",
+        };
+        changes.push(format!("field `{}` {what}", self.name));
     }
 
     /// What a treatment reads can show in what it delivers, however strong it is, so nothing is read

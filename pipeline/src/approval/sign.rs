@@ -37,6 +37,8 @@ pub struct Signed {
     pub grant: String,
     /// Version of the grant.
     pub version: u32,
+    /// Id of the recipient.
+    pub recipient: String,
     /// The approver whose key signed.
     pub approver: String,
     /// Lower-case hex SHA-256 of the signature's file.
@@ -109,7 +111,7 @@ pub fn sign(site: &Site, request: &SignRequest<'_>) -> Result<Signed, SignError>
     let Some(name) = name.filter(|_| refusals.is_empty()) else {
         return Err(SignError::Refused { refusals });
     };
-    let payload = canonical_json::to_bytes(&resolve(&draft.plan, name))?;
+    let payload = canonical_json::to_bytes(&resolve(&draft.plan, &site.policy.marking, name))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key)?;
     let path = signature_path(site, subject.grant);
     durable::replace(&path, &envelope).map_err(|source| SignError::Write {
@@ -119,6 +121,7 @@ pub fn sign(site: &Site, request: &SignRequest<'_>) -> Result<Signed, SignError>
     Ok(Signed {
         grant: subject.grant.id.clone(),
         version: subject.grant.version,
+        recipient: subject.grant.recipient.clone(),
         approver: name.to_owned(),
         approval_sha256: sha256_hex(&envelope),
         path,

@@ -114,9 +114,46 @@ fn a_mark_that_moves_values_otherwise_is_stale() {
     site.sign("office").unwrap();
     assert_eq!(states(&site), []);
     site.catalogue(&within("1.00"), &within("500.00"));
-    assert_stale(&site, "marks would move values of field `income` otherwise");
+    assert_stale(&site, "field `income` would be moved by marks otherwise");
     site.catalogue(&within("500.00"), &free);
-    assert_eq!(states(&site), [], "nothing moves any more");
+    assert_stale(&site, "field `income` carries no mark any more");
+    site.policy(
+        "treatment = { kind = \"clear\" }",
+        "treatment = { kind = \"null\" }",
+    );
+    assert_eq!(states(&site), [], "nothing is left to carry a mark");
+}
+
+#[test]
+fn a_mark_that_would_be_found_by_other_fields_is_stale() {
+    let income = "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
+    let site = TestSite::new();
+    let free = income.replace("level = 3", "level = 1, tolerance = \"1.00\"");
+    site.catalogue(income, &free);
+    site.catalogue(
+        "modes = [\"batch\"]",
+        "modes = [\"batch\"]\nkey = [\"status\"]",
+    );
+    site.grant(
+        "fields = [\"id\", \"name\", \"region\"]",
+        "fields = [\"id\", \"status\", \"gender\", \"income\"]",
+    );
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    site.catalogue("key = [\"status\"]", "key = [\"gender\"]");
+    assert_stale(&site, "field `income` would be found by other fields");
+}
+
+#[test]
+fn a_policy_that_asks_for_fewer_marks_is_stale() {
+    let site = TestSite::new();
+    site.policy("min_carriers = 0", "min_carriers = 7");
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    site.policy("min_carriers = 7", "min_carriers = 8");
+    assert_eq!(states(&site), []);
+    site.policy("min_carriers = 8", "min_carriers = 6");
+    assert_stale(&site, "policy asks for fewer marks");
 }
 
 /// A site whose names are replaced by those of a file.
@@ -258,18 +295,18 @@ fn an_edited_rule_with_another_condition_is_stale_and_with_fewer_passes() {
 fn a_signature_from_before_reads_were_signed_covers_treatments_that_read_nothing() {
     let site = TestSite::signed();
     let plan = site.compile().plan().clone();
-    let approval = resolve(&plan, "office");
+    let approval = resolve(&plan, &Marking::default(), "office");
     let text = serde_json::to_string(&approval).unwrap();
     assert!(!text.contains("\"reads\""), "{text}");
     let site = TestSite::new();
     site.policy(ENDS, &choosing("region = '3301'", ENDS, ENDS));
     let plan = site.compile().plan().clone();
-    let approval = resolve(&plan, "office");
+    let approval = resolve(&plan, &Marking::default(), "office");
     assert_eq!(approval.fields[1].reads, ["region"]);
     let mut before = approval;
     before.fields[1].reads.clear();
     assert_eq!(
-        changes(&before, &plan),
+        changes(&before, &plan, &Marking::default()),
         ["the treatment of field `name` reads `region`, which was not approved"]
     );
 }
@@ -539,7 +576,12 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     }
     // An envelope of another type over the same payload.
     let key = lockgate_connectors::keyring::read_private(&site.root().join("office.key")).unwrap();
-    let payload = canonical_json::to_bytes(&resolve(site.compile().plan(), "office")).unwrap();
+    let payload = canonical_json::to_bytes(&resolve(
+        site.compile().plan(),
+        &Marking::default(),
+        "office",
+    ))
+    .unwrap();
     let forged = dsse::sign(
         "application/vnd.lockgate.manifest+json",
         &payload,

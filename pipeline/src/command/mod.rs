@@ -13,6 +13,7 @@ mod preview;
 mod progress;
 mod run;
 mod tokens;
+mod trace;
 mod verify;
 
 use std::io::IsTerminal;
@@ -80,6 +81,8 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
         | Command::Plan { .. }
         | Command::Preview(_)
         | Command::Verify(_)
+        | Command::Trace(_)
+        | Command::VerifyTrace(_)
         | Command::Keys(_)
         | Command::Grant(_)
         | Command::Tokens(_)
@@ -109,6 +112,8 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         }
         Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
+        Command::Trace(args) => Box::pin(trace::trace(site, args)).await,
+        Command::VerifyTrace(args) => Box::pin(trace::verify_trace(site, args)).await,
         Command::Keys(command) => keys::keys(site, &command),
         Command::Grant(command) => grant::grant(site, &command),
         Command::Tokens(command) => tokens::tokens(site, &command),

@@ -270,11 +270,12 @@ fn field_text(field: &FieldForecast) -> String {
     } else {
         format!("{} ({})", field.found_by, field.anchor.join(", "))
     };
-    let moved = match (&field.furthest, field.deviation) {
-        (Some(furthest), Some(deviation)) => {
+    let moved = match (field.tag, &field.furthest, field.deviation) {
+        (Some(characters), _, _) => format!("in a tag of {characters} characters"),
+        (None, Some(furthest), Some(deviation)) => {
             format!("by at most {furthest}, {deviation:.3} in the root of the mean square")
         }
-        _ => "for a word of the same meaning".to_owned(),
+        (None, _, _) => "for a word of the same meaning".to_owned(),
     };
     format!(
         "  field     {}: found by {found}; {:.0} % of the values change, {moved}\n",

@@ -36,6 +36,7 @@ fn document(grant: &str, preview: &Preview) -> Value {
         "before": preview.originals,
         "profiled": preview.profiled,
         "counts": preview.counts,
+        "fallback": preview.fallback(),
         "warnings": preview.over_limit.iter().map(warning).collect::<Vec<_>>(),
         "notes": preview.notes,
         "distinct": preview
@@ -71,9 +72,9 @@ fn text(preview: &Preview) -> String {
         .fields
         .iter()
         .zip(&preview.counts)
+        .zip(preview.fallback())
         .zip(profiles)
-        .map(|((field, counts), (before, after))| {
-            let fallback = counts.empty + counts.short + counts.invalid;
+        .map(|(((field, counts), fallback), (before, after))| {
             [
                 field.clone(),
                 counts.nulls.to_string(),

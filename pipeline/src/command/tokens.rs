@@ -15,9 +15,9 @@ use crate::approval::tokens::{
 use crate::cli::{ApproveTokensArgs, TokensCommand};
 use crate::clock::Clock;
 use crate::digest::sha256_hex;
-use crate::error::RunError;
+use crate::error::{RunError, exit};
 use crate::installation::Installation;
-use crate::vault::{self, Listed, RevealRequest, Revealed};
+use crate::vault::{self, Listed, RevealRequest, Revealed, VaultFault};
 
 /// Most characters of a token.
 const TOKEN_CHARACTERS_MAX: usize = 64;
@@ -42,22 +42,39 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
     let vaults = vault::list(installation)?;
     let rows = vaults.iter().map(|vault| {
         let [domain, scope, form, key, tokens] = match &vault.content {
-            Some(content) => [
+            Ok(content) => [
                 content.domain.clone(),
                 content.scope.clone(),
                 format!("{}, {}", content.alphabet, content.length),
                 content.key_version.to_string(),
                 format!("{} of {}", content.tokens, content.tokens_max),
             ],
-            None => ["in use by a run", "", "", "", ""].map(str::to_owned),
+            Err(VaultFault::InUse { .. }) => ["in use by a run", "", "", "", ""].map(str::to_owned),
+            Err(fault) => [fault.class(), "", "", "", ""].map(str::to_owned),
         };
         [domain, scope, form, key, tokens, vault.vault.clone()]
     });
     let header = ["domain", "scope", "tokens are", "key", "holds", "vault"];
-    Answer::new(
-        table(&header, rows),
+    let mut text = table(&header, rows);
+    let faults: Vec<&VaultFault> = vaults.iter().filter_map(fault).collect();
+    for fault in &faults {
+        text.push_str(&format!("{fault}\n"));
+    }
+    let answer = Answer::new(
+        text,
         &json!({ "vaults": vaults.iter().map(document).collect::<Vec<_>>() }),
-    )
+    )?;
+    // Everything is listed, and a script that asks for the exit code learns of it all the same.
+    Ok(match faults.is_empty() {
+        true => answer,
+        false => answer.with_exit(exit::FAILED),
+    })
+}
+
+/// Why a vault can't be used; absent where it can, or will when a run has ended.
+fn fault(vault: &Listed) -> Option<&VaultFault> {
+    let fault = vault.content.as_ref().err()?;
+    (!matches!(fault, VaultFault::InUse { .. })).then_some(fault)
 }
 
 fn document(vault: &Listed) -> Value {
@@ -67,8 +84,14 @@ fn document(vault: &Listed) -> Value {
         content,
     } = vault;
     match content {
-        None => json!({ "vault": vault, "bytes": bytes, "in_use": true }),
-        Some(content) => json!({
+        Err(VaultFault::InUse { .. }) => json!({ "vault": vault, "bytes": bytes, "in_use": true }),
+        Err(fault) => json!({
+            "vault": vault,
+            "bytes": bytes,
+            "in_use": false,
+            "fault": { "class": fault.class(), "what": fault.to_string() },
+        }),
+        Ok(content) => json!({
             "vault": vault,
             "bytes": bytes,
             "in_use": false,

@@ -36,7 +36,7 @@ pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, Run
 }
 
 /// The site, if there is one; a recipient has none.
-fn find_site(root: &Path) -> Result<Option<Installation>, RunError> {
+pub(super) fn find_site(root: &Path) -> Result<Option<Installation>, RunError> {
     match Site::load(root) {
         Ok(site) => Ok(Some(Installation {
             site,
@@ -47,7 +47,7 @@ fn find_site(root: &Path) -> Result<Option<Installation>, RunError> {
     }
 }
 
-fn manifest_keys(
+pub(super) fn manifest_keys(
     site: Option<&Installation>,
     given: &[String],
 ) -> Result<Vec<VerifyingKey>, RunError> {

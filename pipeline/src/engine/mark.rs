@@ -3,11 +3,46 @@
 use arrow::array::{Array, ArrayRef};
 use lockgate_transforms::TreatmentError;
 use lockgate_transforms::marks::distortion::Distortion;
-use lockgate_transforms::marks::embed::Marker;
+use lockgate_transforms::marks::embed::{MarkedField, Marker, TaggedField};
 use lockgate_transforms::marks::key::GrantIndex;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 
 use super::treat::Untreated;
+
+/// A column that is marked.
+#[derive(Debug)]
+struct Place<'a> {
+    column: usize,
+    name: &'a str,
+    of: Of,
+}
+
+/// A column's place among those of the plan.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Field(usize),
+    Tag(usize),
+}
+
+impl<'a> Place<'a> {
+    fn field((at, field): (usize, &'a MarkedField)) -> Self {
+        Self {
+            column: field.column,
+            name: &field.name,
+            of: Of::Field(at),
+        }
+    }
+
+    fn tag((at, tagged): (usize, &'a TaggedField)) -> Self {
+        Self {
+            column: tagged.column,
+            name: &tagged.name,
+            of: Of::Tag(at),
+        }
+    }
+}
 
 /// The marks of a run: where they go, and whose they are.
 #[derive(Debug)]
@@ -24,7 +59,8 @@ impl Marking {
 
     /// How many fields carry marks.
     pub(super) fn fields(&self) -> usize {
-        self.marker.plan().fields().len()
+        let plan = self.marker.plan();
+        plan.fields().len() + plan.tags().len()
     }
 
     /// Marks the columns of a chunk, on the current rayon pool, and adds to `distortions`, one a
@@ -48,22 +84,26 @@ impl Marking {
             field: "the fields that find rows for marks".to_owned(),
             error,
         })?;
-        let marked: Vec<Result<(ArrayRef, Distortion), TreatmentError>> = plan
-            .fields()
-            .into_par_iter()
-            .enumerate()
+        let fields = plan.fields().iter().enumerate().map(Place::field);
+        let tags = plan.tags().iter().enumerate().map(Place::tag);
+        let places: Vec<Place<'_>> = fields.chain(tags).collect();
+        let marked: Vec<Result<(ArrayRef, Distortion), TreatmentError>> = places
+            .par_iter()
             .with_max_len(1)
-            .map(|(at, field)| {
-                let column = given.get(field.column).ok_or_else(|| {
+            .map(|place| {
+                let column = given.get(place.column).ok_or_else(|| {
                     TreatmentError::Arrow("a column to be marked is missing".to_owned())
                 })?;
-                self.marker.embed_field(self.grant, at, column, &anchors)
+                match place.of {
+                    Of::Field(at) => self.marker.embed_field(self.grant, at, column, &anchors),
+                    Of::Tag(at) => self.marker.embed_tag(self.grant, at, column),
+                }
             })
             .collect();
-        for ((marked, field), total) in marked.into_iter().zip(plan.fields()).zip(distortions) {
+        for ((marked, place), total) in marked.into_iter().zip(places).zip(distortions) {
             let (marked, distortion) = marked
                 .and_then(|(marked, distortion)| {
-                    let column = columns.get(field.column);
+                    let column = columns.get(place.column);
                     let is_like = column.is_some_and(|column| {
                         column.len() == marked.len() && column.data_type() == marked.data_type()
                     });
@@ -73,11 +113,11 @@ impl Marking {
                         .ok_or_else(|| TreatmentError::Arrow(broken.to_owned()))
                 })
                 .map_err(|error| Untreated {
-                    field: field.name.clone(),
+                    field: place.name.to_owned(),
                     error,
                 })?;
             total.merge(&distortion);
-            if let Some(slot) = columns.get_mut(field.column) {
+            if let Some(slot) = columns.get_mut(place.column) {
                 *slot = marked;
             }
         }

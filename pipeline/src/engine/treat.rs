@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
+use lockgate_transforms::marks::carrier::Carrier;
 use lockgate_transforms::marks::distortion::Distortion;
 use lockgate_transforms::{
     ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
@@ -26,6 +27,8 @@ pub struct ColumnTreatment {
     /// Where its own column stands in the chunk; none if it isn't read, for all becomes null.
     own: Option<usize>,
     treatment: Box<dyn Treatment>,
+    /// What rounds its results to the scale at which it is delivered, if anything does.
+    rounding: Option<Box<dyn Carrier>>,
     key_versions: BTreeMap<&'static str, u32>,
     reads: Vec<RowRead>,
 }
@@ -64,6 +67,7 @@ impl ColumnTreatment {
             name,
             own,
             treatment,
+            rounding: None,
             key_versions: BTreeMap::new(),
             reads: Vec::new(),
         }
@@ -73,6 +77,12 @@ impl ColumnTreatment {
     #[must_use]
     pub fn reading(self, reads: Vec<RowRead>) -> Self {
         Self { reads, ..self }
+    }
+
+    /// The same, delivered as this carrier prepares it.
+    #[must_use]
+    pub fn rounded(self, rounding: Option<Box<dyn Carrier>>) -> Self {
+        Self { rounding, ..self }
     }
 
     /// The same, keyed by those versions of the purposes' keys.
@@ -232,7 +242,10 @@ impl Treater {
                     inputs: &inputs,
                     chunk: Some(id),
                 };
-                let treated = column.treatment.treat(source, &context)?;
+                let mut treated = column.treatment.treat(source, &context)?;
+                if let Some(rounding) = &column.rounding {
+                    treated.array = rounding.prepared(&treated.array)?;
+                }
                 checked(treated, column.treatment.output_type(), source.len()).map(Some)
             })
             .collect();

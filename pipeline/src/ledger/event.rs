@@ -31,7 +31,10 @@ pub enum Event {
         grant: String,
         /// Version of the grant.
         version: u32,
-        /// Random number by which marks name the grant; the same for all its versions.
+        /// Id of the recipient.
+        recipient: String,
+        /// Random number by which marks name grant and recipient; the same for all versions of the
+        /// grant that are for one recipient.
         grant_index: u64,
         /// Who signed.
         approver: String,
@@ -54,7 +57,9 @@ pub enum Event {
         commitment_salt: String,
         /// Id of the grant.
         grant: String,
-        /// The number by which marks name the grant, as it was drawn at its first signing.
+        /// Id of the recipient.
+        recipient: String,
+        /// The number by which marks name grant and recipient, as it was drawn at their first signing.
         grant_index: u64,
         /// Lower-case hex SHA-256 of the scheme, which stands in `state/marks/`.
         scheme_sha256: String,
@@ -154,6 +159,34 @@ pub enum Event {
         tokens: u64,
         /// How many of them a vault held.
         found: u64,
+    },
+    /// A leaked copy is about to be traced. How many traces of a dataset there were decides what is
+    /// asked of the next one, so it stands here before anything is known of the result.
+    TraceBegun {
+        /// Id of the dataset.
+        dataset: String,
+        /// Lower-case hex SHA-256 of the leaked file.
+        leak_sha256: String,
+        /// The how-manieth trace of the dataset it is, from 1.
+        investigation: u64,
+        /// The probability of accusing any innocent that all traces share, as decimal text.
+        error: String,
+    },
+    /// A trace came to its end.
+    Traced {
+        /// Id of the dataset.
+        dataset: String,
+        /// Lower-case hex SHA-256 of the leaked file.
+        leak_sha256: String,
+        /// The how-manieth trace of the dataset it was.
+        investigation: u64,
+        /// Ids of the grants that are accused, those against which most speaks first; at most 500.
+        accused: Vec<String>,
+        /// How many are accused.
+        accused_total: u64,
+        /// Lower-case hex SHA-256 of the evidence's envelope, where evidence was written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence_sha256: Option<String>,
     },
 }
 
@@ -280,14 +313,17 @@ impl IntoIterator for History {
     reason = "each question is about one or two kinds of event; new kinds do not change its answer"
 )]
 impl History {
-    /// The random number drawn when `grant` was first signed; absent if it never was.
-    pub fn grant_index(&self, grant: &str) -> Option<u64> {
+    /// The random number drawn when `grant` was first signed for that recipient; absent if it never
+    /// was. Should a grant be given to another recipient, their copies must not be taken for those of
+    /// the first.
+    pub fn grant_index(&self, grant: &str, recipient: &str) -> Option<u64> {
         self.iter().find_map(|entry| match &entry.event {
             Event::GrantSigned {
                 grant: id,
+                recipient: of,
                 grant_index,
                 ..
-            } if id == grant => Some(*grant_index),
+            } if id == grant && of == recipient => Some(*grant_index),
             _ => None,
         })
     }
@@ -396,6 +432,7 @@ mod tests {
         Event::GrantSigned {
             grant: grant.to_owned(),
             version,
+            recipient: "civil-affairs".to_owned(),
             grant_index,
             approver: "data-office".to_owned(),
             approval_sha256: "00".repeat(32),
@@ -437,7 +474,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "{{\"approval_sha256\":\"{}\",\"approver\":\"data-office\",\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"grant-signed\",\"grant\":\"G-1\",\"grant_index\":18446744073709551615,\"salt\":\"{}\",\"version\":1}}",
+                "{{\"approval_sha256\":\"{}\",\"approver\":\"data-office\",\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"grant-signed\",\"grant\":\"G-1\",\"grant_index\":18446744073709551615,\"recipient\":\"civil-affairs\",\"salt\":\"{}\",\"version\":1}}",
                 "00".repeat(32),
                 "01".repeat(16)
             )
@@ -483,8 +520,19 @@ mod tests {
             signed("G-2", 1, 8),
             signed("G-1", 2, 9),
         ]);
-        assert_eq!(history.grant_index("G-1"), Some(7));
-        assert_eq!(history.grant_index("G-3"), None);
+        assert_eq!(history.grant_index("G-1", "civil-affairs"), Some(7));
+        assert_eq!(history.grant_index("G-3", "civil-affairs"), None);
+    }
+
+    #[test]
+    fn a_grant_given_to_another_recipient_has_another_index() {
+        let mut later = signed("G-1", 2, 9);
+        if let Event::GrantSigned { recipient, .. } = &mut later {
+            *recipient = "statistics".to_owned();
+        }
+        let history = history([signed("G-1", 1, 7), later]);
+        assert_eq!(history.grant_index("G-1", "civil-affairs"), Some(7));
+        assert_eq!(history.grant_index("G-1", "statistics"), Some(9));
     }
 
     #[test]

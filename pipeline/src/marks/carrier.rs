@@ -7,10 +7,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use lockgate_transforms::marks::carrier::{Carrier, sentinel_numbers, sentinel_times};
 use lockgate_transforms::number::Decimal;
-use lockgate_transforms::{Misfit, Scalar};
+use lockgate_transforms::{Misfit, Scalar, TreatmentSpec};
 
 use super::scheme::CarrierSpec;
+use super::units::Units;
 use crate::site::dataset::Bounds;
 use crate::site::units::{Duration, is_decimal};
 use crate::site::{Field, FieldType};
@@ -54,6 +56,14 @@ pub(crate) fn carrier_of(
         return Err(CarrierFault::new("decimals", what, "take it out"));
     }
     if let Some(classes) = &field.synonyms {
+        let numeric = [
+            ("tolerance", field.tolerance.is_some()),
+            ("bounds", field.bounds.is_some()),
+        ];
+        if let Some((key, _)) = numeric.into_iter().find(|(_, is_given)| *is_given) {
+            let what = format!("`{key}` is for numbers and times, and the field has `synonyms`");
+            return Err(CarrierFault::new(key, what, "take out one of them"));
+        }
         return synonyms(classes, field_type).map(Some);
     }
     let Some(tolerance) = &field.tolerance else {
@@ -204,7 +214,7 @@ fn bounded(
         CarrierSpec::Time {
             least, greatest, ..
         } => (*least, *greatest) = read(bounds, |text| value_of_time(text, data_type))?,
-        CarrierSpec::Synonyms { .. } => {}
+        CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => {}
     }
     Ok(spec)
 }
@@ -212,34 +222,25 @@ fn bounded(
 /// A tolerance in which nothing can move would be a promise that no leak of the field is worth
 /// trusting; it is a slip, and a provider who means "never" leaves it out.
 fn too_small(spec: &CarrierSpec, field_type: &FieldType) -> CarrierFault {
+    let mut step = "the smallest step of the field, which is";
     let least = match spec {
         CarrierSpec::Time { grain, .. } => format!("\"{}\"", duration_text(*grain)),
         CarrierSpec::Number { decimals, .. } => {
-            let scale = match (decimals, field_type) {
-                (Some(decimals), _)
-                | (
-                    None,
-                    FieldType::Decimal {
-                        scale: decimals, ..
-                    },
-                ) => *decimals,
-                _ => 0,
+            let (units, scale) = match (decimals, field_type) {
+                (Some(decimals), _) => {
+                    step = "the smallest step of the field and its rounding, together";
+                    (2, *decimals)
+                }
+                (None, FieldType::Decimal { scale, .. }) => (1, *scale),
+                (None, _) => (1, 0),
             };
-            format!("\"{}\"", unit_text(scale))
+            format!("\"{}\"", Units::Decimal(scale).length(units))
         }
-        CarrierSpec::Synonyms { .. } => String::new(),
+        CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => String::new(),
     };
-    let what = format!("a tolerance below the smallest step of the field, which is {least}");
+    let what = format!("a tolerance below {step} {least}");
     let hint = format!("write at least {least}, or take it out if values must never move");
     CarrierFault::new("tolerance", what, &hint)
-}
-
-/// The smallest number of that many decimals.
-fn unit_text(scale: u8) -> String {
-    match scale {
-        0 => "1".to_owned(),
-        scale => format!("0.{:0>width$}", 1, width = usize::from(scale)),
-    }
 }
 
 /// A duration as configuration writes it.
@@ -263,28 +264,69 @@ pub(crate) fn duration_text(nanoseconds: u64) -> String {
 }
 
 impl CarrierSpec {
-    /// The same, leaving values of special meaning alone; those that aren't of the type are none.
-    #[must_use]
-    pub(crate) fn keeping(mut self, listed: &[Scalar], data_type: &DataType) -> Self {
+    /// The same, leaving values of special meaning alone. A word of special meaning has no synonyms.
+    ///
+    /// # Errors
+    /// A value that isn't of the type, or synonyms of which nothing is left.
+    pub(crate) fn keeping(
+        mut self,
+        listed: &[Scalar],
+        data_type: &DataType,
+    ) -> Result<Self, Misfit> {
         match &mut self {
             Self::Number { sentinels, .. } => {
-                sentinels.extend(
-                    listed
-                        .iter()
-                        .filter_map(|value| value.as_text().parse::<Decimal>().ok()),
-                );
+                sentinels.extend(sentinel_numbers(listed, data_type)?);
             }
             Self::Time { sentinels, .. } => {
-                sentinels.extend(
-                    listed
-                        .iter()
-                        .filter_map(|value| value_of_time(&value.as_text(), data_type)),
-                );
+                sentinels.extend(sentinel_times(listed, data_type)?);
             }
-            Self::Synonyms { .. } => {}
+            Self::Tag { sentinels, .. } => {
+                sentinels.extend(listed.iter().map(|value| value.as_text().into_owned()));
+            }
+            Self::Synonyms { classes } => {
+                let is_special = |word: &str| listed.iter().any(|value| value.as_text() == word);
+                for class in classes.iter_mut() {
+                    class.retain(|word| !is_special(word));
+                }
+                classes.retain(|class| class.len() > 1);
+                if classes.is_empty() {
+                    let what = "the words that `sentinels` lists leave no synonyms to exchange";
+                    return Err(Misfit::of_parameter("sentinels", what));
+                }
+            }
         }
-        self
+        Ok(self)
     }
+}
+
+/// What rounds a float field to its `decimals` where it is delivered clear and without marks: at which
+/// scale a field leaves doesn't hang on what else a grant asks for. None for fields that no mark could
+/// move.
+///
+/// # Errors
+/// A value of special meaning that isn't of the type.
+pub(crate) fn rounding_of(
+    field: &Field,
+    treatment: &TreatmentSpec,
+) -> Result<Option<Box<dyn Carrier>>, Misfit> {
+    if field.decimals.is_none() || !is_clear(treatment) {
+        return Ok(None);
+    }
+    // What can't be meant is a problem of the catalogue, with which nothing is run.
+    let Ok(field_type) = FieldType::parse(&field.data_type) else {
+        return Ok(None);
+    };
+    let Some(carrier) = carrier_of(field, &field_type).ok().flatten() else {
+        return Ok(None);
+    };
+    let data_type = field_type.to_arrow();
+    let carrier = carrier.keeping(&treatment.options().sentinels, &data_type)?;
+    carrier.build(&data_type, false)
+}
+
+/// Whether a field is delivered as it is, so that it may carry marks.
+pub(super) fn is_clear(treatment: &TreatmentSpec) -> bool {
+    treatment.kind() == TreatmentSpec::clear().kind()
 }
 
 /// The value of a date or timestamp type that a text stands for.
@@ -297,211 +339,4 @@ fn value_of_time(text: &str, data_type: &DataType) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::site::dataset::Level;
-
-    fn field(data_type: &str) -> (Field, FieldType) {
-        let field = Field {
-            name: "value".to_owned(),
-            data_type: data_type.to_owned(),
-            title: None,
-            category: "other".to_owned(),
-            level: Level::General(1),
-            tolerance: None,
-            decimals: None,
-            synonyms: None,
-            bounds: None,
-            domain_size: None,
-        };
-        (field, FieldType::parse(data_type).unwrap())
-    }
-
-    fn of_tolerance(
-        data_type: &str,
-        tolerance: &str,
-        decimals: Option<u8>,
-    ) -> Result<Option<CarrierSpec>, CarrierFault> {
-        let (mut field, data_type) = field(data_type);
-        field.tolerance = Some(tolerance.to_owned());
-        field.decimals = decimals;
-        carrier_of(&field, &data_type)
-    }
-
-    #[test]
-    fn the_step_is_the_largest_that_keeps_within_the_tolerance() {
-        for (data_type, tolerance, decimals, step) in [
-            ("decimal(12,2)", "5.00", None, 500),
-            ("decimal(12,2)", "0.01", None, 2),
-            ("int32", "3", None, 4),
-            ("float64", "0.5", Some(3), 500),
-            ("timestamp(ms)", "30s", None, 30),
-            ("timestamp(s)", "1m", None, 2),
-            ("date", "2d", None, 2),
-            ("date", "48h", None, 2),
-        ] {
-            let spec = of_tolerance(data_type, tolerance, decimals)
-                .unwrap()
-                .unwrap();
-            assert_eq!(spec.step(), Some(step), "{data_type} {tolerance}");
-        }
-    }
-
-    #[test]
-    fn times_move_by_the_unit_they_are_written_in() {
-        for (data_type, tolerance, expected) in [
-            ("timestamp(ms)", "30s", 1_000_000_000),
-            ("timestamp(us)", "500ms", 1_000_000),
-            ("timestamp(s)", "1500ms", 1_000_000_000),
-            ("timestamp(ns)", "1d", DAY),
-            ("date", "72h", DAY),
-        ] {
-            match of_tolerance(data_type, tolerance, None) {
-                Ok(Some(CarrierSpec::Time { grain, .. })) => {
-                    assert_eq!(grain, expected, "{data_type} {tolerance}");
-                }
-                other => panic!("{data_type} {tolerance}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn no_tolerance_and_one_of_nothing_carry_nothing() {
-        let (field, data_type) = field("int64");
-        assert_eq!(carrier_of(&field, &data_type), Ok(None));
-        for (data_type, tolerance) in [("decimal(12,2)", "0.00"), ("date", "0d")] {
-            assert_eq!(of_tolerance(data_type, tolerance, None), Ok(None));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_said() {
-        for (data_type, tolerance, decimals, key, hint) in [
-            (
-                "decimal(12,2)",
-                "0.001",
-                None,
-                "tolerance",
-                Some("at least \"0.01\""),
-            ),
-            ("int64", "0.5", None, "tolerance", Some("at least \"1\"")),
-            (
-                "float64",
-                "0.05",
-                Some(1),
-                "tolerance",
-                Some("at least \"0.1\""),
-            ),
-            ("date", "12h", None, "tolerance", Some("at least \"1d\"")),
-            (
-                "timestamp(s)",
-                "500ms",
-                None,
-                "tolerance",
-                Some("at least \"1s\""),
-            ),
-            ("float64", "1", Some(16), "decimals", None),
-            ("float64", "1", None, "tolerance", Some("decimals = 2")),
-            ("int64", "1", Some(2), "decimals", Some("take it out")),
-            ("utf8", "1", None, "tolerance", None),
-            ("int64", "30s", None, "tolerance", Some("a number")),
-            ("date", "2", None, "tolerance", Some("a duration")),
-        ] {
-            let fault = of_tolerance(data_type, tolerance, decimals).unwrap_err();
-            assert_eq!(fault.key, key, "{data_type} {tolerance}");
-            if let Some(hint) = hint {
-                assert!(fault.hint.as_ref().unwrap().contains(hint), "{fault:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn synonyms_are_words_of_text() {
-        let (mut text, data_type) = field("utf8");
-        let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
-        text.synonyms = Some(vec![words(["北京", "北京市"])]);
-        assert!(matches!(
-            carrier_of(&text, &data_type),
-            Ok(Some(CarrierSpec::Synonyms { .. }))
-        ));
-        text.synonyms = Some(vec![words(["７", "7"])]);
-        assert_eq!(carrier_of(&text, &data_type).unwrap_err().key, "synonyms");
-        text.synonyms = Some(vec![words(["1", "2"])]);
-        let number = FieldType::Int64;
-        assert_eq!(carrier_of(&text, &number).unwrap_err().key, "synonyms");
-    }
-
-    #[test]
-    fn bounds_are_values_of_the_field() {
-        let of_bounds = |data_type: &str, least: &str, greatest: &str| {
-            let (mut field, data_type) = field(data_type);
-            let unit = if data_type == FieldType::Date {
-                "d"
-            } else {
-                ""
-            };
-            field.tolerance = Some(format!("3{unit}"));
-            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            field.bounds = Some(Bounds {
-                least: text(least),
-                greatest: text(greatest),
-            });
-            carrier_of(&field, &data_type)
-        };
-        let Ok(Some(CarrierSpec::Number {
-            least, greatest, ..
-        })) = of_bounds("decimal(5,2)", "", "100")
-        else {
-            panic!("no carrier");
-        };
-        assert_eq!((least, greatest), (None, "100".parse().ok()));
-        let Ok(Some(CarrierSpec::Time { least, .. })) =
-            of_bounds("date", "1970-01-11", "2020-01-01")
-        else {
-            panic!("no carrier");
-        };
-        assert_eq!(least, Some(10));
-        for (data_type, least, greatest) in [
-            ("int64", "5", "5"),
-            ("int64", "many", ""),
-            ("date", "1", "2020-01-01"),
-        ] {
-            let fault = of_bounds(data_type, least, greatest).unwrap_err();
-            assert_eq!(fault.key, "bounds", "{data_type} {least} {greatest}");
-        }
-        let (mut alone, data_type) = field("int64");
-        alone.bounds = Some(Bounds {
-            least: None,
-            greatest: None,
-        });
-        assert_eq!(carrier_of(&alone, &data_type).unwrap_err().key, "bounds");
-    }
-
-    #[test]
-    fn special_values_are_kept_in_the_units_of_the_type() {
-        let listed = [
-            Scalar::Integer(-1),
-            Scalar::Text("9999-12-31".to_owned()),
-            Scalar::Text("unknown".to_owned()),
-        ];
-        let number = of_tolerance("int64", "3", None).unwrap().unwrap();
-        let CarrierSpec::Number { sentinels, .. } = number.keeping(&listed, &DataType::Int64)
-        else {
-            panic!("not a number");
-        };
-        assert_eq!(sentinels, ["-1".parse().unwrap()]);
-        let date = of_tolerance("date", "3d", None).unwrap().unwrap();
-        let CarrierSpec::Time { sentinels, .. } = date.keeping(&listed, &DataType::Date32) else {
-            panic!("not a time");
-        };
-        assert_eq!(sentinels, [2_932_896]);
-    }
-
-    #[test]
-    fn durations_are_written_in_their_largest_unit() {
-        for text in ["30s", "90m", "500ms", "2d", "36h", "7us", "1ns"] {
-            let read = Duration::parse(text).unwrap();
-            assert_eq!(duration_text(read.nanoseconds), text);
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! traced, and what marks will do to the values.
 
 use lockgate_connectors::source::Source;
-use lockgate_transforms::marks::predict::{Expected, carriers_needed, rows_needed};
+use lockgate_transforms::marks::predict::{Expected, PerRow, rows_traced};
 use lockgate_transforms::marks::score::Standard;
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ const LEAKERS: [u8; 4] = [1, 2, 3, 5];
 /// What is to be expected of the marks of a delivery.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Carriers that a row has.
+    /// Carriers that a row has, where a tag counts as so many as name a leaker in its place.
     pub carriers_per_row: f64,
     /// From how many rows a clean leak is traced with probability 95 %, by the number of grants it
     /// was put together from, among 10,000 grants and with an error of 1e-9.
@@ -51,11 +51,14 @@ pub struct FieldForecast {
     pub anchor: Vec<String>,
     /// The share of the values that change.
     pub changed: f64,
-    /// How far a value moves at most, in the field's unit or as a duration; none for synonyms.
+    /// Characters of its tags, which are all that changes; none for other marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<u32>,
+    /// How far a value moves at most, in the field's unit or as a duration; none for synonyms and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub furthest: Option<String>,
     /// The root of the mean square of all moves, in the field's unit (seconds for times); none for
-    /// synonyms.
+    /// synonyms and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviation: Option<f64>,
 }
@@ -65,11 +68,21 @@ impl Forecast {
     pub fn of(layout: &Layout) -> Self {
         let carriers_per_row = layout.carriers_per_row();
         let standard = Standard::new(GRANTS_RECKONED);
+        let (tagged, others): (Vec<&FieldScheme>, Vec<&FieldScheme>) = layout
+            .fields
+            .iter()
+            .partition(|field| field.carrier.tag_bits().is_some());
+        let tags = tagged.iter().filter_map(|field| field.carrier.tag_bits());
+        let tags: Vec<u32> = tags.collect();
+        let row = PerRow {
+            carriers: others.iter().map(|field| field.density.share()).sum(),
+            tags: &tags,
+        };
         let traceable = LEAKERS.map(|leakers| {
-            let carriers = carriers_needed(leakers, 0.0, &standard);
+            let rows = rows_traced(leakers, 0.0, row, &standard);
             Traceable {
                 leakers,
-                rows: whole(rows_needed(carriers, carriers_per_row)),
+                rows: whole(rows),
             }
         });
         let fields = layout.fields.iter();
@@ -99,7 +112,17 @@ impl FieldForecast {
                 None => "value",
             },
             anchor: anchor.map_or_else(Vec::new, |anchor| anchor.fields.clone()),
-            changed: expected.map_or(density / 2.0, |expected| expected.changed),
+            changed: match (expected, field.carrier.tag_bits()) {
+                (Some(expected), _) => expected.changed,
+                (None, Some(bits)) => density * (1.0 - 0.5_f64.powf(f64::from(bits))),
+                (None, None) => density / 2.0,
+            },
+            tag: match &field.carrier {
+                CarrierSpec::Tag { characters, .. } => Some(*characters),
+                CarrierSpec::Number { .. }
+                | CarrierSpec::Time { .. }
+                | CarrierSpec::Synonyms { .. } => None,
+            },
             furthest: expected.map(|expected| units.length(whole(expected.furthest).into())),
             deviation: expected.map(|expected| expected.mean_square.sqrt() * units.size()),
         }
@@ -115,7 +138,7 @@ pub fn too_few(marking: &Marking, layout: Option<&Layout>, rows: Option<u64>) ->
             format!(
                 "no field of the delivery carries a mark, so no leak of it can be traced, and policy \
                  asks for {least} carriers; have the provider declare a tolerance or synonyms in the \
-                 catalogue, or deliver a field that has one clear"
+                 catalogue, deliver a field that has one clear, or give `hmac` a `tag`"
             )
         });
     };
@@ -148,13 +171,18 @@ pub fn is_refused(marking: &Marking) -> bool {
     marking.below == Below::Refuse
 }
 
-/// Whether a leak that has lost the key is lost to a trace, though there are marks.
-pub fn hangs_on_key(layout: &Layout) -> bool {
-    let mut anchors = layout.fields.iter().map(|field| layout.anchor_of(field));
-    anchors.all(|anchor| anchor.is_some_and(|anchor| anchor.family == AnchorFamily::Key))
+/// Whether a leak that has lost the key, of these fields, is lost to a trace, though there are marks.
+pub fn hangs_on_key(layout: &Layout, key: &[String]) -> bool {
+    layout
+        .fields
+        .iter()
+        .all(|field| match layout.anchor_of(field) {
+            Some(anchor) => anchor.family == AnchorFamily::Key,
+            None => key.contains(&field.name),
+        })
 }
 
-/// What a mark may do to a field, in words: `within 5`, `within 30s`, `synonyms`.
+/// What a mark may do to a field, in words: `within 5`, `within 30s`, `synonyms`, `tag of 4 characters`.
 pub fn freedom(field: &FieldScheme) -> String {
     match &field.carrier {
         CarrierSpec::Number { tolerance, .. } => format!("within {tolerance}"),
@@ -162,6 +190,7 @@ pub fn freedom(field: &FieldScheme) -> String {
             format!("within {}", super::carrier::duration_text(*tolerance))
         }
         CarrierSpec::Synonyms { .. } => "synonyms".to_owned(),
+        CarrierSpec::Tag { characters, .. } => format!("tag of {characters} characters"),
     }
 }
 

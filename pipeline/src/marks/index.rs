@@ -20,11 +20,14 @@ pub fn grants_by_index(history: &History) -> BTreeMap<GrantIndex, Vec<String>> {
     let mut named: BTreeMap<GrantIndex, Vec<String>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for entry in history.iter() {
-        // Of a grant that was signed again, the first number counts.
+        // Of a grant that was signed again for its recipient, the first number counts.
         if let Event::GrantSigned {
-            grant, grant_index, ..
+            grant,
+            recipient,
+            grant_index,
+            ..
         } = &entry.event
-            && seen.insert(grant)
+            && seen.insert((grant, recipient))
         {
             let index = index_of(*grant_index);
             named.entry(index).or_default().push(grant.clone());
@@ -47,6 +50,7 @@ mod tests {
             event: Event::GrantSigned {
                 grant: grant.to_owned(),
                 version: 1,
+                recipient: "civil-affairs".to_owned(),
                 grant_index,
                 approver: "office".to_owned(),
                 approval_sha256: "00".repeat(32),

@@ -23,14 +23,18 @@
 //! - **Where an anchor isn't delivered**, its fields fall back: from key to content, from content to
 //!   key, then to their own value if it has blocks enough. A field with none of these carries no mark.
 //!
-//! Only what is delivered clear carries: a mark never restores precision that a treatment removed.
+//! Only what is delivered clear carries: a mark never restores precision that a treatment removed. But a
+//! treatment may give the last characters of its results to the mark: such a field carries *tags*,
+//! whatever the catalogue says of it, and may be of the key. Where a tagged field is part of an anchor,
+//! its rows are found by what stands before the tags, which marks leave alone.
 
 use std::cmp::Reverse;
 
-use lockgate_transforms::{TreatmentSpec, Uniqueness, category};
+use arrow::datatypes::DataType;
+use lockgate_transforms::{Misfit, Uniqueness, category};
 use serde::Serialize;
 
-use super::carrier::carrier_of;
+use super::carrier::{carrier_of, is_clear};
 use super::scheme::{
     Anchor, AnchorFamily, CarrierSpec, Density, FORMAT, FieldScheme, FoundBy, Scheme,
     carriers_per_row,
@@ -65,7 +69,7 @@ pub struct Layout {
     pub epoch: u32,
     /// What rows are found by.
     pub anchors: Vec<Anchor>,
-    /// The fields that carry marks, in the order of the catalogue.
+    /// The fields that carry marks, in the order of the catalogue, those that carry tags last.
     pub fields: Vec<FieldScheme>,
 }
 
@@ -148,9 +152,15 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
         let Some(planned) = fields.iter().find(|field| field.name == *name) else {
             continue;
         };
-        if planned.treatment.kind() == TreatmentSpec::clear().kind() {
-            carrying.push((candidate, planned));
-        } else {
+        if is_clear(&planned.treatment) {
+            match candidate.keeping(planned) {
+                Ok(carrier) => carrying.push((candidate, planned, carrier)),
+                Err(misfit) => unmarked.push(Unmarked {
+                    field: name.clone(),
+                    reason: misfit.what,
+                }),
+            }
+        } else if planned.treatment.tag().is_none() {
             unmarked.push(Unmarked {
                 field: name.clone(),
                 reason: format!(
@@ -163,12 +173,12 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
     let is_carrying = |name: &str| {
         carrying
             .iter()
-            .any(|(carrier, _)| carrier.field.name == name)
+            .any(|(candidate, _, _)| candidate.field.name == name)
     };
     let anchors = Anchors::of(dataset, fields, &is_carrying);
     let mut used = Used::default();
     let mut marked = Vec::new();
-    for (candidate, planned) in carrying {
+    for (candidate, planned, carrier) in carrying {
         let Some(found_by) = anchors.find(candidate, &mut used) else {
             unmarked.push(Unmarked {
                 field: planned.name.clone(),
@@ -176,25 +186,40 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
             });
             continue;
         };
-        let sentinels = &planned.treatment.options().sentinels;
-        let data_type = candidate.field_type.to_arrow();
-        let Some(carrier) = candidate.built(found_by == FoundBy::Value) else {
+        let Some(carrier) = candidate.built(carrier, found_by == FoundBy::Value) else {
             continue;
         };
         marked.push(FieldScheme {
             name: planned.name.clone(),
             data_type: candidate.field_type.to_string(),
-            carrier: carrier.keeping(sentinels, &data_type),
+            carrier,
             density: Density::ALL,
             found_by,
         });
     }
+    marked.extend(dataset.fields.iter().filter_map(|field| {
+        let planned = fields.iter().find(|planned| planned.name == field.name)?;
+        tagged(planned)
+    }));
     let layout = (!marked.is_empty()).then_some(Layout {
         epoch: EPOCH,
         anchors: used.anchors,
         fields: marked,
     });
     Laid { layout, unmarked }
+}
+
+/// The tags of a field, if its treatment gives them room.
+fn tagged(planned: &PlannedField) -> Option<FieldScheme> {
+    let carrier = CarrierSpec::of_room(planned.treatment.tag()?);
+    let sentinels = &planned.treatment.options().sentinels;
+    Some(FieldScheme {
+        name: planned.name.clone(),
+        data_type: planned.data_type.clone(),
+        carrier: carrier.keeping(sentinels, &DataType::Utf8).ok()?,
+        density: Density::ALL,
+        found_by: FoundBy::Value,
+    })
 }
 
 /// The fields of a dataset that offer carriers, in the catalogue's order, each with its family.
@@ -237,11 +262,18 @@ fn candidates(dataset: &Dataset) -> Vec<Candidate<'_>> {
 }
 
 impl Candidate<'_> {
-    /// Its carrier with the step it has, for cells found by their own value or otherwise.
-    fn built(&self, is_in_block: bool) -> Option<CarrierSpec> {
+    /// Its carrier, leaving the values alone that its treatment gives a special meaning.
+    fn keeping(&self, planned: &PlannedField) -> Result<CarrierSpec, Misfit> {
+        let sentinels = &planned.treatment.options().sentinels;
         let data_type = self.field_type.to_arrow();
-        let carrier = self.carrier.build(&data_type, is_in_block).ok().flatten()?;
-        Some(self.carrier.clone().with_step_of(carrier.as_ref()))
+        self.carrier.clone().keeping(sentinels, &data_type)
+    }
+
+    /// The carrier with the step it has, for cells found by their own value or otherwise.
+    fn built(&self, carrier: CarrierSpec, is_in_block: bool) -> Option<CarrierSpec> {
+        let data_type = self.field_type.to_arrow();
+        let built = carrier.build(&data_type, is_in_block).ok().flatten()?;
+        Some(carrier.with_step_of(built.as_ref()))
     }
 }
 
@@ -264,7 +296,11 @@ fn blocks(field: &Field, field_type: &FieldType, carrier: &CarrierSpec) -> Optio
         (None, CarrierSpec::Number { .. }, FieldType::Decimal { precision, .. }) => {
             10_u64.checked_pow(u32::from(precision / 2))?
         }
-        (None, CarrierSpec::Number { .. } | CarrierSpec::Synonyms { .. }, _) => return None,
+        (
+            None,
+            CarrierSpec::Number { .. } | CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. },
+            _,
+        ) => return None,
     };
     let blocks = units.checked_div(step.checked_mul(2)?)?;
     (blocks >= BLOCKS_MIN).then_some(blocks)

@@ -19,7 +19,7 @@ pub mod scheme;
 pub mod statement;
 mod units;
 
-pub(crate) use carrier::{CarrierFault, carrier_of};
+pub(crate) use carrier::{CarrierFault, carrier_of, rounding_of};
 pub use forecast::Forecast;
 pub use index::{grants_by_index, index_of};
 pub use layout::{Laid, Layout, Unmarked, lay_out};

@@ -47,7 +47,9 @@ pub struct Marking {
     pub key: KeyCommitment,
     /// Id of the grant.
     pub grant: String,
-    /// What marks name it by.
+    /// Id of the recipient.
+    pub recipient: String,
+    /// What marks name both by.
     pub index: GrantIndex,
     /// SHA-256 of the scheme, hex.
     pub scheme_sha256: String,
@@ -66,6 +68,7 @@ pub fn markings(history: &History, dataset: &str) -> Vec<Marking> {
             commitment,
             commitment_salt,
             grant,
+            recipient,
             grant_index,
             scheme_sha256,
             plan_sha256,
@@ -83,6 +86,7 @@ pub fn markings(history: &History, dataset: &str) -> Vec<Marking> {
                     salt,
                 },
                 grant: grant.clone(),
+                recipient: recipient.clone(),
                 index: index_of(*grant_index),
                 scheme_sha256: scheme_sha256.clone(),
                 plan_sha256: plan_sha256.clone(),
@@ -121,6 +125,8 @@ pub struct Recorded {
     pub key: KeyCommitment,
     /// The scheme, in its canonical form.
     pub scheme: Vec<u8>,
+    /// What marks name grant and recipient by.
+    pub index: GrantIndex,
 }
 
 /// Makes sure that key, scheme and grant are in the ledger before the plan's delivery leaves, and
@@ -136,6 +142,8 @@ pub(crate) fn ensure_begun(
     scheme: &Scheme,
     key: &MarkKey,
 ) -> Result<Recorded, RunError> {
+    // Two first runs at once must not commit to one key twice.
+    let _lock = lock(&installation.state())?;
     let history = ledger.entries()?;
     let begun = markings(&history, &scheme.dataset);
     let known = begun
@@ -162,12 +170,15 @@ pub(crate) fn ensure_begun(
     let is_known = begun.iter().any(|marking| {
         marking.key == commitment
             && marking.grant == plan.grant
+            && marking.recipient == plan.recipient
             && marking.scheme_sha256 == scheme_sha256
             && marking.plan_sha256 == plan_sha256
     });
+    // Also where it is known: state that was put back may lack it.
+    keep(&installation.state(), &bytes, &scheme_sha256)?;
+    let drawn = history.grant_index(&plan.grant, &plan.recipient);
+    let grant_index = drawn.ok_or_else(no_index)?;
     if !is_known {
-        let grant_index = history.grant_index(&plan.grant).ok_or_else(no_index)?;
-        keep(&installation.state(), &bytes, &scheme_sha256)?;
         let event = Event::MarkingBegun {
             dataset: scheme.dataset.clone(),
             epoch: scheme.epoch,
@@ -175,6 +186,7 @@ pub(crate) fn ensure_begun(
             commitment: hex(&commitment.commitment),
             commitment_salt: hex(&commitment.salt),
             grant: plan.grant.clone(),
+            recipient: plan.recipient.clone(),
             grant_index,
             scheme_sha256,
             plan_sha256,
@@ -184,7 +196,21 @@ pub(crate) fn ensure_begun(
     Ok(Recorded {
         key: commitment,
         scheme: bytes,
+        index: index_of(grant_index),
     })
+}
+
+/// Holds the folder of the schemes until dropped; the system lets go when the process ends.
+fn lock(state: &Path) -> Result<fs::File, RunError> {
+    let folder = state.join(SCHEMES);
+    let locked = fs::create_dir_all(&folder).and_then(|()| {
+        let mut options = fs::File::options();
+        options.create(true).truncate(false).write(true);
+        let lock = options.open(folder.join("lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    });
+    locked.map_err(|error| RunError::internal("locking the schemes of marks", &error))
 }
 
 /// A commitment with a salt drawn for it.
@@ -207,7 +233,6 @@ fn keep(state: &Path, content: &[u8], sha256: &str) -> Result<(), RunError> {
     if fs::read(&path).is_ok_and(|found| found == content) {
         return Ok(());
     }
-    fs::create_dir_all(state.join(SCHEMES)).map_err(written)?;
     durable::replace(&path, content).map_err(written)
 }
 
@@ -249,7 +274,8 @@ pub(crate) fn hold(
     let marker = scheme.marker(&key, &columns).map_err(described)?;
     let made = marker.plan();
     // What a trace may leave out, a delivery may not.
-    if made.fields().len() != scheme.fields.len() || made.anchors().len() != scheme.anchors.len() {
+    let carrying = made.fields().len() + made.tags().len();
+    if carrying != scheme.fields.len() || made.anchors().len() != scheme.anchors.len() {
         return Err(RunError::Internal {
             what: "the plan's marks name a field that is not delivered".to_owned(),
         });
@@ -299,6 +325,7 @@ mod tests {
             commitment: hex(&committed.commitment),
             commitment_salt: hex(&committed.salt),
             grant: "G-1".to_owned(),
+            recipient: "civil-affairs".to_owned(),
             grant_index: 1 << 32 | 5,
             scheme_sha256: "aa".repeat(32),
             plan_sha256: "bb".repeat(32),
@@ -317,6 +344,7 @@ mod tests {
             [Marking {
                 key: committed,
                 grant: "G-1".to_owned(),
+                recipient: "civil-affairs".to_owned(),
                 index: GrantIndex(5),
                 scheme_sha256: "aa".repeat(32),
                 plan_sha256: "bb".repeat(32),
@@ -329,6 +357,7 @@ mod tests {
     fn a_scheme_is_kept_under_its_hash_and_held_to_it() {
         let state = tempfile::tempdir().unwrap();
         let sha256 = scheme().sha256().unwrap();
+        let _lock = lock(state.path()).unwrap();
         keep(state.path(), &scheme().to_bytes().unwrap(), &sha256).unwrap();
         keep(state.path(), &scheme().to_bytes().unwrap(), &sha256).unwrap();
         assert_eq!(read_scheme(state.path(), &sha256).unwrap(), scheme());

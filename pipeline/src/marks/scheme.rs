@@ -15,13 +15,19 @@ use lockgate_transforms::Misfit;
 use lockgate_transforms::marks::anchor::Family;
 use lockgate_transforms::marks::carrier::{Carrier, Limits, Numeric, Synonyms};
 use lockgate_transforms::marks::code;
-use lockgate_transforms::marks::embed::{self, MarkPlan, MarkedField, Marker, RowAnchor};
+use lockgate_transforms::marks::embed::{
+    self, MarkPlan, MarkedField, Marker, RowAnchor, TaggedField,
+};
 use lockgate_transforms::marks::key::MarkKey;
-use lockgate_transforms::marks::predict::Reflection;
+use lockgate_transforms::marks::predict::{Reflection, tag_worth};
+use lockgate_transforms::marks::score::Standard;
+use lockgate_transforms::marks::tag::{Tag, TagRoom};
 use lockgate_transforms::number::Decimal;
+use lockgate_transforms::treatments::hmac::Encoding;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::forecast::GRANTS_RECKONED;
 use crate::canonical_json::{self, CanonicalError};
 use crate::digest::sha256_hex;
 use crate::site::FieldType;
@@ -161,6 +167,20 @@ pub enum CarrierSpec {
         /// Groups of words that mean the same.
         classes: Vec<Vec<String>>,
     },
+    /// Pseudonyms, by their last characters, which are the grant's own.
+    Tag {
+        /// Of fields that share it, equal pseudonyms have equal tags.
+        domain: String,
+        /// How many.
+        characters: u32,
+        /// Characters of a whole pseudonym.
+        length: u32,
+        /// Which characters there are.
+        encoding: Encoding,
+        /// Values of special meaning: none is changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<String>,
+    },
 }
 
 /// Why a scheme can't be used.
@@ -268,8 +288,16 @@ impl Scheme {
                 columns,
             }));
         }
-        let mut fields = Vec::new();
+        let (mut fields, mut tags) = (Vec::new(), Vec::new());
         for field in &self.fields {
+            if let Some(tag) = field.tag()? {
+                tags.extend(place(&field.name).map(|column| TaggedField {
+                    column,
+                    name: field.name.clone(),
+                    tag,
+                }));
+                continue;
+            }
             let found_by = match field.found_by {
                 FoundBy::Value => Some(embed::FoundBy::Value),
                 // A place beyond the anchors is a contradiction that the plan refuses.
@@ -291,18 +319,25 @@ impl Scheme {
                 carrier: field.carrier(is_in_block)?,
             });
         }
-        MarkPlan::new(anchors, fields).map_err(SchemeError::Plan)
+        let plan = MarkPlan::new(anchors, fields).and_then(|plan| plan.with_tags(tags));
+        plan.map_err(SchemeError::Plan)
     }
 
-    /// Carriers a row has: the sum of the densities.
+    /// Carriers a row has: the sum of the densities, and what its tags are worth.
     pub fn carriers_per_row(&self) -> f64 {
         carriers_per_row(&self.fields)
     }
 }
 
-/// Carriers that a row with these fields has: the sum of the densities.
+/// Carriers that a row with these fields has: the sum of the densities, where a tag counts as so many
+/// carriers as name a leaker in its place.
 pub(super) fn carriers_per_row(fields: &[FieldScheme]) -> f64 {
-    fields.iter().map(|field| field.density.share()).sum()
+    let standard = Standard::new(GRANTS_RECKONED);
+    let carriers = fields.iter().map(|field| {
+        let worth = field.carrier.tag_bits();
+        field.density.share() * worth.map_or(1.0, |bits| tag_worth(bits, &standard))
+    });
+    carriers.sum()
 }
 
 /// Limits as a carrier's specification writes them.
@@ -352,6 +387,27 @@ impl FieldScheme {
         }
     }
 
+    /// Its tags, if it carries tags.
+    ///
+    /// # Errors
+    /// No tags that this version writes.
+    fn tag(&self) -> Result<Option<Tag>, SchemeError> {
+        let Some(tag) = self.carrier.tag() else {
+            return Ok(None);
+        };
+        if self.found_by != FoundBy::Value
+            || self.density != Density::ALL
+            || self.arrow_type()? != DataType::Utf8
+        {
+            return Err(self.foreign());
+        }
+        let misfit = |misfit| SchemeError::Carrier {
+            field: self.name.clone(),
+            misfit,
+        };
+        tag.map(Some).map_err(misfit)
+    }
+
     /// Its carrier; cells that are found by their own value are mirrored within blocks.
     fn carrier(&self, is_in_block: bool) -> Result<Box<dyn Carrier>, SchemeError> {
         let data_type = self.arrow_type()?;
@@ -373,7 +429,8 @@ impl FieldScheme {
 }
 
 impl CarrierSpec {
-    /// The carrier for a field of that type; none where its tolerance is below the smallest step.
+    /// The carrier for a field of that type; none where its tolerance is below the smallest step, or
+    /// it is of tags, which show more than a symbol.
     ///
     /// # Errors
     /// It is for other types.
@@ -419,14 +476,52 @@ impl CarrierSpec {
             Self::Synonyms { classes } => {
                 Synonyms::new(classes).map(|synonyms| Some(boxed(synonyms)))
             }
+            Self::Tag { .. } => Ok(None),
         }
+    }
+
+    /// A carrier of tags in what a treatment gives to the mark.
+    pub(crate) fn of_room(room: TagRoom) -> Self {
+        Self::Tag {
+            domain: room.domain,
+            characters: room.characters,
+            length: room.length,
+            encoding: room.encoding,
+            sentinels: Vec::new(),
+        }
+    }
+
+    /// The tags, if it is a carrier of tags.
+    fn tag(&self) -> Option<Result<Tag, Misfit>> {
+        let Self::Tag {
+            domain,
+            characters,
+            length,
+            encoding,
+            sentinels,
+        } = self
+        else {
+            return None;
+        };
+        let room = TagRoom {
+            domain: domain.clone(),
+            characters: *characters,
+            length: *length,
+            encoding: *encoding,
+        };
+        Some(Tag::new(&room, sentinels))
+    }
+
+    /// Bits of a tag, if it is a carrier of tags.
+    pub(crate) fn tag_bits(&self) -> Option<u32> {
+        Some(self.tag()?.ok()?.bits())
     }
 
     /// Units of a cell; none where values aren't numbers.
     pub fn step(&self) -> Option<u64> {
         match self {
             Self::Number { step, .. } | Self::Time { step, .. } => Some(*step),
-            Self::Synonyms { .. } => None,
+            Self::Synonyms { .. } | Self::Tag { .. } => None,
         }
     }
 
@@ -437,7 +532,7 @@ impl CarrierSpec {
             Self::Number { step, .. } | Self::Time { step, .. } => {
                 *step = step_of(carrier).unwrap_or_default();
             }
-            Self::Synonyms { .. } => {}
+            Self::Synonyms { .. } | Self::Tag { .. } => {}
         }
         self
     }

@@ -32,13 +32,13 @@ pub struct MarkStatement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarkedField {
-    /// How far a value may have moved: `within 5`, `within 30s`, `synonyms`.
+    /// How far a value may have moved: `within 5`, `within 30s`, `synonyms`, `tag of 4 characters`.
     pub freedom: String,
     /// Values that are not null.
     pub values: u64,
     /// Values that are other ones now.
     pub changed: u64,
-    /// The mean of all moves, and so the change of the mean; absent for words.
+    /// The mean of all moves, and so the change of the mean; absent for words and tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<String>,
     /// The variance of all moves.
@@ -131,10 +131,6 @@ impl MarkedField {
         let variance = mean
             .zip(distortion.mean_square())
             .map(|(mean, square)| square - mean * mean);
-        let variances = distortion
-            .after
-            .variance()
-            .zip(distortion.before.variance());
         let text = |number: f64| number.is_finite().then(|| number.to_string());
         Self {
             freedom: freedom(field),
@@ -142,8 +138,9 @@ impl MarkedField {
             changed: distortion.changed,
             mean: mean.and_then(|mean| text(mean * size)),
             variance: variance.and_then(|variance| text(variance.max(0.0) * size * size)),
-            variance_change: variances
-                .and_then(|(after, before)| text((after - before) * size * size)),
+            variance_change: distortion
+                .variance_change()
+                .and_then(|change| text(change * size * size)),
             max: is_number.then(|| units.length(distortion.furthest)),
             skipped: skipped(distortion),
         }
@@ -228,6 +225,7 @@ mod tests {
                 salt: [2; 32],
             },
             scheme: scheme.to_bytes().unwrap(),
+            index: GrantIndex(9),
         };
         let statement = MarkStatement::of(&layout, &recorded, &marked.distortions);
         assert_eq!(statement.key_commitment, "01".repeat(32));

@@ -13,7 +13,7 @@ pub(crate) enum Units {
     Decimal(u8),
     /// So many nanoseconds.
     Time(u64),
-    /// Words have none.
+    /// Words and tags have none.
     None,
 }
 
@@ -29,7 +29,7 @@ impl Units {
                 Self::Decimal(decimals.unwrap_or(of_type))
             }
             CarrierSpec::Time { grain, .. } => Self::Time(*grain),
-            CarrierSpec::Synonyms { .. } => Self::None,
+            CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => Self::None,
         }
     }
 

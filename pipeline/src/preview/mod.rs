@@ -65,6 +65,15 @@ pub struct Preview {
     pub notes: Vec<String>,
 }
 
+impl Preview {
+    /// Of how many profiled values an option decided what becomes of them, by field: those that are
+    /// empty, short or invalid.
+    pub fn fallback(&self) -> Vec<u64> {
+        let decided = |counts: &Counts| counts.empty + counts.short + counts.invalid;
+        self.counts.iter().map(decided).collect()
+    }
+}
+
 /// Previews up to `rows` rows of a grant; with `before`, their originals too.
 ///
 /// # Errors
@@ -142,7 +151,7 @@ fn marking(
         return Ok((None, None));
     };
     let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
-    Ok(match history.grant_index(&plan.grant) {
+    Ok(match history.grant_index(&plan.grant, &plan.recipient) {
         Some(drawn) => {
             let marking = Marking::new(held.marker, index_of(drawn));
             (Some(marking), None)

@@ -6,8 +6,8 @@ use crate::engine::Marking;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Ledger;
-use crate::marks::record::{Recorded, ensure_begun, hold, no_index};
-use crate::marks::{forecast, index_of};
+use crate::marks::forecast;
+use crate::marks::record::{Recorded, ensure_begun, hold};
 use crate::plan::{ExchangePlan, Refusal, RefusalCode};
 
 /// Refuses a delivery whose rows are too few for the carriers that policy asks for, or warns of it,
@@ -38,7 +38,5 @@ pub(super) fn begin(
         return Ok(None);
     };
     let recorded = ensure_begun(installation, ledger, plan, &held.scheme, &held.key)?;
-    let drawn = ledger.entries()?.grant_index(&plan.grant);
-    let index = index_of(drawn.ok_or_else(no_index)?);
-    Ok(Some((Marking::new(held.marker, index), recorded)))
+    Ok(Some((Marking::new(held.marker, recorded.index), recorded)))
 }

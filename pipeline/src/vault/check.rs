@@ -16,6 +16,9 @@ use crate::installation::Installation;
 use crate::ledger::KeptVault;
 use crate::site::Problem;
 
+/// What is wrong with a vault under another one's name.
+const OTHER_FILE: Trouble = Trouble::Damaged("it is another vault's file");
+
 /// A vault, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -23,8 +26,8 @@ pub struct Listed {
     pub vault: String,
     /// Bytes of the file.
     pub bytes: u64,
-    /// What it says of itself; absent where a run has it open.
-    pub content: Option<Content>,
+    /// What it says of itself, or why it can't be asked: a run has it open, or it can't be used.
+    pub content: Result<Content, VaultFault>,
 }
 
 /// What a vault says of itself.
@@ -74,9 +77,7 @@ pub(super) fn open(
 ) -> Result<(VaultReader, VaultCipher), RunError> {
     let place = place_of(file_name);
     if reader.id.file_name() != file_name {
-        return Err(Trouble::Damaged("it is another vault's file")
-            .at(&place)
-            .into());
+        return Err(OTHER_FILE.at(&place).into());
     }
     let id = &reader.id;
     let key = installation.sealing_key_of(&id.domain, &id.scope, id.key_version)?;
@@ -89,35 +90,31 @@ pub(super) fn open(
     Ok((reader, cipher))
 }
 
-/// The vaults of a site.
+/// The vaults of a site, those that can't be used among them.
 ///
 /// # Errors
-/// One that can't be read.
-pub fn list(installation: &Installation) -> Result<Vec<Listed>, RunError> {
+/// Their directory can't be read.
+pub fn list(installation: &Installation) -> Result<Vec<Listed>, VaultFault> {
     let names = file_names(installation)?.into_iter();
-    names
-        .map(|name| {
-            let (path, place) = (path_of(installation, &name), place_of(&name));
-            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-            let content = content(&path).map_err(|trouble| trouble.at(&place))?;
-            Ok(Listed {
-                vault: place,
-                bytes,
-                content,
-            })
-        })
-        .collect()
+    let listed = names.map(|name| {
+        let (path, place) = (path_of(installation, &name), place_of(&name));
+        Listed {
+            bytes: path.metadata().map_or(0, |metadata| metadata.len()),
+            content: content(&path, &name).map_err(|trouble| trouble.at(&place)),
+            vault: place,
+        }
+    });
+    Ok(listed.collect())
 }
 
-fn content(path: &Path) -> Result<Option<Content>, Trouble> {
-    let reader = match VaultReader::open(path) {
-        Ok(reader) => reader,
-        Err(Trouble::InUse) => return Ok(None),
-        Err(trouble) => return Err(trouble),
-    };
+fn content(path: &Path, file_name: &str) -> Result<Content, Trouble> {
+    let reader = VaultReader::open(path)?;
+    if reader.id.file_name() != file_name {
+        return Err(OTHER_FILE);
+    }
     let tokens = reader.held()?;
     let id = reader.id;
-    Ok(Some(Content {
+    Ok(Content {
         domain: id.domain,
         scope: id.scope,
         alphabet: id.form.alphabet.as_str(),
@@ -125,7 +122,7 @@ fn content(path: &Path) -> Result<Option<Content>, Trouble> {
         key_version: id.key_version,
         tokens,
         tokens_max: id.form.space() / 2,
-    }))
+    })
 }
 
 /// A problem for every vault that can't be used: its key's version is gone or another, the file isn't

@@ -11,7 +11,7 @@ use arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 
-use super::{DAY_SECONDS, Zone, per_second};
+use super::{DAY_SECONDS, Occurrence, Zone, per_second};
 use crate::error::Misfit;
 
 /// What is done with the Arrow type of a date or timestamp, once it is known.
@@ -92,6 +92,19 @@ impl Local {
     /// Values in a day of 24 hours.
     pub(crate) fn per_day(&self) -> i64 {
         self.per_day
+    }
+
+    /// The value at which calendar and clock show a moment, the first where there are two, and that
+    /// of the change where they skipped it; none beyond 64 bits.
+    pub(crate) fn value(&self, Moment { day, second }: Moment) -> Option<i64> {
+        let per_second = self.per_day / DAY_SECONDS;
+        let Some(zone) = &self.zone else {
+            let day = day.checked_mul(self.per_day)?;
+            return day.checked_add(second.checked_mul(per_second)?);
+        };
+        let local = day.checked_mul(DAY_SECONDS)?.checked_add(second)?;
+        zone.instant(local, local, Occurrence::First)?
+            .checked_mul(per_second)
     }
 
     /// What is shown at a value; none beyond 64 bits.

@@ -114,14 +114,26 @@ impl Anchors {
 
     /// The anchor of every cell, from its block: what a mark leaves of its value.
     pub(super) fn of_blocks(&self, blocks: &[Option<i128>]) -> Vec<Option<u128>> {
+        self.of_own(blocks.iter().map(|block| block.map(i128::to_be_bytes)))
+    }
+
+    /// The anchor of every cell, from what a mark leaves of it.
+    pub(super) fn of_own<T: AsRef<[u8]>>(
+        &self,
+        lefts: impl Iterator<Item = Option<T>>,
+    ) -> Vec<Option<u128>> {
         let mut messages = Messages::default();
-        for block in blocks.iter().flatten() {
-            messages.push(|bytes| {
-                bytes.push(Family::Own.byte());
-                push_prefixed(bytes, &block.to_be_bytes());
-            });
+        let mut is_anchored = Vec::with_capacity(lefts.size_hint().0);
+        for left in lefts {
+            is_anchored.push(left.is_some());
+            if let Some(left) = left {
+                messages.push(|bytes| {
+                    bytes.push(Family::Own.byte());
+                    push_prefixed(bytes, left.as_ref());
+                });
+            }
         }
-        self.spread(&messages, blocks.iter().map(Option::is_some))
+        self.spread(&messages, is_anchored)
     }
 
     fn spread(

@@ -20,15 +20,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Puts the canonical form of `text` into `out`, in place of what was there. Empty if nothing of
 /// it can be seen.
 pub(super) fn write(text: &str, out: &mut String) {
-    out.clear();
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        out.push_str(text);
-    } else if text.is_ascii() {
-        push_visible(text.chars(), out);
-    } else {
-        let visible = text.chars().filter(|character| !is_invisible(*character));
-        push_visible(visible.nfkc(), out);
-    }
+    write_visible(text, out);
     // Both begin with a digit, a point or a minus; a code without zeros before it is its own form.
     let begins = out.chars().next();
     if !begins
@@ -41,6 +33,20 @@ pub(super) fn write(text: &str, out: &mut String) {
         *out = number;
     } else if let Some(moment) = iso(out) {
         *out = moment;
+    }
+}
+
+/// Puts what can be seen of `text` into `out`, in place of what was there: compatibility forms
+/// composed, white space as one space, and none at the ends.
+pub(super) fn write_visible(text: &str, out: &mut String) {
+    out.clear();
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        out.push_str(text);
+    } else if text.is_ascii() {
+        push_visible(text.chars(), out);
+    } else {
+        let visible = text.chars().filter(|character| !is_invisible(*character));
+        push_visible(visible.nfkc(), out);
     }
 }
 
@@ -94,17 +100,30 @@ fn plain_number(text: &str) -> Option<String> {
 
 /// A date, or a date with a time.
 fn iso(text: &str) -> Option<String> {
+    let ([year, month, day], rest) = date(text)?;
+    let mut out = format!("{year:04}-{month:02}-{day:02}");
+    if !rest.is_empty() {
+        let (clock, fraction, zone) = time(rest)?;
+        push_time(&mut out, clock, fraction, zone);
+    }
+    Some(out)
+}
+
+/// The year, month and day that text begins with, whatever stands between them, and what follows.
+/// Of the day it is only known that some month has it.
+pub(super) fn date(text: &str) -> Option<([u32; 3], &str)> {
     let (year, rest) = text.split_once(['-', '/', '.', '年'])?;
     let (month, rest) = rest.split_once(['-', '/', '.', '月'])?;
     let end = rest.find(|character: char| !character.is_ascii_digit());
     let (day, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
     let year = digits(year, 4..=4, 0..=9_999)?;
     let (month, day) = (digits(month, 1..=2, 1..=12)?, digits(day, 1..=2, 1..=31)?);
-    let mut out = format!("{year:04}-{month:02}-{day:02}");
-    let rest = rest.strip_prefix('日').unwrap_or(rest);
-    if rest.is_empty() {
-        return Some(out);
-    }
+    Some(([year, month, day], rest.strip_prefix('日').unwrap_or(rest)))
+}
+
+/// The hour, minute and second that follow a date, the digits of the fraction, and the zone: `Z` or
+/// nothing.
+pub(super) fn time(rest: &str) -> Option<([u32; 3], &str, &'static str)> {
     let rest = rest.strip_prefix(['T', ' ']).unwrap_or(rest);
     let (time, zone) = match rest
         .strip_suffix('Z')
@@ -121,11 +140,8 @@ fn iso(text: &str) -> Option<String> {
         digits(minute, 1..=2, 0..=59)?,
         digits(second, 1..=2, 0..=60)?,
     ];
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    push_time(&mut out, clock, fraction, zone);
-    Some(out)
+    let is_fraction = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    is_fraction.then_some((clock, fraction, zone))
 }
 
 /// Appends the time after a date, and its zone; nothing for midnight.
@@ -149,7 +165,7 @@ pub(super) fn push_time(
 }
 
 /// A number of so many digits in a range.
-fn digits(
+pub(super) fn digits(
     text: &str,
     lengths: std::ops::RangeInclusive<usize>,
     range: std::ops::RangeInclusive<u32>,

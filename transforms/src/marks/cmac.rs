@@ -147,9 +147,7 @@ impl Messages {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
-}
 
-impl Messages {
     /// Adds the message that `write` writes at the end, if it says that it is whole; tells whether.
     pub(super) fn push_whole(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let start = self.bytes.len();

@@ -23,6 +23,7 @@ use aes::{Aes128Enc, Block};
 
 use super::cmac::LANES;
 use super::key::{GrantIndex, MarkKey, SubKey};
+use super::tag::TagCode;
 
 /// Candidates that share a block.
 pub(super) const OCTET: usize = 8;
@@ -74,8 +75,14 @@ const CUTS: (u16, u16) = (21_758, 43_778);
 
 /// A cell's place in the code. Not a secret of its own, but of whoever holds the key: it tells that
 /// two cells belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u128);
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Position(..)")
+    }
+}
 
 impl Position {
     /// The position of that pseudo-random number.
@@ -145,18 +152,25 @@ impl Density {
     }
 }
 
-/// The symbols of a dataset's positions, under its key.
+/// The symbols of a dataset's positions, and the numbers of its tags, under its key.
 pub struct Code {
     cipher: Aes128Enc,
+    tags: TagCode,
 }
 
 impl Code {
     /// The code under that key.
     pub fn new(key: &MarkKey) -> Self {
-        let key = key.sub_key(SubKey::Bit);
+        let bit = key.sub_key(SubKey::Bit);
         Self {
-            cipher: Aes128Enc::new((&*key).into()),
+            cipher: Aes128Enc::new((&*bit).into()),
+            tags: TagCode::new(key),
         }
+    }
+
+    /// The numbers of the grants' tags.
+    pub(super) fn tags(&self) -> &TagCode {
+        &self.tags
     }
 
     /// One grant's symbols at many positions, in their order: what an embedding writes.
@@ -242,6 +256,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_position_does_not_print_its_number() {
+        assert_eq!(format!("{:?}", Position::new(1234)), "Position(..)");
+    }
 
     fn code(dataset: &str) -> Code {
         Code::new(&MarkKey::derive(&[7; 32], dataset, 1, 1))

@@ -1,7 +1,7 @@
 //! What marks did to the values of a field: counted, not estimated.
 //!
-//! Sums are exact, and merging is addition, so that batches may come in any order and number: the
-//! result is that of the whole table.
+//! Sums are exact, or unknown where 256 bits don't hold them, and merging is addition, so that batches
+//! may come in any order and number: the result is that of the whole table.
 
 use arrow::datatypes::i256;
 
@@ -19,10 +19,10 @@ pub struct Distortion {
     pub changed: u64,
     /// Rows without a mark, and why.
     pub skipped: Skipped,
-    /// The sum of all moves.
+    /// The sum of all moves: 256 bits hold those of 2^64 numbers of 128 bits.
     pub moves: i256,
     /// The sum of their squares.
-    pub squares: i256,
+    pub squares: Squares,
     /// The furthest that a value was moved. Above the tolerance, the delivery is to be held.
     pub furthest: u128,
     /// The numbers as they were.
@@ -78,15 +78,40 @@ impl Skipped {
     }
 }
 
+/// A sum of squares; unknown once 256 bits don't hold it. It never shrinks, so whether it is known
+/// doesn't depend on the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Squares(Option<i256>);
+
+impl Default for Squares {
+    fn default() -> Self {
+        Self(Some(i256::ZERO))
+    }
+}
+
+impl Squares {
+    #[inline]
+    fn add_square_of(&mut self, number: i256) {
+        self.add(Self(number.checked_mul(number)));
+    }
+
+    fn add(&mut self, other: Self) {
+        self.0 = self
+            .0
+            .zip(other.0)
+            .and_then(|(sum, other)| sum.checked_add(other));
+    }
+}
+
 /// Sums over the numbers of a field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// How many there are.
     pub count: u64,
-    /// Their sum.
+    /// Their sum, as that of the moves.
     pub sum: i256,
-    /// The sum of their squares, modulo 2^256.
-    pub squares: i256,
+    /// The sum of their squares.
+    pub squares: Squares,
     /// The least.
     pub least: Option<i128>,
     /// The greatest.
@@ -98,7 +123,7 @@ impl Totals {
     fn add(&mut self, number: i128) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(i256::from_i128(number));
-        self.squares = self.squares.wrapping_add(square(number));
+        self.squares.add_square_of(i256::from_i128(number));
         self.least = Some(self.least.map_or(number, |least| least.min(number)));
         self.greatest = Some(self.greatest.map_or(number, |most| most.max(number)));
     }
@@ -106,7 +131,7 @@ impl Totals {
     fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.sum = self.sum.wrapping_add(other.sum);
-        self.squares = self.squares.wrapping_add(other.squares);
+        self.squares.add(other.squares);
         self.least = self.least.into_iter().chain(other.least).min();
         self.greatest = self.greatest.into_iter().chain(other.greatest).max();
     }
@@ -116,15 +141,20 @@ impl Totals {
         (self.count > 0).then(|| real(self.sum) / real(i256::from_i128(self.count.into())))
     }
 
-    /// The variance; none of nothing.
+    /// The variance; none of nothing, and where sums are unknown.
     pub fn variance(&self) -> Option<f64> {
-        let count = i256::from_i128(self.count.into());
-        // n·Σx² - (Σx)², exact where 256 bits hold it.
-        let spread = self
+        let count = real(i256::from_i128(self.count.into()));
+        let spread = self.spread()?;
+        (self.count > 0).then(|| real(spread) / count / count)
+    }
+
+    /// n·Σx² - (Σx)², the variance times n²; none where 256 bits don't hold it.
+    fn spread(&self) -> Option<i256> {
+        let squares = self
             .squares
-            .checked_mul(count)?
-            .checked_sub(self.sum.checked_mul(self.sum)?)?;
-        (self.count > 0).then(|| real(spread) / real(count) / real(count))
+            .0?
+            .checked_mul(i256::from_i128(self.count.into()))?;
+        squares.checked_sub(self.sum.checked_mul(self.sum)?)
     }
 }
 
@@ -138,10 +168,10 @@ impl Distortion {
             return;
         }
         self.changed += 1;
-        let moved = after.wrapping_sub(before);
-        self.moves = self.moves.wrapping_add(i256::from_i128(moved));
-        self.squares = self.squares.wrapping_add(square(moved));
-        self.furthest = self.furthest.max(moved.unsigned_abs());
+        let moved = i256::from_i128(after).wrapping_sub(i256::from_i128(before));
+        self.moves = self.moves.wrapping_add(moved);
+        self.squares.add_square_of(moved);
+        self.furthest = self.furthest.max(after.abs_diff(before));
     }
 
     /// Adds what was counted of other rows of the same field.
@@ -151,7 +181,7 @@ impl Distortion {
         self.changed += other.changed;
         self.skipped.merge(other.skipped);
         self.moves = self.moves.wrapping_add(other.moves);
-        self.squares = self.squares.wrapping_add(other.squares);
+        self.squares.add(other.squares);
         self.furthest = self.furthest.max(other.furthest);
         self.before.merge(other.before);
         self.after.merge(other.after);
@@ -163,10 +193,18 @@ impl Distortion {
             .then(|| real(self.moves) / real(i256::from_i128(self.before.count.into())))
     }
 
-    /// The mean square of all moves; none of nothing.
+    /// The mean square of all moves; none of nothing, and where the sum is unknown.
     pub fn mean_square(&self) -> Option<f64> {
-        (self.before.count > 0)
-            .then(|| real(self.squares) / real(i256::from_i128(self.before.count.into())))
+        let squares = self.squares.0.filter(|_| self.before.count > 0)?;
+        Some(real(squares) / real(i256::from_i128(self.before.count.into())))
+    }
+
+    /// By how much the variance of the numbers grew, or shrank; none of nothing, and where sums are
+    /// unknown. The difference is that of exact numbers: two doubles would agree in all digits.
+    pub fn variance_change(&self) -> Option<f64> {
+        let count = real(i256::from_i128(self.before.count.into()));
+        let change = self.after.spread()?.checked_sub(self.before.spread()?)?;
+        (self.before.count > 0).then(|| real(change) / count / count)
     }
 }
 
@@ -211,7 +249,7 @@ impl SmallTotals {
         Totals {
             count: self.count,
             sum: i256::from_i128(self.sum),
-            squares: i256::from_i128(self.squares),
+            squares: Squares(Some(i256::from_i128(self.squares))),
             least: self.range.map(|(least, _)| least),
             greatest: self.range.map(|(_, greatest)| greatest),
         }
@@ -244,7 +282,7 @@ impl Counting {
         distortion.merge(&Distortion {
             changed: self.changed,
             moves: i256::from_i128(self.moves),
-            squares: i256::from_i128(self.squares),
+            squares: Squares(Some(i256::from_i128(self.squares))),
             furthest: self.furthest,
             before: self.before.totals(),
             after: self.after.totals(),
@@ -257,14 +295,6 @@ impl Counting {
 #[inline]
 fn square_of_small(number: i128) -> i128 {
     i64::try_from(number).map_or(0, |number| i128::from(number) * i128::from(number))
-}
-
-#[inline]
-fn square(number: i128) -> i256 {
-    match i64::try_from(number) {
-        Ok(small) => i256::from_i128(i128::from(small) * i128::from(small)),
-        Err(_) => i256::from_i128(number).wrapping_mul(i256::from_i128(number)),
-    }
 }
 
 /// The nearest double; of the few sums of a field, so its digits may be written and read.
@@ -321,7 +351,34 @@ mod tests {
         );
         assert_eq!(counted.after.mean(), Some(13.25));
         assert_eq!(of(&[(1, 1), (3, 3)]).after.variance(), Some(1.0));
+        assert_eq!(of(&[(1, 0), (3, 4)]).variance_change(), Some(3.0));
         assert_eq!(of(&[]).mean_move(), None);
+        assert_eq!(of(&[]).variance_change(), None);
+    }
+
+    #[test]
+    fn the_variance_of_large_values_changes_by_what_their_moves_changed() {
+        // Squares of 10^34, whose doubles are 10^18 apart.
+        let far = 100_000_000_000_000_000;
+        let counted = of(&[(far, far - 1), (far + 2, far + 3)]);
+        assert_eq!(counted.variance_change(), Some(3.0));
+    }
+
+    #[test]
+    fn sums_that_do_not_fit_are_unknown_and_not_wrong() {
+        // Four squares of 2^254: no more than zero in 256 bits.
+        let lowest = (i128::MIN, i128::MIN + 1);
+        let counted = of(&[lowest; 4]);
+        assert_eq!(counted.variance_change(), None);
+        assert_eq!(
+            (counted.mean_move(), counted.mean_square()),
+            (Some(1.0), Some(1.0))
+        );
+        let across = of(&[(i128::MIN, i128::MAX)]);
+        assert_eq!((across.mean_square(), across.furthest), (None, u128::MAX));
+        let mut merged = of(&[(1, 2)]);
+        merged.merge(&across);
+        assert_eq!(merged.mean_square(), None);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::carrier::{Carrier, Mark};
 use super::code::{Code, Density, Position};
 use super::distortion::Distortion;
 use super::key::{GrantIndex, MarkKey};
-use super::score::Observation;
+use super::score::{Observation, TagObservation};
+use super::tag::{self, Tag};
 use crate::cases::{count, failed};
 use crate::error::{Misfit, TreatmentError};
 
@@ -50,11 +51,23 @@ pub struct MarkedField {
     pub carrier: Box<dyn Carrier>,
 }
 
+/// A field of pseudonyms whose last characters are the mark's.
+#[derive(Debug)]
+pub struct TaggedField {
+    /// Its column in the batch, from 0.
+    pub column: usize,
+    /// The dataset's name for it.
+    pub name: String,
+    /// Its tags.
+    pub tag: Tag,
+}
+
 /// Which fields of a dataset carry marks, and how.
 #[derive(Debug)]
 pub struct MarkPlan {
     anchors: Vec<RowAnchor>,
     fields: Vec<MarkedField>,
+    tags: Vec<TaggedField>,
 }
 
 impl MarkPlan {
@@ -92,7 +105,31 @@ impl MarkPlan {
                 return refused(format!("field `{name}` is marked twice"));
             }
         }
-        Ok(Self { anchors, fields })
+        Ok(Self {
+            anchors,
+            fields,
+            tags: Vec::new(),
+        })
+    }
+
+    /// The same with tags. Rows may be found by a tagged field: by what stands before the tags.
+    ///
+    /// # Errors
+    /// Two fields of one column or name.
+    pub fn with_tags(self, tags: Vec<TaggedField>) -> Result<Self, Misfit> {
+        for (at, tagged) in tags.iter().enumerate() {
+            let is_same =
+                |column: usize, name: &str| column == tagged.column || name == tagged.name;
+            let mut earlier = tags.iter().take(at);
+            let mut fields = self.fields.iter();
+            if earlier.any(|other| is_same(other.column, &other.name))
+                || fields.any(|other| is_same(other.column, &other.name))
+            {
+                let what = format!("field `{}` is marked twice", tagged.name);
+                return Err(Misfit::of_parameter("tag", what));
+            }
+        }
+        Ok(Self { tags, ..self })
     }
 
     /// What rows are found by.
@@ -104,6 +141,23 @@ impl MarkPlan {
     pub fn fields(&self) -> &[MarkedField] {
         &self.fields
     }
+
+    /// The fields of pseudonyms that carry tags.
+    pub fn tags(&self) -> &[TaggedField] {
+        &self.tags
+    }
+
+    /// A column as rows are found by it: without its tags, if it has any.
+    fn untagged<'a>(
+        &self,
+        at: usize,
+        column: &'a ArrayRef,
+    ) -> Result<Cow<'a, ArrayRef>, TreatmentError> {
+        match self.tags.iter().find(|tagged| tagged.column == at) {
+            Some(tagged) => tagged.tag.parts(column).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(column)),
+        }
+    }
 }
 
 /// A batch with marks.
@@ -111,7 +165,7 @@ impl MarkPlan {
 pub struct Marked {
     /// All columns, marked or not.
     pub columns: Vec<ArrayRef>,
-    /// What was done to each field of the plan.
+    /// What was done to each field of the plan, those with tags last.
     pub distortions: Vec<Distortion>,
 }
 
@@ -122,6 +176,7 @@ pub struct Marker {
     anchors: Anchors,
     code: Code,
     places: Vec<Place>,
+    tag_places: Vec<Place>,
 }
 
 impl Marker {
@@ -136,8 +191,12 @@ impl Marker {
             .fields
             .iter()
             .map(|field| anchors.place(family(field), &field.name));
+        let tags = plan.tags.iter();
         Self {
             places: places.collect(),
+            tag_places: tags
+                .map(|tagged| anchors.place(Family::Own, tagged.tag.domain()))
+                .collect(),
             code: Code::new(key),
             anchors,
             plan,
@@ -172,6 +231,14 @@ impl Marker {
             }
             distortions.push(distortion);
         }
+        for (at, tagged) in self.plan.tags.iter().enumerate() {
+            let column = columns.get(tagged.column).ok_or_else(missing)?;
+            let (carried, distortion) = self.embed_tag(grant, at, column)?;
+            if let Some(slot) = marked.get_mut(tagged.column) {
+                *slot = carried;
+            }
+            distortions.push(distortion);
+        }
         Ok(Marked {
             columns: marked,
             distortions,
@@ -189,9 +256,25 @@ impl Marker {
         columns: &[ArrayRef],
     ) -> Result<Vec<Option<u128>>, TreatmentError> {
         let anchor = self.plan.anchors.get(anchor).ok_or_else(missing)?;
-        let of = anchor.columns.iter().map(|at| columns.get(*at));
-        let columns: Vec<&ArrayRef> = of.collect::<Option<_>>().ok_or_else(missing)?;
-        self.anchors.of_rows(anchor.family, &columns)
+        self.found_by(anchor, |at| columns.get(at))?
+            .ok_or_else(missing)
+    }
+
+    /// The anchors of rows; none where a column is missing.
+    fn found_by<'a>(
+        &self,
+        anchor: &RowAnchor,
+        column: impl Fn(usize) -> Option<&'a ArrayRef>,
+    ) -> Result<Option<Vec<Option<u128>>>, TreatmentError> {
+        let mut parts = Vec::with_capacity(anchor.columns.len());
+        for at in &anchor.columns {
+            let Some(column) = column(*at) else {
+                return Ok(None);
+            };
+            parts.push(self.plan.untagged(*at, column)?);
+        }
+        let parts: Vec<&ArrayRef> = parts.iter().map(AsRef::as_ref).collect();
+        self.anchors.of_rows(anchor.family, &parts).map(Some)
     }
 
     /// Marks one field of a batch for a grant: the plan's field of that place, whose column is
@@ -242,6 +325,68 @@ impl Marker {
         Ok((carried, distortion))
     }
 
+    /// Writes the tags of one field of a batch for a grant: the plan's field of tags of that place,
+    /// whose column is `column`.
+    ///
+    /// # Errors
+    /// The column isn't text.
+    pub fn embed_tag(
+        &self,
+        grant: GrantIndex,
+        tag: usize,
+        column: &ArrayRef,
+    ) -> Result<(ArrayRef, Distortion), TreatmentError> {
+        let tags = self.plan.tags.get(tag).zip(self.tag_places.get(tag));
+        let (tagged, place) = tags.ok_or_else(missing)?;
+        let texts = tag::texts(column)?;
+        let cells = tagged.tag.cells(texts);
+        let positions = self.positions_of_parts(*place, cells.iter().flatten());
+        let ids = positions.iter().map(|position| position.id());
+        let numbers = self.code.tags().numbers(grant, tagged.tag.bits(), ids);
+        Ok(tagged.tag.write(texts, &cells, &numbers))
+    }
+
+    fn positions_of_parts<'a>(
+        &self,
+        place: Place,
+        cells: impl Iterator<Item = &'a (&'a str, u64)>,
+    ) -> Vec<Position> {
+        let anchors = self.anchors.of_own(cells.map(|(part, _)| Some(*part)));
+        let anchors: Vec<u128> = anchors.into_iter().flatten().collect();
+        self.anchors.positions(place, &anchors)
+    }
+
+    /// What the tags of a leaked batch show. `columns` are as for [`observe`](Self::observe).
+    ///
+    /// # Errors
+    /// A column of tags that isn't text.
+    pub fn observe_tags(
+        &self,
+        columns: &[Option<ArrayRef>],
+    ) -> Result<Vec<TagObservation>, TreatmentError> {
+        let mut seen = Vec::new();
+        for (tagged, place) in self.plan.tags.iter().zip(&self.tag_places) {
+            let Some(Some(column)) = columns.get(tagged.column) else {
+                continue;
+            };
+            let texts = tagged.tag.spelled(column)?;
+            let cells = tagged.tag.cells(&texts);
+            let positions = self.positions_of_parts(*place, cells.iter().flatten());
+            let shown = cells.iter().flatten().map(|(_, number)| *number);
+            seen.extend(
+                positions
+                    .into_iter()
+                    .zip(shown)
+                    .map(|(position, shown)| TagObservation {
+                        position,
+                        bits: tagged.tag.bits(),
+                        shown,
+                    }),
+            );
+        }
+        Ok(seen)
+    }
+
     /// What a leaked batch shows, at every marked cell that can be found and read. `columns` stand
     /// where the plan has them, in the plan's types; those the leak has lost are none.
     ///
@@ -283,17 +428,10 @@ impl Marker {
         &self,
         columns: &[Option<&ArrayRef>],
     ) -> Result<Vec<Option<Vec<Option<u128>>>>, TreatmentError> {
-        let made = self.plan.anchors.iter().map(|anchor| {
-            let columns = anchor
-                .columns
-                .iter()
-                .map(|at| columns.get(*at).copied().flatten());
-            let columns: Option<Vec<&ArrayRef>> = columns.collect();
-            columns
-                .map(|columns| self.anchors.of_rows(anchor.family, &columns))
-                .transpose()
-        });
-        made.collect()
+        let anchors = self.plan.anchors.iter();
+        anchors
+            .map(|anchor| self.found_by(anchor, |at| columns.get(at).copied().flatten()))
+            .collect()
     }
 }
 

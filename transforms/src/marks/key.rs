@@ -63,6 +63,18 @@ impl MarkKey {
         ))
     }
 
+    /// The key that was [disclosed](Self::dangerously_disclosed) as these bytes; to be held against
+    /// its commitment.
+    pub fn of_disclosed(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(DerivedKey::disclosed(bytes))
+    }
+
+    /// The key itself, for opening its commitment to a third party. Whoever has it can forge the
+    /// marks of every grant of the dataset.
+    pub fn dangerously_disclosed(&self) -> &[u8; KEY_BYTES] {
+        self.0.expose()
+    }
+
     /// The commitment to the key: SHA-256(key ‖ salt). It says nothing of the key, and no other
     /// key opens it.
     pub fn commitment(&self, salt: &[u8; COMMITMENT_BYTES]) -> [u8; COMMITMENT_BYTES] {

@@ -12,7 +12,8 @@
 //!    common to all grants of the dataset; a grant's symbols are its own. Members of a coalition
 //!    who compare their copies see the cells in which they differ, and no others.
 //! 3. A [carrier] writes the symbol: the parity of a cell of numbers, by reflection; the place of a
-//!    word among its synonyms.
+//!    word among its synonyms. Where a pseudonym has room, its last characters are a [tag], which says
+//!    more than any symbol.
 //! 4. A trace reads the symbols back, one vote a position, and [scores](score) every grant by an
 //!    e-value: the chance of accusing any innocent stays below what was asked for, whatever the
 //!    leak's size, the coalition or the attack.
@@ -22,8 +23,10 @@
 //!
 //! # What it can't do
 //! - Whoever draws the parity of *every* carrier anew, or marks every cell once more with the same
-//!   steps, erases the marks; it takes as large a distortion of all cells as the marks' own.
-//! - Fewer than about a hundred clean carriers name nobody. A coalition of c, of whose cells a share
+//!   steps, erases the marks; it takes as large a distortion of all cells as the marks' own. So does
+//!   whoever moves half of the cells, drawn at random, by exactly a step, which no secret hides: each
+//!   symbol is then as likely wrong as right. Tags are in no cell of numbers and stay.
+//! - Fewer than about a hundred clean carriers, or a few clean tags, name nobody. A coalition of c, of whose cells a share
 //!   a was altered, takes about 2·(c/(1-a))²·ln(N/ε): [`predict`] says how many.
 //! - Coalitions of more than six fade as the square of their number.
 //! - Fields whose values follow from others (an age from a birth date, a sum) must not carry.
@@ -32,7 +35,9 @@
 //! - [`key`]: the key of a dataset, its commitment, the index of a grant
 //! - [`anchor`], [`code`]: from row and field to position, from position and grant to symbol
 //! - [`carrier`]: symbols in numbers, times and words
+//! - [`tag`]: the grant's own characters in pseudonyms
 //! - [`embed`]: marks in a batch, and the symbols of a leaked one
+//! - [`found`]: the text columns of a leaked copy as values of the fields
 //! - [`distortion`]: what marks did to the values
 //! - [`score`]: votes, e-values, verdicts, presence
 //! - [`predict`]: what a trace will need, and what marks will do, before anything is delivered
@@ -44,6 +49,8 @@ mod cmac;
 pub mod code;
 pub mod distortion;
 pub mod embed;
+pub mod found;
 pub mod key;
 pub mod predict;
 pub mod score;
+pub mod tag;

@@ -7,7 +7,7 @@
 //! approximation. For more than one member it is that of *one given* member; that any of them is
 //! accused needs fewer.
 
-use super::score::{Channel, Standard, Strategy};
+use super::score::{Channel, Standard, Strategy, ln_shares, tag_drift};
 
 /// The 95 % quantile of the normal distribution.
 const QUANTILE: f64 = 1.644_853_626_951_472_2;
@@ -15,24 +15,83 @@ const QUANTILE: f64 = 1.644_853_626_951_472_2;
 /// Least share of noise that is reckoned with: nothing is quite clean.
 const NOISE_MIN: f64 = 1e-9;
 
+/// What a row of a delivery has for a trace to read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PerRow<'a> {
+    /// Carriers of symbols: the sum over the fields of their density.
+    pub carriers: f64,
+    /// The bits of each tag.
+    pub tags: &'a [u32],
+}
+
 /// Carriers that a leak by `members` grants, each cell from one of them, must have for a given
 /// member to be accused with probability 95 %, if a share `altered` of the cells was replaced.
 /// Infinite if all of them were.
 pub fn carriers_needed(members: u8, altered: f64, standard: &Standard) -> f64 {
-    let channel = Channel::Coalition {
-        members: members.max(1),
-        strategy: Strategy::Interleave,
-        noise: altered.clamp(NOISE_MIN, 1.0),
+    let row = PerRow {
+        carriers: 1.0,
+        tags: &[],
     };
-    let (drift, variance) = channel.drift();
+    needed(members, altered, row, standard).ceil()
+}
+
+/// Different rows that such a leak must have, symbols and tags together: see [`carriers_needed`].
+pub fn rows_traced(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
+    needed(members, altered, row, standard).ceil()
+}
+
+/// How many carriers of symbols a tag of so many bits counts as: those that name one leaker in its
+/// place.
+pub fn tag_worth(bits: u32, standard: &Standard) -> f64 {
+    let row = PerRow {
+        carriers: 0.0,
+        tags: &[bits],
+    };
+    (carriers_needed(1, 0.0, standard) / needed(1, 0.0, row, standard)).floor()
+}
+
+/// How many rows: those in which symbols and tags together reach what is wanted, or one of them does
+/// by itself; the other then neither gains nor costs much.
+fn needed(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
+    let tags = PerRow {
+        carriers: 0.0,
+        ..row
+    };
+    let ways = [row, PerRow { tags: &[], ..row }, tags];
+    ways.map(|row| needed_of_all(members, altered, row, standard))
+        .into_iter()
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn needed_of_all(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
+    let (members, noise) = (members.max(1), altered.clamp(NOISE_MIN, 1.0));
+    let (mut drift, mut variance, mut wanted) = (0.0, 0.0, standard.accused_from());
+    if row.carriers > 0.0 {
+        let channel = Channel::Coalition {
+            members,
+            strategy: Strategy::Interleave,
+            noise,
+        };
+        let of_symbol = channel.drift();
+        drift += row.carriers * of_symbol.0;
+        variance += row.carriers * of_symbol.1;
+        let channels: f64 = Channel::all().iter().map(|_| 1.0).sum();
+        wanted += channels.ln();
+    }
+    if !row.tags.is_empty() {
+        wanted += ln_shares();
+    }
+    for bits in row.tags {
+        let of_tag = tag_drift(*bits, (1.0 - noise) / f64::from(members));
+        drift += of_tag.0;
+        variance += of_tag.1;
+    }
     if drift <= f64::EPSILON {
         return f64::INFINITY;
     }
-    let channels: f64 = Channel::all().iter().map(|_| 1.0).sum();
-    let wanted = standard.accused_from() + channels.ln();
     let deviation = QUANTILE * variance.max(0.0).sqrt();
     let root = (deviation + (deviation * deviation + 4.0 * drift * wanted).sqrt()) / (2.0 * drift);
-    (root * root).ceil()
+    root * root
 }
 
 /// Rows that a leak must have to hold so many carriers, where a row has `carriers_per_row`: the sum
@@ -128,6 +187,37 @@ mod tests {
                 "{members} {altered} {needed}"
             );
         }
+    }
+
+    #[test]
+    fn a_handful_of_tags_is_enough() {
+        // The simulated table of tags at no alteration: bits and values.
+        let standard = Standard::new(10_000);
+        for (bits, values) in [(4, 12.0), (8, 6.0), (16, 3.0), (20, 3.0), (34, 2.0)] {
+            let row = PerRow {
+                carriers: 0.0,
+                tags: &[bits],
+            };
+            let needed = rows_traced(1, 0.0, row, &standard);
+            assert!((needed - values).abs() < 0.5, "{bits} {needed}");
+        }
+        // Symbols beside tags help, tags beside symbols help more.
+        let both = PerRow {
+            carriers: 4.0,
+            tags: &[16],
+        };
+        let alone = PerRow {
+            carriers: 0.0,
+            ..both
+        };
+        let tags = rows_traced(5, 0.5, alone, &standard);
+        let together = rows_traced(5, 0.5, both, &standard);
+        assert!(together <= tags, "{together} {tags}");
+        let single = rows_traced(1, 0.0, both, &standard);
+        assert!(single <= 3.0, "{single}");
+        assert!(together < carriers_needed(5, 0.5, &standard) / 40.0);
+        assert!((tag_worth(16, &standard) - 32.0).abs() < 2.0);
+        assert!(rows_traced(1, 1.0, both, &standard).is_infinite());
     }
 
     #[test]

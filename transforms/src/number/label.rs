@@ -124,19 +124,22 @@ pub(crate) struct EdgeLabels<I> {
 }
 
 impl<I> EdgeLabels<I> {
-    /// Labels for ascending edges; `index` is the number of edges not above a value, or none.
-    pub(crate) fn new(edges: &[Decimal], index: I) -> Self {
-        let first = edges.first().map(|edge| format!("<{edge}"));
-        let between = edges.windows(2).filter_map(|pair| match pair {
-            [lower, upper] => Some(format!("[{lower},{upper})")),
-            _ => None,
-        });
-        let last = edges.last().map(|edge| format!(">={edge}"));
-        Self {
-            labels: first.into_iter().chain(between).chain(last).collect(),
-            index,
-        }
+    /// The given labels, one for each interval; `index` is the number of edges not above a value, or
+    /// none.
+    pub(crate) fn new(labels: Vec<String>, index: I) -> Self {
+        Self { labels, index }
     }
+}
+
+/// Labels of the intervals between ascending edges.
+pub(crate) fn edge_labels(edges: &[Decimal]) -> Vec<String> {
+    let first = edges.first().map(|edge| format!("<{edge}"));
+    let between = edges.windows(2).filter_map(|pair| match pair {
+        [lower, upper] => Some(format!("[{lower},{upper})")),
+        _ => None,
+    });
+    let last = edges.last().map(|edge| format!(">={edge}"));
+    first.into_iter().chain(between).chain(last).collect()
 }
 
 impl<N, I: Fn(N) -> Option<usize> + Send + Sync + 'static> Classes<N> for EdgeLabels<I> {

@@ -24,7 +24,7 @@ pub use decimal::{Decimal, DecimalError};
 pub(crate) use decimal::{Unscalable, write_units};
 pub(crate) use exact::{Divider, Exact, Floor, Step};
 pub(crate) use float::{Float, FloatFloor, FloatStep};
-pub(crate) use label::{EdgeLabels, ExactLabels, FloatLabels};
+pub(crate) use label::{EdgeLabels, ExactLabels, FloatLabels, edge_labels};
 pub(crate) use significant::{ExactDigits, FloatDigits};
 
 use arrow::array::ArrowNativeTypeOp;

@@ -156,16 +156,28 @@ pub(super) fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
         AnyTreatment::TopBottomCode(_) => Some(1),
         AnyTreatment::RankPreserving(rank) => Some(rank.step_days()),
         AnyTreatment::DateShift(shift) => Some(shift.different_shifts()),
-        AnyTreatment::TimePart(part) => Some(match part.part {
-            Part::Year => DAYS_OF_YEAR,
-            Part::Quarter => DATES / 4,
-            Part::Month => DATES / 12,
-            Part::Week => DATES / 53,
-            Part::Day => DATES / 31,
-            Part::Weekday => DATES / 7,
-            Part::Hour | Part::Minute | Part::Second => DATES,
-        }),
+        AnyTreatment::TimePart(part) => {
+            let shown = part.parts_shown().into_iter();
+            Some(
+                shown
+                    .fold(DATES, |left, part| left / values_of(part))
+                    .max(1),
+            )
+        }
         _ => None,
+    }
+}
+
+/// How many parts of birth dates there are of that kind.
+fn values_of(part: Part) -> u64 {
+    match part {
+        Part::Year => DATES / DAYS_OF_YEAR,
+        Part::Quarter => 4,
+        Part::Month => 12,
+        Part::Week => 53,
+        Part::Day => 31,
+        Part::Weekday => 7,
+        Part::Hour | Part::Minute | Part::Second => 1,
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Column, Read, Strength, TreatmentSpec};
 use crate::error::{Case, Misfit};
 use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
+use crate::marks::tag::TagRoom;
 use crate::options::{Action, Options};
 use crate::results::{Uniqueness, Width};
 use crate::treatment::Treatment;
@@ -114,6 +115,12 @@ pub trait Definition:
     /// The most bytes that a value of that type can be treated to, whatever the value; absent where
     /// it follows the value, or the result isn't text or binary.
     fn width(&self, _data_type: &DataType) -> Option<usize> {
+        None
+    }
+
+    /// How many different values it has results for, where that is fewer than there can be values: what
+    /// comes after them fails the run or is invalid.
+    fn room(&self) -> Option<u128> {
         None
     }
 
@@ -225,6 +232,11 @@ pub trait Definition:
             }
         }
         uses
+    }
+
+    /// The characters of its results that it gives to the mark; none where it has none to give.
+    fn tag(&self) -> Option<TagRoom> {
+        None
     }
 
     /// The vault it needs itself.

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::testing::{spec, try_spec};
+use crate::testing::{misfit, spec, try_spec};
 
 /// Every treatment the crate has, as its example writes it.
 fn examples() -> Vec<TreatmentSpec> {
@@ -294,4 +294,18 @@ fn a_bijection_whose_results_may_meet_a_sentinel_is_declared_lossy() {
     let permuted =
         "{ kind = 'permute-int', domain = 'd', from = 0, to = 9999999, sentinels = [0] }";
     assert_eq!(of(permuted), Uniqueness::Bijective);
+}
+
+#[test]
+fn a_tag_within_another_treatment_is_refused() {
+    let tagged = "{ kind = 'hmac', domain = 'd', tag = 4 }";
+    for outer in [
+        format!("{{ kind = 'pipeline', steps = [{{ kind = 'keep-ends', first = 2, last = 0 }}, {tagged}] }}"),
+        format!(
+            "{{ kind = 'when', condition = 'consent = true', then = {tagged}, else = {{ kind = 'null' }} }}"
+        ),
+    ] {
+        let refused = misfit(&outer);
+        assert_eq!(refused.parameter, Some("tag"), "{outer}: {}", refused.what);
+    }
 }

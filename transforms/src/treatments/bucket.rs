@@ -14,11 +14,14 @@ use crate::key::DerivedKey;
 use crate::number::column::{labelled, mapped};
 use crate::number::{
     Decimal, EdgeLabels, Exact, ExactLabels, Float, FloatFloor, FloatLabels, Floor, ForExact,
-    Unscalable, check_places, scale_of, with_exact,
+    Unscalable, check_places, edge_labels, scale_of, with_exact,
 };
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
+
+/// Most bytes of a label that is written out.
+const LABEL_BYTES_MAX: usize = 200;
 
 /// Most edges of one `bucket`: what an approver can read, and more intervals than blur anything.
 const EDGES_MAX: usize = 1_000;
@@ -27,7 +30,7 @@ const EDGES_MAX: usize = 1_000;
 ///
 /// Lower bounds (`as = "lower"`) keep the order: that of a smaller number is never the larger one,
 /// though both may be equal. Labels are text, which sorts otherwise: `[1000,2000)` holds both bounds
-/// in their shortest form, and is as wide as they are.
+/// in their shortest form; `labels` are other words for the intervals between `edges`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
@@ -41,6 +44,11 @@ pub struct Bucket {
     /// on are one interval each. 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edges: Option<Vec<Decimal>>,
+    /// The labels of the intervals that `edges` make, from the lowest, each 1 to 200 bytes and none
+    /// twice: one more than there are edges, such as `["low", "normal", "high"]` for two. Absent means
+    /// that the bounds are the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// What is delivered of the interval.
     #[serde(default, rename = "as")]
     pub shown: Shown,
@@ -112,6 +120,42 @@ impl Bucket {
             ));
         }
         Ok(edges)
+    }
+
+    /// Refuses labels that don't say which interval is meant, or that nothing delivers.
+    fn check_labels(&self) -> Result<(), Misfit> {
+        let Some(labels) = &self.labels else {
+            return Ok(());
+        };
+        let refused = |what: String| Err(Misfit::of_parameter("labels", what));
+        let intervals = self.edges.as_ref().map(|edges| edges.len() + 1);
+        let Some(intervals) = intervals.filter(|_| self.shown == Shown::Label) else {
+            return refused("`labels` belong to `edges`, where labels are delivered".to_owned());
+        };
+        if labels.len() != intervals {
+            let listed = labels.len();
+            return refused(format!(
+                "`labels` lists {listed}, and the edges make {intervals} intervals"
+            ));
+        }
+        let is_label = |label: &String| !label.trim().is_empty() && label.len() <= LABEL_BYTES_MAX;
+        if !labels.iter().all(is_label) {
+            return refused(format!(
+                "a label has 1 to {LABEL_BYTES_MAX} bytes, not of white space alone"
+            ));
+        }
+        let mut sorted: Vec<&String> = labels.iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() < labels.len() {
+            return refused("`labels` lists one twice; leave out the edge between them".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The labels between edges: those given, or their bounds.
+    fn labels_of(&self, edges: &[Decimal]) -> Vec<String> {
+        self.labels.clone().unwrap_or_else(|| edge_labels(edges))
     }
 
     /// The intervals in units of 10^-`scale`.
@@ -187,9 +231,11 @@ impl Bucket {
                     }
                 };
                 match shown {
-                    Shown::Label => {
-                        labelled::<T, _>(column, options, EdgeLabels::new(edges, index))
-                    }
+                    Shown::Label => labelled::<T, _>(
+                        column,
+                        options,
+                        EdgeLabels::new(self.labels_of(edges), index),
+                    ),
                     Shown::Lower => mapped::<T, _>(column, options, move |value| {
                         let lower = bounds.get(index(value)?.checked_sub(1)?)?;
                         Some(T::Native::narrow(*lower))
@@ -207,9 +253,11 @@ impl Definition for Bucket {
     const EXAMPLE: &'static str = r#"{ kind = "bucket", width = "1000" }"#;
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
+    const WIDTH: Option<&'static str> =
+        Some("that of the longest label where there are `edges`; otherwise it follows the value");
 
     /// True if every bound of these intervals is one of the floor's: each interval then is a union
-    /// of some of the floor's.
+    /// of some of the floor's. Labels are names for them, whatever they say.
     fn at_least(&self, floor: &Self) -> bool {
         match (self.intervals(), floor.intervals()) {
             (Ok(Intervals::Edges(own)), Ok(Intervals::Edges(floor))) => {
@@ -225,7 +273,13 @@ impl Definition for Bucket {
         }
     }
 
+    fn width(&self, _: &DataType) -> Option<usize> {
+        let edges = self.edges.as_ref().filter(|_| self.shown == Shown::Label)?;
+        self.labels_of(edges).iter().map(String::len).max()
+    }
+
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
+        self.check_labels()?;
         match (scale_of(column.data_type), column.data_type) {
             (Some(scale), _) => self.exact(scale).map(drop)?,
             (None, DataType::Float32 | DataType::Float64) => {
@@ -338,7 +392,8 @@ impl ForExact for ExactBuilder<'_> {
             (ExactIntervals::Edges(edges), Shown::Label) => {
                 let index = move |value| Some(edges.index::<T::Native>(value));
                 let decimals = bucket.edges.as_deref().unwrap_or_default();
-                labelled::<T, _>(column, options, EdgeLabels::new(decimals, index))
+                let labels = bucket.labels_of(decimals);
+                labelled::<T, _>(column, options, EdgeLabels::new(labels, index))
             }
             (ExactIntervals::Edges(edges), Shown::Lower) => {
                 mapped::<T, _>(column, options, move |value| {
@@ -351,304 +406,4 @@ impl ForExact for ExactBuilder<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{
-        Array, AsArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int8Array,
-        Int32Array, Int64Array, PrimitiveArray, UInt64Array,
-    };
-    use arrow::datatypes::{
-        Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-        UInt32Type, UInt64Type,
-    };
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::number::column::testing::{apply, misfit, texts, treat, written};
-    use crate::options::Scalar;
-
-    #[test]
-    fn a_width_gives_half_open_intervals() {
-        let array = Int64Array::from(vec![Some(1000), Some(1999), Some(2000), Some(-1), None]);
-        let labels = treat::<Bucket>(json!({ "width": "1000" }), array.clone());
-        let expected = [
-            Some("[1000,2000)"),
-            Some("[1000,2000)"),
-            Some("[2000,3000)"),
-            Some("[-1000,0)"),
-            None,
-        ];
-        assert_eq!(texts(&labels), expected);
-        let lower = treat::<Bucket>(json!({ "width": "1000", "as": "lower" }), array.clone());
-        let expected =
-            Int64Array::from(vec![Some(1000), Some(1000), Some(2000), Some(-1000), None]);
-        assert_eq!(lower.as_primitive::<Int64Type>(), &expected);
-        let shifted = treat::<Bucket>(json!({ "width": "1000", "origin": "500" }), array);
-        assert_eq!(texts(&shifted)[0], Some("[500,1500)"));
-    }
-
-    #[test]
-    fn edges_give_an_interval_below_and_one_above() {
-        let array = Int32Array::from(vec![-5, 0, 17, 18, 60, i32::MAX]);
-        let table = json!({ "edges": ["0", "18", "60"] });
-        let labels = treat::<Bucket>(table, array.clone());
-        let expected = ["<0", "[0,18)", "[0,18)", "[18,60)", ">=60", ">=60"].map(Some);
-        assert_eq!(texts(&labels), expected);
-        let bucket: Bucket = written(json!({ "edges": ["0", "18", "60"], "as": "lower" }));
-        let lower = apply(&bucket, &Options::default(), array).unwrap();
-        let expected = Int32Array::from(vec![None, Some(0), Some(0), Some(18), Some(60), Some(60)]);
-        assert_eq!(lower.array.as_primitive::<Int32Type>(), &expected);
-        assert_eq!(lower.counts.invalid, 1);
-    }
-
-    #[test]
-    fn labels_print_numbers_in_their_shortest_form() {
-        let array = Decimal128Array::from(vec![1234, 50, -1])
-            .with_precision_and_scale(12, 2)
-            .unwrap();
-        let labels = treat::<Bucket>(json!({ "width": "2.50" }), array.clone());
-        assert_eq!(
-            texts(&labels),
-            [Some("[10,12.5)"), Some("[0,2.5)"), Some("[-2.5,0)")]
-        );
-        let lower = treat::<Bucket>(json!({ "width": "2.50", "as": "lower" }), array);
-        assert_eq!(
-            &lower.as_primitive::<Decimal128Type>().values()[..],
-            [1000, 0, -250]
-        );
-        let floats = Float64Array::from(vec![0.3, 1e6, -0.05]);
-        let labels = treat::<Bucket>(json!({ "width": "0.1" }), floats);
-        assert_eq!(
-            texts(&labels),
-            [
-                Some("[0.3,0.4)"),
-                Some("[1000000,1000000.1)"),
-                Some("[-0.1,0)")
-            ]
-        );
-        let edges = json!({ "edges": ["0.50", "1000000"] });
-        let labels = treat::<Bucket>(edges, Float32Array::from(vec![0.49, 0.5, 1e6]));
-        assert_eq!(
-            texts(&labels),
-            [Some("<0.5"), Some("[0.5,1000000)"), Some(">=1000000")]
-        );
-    }
-
-    #[test]
-    fn more_edges_than_can_be_read_are_refused_at_check() {
-        let listed = |count: i64| -> Bucket {
-            let edges: Vec<String> = (0..count).map(|edge| edge.to_string()).collect();
-            written(json!({ "edges": edges }))
-        };
-        let column = Column::alone("x", &DataType::Int64, "x");
-        assert!(listed(1_000).output_type(column).is_ok());
-        let misfit = listed(1_001).output_type(column).unwrap_err();
-        assert_eq!(misfit.parameter, Some("edges"));
-    }
-
-    #[test]
-    fn floats_that_are_not_finite_are_invalid() {
-        let array = Float64Array::from(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.0]);
-        for table in [
-            json!({ "width": "10" }),
-            json!({ "width": "10", "as": "lower" }),
-            json!({ "edges": ["0"] }),
-            json!({ "edges": ["0"], "as": "lower" }),
-        ] {
-            assert_eq!(treat::<Bucket>(table, array.clone()).null_count(), 3);
-        }
-    }
-
-    #[test]
-    fn extremes_have_labels_and_lower_bounds_only_where_they_fit() {
-        let array = Int64Array::from(vec![i64::MIN, i64::MAX]);
-        let labels = treat::<Bucket>(json!({ "width": "1000" }), array.clone());
-        let expected = [
-            Some("[-9223372036854776000,-9223372036854775000)"),
-            Some("[9223372036854775000,9223372036854776000)"),
-        ];
-        assert_eq!(texts(&labels), expected);
-        let lower = treat::<Bucket>(json!({ "width": "1000", "as": "lower" }), array);
-        assert!(lower.is_null(0) && lower.is_valid(1));
-        let unsigned = UInt64Array::from(vec![u64::MAX]);
-        let labels = treat::<Bucket>(json!({ "width": "10" }), unsigned);
-        assert_eq!(
-            texts(&labels),
-            [Some("[18446744073709551610,18446744073709551620)")]
-        );
-        let small = treat::<Bucket>(json!({ "width": "1000" }), Int8Array::from(vec![-128]));
-        assert_eq!(texts(&small), [Some("[-1000,0)")]);
-    }
-
-    #[test]
-    fn extremes_of_every_type_do_not_overflow() {
-        fn both<T: ArrowPrimitiveType>(least: T::Native, greatest: T::Native) {
-            let huge = "99999999999999999999999999999999999999";
-            for table in [
-                json!({ "width": "3" }),
-                json!({ "width": "3", "as": "lower" }),
-                json!({ "width": huge, "origin": format!("-{huge}") }),
-                json!({ "width": huge, "origin": huge, "as": "lower" }),
-                json!({ "edges": [format!("-{huge}"), "0", huge] }),
-                json!({ "edges": [format!("-{huge}"), "0", huge], "as": "lower" }),
-            ] {
-                let array = PrimitiveArray::<T>::from_iter_values([least, greatest]);
-                assert_eq!(treat::<Bucket>(table, array).len(), 2);
-            }
-        }
-        both::<Int8Type>(i8::MIN, i8::MAX);
-        both::<Int16Type>(i16::MIN, i16::MAX);
-        both::<Int32Type>(i32::MIN, i32::MAX);
-        both::<Int64Type>(i64::MIN, i64::MAX);
-        both::<UInt8Type>(u8::MIN, u8::MAX);
-        both::<UInt16Type>(u16::MIN, u16::MAX);
-        both::<UInt32Type>(u32::MIN, u32::MAX);
-        both::<UInt64Type>(u64::MIN, u64::MAX);
-        both::<Float32Type>(f32::MIN, f32::MAX);
-        both::<Float64Type>(f64::MIN, f64::MAX);
-        let wild = Decimal256Array::from(vec![i256::MIN, i256::MAX]);
-        let wild = wild.with_precision_and_scale(76, 2).unwrap();
-        for shown in ["label", "lower"] {
-            let table = json!({ "width": "0.1", "origin": "0.05", "as": shown });
-            assert_eq!(treat::<Bucket>(table, wild.clone()).len(), 2);
-        }
-        let wild = Decimal128Array::from(vec![i128::MIN, i128::MAX]);
-        let wild = wild.with_precision_and_scale(38, 2).unwrap();
-        let lower = treat::<Bucket>(json!({ "width": "0.1", "as": "lower" }), wild);
-        assert_eq!(lower.null_count(), 2);
-    }
-
-    #[test]
-    fn sentinels_are_kept_only_if_listed() {
-        let options = Options {
-            sentinels: vec![Scalar::Integer(-1)],
-            ..Options::default()
-        };
-        let array = Int32Array::from(vec![-1, -2]);
-        let label: Bucket = written(json!({ "width": "10" }));
-        let treated = apply(&label, &options, array.clone()).unwrap();
-        assert_eq!(texts(&treated.array), [Some("-1"), Some("[-10,0)")]);
-        let lower: Bucket = written(json!({ "width": "10", "as": "lower" }));
-        let treated = apply(&lower, &options, array).unwrap();
-        assert_eq!(
-            &treated.array.as_primitive::<Int32Type>().values()[..],
-            [-1, -10]
-        );
-    }
-
-    #[test]
-    fn parameters_that_do_not_fit_are_misfits() {
-        let decimal = DataType::Decimal128(12, 2);
-        for (table, data_type, parameter) in [
-            (json!({}), &DataType::Int32, "width"),
-            (
-                json!({ "width": "10", "edges": ["1"] }),
-                &DataType::Int32,
-                "edges",
-            ),
-            (json!({ "width": "0" }), &DataType::Float64, "width"),
-            (json!({ "width": "-1" }), &DataType::Int32, "width"),
-            (json!({ "width": "1" }), &DataType::Int32, "width"),
-            (json!({ "width": "2.5" }), &DataType::Int32, "width"),
-            (
-                json!({ "width": "10", "origin": "0.5" }),
-                &DataType::Int32,
-                "origin",
-            ),
-            (json!({ "width": "0.01" }), &decimal, "width"),
-            (json!({ "width": "0.0000001" }), &DataType::Float32, "width"),
-            (json!({ "edges": [] }), &DataType::Int32, "edges"),
-            (json!({ "edges": ["5", "5"] }), &DataType::Float32, "edges"),
-            (json!({ "edges": ["5", "1"] }), &decimal, "edges"),
-            (json!({ "edges": ["0.001"] }), &decimal, "edges"),
-            (json!({ "edges": ["5"], "origin": "1" }), &decimal, "origin"),
-        ] {
-            let misfit = misfit::<Bucket>(table.clone(), data_type);
-            assert_eq!(misfit.parameter, Some(parameter), "{table} {data_type}");
-        }
-        for data_type in [DataType::Utf8, DataType::Date32, DataType::Boolean] {
-            assert_eq!(
-                misfit::<Bucket>(json!({ "width": "10" }), &data_type).parameter,
-                None
-            );
-        }
-    }
-
-    #[test]
-    fn coarser_intervals_reveal_no_more() {
-        let bucket = |table: Value| written::<Bucket>(table);
-        let floor = bucket(json!({ "width": "100" }));
-        for (table, meets) in [
-            (json!({ "width": "100", "as": "lower" }), true),
-            (json!({ "width": "300" }), true),
-            (json!({ "width": "50" }), false),
-            (json!({ "width": "150" }), false),
-            (json!({ "width": "200", "origin": "50" }), false),
-            (json!({ "width": "200", "origin": "100" }), true),
-            (json!({ "edges": ["0", "500"] }), true),
-            (json!({ "edges": ["0", "550"] }), false),
-            (json!({ "width": "0" }), false),
-        ] {
-            assert_eq!(bucket(table.clone()).at_least(&floor), meets, "{table}");
-        }
-        let floor = bucket(json!({ "edges": ["0", "10", "20.0"] }));
-        assert!(bucket(json!({ "edges": ["10", "20"] })).at_least(&floor));
-        assert!(!bucket(json!({ "edges": ["10", "15"] })).at_least(&floor));
-        assert!(!bucket(json!({ "width": "10" })).at_least(&floor));
-    }
-
-    #[test]
-    fn what_is_written_spells_out_its_defaults() {
-        let bucket = written::<Bucket>(json!({ "width": "10.0" }));
-        let expected = json!({ "width": "10", "origin": "0", "as": "label" });
-        assert_eq!(serde_json::to_value(&bucket).unwrap(), expected);
-        for table in [
-            json!({ "width": 10 }),
-            json!({ "width": "1", "like": "label" }),
-        ] {
-            assert!(serde_json::from_value::<Bucket>(table).is_err());
-        }
-    }
-
-    /// The bounds that a label names.
-    fn bounds(label: &str) -> (i128, i128) {
-        let (lower, upper) = label.trim_matches(['[', ')']).split_once(',').unwrap();
-        (lower.parse().unwrap(), upper.parse().unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn an_interval_contains_its_value(values: Vec<i64>, width in 2_i64.., origin: i64) {
-            let table = json!({ "width": width.to_string(), "origin": origin.to_string() });
-            let labels = treat::<Bucket>(table, Int64Array::from(values.clone()));
-            for (label, value) in texts(&labels).into_iter().zip(values) {
-                let (lower, upper) = bounds(label.unwrap());
-                prop_assert!(lower <= i128::from(value) && i128::from(value) < upper);
-                prop_assert_eq!(upper - lower, i128::from(width));
-            }
-        }
-
-        #[test]
-        fn the_lower_bound_of_a_lower_bound_is_itself(values: Vec<i32>, width in 2_u32..1_000_000) {
-            let table = json!({ "width": width.to_string(), "as": "lower" });
-            let once = treat::<Bucket>(table.clone(), Int32Array::from(values));
-            let twice = treat::<Bucket>(table, once.as_primitive::<Int32Type>().clone());
-            prop_assert_eq!(&once, &twice);
-        }
-
-        #[test]
-        fn edges_put_every_value_where_it_belongs(
-            values: Vec<i64>,
-            edges in prop::collection::btree_set(-1000_i64..1000, 1..20),
-        ) {
-            let written: Vec<String> = edges.iter().map(i64::to_string).collect();
-            let lower = treat::<Bucket>(
-                json!({ "edges": written, "as": "lower" }),
-                Int64Array::from(values.clone()),
-            );
-            for (lower, value) in lower.as_primitive::<Int64Type>().iter().zip(values) {
-                prop_assert_eq!(lower, edges.range(..=value).next_back().copied());
-            }
-        }
-    }
-}
+mod tests;

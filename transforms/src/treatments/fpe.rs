@@ -34,16 +34,20 @@ use kernel::Kernel;
 /// Encrypts text into text of the same length over the same alphabet (FF1 with AES-256).
 ///
 /// The key follows from `domain` and the grant or join group, so that other grants get other results.
-/// The tweak is the UTF-8 of `domain`, or with `tweak = "field"` domain and field. A value so short that fewer than a million others have its
-/// length (fewer than 6 digits, 5 letters, 4 letters or digits) is short; a character outside the
-/// alphabet, or more than 256 characters, are invalid. Where the field's category is an
-/// identifier, full-width characters, letters of the other case, white space, hyphens and the
-/// country code of a mobile number are brought to one spelling first, unless the alphabet holds
-/// them. A result has as many characters as the value in that spelling.
+/// The tweak is the UTF-8 of `domain`, or with `tweak = "field"` domain and field. A value so short
+/// that fewer than a million others have its length (fewer than 6 digits, 5 letters, 4 letters or
+/// digits) is short; a character outside the alphabet, or more than 256 characters, are invalid.
+///
+/// Where the field's category is an identifier, and in any field where `keep_separators` or
+/// `keep_others` is set, a full-width character or a letter of the other case counts as that of the
+/// alphabet, unless the alphabet holds it itself: spellings that differ in nothing else are one value,
+/// and what is restored is the alphabet's. Of an identifier, white space and hyphens are left out,
+/// unless they are kept, and so is the country code of a mobile number. Apart from what is left out,
+/// a result has as many characters as its value.
 ///
 /// With `keep_others` the value is a format: characters of the alphabet are encrypted, every other
-/// one stays where it is. What stays is delivered in clear, so it counts as partly hidden text (1);
-/// the same characters become the same ones whatever stays beside them.
+/// one stays where it is, as it is written. What stays is delivered in clear, so it counts as partly
+/// hidden text (1); the same characters become the same ones whatever stays beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fpe {

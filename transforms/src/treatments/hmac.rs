@@ -41,6 +41,7 @@ use crate::cases::Rules;
 use crate::category;
 use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KEY_BYTES, KeyUse};
+use crate::marks::tag::{CHARACTERS_MAX, TagRoom};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, TextsOf, Written};
@@ -82,6 +83,11 @@ pub struct Hmac256 {
     /// How a value is brought to one spelling: as its category says, or not at all.
     #[serde(default = "default_normalise")]
     pub normalise: Normalise,
+    /// Characters at the end of the pseudonym that are given to the mark, 1 to 8: the grant's own tag
+    /// takes their place, and a few pseudonyms name the grant. What is left must have 80 bits. Not with
+    /// `join`, whose grants share pseudonyms. Absent means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<u32>,
 }
 
 /// The hash beneath the HMAC.
@@ -123,9 +129,10 @@ impl Hmac256 {
         self.length.unwrap_or_else(|| self.encoding.characters())
     }
 
-    /// Bits of the pseudonym.
+    /// Bits of the pseudonym but for the tag, which follows from them.
     fn bits(&self) -> u32 {
-        self.encoding.bits(self.characters())
+        let tag = self.tag.unwrap_or_default();
+        self.encoding.bits(self.characters().saturating_sub(tag))
     }
 
     fn check(&self, column: Column<'_>) -> Result<(), Misfit> {
@@ -152,7 +159,41 @@ impl Hmac256 {
             return Err(Misfit::of_parameter("join", "`join` is empty")
                 .with_hint("name an approved join group, or leave it out"));
         }
-        self.check_length()
+        self.check_length()?;
+        self.check_tag()
+    }
+
+    fn check_tag(&self) -> Result<(), Misfit> {
+        let refused =
+            |what: String, hint: String| Err(Misfit::of_parameter("tag", what).with_hint(hint));
+        let Some(tag) = self.tag else {
+            return Ok(());
+        };
+        if self.join.is_some() {
+            return refused(
+                "`tag` stands beside `join`: grants of a join group share pseudonyms, and a tag is \
+                 another one in every grant"
+                    .to_owned(),
+                "leave one of them out".to_owned(),
+            );
+        }
+        if !(1..=CHARACTERS_MAX).contains(&tag) {
+            return refused(
+                format!("`tag` is not 1 to {CHARACTERS_MAX} characters"),
+                "write tag = 4, or leave it out".to_owned(),
+            );
+        }
+        let least = self.encoding.characters_for(BITS_MIN).saturating_add(tag);
+        if self.characters() < least {
+            return refused(
+                format!(
+                    "`tag` leaves fewer than {BITS_MIN} bits of the pseudonym, so pseudonyms would \
+                     meet"
+                ),
+                format!("write length = {least} or more, or a shorter tag"),
+            );
+        }
+        Ok(())
     }
 
     fn check_length(&self) -> Result<(), Misfit> {
@@ -198,7 +239,7 @@ impl Definition for Hmac256 {
     }
 
     /// The encoding counts for nothing here; fewer bits tell less. A floor's algorithm is not a
-    /// matter of degree, so it must be the same.
+    /// matter of degree, so it must be the same. A floor's tag can't be turned off or cut short.
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
         let joins_no_more = self.normalise == floor.normalise || self.normalise == Normalise::None;
@@ -207,6 +248,16 @@ impl Definition for Hmac256 {
             && joins_no_more
             && self.algorithm == floor.algorithm
             && self.bits() <= floor.bits()
+            && self.tag >= floor.tag
+    }
+
+    fn tag(&self) -> Option<TagRoom> {
+        Some(TagRoom {
+            characters: self.tag?,
+            domain: self.domain.clone(),
+            length: self.characters(),
+            encoding: self.encoding,
+        })
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::error::Misfit;
 use crate::facets::Facet;
 use crate::key::{KeyUse, Keys};
+use crate::marks::tag::TagRoom;
 use crate::options::Options;
 use crate::spec::{
     Column, Definition, Read, Strength, TreatmentSpec, Uniqueness, Width, field_names, sorted,
@@ -105,6 +106,13 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::room`].
+            pub fn room(&self) -> Option<u128> {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.room(),)+)+
+                }
+            }
+
             /// See [`Definition::reads`].
             pub fn reads(&self) -> Vec<Read> {
                 match self {
@@ -165,6 +173,13 @@ macro_rules! treatments {
             pub fn key_uses(&self) -> Vec<KeyUse> {
                 match self {
                     $($(Self::$Name(treatment) => treatment.key_uses(),)+)+
+                }
+            }
+
+            /// See [`Definition::tag`].
+            pub fn tag(&self) -> Option<TagRoom> {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.tag(),)+)+
                 }
             }
 
@@ -321,7 +336,7 @@ treatments! {
         noise_num: NoiseNum,
         date_trunc: DateTrunc,
         date_shift: DateShift,
-        time_part: TimePart -> "int32",
+        time_part: TimePart -> "int32, or the field's type with `keep`",
         age_from: AgeFrom -> "int32",
         age_band: AgeBand -> "utf8",
         geo_coarsen: GeoCoarsen,

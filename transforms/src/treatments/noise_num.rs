@@ -9,6 +9,8 @@
     reason = "of Arrow's many types, those that are not named are refused"
 )]
 
+mod exact;
+
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,13 +21,12 @@ use crate::error::Misfit;
 use crate::key::{DerivedKey, KeyUse};
 use crate::number::drawn::drawn;
 use crate::number::noise::Distribution;
-use crate::number::{
-    Decimal, Exact, Float, FloatDigits, FloatStep, ForExact, Unscalable, check_places, scale_of,
-    with_exact,
-};
+use crate::number::{Decimal, Float, FloatDigits, FloatStep, check_places, scale_of, with_exact};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::treatment::Treatment;
+
+use exact::{ExactBuilder, Limits};
 
 /// Adds keyed noise to a number; the type stays.
 ///
@@ -36,8 +37,9 @@ use crate::treatment::Treatment;
 ///
 /// Integers and decimals are exact, and their noise has every digit of the field. A float's result
 /// is rounded to a power of ten below a thousandth of the scale, so that its last digits tell
-/// nothing; a float so large that the noise would be lost in it is invalid. A result beyond the
-/// field's type, or beyond `clamp`, becomes the nearest value within.
+/// nothing; a float so large that the noise would be lost in it is invalid. With `round` a result
+/// becomes the nearest multiple of that step, half away from zero. A result beyond the field's type,
+/// or beyond `clamp`, becomes the nearest value within, multiple or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseNum {
@@ -61,6 +63,11 @@ pub struct NoiseNum {
     /// The least (`min`) and greatest (`max`) result, as decimal text; absent means the type's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamp: Option<Clamp>,
+    /// The step that results are rounded to once there is noise on them, as decimal text greater
+    /// than zero and coarser than the field's last digit: `"100"`. The noise is the same with and
+    /// without; absent means that it shows to the last digit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Decimal>,
     /// The field that names the entity, such as a person's id. A row without an entity is invalid.
     /// Absent means that equal values get equal noise, whosever they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,6 +157,10 @@ impl NoiseNum {
                 _ => {}
             }
         }
+        if self.round.is_some_and(|step| !step.is_positive()) {
+            let what = "`round` must be greater than zero";
+            return Err(Misfit::of_parameter("round", what));
+        }
         let data_type = column.data_type;
         let unfit = || Misfit::of_type(Self::KIND, data_type, Self::FITS);
         match (scale_of(data_type), data_type) {
@@ -161,6 +172,9 @@ impl NoiseNum {
                 if let Amount::Scale(scale) = amount {
                     check_places("scale", scale, data_type)?;
                 }
+                if let Some(step) = self.round {
+                    check_places("round", step, data_type)?;
+                }
             }
             (None, _) => return Err(unfit()),
         }
@@ -171,7 +185,7 @@ impl NoiseNum {
     }
 
     /// The noise depends on what is said here: were two scales to share it, the two results would
-    /// give the value away. `clamp` is left out, which changes no draw.
+    /// give the value away. `clamp` and `round` are left out, which change no draw.
     fn draws(&self, column: Column<'_>, key: Option<&DerivedKey>) -> Result<Draws, Misfit> {
         let distribution = match self.distribution {
             Distribution::Uniform => "uniform",
@@ -211,6 +225,9 @@ impl Definition for NoiseNum {
         let max = floor
             .max()
             .is_none_or(|floor| self.max().is_some_and(|own| own <= floor));
+        let round = floor
+            .round
+            .is_none_or(|floor| self.round.is_some_and(|own| own.is_multiple_of(floor)));
         self.domain == floor.domain
             && (self.join.is_none() || self.join == floor.join)
             && self.distribution == floor.distribution
@@ -218,6 +235,7 @@ impl Definition for NoiseNum {
             && larger
             && min
             && max
+            && round
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -292,136 +310,6 @@ impl Precision {
     }
 }
 
-/// Whole units of an exact field: the noise's scale and the bounds of the result.
-#[derive(Clone, Copy)]
-struct Units {
-    amount: ExactAmount,
-    lower: i128,
-    upper: i128,
-}
-
-#[derive(Clone, Copy)]
-enum ExactAmount {
-    Scale(u128),
-    Ratio(u128),
-}
-
-impl ExactAmount {
-    /// The scale for a value of that magnitude; none for zero, of which every share is zero.
-    #[inline]
-    fn scale(self, magnitude: u128) -> Option<u128> {
-        const WHOLE: u128 = 1_000_000_000;
-        match self {
-            Self::Scale(scale) => Some(scale),
-            Self::Ratio(_) if magnitude == 0 => None,
-            Self::Ratio(ratio) => {
-                let share = match u64::try_from(magnitude) {
-                    Ok(magnitude) => u128::from(magnitude) * ratio / WHOLE,
-                    Err(_) => magnitude / WHOLE * ratio + magnitude % WHOLE * ratio / WHOLE,
-                };
-                Some(share.max(1))
-            }
-        }
-    }
-}
-
-/// Brings the parameters to units of the field, or says which doesn't fit.
-struct Limits<'a> {
-    noise: &'a NoiseNum,
-    scale: i8,
-}
-
-impl ForExact for Limits<'_> {
-    type Output = Result<Units, Misfit>;
-
-    fn call<T>(self, least: T::Native, greatest: T::Native) -> Self::Output
-    where
-        T: ArrowPrimitiveType,
-        T::Native: Exact,
-    {
-        let least = least.wide().unwrap_or(i128::MIN);
-        let greatest = greatest.wide().unwrap_or(i128::MAX);
-        let units = |parameter: &'static str, number: Decimal| {
-            let places = self.scale;
-            let refused = |what: &str| {
-                Misfit::of_parameter(parameter, format!("a number in `{parameter}` is {what}"))
-            };
-            let beyond = || refused("beyond every value of the field");
-            let units = number.scaled(places).map_err(|error| match error {
-                Unscalable::Finer => {
-                    refused(&format!("finer than the field's {places} decimal places"))
-                }
-                Unscalable::TooLarge => beyond(),
-            })?;
-            let units = units
-                .to_i128()
-                .filter(|units| (least..=greatest).contains(units));
-            units.ok_or_else(beyond)
-        };
-        let amount = match self.noise.amount()? {
-            Amount::Scale(scale) => {
-                let units = units("scale", scale)?;
-                ExactAmount::Scale(units.unsigned_abs())
-            }
-            Amount::Ratio(ratio) => ExactAmount::Ratio(ratio),
-        };
-        let bound =
-            |limit: Option<Decimal>, open| limit.map_or(Ok(open), |limit| units("clamp", limit));
-        Ok(Units {
-            amount,
-            lower: bound(self.noise.min(), least)?,
-            upper: bound(self.noise.max(), greatest)?,
-        })
-    }
-}
-
-struct ExactBuilder<'a> {
-    noise: &'a NoiseNum,
-    column: Column<'a>,
-    options: &'a Options,
-    draws: Draws,
-    scale: i8,
-}
-
-impl ForExact for ExactBuilder<'_> {
-    type Output = Result<Box<dyn Treatment>, Misfit>;
-
-    fn call<T>(self, least: T::Native, greatest: T::Native) -> Self::Output
-    where
-        T: ArrowPrimitiveType,
-        T::Native: Exact,
-    {
-        let limits = Limits {
-            noise: self.noise,
-            scale: self.scale,
-        };
-        let Units {
-            amount,
-            lower,
-            upper,
-        } = limits.call::<T>(least, greatest)?;
-        let entity = self.noise.entity(self.column)?;
-        let (draws, distribution) = (self.draws, self.noise.distribution);
-        let [places] = self.scale.to_be_bytes();
-        drawn::<T, _>(self.column, self.options, entity, move |value, entity| {
-            // A buffer may hold what no precision allows.
-            if value < least || value > greatest {
-                return None;
-            }
-            let count = value.wide()?;
-            let Some(scale) = amount.scale(count.unsigned_abs()) else {
-                return T::Native::from_wide(count.clamp(lower, upper));
-            };
-            let mut message = [b'e', places, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            if let Some(bytes) = message.last_chunk_mut() {
-                *bytes = count.to_be_bytes();
-            }
-            let noise = distribution.units(draws.draw(entity, &message), scale);
-            T::Native::from_wide(count.saturating_add(noise).clamp(lower, upper))
-        })
-    }
-}
-
 /// How much noise a float gets, and what its result is rounded to.
 enum FloatAmount {
     Scale(f64, FloatStep),
@@ -471,6 +359,7 @@ impl NoiseNum {
         let lower = self.min().map_or(f64::NEG_INFINITY, Decimal::to_f64);
         let upper = self.max().map_or(f64::INFINITY, Decimal::to_f64);
         let distribution = self.distribution;
+        let round = self.round.map(FloatStep::new);
         let entity = self.entity(column)?;
         drawn::<T, _>(column, options, entity, move |value, entity| {
             // Adding zero makes one zero of the two.
@@ -491,8 +380,9 @@ impl NoiseNum {
             let rounded = match &amount {
                 FloatAmount::Scale(_, step) => step.round(noisy),
                 FloatAmount::Ratio(_, digits) => digits.round(noisy),
-            };
-            let result = T::Native::narrow(rounded?.clamp(lower, upper) + 0.0);
+            }?;
+            let rounded = round.map_or(Some(rounded), |step| step.round(rounded))?;
+            let result = T::Native::narrow(rounded.clamp(lower, upper) + 0.0);
             result.widen().is_finite().then_some(result)
         })
     }

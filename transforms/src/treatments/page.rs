@@ -57,6 +57,23 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "`entries`, `on_missing`",
     ),
     ("order-preserving coarsening", "`rank-preserving`"),
+    ("`locale` of a name", "always Chinese, `zh_CN`"),
+    (
+        "`label` of a bucket",
+        "`as = \"label\"` or `\"lower\"`, and `labels` for words of one's own",
+    ),
+    ("`extract`, `keep` of a time part", "`part`, `keep`"),
+    ("`on_no_match` of a pattern", "`on_invalid`"),
+    ("`quarantine_row`, `fail_batch`", "`reject`, `fail`"),
+    (
+        "`on_empty = treat_as_value`",
+        "`mask-all`, which covers it; a pseudonym of nothing would look like somebody's",
+    ),
+    (
+        "`use: masked.col` of a condition",
+        "not offered: a condition sees the original row, whatever becomes of its fields; `pipeline` \
+         treats what another treatment left",
+    ),
 ];
 
 /// What there is to say about one kind of treatment.

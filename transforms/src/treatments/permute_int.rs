@@ -155,6 +155,10 @@ impl Definition for PermuteInt {
         case == Case::Invalid
     }
 
+    fn room(&self) -> Option<u128> {
+        self.size().ok()
+    }
+
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
         let same = self.domain == floor.domain && self.from == floor.from && self.to == floor.to;

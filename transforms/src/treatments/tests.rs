@@ -150,7 +150,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 44] = [
+const OTHERS: [&str; 48] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -179,6 +179,7 @@ const OTHERS: [&str; 44] = [
     "{ kind = 'round', significant = 2 }",
     "{ kind = 'bucket', width = '1000', as = 'lower' }",
     "{ kind = 'bucket', edges = ['0', '100'] }",
+    "{ kind = 'bucket', edges = ['0', '100'], labels = ['低', '中', '高'] }",
     "{ kind = 'rank-preserving', domain = 'd', lower = 0, upper = 100, width = '10', beyond = 'clamp', reveals_order = true }",
     "{ kind = 'rank-preserving', domain = 'd', lower = 1900-01-01, upper = 2050-12-31, width = '7', reveals_order = true }",
     "{ kind = 'date-trunc', unit = 'year' }",
@@ -187,6 +188,9 @@ const OTHERS: [&str; 44] = [
     "{ kind = 'fake-phone', domain = 'd', by = 'who', keep = ['region'] }",
     "{ kind = 'fake-name', domain = 'd', by = 'who', on_null = 'synthesize' }",
     "{ kind = 'time-part', part = 'weekday' }",
+    "{ kind = 'time-part', keep = ['month', 'day'] }",
+    "{ kind = 'time-part', keep = ['hour', 'minute'] }",
+    "{ kind = 'noise-num', domain = 'd', distribution = 'gaussian', scale = '100', round = '50' }",
     "{ kind = 'admin-level', level = 'province', rest = 'cut' }",
     "{ kind = 'when', condition = 'a = 1', then = { kind = 'null' }, else = { kind = 'null' } }",
     "{ kind = 'drop-row', when = 'a = 1', then = { kind = 'hmac', domain = 'd' } }",

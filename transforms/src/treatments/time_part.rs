@@ -1,4 +1,4 @@
-//! `time-part`: one part of a date or timestamp, as a number.
+//! `time-part`: one part of a date or timestamp as a number, or some of its parts in place.
 //!
 //! What is asked of a date is often its season, its weekday or its hour; the rest of it need not
 //! leave.
@@ -10,21 +10,31 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Civil, ForTime, Local, Moment, check_time, with_time};
 use crate::error::Misfit;
 use crate::key::DerivedKey;
+use crate::number::column::mapped;
 use crate::number::converted::converted;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::treatment::Treatment;
 
-/// Delivers one part of a date or timestamp as a whole number (`int32`).
+/// Delivers one part of a date or timestamp as a whole number (`int32`, `part`), or keeps some parts
+/// where they are (`keep`); then the type stays.
 ///
-/// Timestamps with a zone are read as its calendars and clocks show them. A sentinel becomes null,
-/// because a number could not be told from a part.
+/// What is not kept becomes that of 2000-01-01 00:00:00, a leap year, so that every day of a month
+/// has its like. Timestamps with a zone are read as its calendars and clocks show them, and written
+/// so; a time that clocks skipped is the instant of the change, and of two the first. Of a number, a
+/// sentinel becomes null, because it could not be told from a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimePart {
     /// The part: `year`; `quarter` 1 to 4; `month` 1 to 12; `week` 1 to 53 (ISO 8601); `day` of the
-    /// month; `weekday` 1 (Monday) to 7; and of timestamps `hour`, `minute`, `second`.
-    pub part: Part,
+    /// month; `weekday` 1 (Monday) to 7; and of timestamps `hour`, `minute`, `second`. Either this
+    /// or `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// The parts that stay, each once: `year`, `month`, `day`; and of timestamps `hour`, `minute`,
+    /// `second`. Fractions of a second always go. At least one part of a date must go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Vec<Part>>,
 }
 
 /// A part of a date or of the time of day.
@@ -72,6 +82,115 @@ impl Part {
     }
 }
 
+/// What is asked of a date or timestamp: one of the two ways to write it.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Part(Part),
+    Kept(Kept),
+}
+
+/// The parts that a date or time is made of, from the longest.
+const PLACES: [Part; 6] = [
+    Part::Year,
+    Part::Month,
+    Part::Day,
+    Part::Hour,
+    Part::Minute,
+    Part::Second,
+];
+
+/// Which of [`PLACES`] stay.
+#[derive(Debug, Clone, Copy)]
+struct Kept([bool; 6]);
+
+impl Kept {
+    fn new(parts: &[Part]) -> Self {
+        Self(PLACES.map(|part| parts.contains(&part)))
+    }
+
+    /// The moment of which nothing else is left. Its day always exists: January has 31, and 2000 was
+    /// a leap year; a year that is kept without its month has no other day than one of January.
+    #[inline]
+    fn of(self, Moment { day, second }: Moment) -> Moment {
+        let Self(keeps) = self;
+        let [year, month, of_month, hour, minute, of_minute] = keeps;
+        let date = Civil::of_days(day);
+        let pick = |keeps: bool, own: i64, other: i64| if keeps { own } else { other };
+        let day = Civil {
+            year: pick(year, date.year, 2000),
+            month: pick(month, date.month, 1),
+            day: pick(of_month, date.day, 1),
+        }
+        .to_days();
+        let hours = pick(hour, second / 3_600, 0);
+        let minutes = pick(minute, second / 60 % 60, 0);
+        let seconds = pick(of_minute, second % 60, 0);
+        Moment {
+            day,
+            second: (hours * 60 + minutes) * 60 + seconds,
+        }
+    }
+}
+
+impl TimePart {
+    /// Everything that shows.
+    pub(crate) fn parts_shown(&self) -> Vec<Part> {
+        let kept = self.keep.iter().flatten();
+        self.part.iter().chain(kept).copied().collect()
+    }
+
+    fn asked(&self, is_date: bool) -> Result<Asked, Misfit> {
+        let (parameter, parts) = match (self.part, &self.keep) {
+            (Some(part), None) => ("part", vec![part]),
+            (None, Some(parts)) => ("keep", parts.clone()),
+            (Some(_), Some(_)) => {
+                let what = "`part` and `keep` are both given; write one of them";
+                return Err(Misfit::of_parameter("keep", what));
+            }
+            (None, None) => {
+                let what = "`part` or `keep` is required";
+                return Err(Misfit::of_parameter("part", what));
+            }
+        };
+        if is_date && parts.iter().any(|part| part.is_of_time()) {
+            let what = "a date has no part below the day";
+            return Err(Misfit::of_parameter(parameter, what)
+                .with_hint("choose year, quarter, month, week, day or weekday"));
+        }
+        if let Some(part) = self.part {
+            return Ok(Asked::Part(part));
+        }
+        check_kept(&parts, is_date)?;
+        Ok(Asked::Kept(Kept::new(&parts)))
+    }
+}
+
+/// Refuses parts that have no place of their own, stand twice, or are all there are.
+fn check_kept(parts: &[Part], is_date: bool) -> Result<(), Misfit> {
+    let refused = |what: &str| Err(Misfit::of_parameter("keep", what));
+    if parts.is_empty() {
+        return refused("`keep` lists nothing; a constant would do");
+    }
+    if !parts.iter().all(|part| PLACES.contains(part)) {
+        return Err(Misfit::of_parameter(
+            "keep",
+            "quarter, week and weekday are no parts that a date is made of",
+        )
+        .with_hint("write them as `part`, or truncate to them with date-trunc"));
+    }
+    let twice = parts
+        .iter()
+        .enumerate()
+        .any(|(place, part)| parts.iter().skip(place + 1).any(|other| other == part));
+    if twice {
+        return refused("`keep` lists a part twice");
+    }
+    if parts.len() == if is_date { 3 } else { 6 } {
+        return refused("`keep` lists every part, so that nothing is hidden");
+    }
+    Ok(())
+}
+
 /// Days since Monday; 1970-01-01 was a Thursday.
 fn weekday(day: i64) -> i64 {
     (day + 3).rem_euclid(7)
@@ -97,21 +216,22 @@ impl Definition for TimePart {
     const STRENGTH: Strength = Strength::COARSER;
     const UNIQUENESS: Uniqueness = Uniqueness::Lossy;
 
-    /// True for the same part, and for the quarter, which follows from the month.
+    /// True if every part is one of the floor's, or the quarter, which follows from the month.
     fn at_least(&self, floor: &Self) -> bool {
-        self.part == floor.part || (self.part == Part::Quarter && floor.part == Part::Month)
+        let known = floor.parts_shown();
+        let follows = |part: &Part| {
+            known.contains(part) || (*part == Part::Quarter && known.contains(&Part::Month))
+        };
+        self.parts_shown().iter().all(follows)
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         check_time(Self::KIND, column.data_type)?;
         let is_date = matches!(column.data_type, DataType::Date32 | DataType::Date64);
-        if is_date && self.part.is_of_time() {
-            return Err(
-                Misfit::of_parameter("part", "a date has no part below the day")
-                    .with_hint("choose year, quarter, month, week, day or weekday"),
-            );
-        }
-        Ok(Some(DataType::Int32))
+        Ok(Some(match self.asked(is_date)? {
+            Asked::Part(_) => DataType::Int32,
+            Asked::Kept(_) => column.data_type.clone(),
+        }))
     }
 
     fn build(
@@ -120,13 +240,13 @@ impl Definition for TimePart {
         options: &Options,
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
-        self.output_type(column)?;
-        let local = Local::new(column.data_type)?;
+        check_time(Self::KIND, column.data_type)?;
+        let is_date = matches!(column.data_type, DataType::Date32 | DataType::Date64);
         let builder = Builder {
             column,
             options,
-            local,
-            part: self.part,
+            local: Local::new(column.data_type)?,
+            asked: self.asked(is_date)?,
         };
         with_time(column.data_type, builder)
             .ok_or_else(|| Misfit::of_type(Self::KIND, column.data_type, Self::FITS))?
@@ -137,7 +257,7 @@ struct Builder<'a> {
     column: Column<'a>,
     options: &'a Options,
     local: Local,
-    part: Part,
+    asked: Asked,
 }
 
 impl ForTime for Builder<'_> {
@@ -148,158 +268,19 @@ impl ForTime for Builder<'_> {
         T: ArrowPrimitiveType,
         T::Native: Into<i64> + TryFrom<i64>,
     {
-        let Self { local, part, .. } = self;
-        converted::<T, _>(self.column, self.options, move |value| {
-            let moment = local.moment(value.into())?;
-            i32::try_from(part.of(moment)).ok()
-        })
+        let Self { local, asked, .. } = self;
+        match asked {
+            Asked::Part(part) => converted::<T, _>(self.column, self.options, move |value| {
+                let moment = local.moment(value.into())?;
+                i32::try_from(part.of(moment)).ok()
+            }),
+            Asked::Kept(kept) => mapped::<T, _>(self.column, self.options, move |value| {
+                let moment = kept.of(local.moment(value.into())?);
+                T::Native::try_from(local.value(moment)?).ok()
+            }),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{
-        Array, AsArray, Date32Array, Date64Array, TimestampMillisecondArray, TimestampSecondArray,
-    };
-    use arrow::datatypes::Int32Type;
-    use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-    use crate::number::column::testing::{apply, misfit, treat, written};
-    use crate::options::Scalar;
-
-    const PARTS: [&str; 9] = [
-        "year", "quarter", "month", "week", "day", "weekday", "hour", "minute", "second",
-    ];
-
-    fn parts(part: &str, array: impl Array + 'static) -> Vec<Option<i32>> {
-        let treated = treat::<TimePart>(json!({ "part": part }), array);
-        treated.as_primitive::<Int32Type>().iter().collect()
-    }
-
-    #[test]
-    fn parts_of_dates() {
-        let day = |text: &str| {
-            let date: NaiveDate = text.parse().unwrap();
-            i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).unwrap()
-        };
-        for (date, expected) in [
-            ("2024-12-30", [2024, 4, 12, 1, 30, 1]),
-            ("2021-01-03", [2021, 1, 1, 53, 3, 7]),
-            ("1969-07-20", [1969, 3, 7, 29, 20, 7]),
-            ("0000-02-29", [0, 1, 2, 9, 29, 2]),
-        ] {
-            for (part, expected) in PARTS.iter().zip(expected) {
-                let array = Date32Array::from(vec![day(date)]);
-                assert_eq!(parts(part, array), [Some(expected)], "{part} of {date}");
-            }
-        }
-    }
-
-    #[test]
-    fn timestamps_are_read_in_their_zone() {
-        let instant = DateTime::parse_from_rfc3339("2023-12-31T23:30:15Z")
-            .unwrap()
-            .timestamp();
-        for (zone, expected) in [
-            (None, [2023, 4, 12, 52, 31, 7, 23, 30, 15]),
-            (Some("Asia/Shanghai"), [2024, 1, 1, 1, 1, 1, 7, 30, 15]),
-            (Some("-03:30"), [2023, 4, 12, 52, 31, 7, 20, 0, 15]),
-        ] {
-            for (part, expected) in PARTS.iter().zip(expected) {
-                let array = TimestampSecondArray::from(vec![instant]).with_timezone_opt(zone);
-                assert_eq!(parts(part, array), [Some(expected)], "{part} in {zone:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn hours_follow_the_clock_over_a_change() {
-        // Clocks went from 02:00 to 03:00 on 2024-03-10, and from 02:00 back to 01:00 on 2024-11-03.
-        let instant = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp();
-        let values = vec![
-            instant("2024-03-10T06:59:59Z"),
-            instant("2024-03-10T07:00:00Z"),
-            instant("2024-11-03T05:30:00Z"),
-            instant("2024-11-03T06:30:00Z"),
-        ];
-        let array = TimestampSecondArray::from(values).with_timezone("America/New_York");
-        assert_eq!(parts("hour", array), [Some(1), Some(3), Some(1), Some(1)]);
-    }
-
-    #[test]
-    fn values_beyond_every_calendar_are_invalid() {
-        let extremes = TimestampSecondArray::from(vec![i64::MIN, i64::MAX]);
-        assert_eq!(parts("year", extremes.clone()), [None, None]);
-        assert_eq!(parts("hour", extremes).len(), 2);
-        let zoned = TimestampSecondArray::from(vec![i64::MAX]).with_timezone("+08:00");
-        assert_eq!(parts("hour", zoned), [None]);
-        let days = Date32Array::from(vec![i32::MIN, i32::MAX]);
-        assert!(parts("year", days).iter().all(Option::is_some));
-    }
-
-    #[test]
-    fn a_sentinel_does_not_become_a_plausible_part() {
-        let options = Options {
-            sentinels: vec![Scalar::Text("9999-12-31".into())],
-            ..Options::default()
-        };
-        let part: TimePart = written(json!({ "part": "month" }));
-        let treated = apply(&part, &options, Date32Array::from(vec![2_932_896, 0])).unwrap();
-        assert_eq!(treated.counts.sentinels, 1);
-        let months: Vec<_> = treated.array.as_primitive::<Int32Type>().iter().collect();
-        assert_eq!(months, [None, Some(1)]);
-    }
-
-    #[test]
-    fn a_date_has_no_time() {
-        for part in ["hour", "minute", "second"] {
-            for data_type in [DataType::Date32, DataType::Date64] {
-                let misfit = misfit::<TimePart>(json!({ "part": part }), &data_type);
-                assert_eq!(misfit.parameter, Some("part"));
-            }
-        }
-        assert_eq!(
-            misfit::<TimePart>(json!({ "part": "year" }), &DataType::Utf8).parameter,
-            None
-        );
-        assert!(serde_json::from_value::<TimePart>(json!({ "part": "century" })).is_err());
-    }
-
-    #[test]
-    fn the_quarter_reveals_no_more_than_the_month() {
-        let part = |part: &str| written::<TimePart>(json!({ "part": part }));
-        assert!(part("quarter").at_least(&part("month")));
-        for (own, floor) in [("month", "quarter"), ("week", "month"), ("day", "weekday")] {
-            assert!(!part(own).at_least(&part(floor)), "{own} {floor}");
-        }
-        for part_name in PARTS {
-            assert!(part(part_name).at_least(&part(part_name)));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn parts_agree_with_chrono(milliseconds in -60_000_000_000_000_i64..250_000_000_000_000) {
-            let time = chrono::Utc.timestamp_millis_opt(milliseconds).unwrap();
-            let expected = [
-                time.year(),
-                time.month0().cast_signed() / 3 + 1,
-                time.month().cast_signed(),
-                time.iso_week().week().cast_signed(),
-                time.day().cast_signed(),
-                time.weekday().number_from_monday().cast_signed(),
-                time.hour().cast_signed(),
-                time.minute().cast_signed(),
-                time.second().cast_signed(),
-            ];
-            for (part, expected) in PARTS.iter().zip(expected) {
-                let array = TimestampMillisecondArray::from(vec![milliseconds]);
-                prop_assert_eq!(parts(part, array), [Some(expected)]);
-            }
-            prop_assert_eq!(parts("day", Date64Array::from(vec![milliseconds])), [Some(expected[4])]);
-        }
-    }
-}
+mod tests;

@@ -177,6 +177,10 @@ impl Definition for Tokenize {
 
     /// Tokens of another alphabet or length are another vault's, which other fields may share, so both
     /// must be the same.
+    fn room(&self) -> Option<u128> {
+        Some(self.form().space() / 2)
+    }
+
     fn at_least(&self, floor: &Self) -> bool {
         let narrower = self.join.is_none() || self.join == floor.join;
         let joins_no_more = self.normalise == floor.normalise || self.normalise == Normalise::None;

@@ -10,7 +10,7 @@
 //! the run always fails, because nobody can tell how many rows were lost in it.
 
 mod reader;
-mod records;
+pub(super) mod records;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -85,6 +85,23 @@ pub enum Encoding {
     /// GB 18030, which includes GBK and GB 2312.
     #[serde(rename = "gb18030")]
     Gb18030,
+    /// UTF-16, the low byte first.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+    /// UTF-16, the high byte first.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+}
+
+impl Encoding {
+    pub(super) fn charset(self) -> &'static encoding_rs::Encoding {
+        match self {
+            Self::Utf8 => encoding_rs::UTF_8,
+            Self::Gb18030 => encoding_rs::GB18030,
+            Self::Utf16Le => encoding_rs::UTF_16LE,
+            Self::Utf16Be => encoding_rs::UTF_16BE,
+        }
+    }
 }
 
 /// What happens on a malformed row.

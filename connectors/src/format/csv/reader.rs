@@ -80,15 +80,11 @@ impl Records {
                 }
             })
             .buffered(2);
-        let encoding = match encoding {
-            Encoding::Utf8 => encoding_rs::UTF_8,
-            Encoding::Gb18030 => encoding_rs::GB18030,
-        };
         Self {
             ranges: ranges.boxed(),
             input: Bytes::new(),
             stage: Stage::Fetching,
-            decoder: encoding.new_decoder_without_bom_handling(),
+            decoder: encoding.charset().new_decoder_without_bom_handling(),
             text: vec![0; TEXT_BYTES],
             from: 0,
             to: 0,

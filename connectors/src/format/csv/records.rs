@@ -6,14 +6,14 @@
 //! records have more than one field.
 
 /// The most bytes a record may have; a missing quote must not make a record of the whole file.
-pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(in crate::format) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The most fields a record may have; a file of delimiters must not fill memory with their places.
-pub(super) const RECORD_FIELDS_MAX: usize = 65_536;
+pub(in crate::format) const RECORD_FIELDS_MAX: usize = 65_536;
 
 /// What is wrong with a record as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::format) enum Fault {
     /// Bytes that are no characters of the file's encoding.
     Encoding,
     /// Text between a closing quote and the next delimiter.
@@ -27,7 +27,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::format) fn as_str(self) -> &'static str {
         match self {
             Self::Encoding => "it holds bytes that are not in the file's encoding",
             Self::AfterQuote => "a closing quote is followed by text",
@@ -40,41 +40,45 @@ impl Fault {
 
 /// The characters with a meaning, all of them ASCII.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grammar {
-    pub(super) delimiter: u8,
-    pub(super) quote: Option<u8>,
-    pub(super) escape: Option<u8>,
+pub(in crate::format) struct Grammar {
+    pub(in crate::format) delimiter: u8,
+    pub(in crate::format) quote: Option<u8>,
+    pub(in crate::format) escape: Option<u8>,
     /// Whether a blank line is skipped rather than a record of one empty field.
-    pub(super) skip_blank: bool,
+    pub(in crate::format) skip_blank: bool,
 }
 
 /// One record; reused for the next.
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(in crate::format) struct Record {
     text: Vec<u8>,
     /// Where each field ends in `text`, and whether it was quoted.
     ends: Vec<(usize, bool)>,
-    pub(super) fault: Option<Fault>,
+    pub(in crate::format) fault: Option<Fault>,
     /// Whether a quoted text went over the end of a line.
-    pub(super) spans_lines: bool,
+    pub(in crate::format) spans_lines: bool,
     /// Whether it is uncertain where its fields, or the record itself, end.
-    pub(super) torn: bool,
+    pub(in crate::format) torn: bool,
     bytes: usize,
 }
 
 impl Record {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::format) fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// The text of all fields, one after the other; none if it is not UTF-8, which decoding rules
     /// out.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(in crate::format) fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.text).ok()
     }
 
     /// A field of `text`, which is [`Self::text`], and whether it was quoted.
-    pub(super) fn field<'a>(&self, text: &'a str, index: usize) -> Option<(&'a str, bool)> {
+    pub(in crate::format) fn field<'a>(
+        &self,
+        text: &'a str,
+        index: usize,
+    ) -> Option<(&'a str, bool)> {
         let &(end, quoted) = self.ends.get(index)?;
         let start = match index.checked_sub(1) {
             Some(before) => self.ends.get(before)?.0,
@@ -112,17 +116,17 @@ enum State {
 
 /// Takes text in pieces of any size and gives records.
 #[derive(Debug)]
-pub(super) struct Tokenizer {
+pub(in crate::format) struct Tokenizer {
     grammar: Grammar,
     state: State,
-    pub(super) record: Record,
+    pub(in crate::format) record: Record,
     /// Whether `record` was handed out and is to be cleared.
     complete: bool,
     quoted: bool,
 }
 
 impl Tokenizer {
-    pub(super) fn new(grammar: Grammar) -> Self {
+    pub(in crate::format) fn new(grammar: Grammar) -> Self {
         Self {
             grammar,
             state: State::RecordStart { after_cr: false },
@@ -133,7 +137,7 @@ impl Tokenizer {
     }
 
     /// Takes bytes until a record is complete. Says how many were taken and whether it is.
-    pub(super) fn feed(&mut self, input: &[u8]) -> (usize, bool) {
+    pub(in crate::format) fn feed(&mut self, input: &[u8]) -> (usize, bool) {
         if std::mem::take(&mut self.complete) {
             self.record.clear();
         }
@@ -164,13 +168,13 @@ impl Tokenizer {
     }
 
     /// Marks the record being read as wrongly encoded, where the decoder met bytes it cannot read.
-    pub(super) fn invalid_bytes(&mut self) {
+    pub(in crate::format) fn invalid_bytes(&mut self) {
         self.feed("\u{FFFD}".as_bytes());
         self.fault(Fault::Encoding);
     }
 
     /// The end of the file. Says whether a last record is complete.
-    pub(super) fn finish(&mut self) -> bool {
+    pub(in crate::format) fn finish(&mut self) -> bool {
         if std::mem::take(&mut self.complete) {
             self.record.clear();
         }

@@ -333,3 +333,95 @@ fn a_cell_found_by_its_own_value_moves_within_its_block() {
     assert_eq!(plan.fields().len(), 4);
     assert_eq!(plan.anchors().len(), 2);
 }
+
+const TAGGED: &str = r#"{ "kind": "hmac", "domain": "d", "tag": 4 }"#;
+
+#[test]
+fn a_field_whose_treatment_gives_room_carries_tags() {
+    let laid = laid(
+        RESIDENTS,
+        &[
+            ("id", TAGGED),
+            ("phone", HMAC),
+            ("income", TAGGED),
+            ("score", CLEAR),
+        ],
+    );
+    let layout = laid.layout.as_ref().unwrap();
+    let carriers: Vec<(&str, Option<u32>)> = layout
+        .fields
+        .iter()
+        .map(|field| (field.name.as_str(), field.carrier.tag_bits()))
+        .collect();
+    // The key too, and a number that is a pseudonym now; after the fields that carry symbols.
+    assert_eq!(
+        carriers,
+        [("score", None), ("id", Some(16)), ("income", Some(16))]
+    );
+    assert_eq!(laid.unmarked, []);
+    let income = layout.of("income").unwrap();
+    assert_eq!(
+        (income.data_type.as_str(), income.found_by),
+        ("utf8", FoundBy::Value)
+    );
+    let scheme = layout.scheme("residents", 1);
+    let read = Scheme::from_bytes(&scheme.to_bytes().unwrap()).unwrap();
+    assert_eq!(read, scheme);
+    let plan = read.plan_for(&["phone", "score", "income", "id"]).unwrap();
+    let tags: Vec<(usize, &str)> = plan
+        .tags()
+        .iter()
+        .map(|tagged| (tagged.column, tagged.name.as_str()))
+        .collect();
+    assert_eq!(
+        (plan.fields().len(), tags),
+        (1, vec![(3, "id"), (2, "income")])
+    );
+    assert_eq!(plan.anchors().len(), layout.anchors.len());
+}
+
+#[test]
+fn rows_are_found_by_a_tagged_key_as_by_one_without_a_tag() {
+    let of = |treatment| {
+        let laid = laid(RESIDENTS, &[("id", treatment), ("income", CLEAR)]);
+        laid.layout.unwrap()
+    };
+    let (tagged, plain) = (of(TAGGED), of(HMAC));
+    assert_eq!(tagged.anchors, plain.anchors);
+    assert_eq!(tagged.of("income"), plain.of("income"));
+}
+
+#[test]
+fn a_tag_keeps_values_of_special_meaning() {
+    let kept = r#"{ "kind": "hmac", "domain": "d", "tag": 4, "sentinels": ["none"] }"#;
+    let laid = laid(RESIDENTS, &[("id", kept)]);
+    let layout = laid.layout.unwrap();
+    let CarrierSpec::Tag { sentinels, .. } = &layout.fields[0].carrier else {
+        panic!("{layout:?}");
+    };
+    assert_eq!(sentinels, &["none"]);
+}
+
+#[test]
+fn a_handful_of_tags_is_as_good_as_a_hundred_carriers() {
+    use crate::marks::Forecast;
+    use crate::marks::forecast::{carriers_of, hangs_on_key};
+
+    let laid = laid(RESIDENTS, &[("id", TAGGED)]);
+    let layout = laid.layout.unwrap();
+    let forecast = Forecast::of(&layout);
+    let rows: Vec<u64> = forecast
+        .traceable
+        .iter()
+        .map(|traced| traced.rows)
+        .collect();
+    assert!(rows[0] == 3 && rows[3] < 50, "{rows:?}");
+    assert!(carriers_of(&layout, 4) >= 100 && carriers_of(&layout, 2) < 100);
+    let field = &forecast.fields[0];
+    assert_eq!(
+        (field.tag, field.found_by, &field.furthest),
+        (Some(4), "value", &None)
+    );
+    assert!((0.99..1.0).contains(&field.changed));
+    assert!(hangs_on_key(&layout, &["id".to_owned()]) && !hangs_on_key(&layout, &[]));
+}

@@ -108,7 +108,7 @@ pub(super) fn gate(field: &Field, important: bool) -> Option<Refusal> {
     clippy::wildcard_enum_match_arm,
     reason = "only these types are small enough to matter"
 )]
-fn domain_size(field: &Field) -> Option<u64> {
+pub(super) fn domain_size(field: &Field) -> Option<u64> {
     let by_category = category::find(&field.category).and_then(|category| category.domain_size);
     let data_type = FieldType::parse(&field.data_type).ok();
     let by_type = data_type.and_then(|data_type| match data_type.to_arrow() {

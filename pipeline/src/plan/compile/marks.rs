@@ -32,13 +32,15 @@ pub(super) fn check(
             });
         }
     }
-    if laid.layout.as_ref().is_some_and(forecast::hangs_on_key) {
+    let key = &subject.dataset.key;
+    let hangs_on_key = |layout| forecast::hangs_on_key(layout, key);
+    if laid.layout.as_ref().is_some_and(hangs_on_key) {
         warnings.push(Warning {
             code: "marks-by-key",
             field: None,
-            what: "every mark is found by the dataset's key, so a leak that has lost the key, or \
-                   holds another grant's, isn't traced; deliver a field that tells rows apart beside \
-                   it"
+            what: "every mark is found by the dataset's key, so a leak that has lost the key isn't \
+                   traced, and neither are cells beside another grant's key; deliver a field that tells \
+                   rows apart beside it"
             .to_owned(),
         });
     }

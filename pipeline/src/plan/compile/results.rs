@@ -2,14 +2,16 @@
 //!
 //! Known from the treatments alone, before any data is read. A key that treatments make ambiguous is
 //! no reason to refuse, because less is released and not more; but joins over it would be wrong, so
-//! it is said.
+//! it is said. So are pseudonyms of one domain that are as wide as no other's, and treatments that
+//! have results for fewer values than the catalogue or the quota lets come.
 
 use std::collections::BTreeMap;
 
-use lockgate_transforms::Uniqueness;
+use lockgate_transforms::marks::tag::TagRoom;
+use lockgate_transforms::{Options, Uniqueness};
 
 use super::Subject;
-use super::fields::Resolved;
+use super::fields::{Resolved, domain_size};
 use crate::plan::{PlannedField, Results, Warning};
 use crate::site::FieldType;
 
@@ -19,8 +21,36 @@ const ROWS_ASSUMED: u64 = 1_000_000_000;
 /// Collisions of a key are warned about where the odds of a single one are worse than one in this.
 const ODDS: u128 = 1_000_000;
 
-/// What can be relied on, by field, and a warning (`key-not-unique`) for every field of the
-/// dataset's key whose results don't tell rows apart.
+/// How many different values of a field there may be.
+#[derive(Clone, Copy)]
+struct Expected {
+    values: u64,
+    /// Whether catalogue or quota say so.
+    declared: bool,
+    why: &'static str,
+}
+
+impl Expected {
+    /// By what the quota allows and the field can have.
+    fn new(rows: Option<u64>, size: Option<u64>) -> Self {
+        let (values, declared, why) = match (rows, size) {
+            (rows, Some(size)) if size <= rows.unwrap_or(ROWS_ASSUMED) => {
+                (size, true, "as many as the field can have")
+            }
+            (Some(rows), _) => (rows, true, "as many rows as the quota allows"),
+            (None, _) => (ROWS_ASSUMED, false, "as no quota limits the rows"),
+        };
+        Self {
+            values,
+            declared,
+            why,
+        }
+    }
+}
+
+/// What can be relied on, by field, and warnings: `key-not-unique` for every field of the dataset's
+/// key whose results don't tell rows apart, `too-few-results` where there are more values than
+/// results, `forms-differ` where the results of one domain can't equal each other.
 pub(super) fn check(
     subject: &Subject<'_>,
     resolved: &Resolved,
@@ -29,11 +59,20 @@ pub(super) fn check(
     let rows = subject.grant.quota.rows;
     let mut found = BTreeMap::new();
     for field in &resolved.fields {
-        let Some(results) = results(field, rows.unwrap_or(ROWS_ASSUMED)) else {
+        let size = subject.dataset.field(&field.name).and_then(domain_size);
+        let expected = Expected::new(rows, size);
+        let Some(results) = results(field, expected.values) else {
             continue;
         };
+        if let Some(what) = too_few(field, expected) {
+            warnings.push(Warning {
+                code: "too-few-results",
+                field: Some(field.name.clone()),
+                what,
+            });
+        }
         if subject.dataset.key.contains(&field.name)
-            && let Some(why) = ambiguous(field, &results, rows)
+            && let Some(why) = ambiguous(field, &results, expected)
         {
             warnings.push(Warning {
                 code: "key-not-unique",
@@ -43,7 +82,89 @@ pub(super) fn check(
         }
         found.insert(field.name.clone(), results);
     }
+    warn_of_forms(&resolved.fields, warnings);
     found
+}
+
+/// Why a treatment may run out of results, with the remedy.
+fn too_few(field: &PlannedField, expected: Expected) -> Option<String> {
+    let room = field.treatment.treatment().room()?;
+    let Expected { values, why, .. } = expected;
+    (expected.declared && u128::from(values) > room).then(|| {
+        let treatment = field.treatment.summary();
+        format!(
+            "{treatment} has results for {room} different values, and there may be {values} ({why}); \
+             give it a longer or wider form, or state a smaller `domain_size` or quota"
+        )
+    })
+}
+
+/// Pseudonyms of one domain are meant to join. Where their declared types, widths or tags differ, not one
+/// result of a field equals one of the other.
+fn warn_of_forms(fields: &[PlannedField], warnings: &mut Vec<Warning>) {
+    for (place, field) in fields.iter().enumerate() {
+        let Some(form) = Form::of(field) else {
+            continue;
+        };
+        let earlier = fields.iter().take(place);
+        let other = earlier
+            .filter(|other| other.category == field.category)
+            .filter(|other| other.treatment.key_uses() == field.treatment.key_uses())
+            .filter(|other| other.treatment.kind() == field.treatment.kind())
+            .find(|other| Form::of(other).is_some_and(|other| other.is_apart_from(&form)));
+        if let Some(other) = other {
+            let (one, two) = (other.treatment.summary(), field.treatment.summary());
+            warnings.push(Warning {
+                code: "forms-differ",
+                field: Some(field.name.clone()),
+                what: format!(
+                    "it has the key of field `{}` and never its results, because {two} and {one} give \
+                     them other forms; write both alike, or name another domain",
+                    other.name
+                ),
+            });
+        }
+    }
+}
+
+/// What every result of a pseudonym is like.
+struct Form<'a> {
+    source_type: &'a str,
+    data_type: &'a str,
+    bytes: usize,
+    tag: Option<TagRoom>,
+}
+
+impl<'a> Form<'a> {
+    /// None for results that join nothing, for those that follow the value, and for facets, which
+    /// differ by what they show of a person.
+    fn of(field: &'a PlannedField) -> Option<Self> {
+        let treatment = field.treatment.treatment();
+        let joins = match treatment.uniqueness() {
+            Uniqueness::Bijective | Uniqueness::Probabilistic { .. } => true,
+            Uniqueness::Lossy | Uniqueness::Randomised => false,
+        };
+        if !joins || treatment.facet().is_some() || treatment.key_uses().is_empty() {
+            return None;
+        }
+        let source = FieldType::parse(&field.source_type).ok()?.to_arrow();
+        // What sentinels and covers are like tells nothing of the rest.
+        let width = treatment.width_with(&source, &Options::default())?;
+        Some(Self {
+            source_type: &field.source_type,
+            data_type: &field.data_type,
+            bytes: width.bytes,
+            tag: treatment.tag(),
+        })
+    }
+
+    /// Whether no result of one is a result of the other, as far as types, widths and tags tell.
+    fn is_apart_from(&self, other: &Self) -> bool {
+        self.source_type == other.source_type
+            && (self.data_type != other.data_type
+                || self.bytes != other.bytes
+                || self.tag != other.tag)
+    }
 }
 
 /// `None` if a type can't be read, which is a problem of the catalogue.
@@ -63,21 +184,16 @@ fn results(field: &PlannedField, rows: u64) -> Option<Results> {
 }
 
 /// Why the results of a key's field don't tell rows apart, with the remedy; `None` if they do.
-fn ambiguous(field: &PlannedField, results: &Results, rows: Option<u64>) -> Option<String> {
+fn ambiguous(field: &PlannedField, results: &Results, expected: Expected) -> Option<String> {
     let treatment = field.treatment.summary();
     match results.uniqueness {
         Uniqueness::Bijective => None,
         Uniqueness::Probabilistic { bits } => {
-            let assumed = rows.unwrap_or(ROWS_ASSUMED);
-            let odds = pairs(assumed).saturating_mul(ODDS);
-            let said = match rows {
-                Some(_) => "as many rows as the quota allows",
-                None => "as no quota limits the rows",
-            };
+            let odds = pairs(expected.values).saturating_mul(ODDS);
             (odds > values(bits)).then(|| {
-                let bound = collisions(bits, assumed);
+                let (bound, why) = (collisions(bits, expected.values), expected.why);
                 format!(
-                    "{treatment} may give two values one result: {bound} ({said}); use more bits"
+                    "{treatment} may give two values one result: {bound} ({why}); use more bits"
                 )
             })
         }
@@ -171,6 +287,82 @@ mod tests {
         let many = warned(short, "quota = { rows = 100000000000 }").unwrap();
         assert!(many.contains("1 in 241"), "{many}");
         assert!(many.contains("quota"), "{many}");
+    }
+
+    /// Warnings of that code, by field, of a grant of the fields `id` and `name`.
+    fn coded(code: &str, site: &TestSite) -> Vec<(String, String)> {
+        let compiled = site.compile();
+        let found = compiled
+            .warnings()
+            .iter()
+            .filter(|warning| warning.code == code);
+        found
+            .map(|warning| {
+                (
+                    warning.field.clone().unwrap_or_default(),
+                    warning.what.clone(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn more_values_than_results_are_warned_of_before_any_data_is_read() {
+        let tokens = |length: u32, quota: &str| {
+            let site = TestSite::new();
+            let rule = format!(
+                "{{ kind = \"tokenize\", domain = \"d\", alphabet = \"digits\", length = {length} }}"
+            );
+            site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", &rule);
+            if !quota.is_empty() {
+                site.grant("purpose =", &format!("{quota}\npurpose ="));
+            }
+            coded("too-few-results", &site)
+        };
+        // Half of ten million tokens are given, and no more.
+        let few = tokens(7, "quota = { rows = 5000001 }");
+        assert_eq!(few.len(), 1, "{few:?}");
+        assert!(few[0].0 == "id" && few[0].1.contains("5000000"), "{few:?}");
+        assert_eq!(tokens(7, "quota = { rows = 5000000 }"), []);
+        assert_eq!(tokens(8, "quota = { rows = 5000001 }"), []);
+        assert_eq!(tokens(7, ""), [], "nothing says how many rows there are");
+    }
+
+    #[test]
+    fn as_many_values_are_expected_as_the_field_can_have_and_the_quota_allows() {
+        let expected = |rows, size| Expected::new(rows, size).values;
+        assert_eq!(expected(None, None), ROWS_ASSUMED);
+        assert_eq!(expected(Some(10), Some(5)), 5);
+        assert_eq!(expected(Some(10), Some(50)), 10);
+        assert_eq!(expected(None, Some(50)), 50);
+        assert_eq!(expected(None, Some(u64::MAX)), ROWS_ASSUMED);
+    }
+
+    #[test]
+    fn results_of_one_domain_in_two_forms_are_warned_of() {
+        let of = |own: &str| {
+            let site = TestSite::new();
+            let domain = "{ kind = \"hmac\", domain = \"d\" }";
+            site.catalogue("category = \"person-name\"", "category = \"resident-id\"");
+            site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", domain);
+            site.grant(
+                "purpose =",
+                &format!("treatments = {{ name = {own} }}\npurpose ="),
+            );
+            coded("forms-differ", &site)
+        };
+        let short = "{ kind = \"hmac\", domain = \"d\", length = 20 }";
+        let differing = of(short);
+        assert_eq!(differing.len(), 1, "{differing:?}");
+        assert!(
+            differing[0].0 == "name" && differing[0].1.contains("`id`"),
+            "{differing:?}"
+        );
+        assert_eq!(
+            of("{ kind = \"hmac\", domain = \"d\", on_empty = \"null\" }"),
+            []
+        );
+        assert_eq!(of("{ kind = \"hmac\", domain = \"e\", length = 20 }"), []);
     }
 
     #[test]

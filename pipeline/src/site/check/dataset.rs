@@ -319,19 +319,26 @@ fn check_carrier(
         Err(CarrierFault { key, what, hint }) => {
             checker.at(dataset, &["fields", number, key], what, hint);
         }
-        Ok(Some(_)) if dataset.key.contains(&field.name) => {
+        Ok(None) => {}
+        Ok(Some(_)) => {
             let key = if field.synonyms.is_some() {
                 "synonyms"
             } else {
                 "tolerance"
             };
-            let what = format!(
-                "field `{}` is part of the key, which no mark may move",
-                field.name
-            );
-            let hint = Some("take it out, here or of the key".to_owned());
-            checker.at(dataset, &["fields", number, key], what, hint);
+            let name = &field.name;
+            let mut refuse = |role: &str, hint: &str| {
+                let what = format!("field `{name}` {role}, which no mark may move");
+                let hint = Some(hint.to_owned());
+                checker.at(dataset, &["fields", number, key], what, hint);
+            };
+            if dataset.key.contains(name) {
+                refuse("is part of the key", "take it out, here or of the key");
+            }
+            if dataset.division.as_ref() == Some(name) {
+                let hint = "take it out: by the code rows are found, and grants limited";
+                refuse("carries the division code", hint);
+            }
         }
-        Ok(_) => {}
     }
 }

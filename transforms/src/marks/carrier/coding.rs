@@ -33,14 +33,18 @@ impl Coding {
         }
     }
 
-    /// The column with every value at a whole number of units, where the coding says which and the
-    /// value has few enough digits: floats to the nearest decimal, halves away from zero. Others stay
-    /// as they are. None for another type.
-    pub(super) fn rounded(self, column: &ArrayRef) -> Option<ArrayRef> {
+    /// The column with every value at a whole number of units, where the coding says which, the
+    /// value has few enough digits and `is_rounded` agrees, given the value and its units: floats to
+    /// the nearest decimal, halves away from zero. Others stay as they are. None for another type.
+    pub(super) fn rounded(
+        self,
+        column: &ArrayRef,
+        is_rounded: impl Fn(f64, i128) -> bool,
+    ) -> Option<ArrayRef> {
         match self {
             Self::Exact | Self::Grain(_) => Some(Arc::clone(column)),
-            Self::Decimals(power) => rounded_floats::<Float32Type>(column, power)
-                .or_else(|| rounded_floats::<Float64Type>(column, power)),
+            Self::Decimals(power) => rounded_floats::<Float32Type>(column, power, &is_rounded)
+                .or_else(|| rounded_floats::<Float64Type>(column, power, &is_rounded)),
         }
     }
 
@@ -160,15 +164,19 @@ where
     replaced::<T>(column, units, |_, units| Some(nearest(units, power)))
 }
 
-fn rounded_floats<T>(column: &ArrayRef, power: f64) -> Option<ArrayRef>
+fn rounded_floats<T>(
+    column: &ArrayRef,
+    power: f64,
+    is_rounded: &impl Fn(f64, i128) -> bool,
+) -> Option<ArrayRef>
 where
     T: ArrowPrimitiveType,
     T::Native: Float,
 {
     let floats = column.as_primitive_opt::<T>()?;
     let rounded = floats.unary::<_, T>(|float| match nearest_units(float, power) {
-        Some(units) => nearest(units, power),
-        None => float,
+        Some(units) if is_rounded(float.widen(), units) => nearest(units, power),
+        Some(_) | None => float,
     });
     Some(Arc::new(rounded))
 }

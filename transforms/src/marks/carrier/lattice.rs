@@ -147,6 +147,11 @@ impl Lattice {
         self.cell(number).0 >> 1
     }
 
+    /// Whether a value that is another now may become this number.
+    pub(super) fn may_become(&self, number: i128) -> bool {
+        (self.least..=self.greatest).contains(&number) && self.check(number).is_ok()
+    }
+
     fn check(&self, number: i128) -> Result<(), Skip> {
         if self.sentinels.contains(&number) {
             return Err(Skip::Sentinel);

@@ -6,6 +6,7 @@
 mod coding;
 mod lattice;
 mod numeric;
+mod sentinel;
 mod synonyms;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use arrow::datatypes::DataType;
 
 pub use lattice::Lattice;
 pub use numeric::{Limits, Numeric};
+pub use sentinel::{sentinel_numbers, sentinel_times};
 pub use synonyms::Synonyms;
 
 use super::distortion::Distortion;
@@ -55,20 +57,14 @@ pub enum Skip {
 /// - A cell that was [prepared](Self::prepared), written and not skipped reads as the symbol.
 /// - Writing the same symbols once more changes nothing.
 /// - Nulls stay null, and type and length stay.
-/// - No cell moves beyond the field's tolerance, and each by itself: no batch, order or other cell
+/// - No cell moves beyond the field's tolerance, rounding included, and each by itself: no batch, order or other cell
 ///   has a part in it.
 pub trait Carrier: fmt::Debug + Send + Sync {
-    /// The probability that a cell which shows something at random shows a given symbol: 1/2 where
-    /// the symbols are a parity, as they are unless a carrier says otherwise.
-    fn null_match(&self) -> f64 {
-        0.5
-    }
-
     /// How far values move; none where they aren't numbers.
     fn reflection(&self) -> Option<Reflection>;
 
-    /// The column as it is delivered before any mark: floats at their declared decimals. Carriers of
-    /// other values leave it as it is.
+    /// The column as it is delivered before any mark: floats at their declared decimals, but for those
+    /// that rounding would take the meaning from. Carriers of other values leave it as it is.
     ///
     /// # Errors
     /// The column isn't of the field's type.

@@ -6,9 +6,12 @@
 //! - **Integers and decimals** keep their sign, and zero stays zero.
 //! - **Floats** carry marks where they are the float nearest to a decimal of the declared scale, of
 //!   at most 15 digits, or 6 in single precision; others stay as they are. So floats are
-//!   [rounded](Carrier::prepared) to their scale before they are marked.
+//!   [rounded](Carrier::prepared) to their scale before they are marked, and of the tolerance one unit
+//!   is left to the rounding: what is delivered is within the tolerance of what the source has. Values
+//!   of special meaning aren't rounded, and nothing is rounded to one, to zero, or beyond a bound:
+//!   such values stay as they are and carry nothing.
 //! - **Times** move by whole grains, and keep what is finer: no digit appears that the source did
-//!   not have.
+//!   not have. None leaves the years 1 to 9999, which is all that most programs read.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -22,12 +25,12 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, TimeUnit, i256};
 
 use super::coding::Coding;
 use super::{Carrier, Lattice, Mark, Skip, check_length, check_type};
-use crate::calendar::{DAY_SECONDS, per_second};
+use crate::calendar::{Civil, DAY_SECONDS, per_second};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
 use crate::marks::distortion::{Counting, Distortion};
 use crate::marks::predict::Reflection;
-use crate::number::{Decimal, Exact, ForExact, scale_of, with_exact};
+use crate::number::{Decimal, Exact, Float, ForExact, scale_of, with_exact};
 
 /// Most decimals that a float can be declared to have.
 const DECIMALS_MAX: u8 = 15;
@@ -59,6 +62,8 @@ pub struct Numeric {
     data_type: DataType,
     coding: Coding,
     lattice: Lattice,
+    /// Of floats: the values of special meaning, whether the scale has them or not.
+    sentinels: Vec<f64>,
 }
 
 impl Numeric {
@@ -87,10 +92,12 @@ impl Numeric {
             data_type: data_type.clone(),
             coding: Coding::Exact,
             lattice: limited(lattice.with_bounds(least, greatest), limits, scale),
+            sentinels: Vec::new(),
         }))
     }
 
-    /// Of a float field that is delivered with so many decimals; as [`exact`](Self::exact).
+    /// Of a float field that is delivered with so many decimals; as [`exact`](Self::exact), but that
+    /// one unit of the tolerance is left to the rounding: none where it has fewer than two.
     ///
     /// # Errors
     /// The field is of another type, or has more decimals than a float tells apart.
@@ -101,10 +108,16 @@ impl Numeric {
         is_in_block: bool,
         limits: &Limits<Decimal>,
     ) -> Result<Option<Self>, Misfit> {
+        // Half a unit would do in exact numbers; the rest is for the digits that floats don't hold.
+        const ROUNDING: i128 = 1;
         let digits = match data_type {
             DataType::Float32 => 6,
             DataType::Float64 => 15,
             other => return Err(Misfit::of_type("mark", other, "floats")),
+        };
+        let of_type = |sentinel: &Decimal| match data_type {
+            DataType::Float32 => <f32 as Float>::narrow(sentinel.to_f64()).widen(),
+            _ => sentinel.to_f64(),
         };
         let scale = i8::try_from(decimals.min(DECIMALS_MAX)).unwrap_or_default();
         if decimals > DECIMALS_MAX {
@@ -112,11 +125,13 @@ impl Numeric {
             return Err(Misfit::of_parameter("decimals", what));
         }
         let greatest = 10_i128.pow(digits) - 1;
-        let lattice = Lattice::within(units(tolerance, scale).0, is_in_block);
+        let room = units(tolerance, scale).0.saturating_sub(ROUNDING);
+        let lattice = Lattice::within(room, is_in_block);
         Ok(lattice.map(|lattice| Self {
             data_type: data_type.clone(),
             coding: Coding::Decimals(10_f64.powi(scale.into())),
             lattice: limited(lattice.with_bounds(-greatest, greatest), limits, scale),
+            sentinels: limits.sentinels.iter().map(of_type).collect(),
         }))
     }
 
@@ -150,12 +165,13 @@ impl Numeric {
         };
         let tolerance = tolerance.as_nanos().checked_div(grain).unwrap_or_default();
         let tolerance = i128::try_from(tolerance).unwrap_or(i128::MAX);
-        let (least, greatest) = match data_type {
-            DataType::Date32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-            _ => (i64::MIN, i64::MAX),
-        };
+        let (least, greatest) = years(data_type);
         let place = |value: i64| i128::from(value.div_euclid(per_grain));
-        let own = (place(least) + 1, place(greatest) - 1);
+        // Whole grains.
+        let own = (
+            place(least.saturating_sub(1)) + 1,
+            place(greatest.saturating_add(1)) - 1,
+        );
         // A limit within a grain is kept by staying out of that grain.
         let above = limits
             .least
@@ -172,6 +188,7 @@ impl Numeric {
                 .with_bounds(own.0, own.1)
                 .with_bounds(above, below)
                 .with_sentinels(sentinels.collect()),
+            sentinels: Vec::new(),
         }))
     }
 
@@ -190,7 +207,13 @@ impl Carrier for Numeric {
 
     fn prepared(&self, column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
         check_type(column, &self.data_type)?;
-        let rounded = self.coding.rounded(column);
+        let is_sentinel = |float: f64| {
+            let mut sentinels = self.sentinels.iter();
+            sentinels.any(|sentinel| sentinel.to_bits() == float.to_bits())
+        };
+        let rounded = self.coding.rounded(column, |float, units| {
+            self.lattice.may_become(units) && !is_sentinel(float)
+        });
         rounded.ok_or_else(|| failed("rounding numbers to be marked"))
     }
 
@@ -280,6 +303,25 @@ fn limited(lattice: Lattice, limits: &Limits<Decimal>, scale: i8) -> Lattice {
         .with_bounds(least, greatest)
         .with_sentinels(sentinels.collect())
         .with_sign()
+}
+
+/// The first and last value of a type of times in the years 1 to 9999, wherever on Earth it is shown,
+/// as far as the type has them.
+fn years(data_type: &DataType) -> (i64, i64) {
+    let day = |year, month, day| Civil { year, month, day }.to_days();
+    let (first, last) = (day(1, 1, 1), day(9999, 12, 31));
+    let DataType::Timestamp(unit, zone) = data_type else {
+        return (first, last);
+    };
+    let away = i64::from(zone.is_some());
+    let values = |days: i64| {
+        days.saturating_mul(DAY_SECONDS)
+            .saturating_mul(per_second(*unit))
+    };
+    (
+        values(first + away),
+        values(last + 1 - away).saturating_sub(1),
+    )
 }
 
 fn unit_of(unit: TimeUnit) -> Duration {

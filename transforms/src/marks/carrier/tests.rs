@@ -275,6 +275,154 @@ fn floats_between_decimals_stay() {
     assert!(carrier.read(&odd).unwrap().iter().all(Option::is_none));
 }
 
+/// A carrier in doubles of so many decimals.
+fn float(decimals: u8, tolerance: &str, limits: &Limits<Decimal>) -> Option<Numeric> {
+    Numeric::float(
+        &DataType::Float64,
+        decimals,
+        decimal(tolerance),
+        false,
+        limits,
+    )
+    .unwrap()
+}
+
+/// The column as it is delivered, marked and not.
+fn delivered(carrier: &Numeric, floats: &[f64]) -> Vec<(f64, f64)> {
+    let column: ArrayRef = Arc::new(Float64Array::from_iter_values(floats.iter().copied()));
+    let prepared = carrier.prepared(&column).unwrap();
+    let mut found = Vec::new();
+    for symbol in [false, true] {
+        let all = vec![Some(Mark { symbol, tie: true }); floats.len()];
+        let marked = carrier
+            .write(&prepared, &all, &mut Distortion::default())
+            .unwrap();
+        let marked = marked.as_primitive::<Float64Type>().values().to_vec();
+        found.extend(floats.iter().copied().zip(marked));
+    }
+    found
+}
+
+#[test]
+fn floats_move_within_the_tolerance_of_the_source_rounding_included() {
+    // Halves round by half a unit, which no double holds exactly.
+    for (decimals, tolerance, least) in [(1, "0.1", "0.2"), (0, "1.9", "2"), (3, "0.001", "0.002")]
+    {
+        assert!(float(decimals, tolerance, &Limits::default()).is_none());
+        let limit: f64 = least.parse().unwrap();
+        let carrier = float(decimals, least, &Limits::default()).unwrap();
+        let unit = 10_f64.powi(-i32::from(decimals));
+        let floats: Vec<f64> = (0..4_000)
+            .map(|row| f64::from(row) * unit / 16.0 - 100.0 * unit + 5.05)
+            .collect();
+        let moved = delivered(&carrier, &floats);
+        for (before, after) in &moved {
+            assert!((after - before).abs() <= limit, "{before} {after}");
+        }
+        let far = moved.iter().map(|(before, after)| (after - before).abs());
+        assert!(far.fold(0.0, f64::max) > 0.7 * limit);
+    }
+    let units = |tolerance| {
+        float(3, tolerance, &Limits::default())
+            .unwrap()
+            .reflection()
+    };
+    assert_eq!(units("0.5"), Some(Reflection::AtBorder { step: 500 }));
+}
+
+#[test]
+fn rounding_makes_no_special_value_no_zero_and_nothing_beyond_a_bound() {
+    let limits = Limits {
+        least: Some(decimal("-50")),
+        greatest: Some(decimal("99.4")),
+        sentinels: ["99", "-1.5", "7"].map(decimal).to_vec(),
+    };
+    let carrier = float(0, "5", &limits).unwrap();
+    let stay = [
+        98.6, 99.0, 99.3, 99.4, -1.5, 6.6, 7.0, 0.4, -0.4, 0.0, 120.2, -50.7,
+    ];
+    for (before, after) in delivered(&carrier, &stay) {
+        assert_eq!(before.to_bits(), after.to_bits(), "{before} {after}");
+    }
+    // In a leak they show nothing.
+    let column: ArrayRef = Arc::new(Float64Array::from(stay.to_vec()));
+    assert!(carrier.read(&column).unwrap().iter().all(Option::is_none));
+    let others: Vec<f64> = (-480..980).map(|row| f64::from(row) / 10.0).collect();
+    let moved = delivered(&carrier, &others);
+    assert!(
+        moved
+            .iter()
+            .filter(|(before, after)| before.to_bits() != after.to_bits())
+            .count()
+            > 2_000
+    );
+    for (before, after) in moved {
+        let stays = before.to_bits() == after.to_bits();
+        let is_special = [99.0, -1.5, 7.0, 0.0]
+            .iter()
+            .any(|special: &f64| (special - after).abs() < 1e-9);
+        assert!(
+            stays || !is_special && (-50.0..=99.4).contains(&after),
+            "{before} {after}"
+        );
+        assert!(after.abs() <= 0.0 || after.is_sign_positive() == before.is_sign_positive());
+    }
+    // Three decimals of a bound that has four.
+    let limits = Limits {
+        greatest: Some(decimal("99.9995")),
+        ..Limits::default()
+    };
+    let carrier = float(3, "0.5", &limits).unwrap();
+    for (before, after) in delivered(&carrier, &[99.999_5, 99.999_49, 99.9]) {
+        assert!(after <= 99.999_5, "{before} {after}");
+    }
+}
+
+#[test]
+fn no_time_leaves_the_years_that_programs_read() {
+    let second = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Second, zone.map(Into::into));
+    for (data_type, first, last, tolerance) in [
+        (second(None), -62_135_596_800, 253_402_300_799, 30),
+        (
+            second(Some("Asia/Shanghai")),
+            -62_135_510_400,
+            253_402_214_399,
+            30,
+        ),
+        (DataType::Date32, -719_162, 2_932_896, 30 * 86_400),
+    ] {
+        let unit = if data_type == DataType::Date32 {
+            DAY
+        } else {
+            Duration::from_secs(1)
+        };
+        let tolerance = Duration::from_secs(tolerance);
+        let carrier = Numeric::time(&data_type, unit, tolerance, false, &Limits::default());
+        let carrier = carrier.unwrap().unwrap();
+        let whole = Int64Array::from_iter_values((0..40).flat_map(|at| [first + at, last - at]));
+        let times = arrow::compute::cast(&whole, &DataType::Int32)
+            .ok()
+            .filter(|_| data_type == DataType::Date32)
+            .unwrap_or_else(|| Arc::new(whole));
+        let times = arrow::compute::cast(&times, &data_type).unwrap();
+        let mut distortion = Distortion::default();
+        for symbol in [false, true] {
+            let all = vec![Some(Mark { symbol, tie: true }); times.len()];
+            let marked = carrier.write(&times, &all, &mut distortion).unwrap();
+            let marked = arrow::compute::cast(&marked, &DataType::Int64).unwrap();
+            let marked = marked
+                .as_primitive::<arrow::datatypes::Int64Type>()
+                .values()
+                .to_vec();
+            assert!(
+                marked.iter().all(|time| (first..=last).contains(time)),
+                "{data_type}"
+            );
+        }
+        assert!(distortion.changed > 20 && distortion.skipped.bounds > 0);
+    }
+}
+
 #[test]
 fn a_tolerance_is_counted_in_whole_units() {
     let two = DataType::Decimal128(12, 2);
@@ -433,7 +581,7 @@ fn floats_are_prepared_at_their_declared_decimals() {
     for (row, expected) in [
         (0, 1.23),
         (1, -0.01),
-        (2, 0.0),
+        (2, 0.0001),
         (4, f64::NAN),
         (5, 1e300),
         (6, 7.25),

@@ -10,18 +10,22 @@
 //!
 //! - [`votes`](Votes): one vote a position, and the six counts that are all a score needs
 //! - [`grid`](Channel): the channels
+//! - [`tags`](TagVotes): the votes of tagged pseudonyms, whose e-value multiplies that of the symbols
 //! - [`exact`](Scores::p_value): the exact tail of the law of an innocent's score
 //! - [`presence`](ln_presence): is this our data, without a candidate
 
 mod exact;
 mod grid;
 mod presence;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod votes;
 
 pub use grid::{Channel, Strategy};
 pub use presence::{ln_presence, presence_from};
+pub(super) use tags::{ln_shares, tag_drift};
+pub use tags::{TagCount, TagObservation, TagVotes, ln_e_of_tags};
 pub use votes::{Ballots, CELLS, Cells, Observation, Votes};
 
 use super::code::Code;
@@ -37,9 +41,8 @@ pub struct Standard {
     pub issued: u64,
     /// Matchings of columns, units and epochs that are traced side by side, H.
     pub hypotheses: u64,
-    /// Traces that share the promise, over the life of the key.
-    pub investigations: u64,
-    /// The probability ε of accusing any innocent at all.
+    /// The probability ε of accusing any innocent at all in this trace: of what all traces of a
+    /// dataset share, the [`share`](Self::share) of this one.
     pub error: f64,
 }
 
@@ -52,9 +55,20 @@ impl Standard {
         Self {
             issued,
             hypotheses: 1,
-            investigations: 1,
             error: Self::ERROR,
         }
+    }
+
+    /// What the `investigation`-th trace, from 1, may use up of the `error` that all traces of a
+    /// dataset share: `error / (i·(i+1))`.
+    ///
+    /// However many there will be, they use up no more than `error`: `1/(i·(i+1)) = 1/i - 1/(i+1)`,
+    /// so the shares of the first n traces add up to `error · (1 - 1/(n+1))`. The chance that *any*
+    /// of them accuses an innocent is at most the sum of their chances, whatever made somebody ask
+    /// for one more trace. A later trace costs its threshold 2·ln(i) and no more.
+    pub fn share(error: f64, investigation: u64) -> f64 {
+        let number = real(investigation.max(1));
+        error / (number * (number + 1.0))
     }
 
     /// ln(H · N): how many candidates are looked at.
@@ -62,9 +76,9 @@ impl Standard {
         real(self.hypotheses.max(1)).ln() + real(self.issued.max(1)).ln()
     }
 
-    /// The logarithm of the e-value from which a grant is accused: H · investigations · N / ε.
+    /// The logarithm of the e-value from which a grant is accused: H · N / ε.
     pub fn accused_from(&self) -> f64 {
-        self.ln_looks() + real(self.investigations.max(1)).ln() - self.error.ln()
+        self.ln_looks() - self.error.ln()
     }
 
     /// The logarithm of the e-value from which a grant is suspect: 1000 · H · N.
@@ -86,8 +100,7 @@ impl Standard {
     /// An upper bound on the probability that any innocent has such an e-value, by Markov's
     /// inequality.
     pub fn bound(&self, ln_e: f64) -> f64 {
-        let looks = self.ln_looks() + real(self.investigations.max(1)).ln();
-        (looks - ln_e).exp().min(1.0)
+        (self.ln_looks() - ln_e).exp().min(1.0)
     }
 }
 
@@ -111,6 +124,8 @@ pub struct Score {
     pub ln_e: f64,
     /// For each kind of vote, at how many the candidate's symbol is 1.
     pub ones: Cells<u32>,
+    /// How many of the leak's tags are the candidate's.
+    pub tags: TagCount,
 }
 
 /// The votes of one leak, ready to be held against candidates.
@@ -123,7 +138,6 @@ pub struct Scores<'a> {
 /// A channel's weights, summed up for the votes.
 #[derive(Debug, Clone)]
 struct Prepared {
-    ln_weights: Cells<[f64; 2]>,
     /// The score of a candidate all of whose symbols are 0.
     base: f64,
     /// What a symbol 1 adds.
@@ -143,19 +157,9 @@ impl Prepared {
 impl<'a> Scores<'a> {
     /// Prepares the grid for the votes.
     pub fn new(votes: &'a Votes) -> Self {
-        let counts = votes.counts();
-        let prepared = |channel: Channel| {
-            let ln_weights = channel.ln_weights();
-            let zeros = ln_weights.iter().zip(counts);
-            Prepared {
-                ln_weights,
-                base: zeros.map(|([zero, _], count)| zero * real(count)).sum(),
-                slopes: ln_weights.map(|[zero, one]| one - zero),
-            }
-        };
         Self {
             votes,
-            channels: Channel::all().into_iter().map(prepared).collect(),
+            channels: prepared(&votes.counts()),
         }
     }
 
@@ -173,10 +177,12 @@ impl<'a> Scores<'a> {
                 let ones = octet.get(grant.lane()).copied().unwrap_or_default();
                 sums.clear();
                 sums.extend(self.channels.iter().map(|channel| channel.score(&ones)));
+                let (ln_e_of_tags, tags) = self.votes.tags().score(code, *grant);
                 scores.push(Score {
                     grant: *grant,
-                    ln_e: ln_mean_exp(&sums),
+                    ln_e: ln_mean_exp(&sums) + ln_e_of_tags,
                     ones,
+                    tags,
                 });
             }
         }
@@ -184,17 +190,48 @@ impl<'a> Scores<'a> {
     }
 
     /// An upper bound on the probability that a given innocent has an e-value as high: the tails of
-    /// the exact law in the channels, or Markov's bound where that is lower.
+    /// the exact law in the channels, or Markov's bound where that is lower. Where there are tags it
+    /// is Markov's bound.
     ///
     /// Costs up to a second, and is meant for those who are accused.
     pub fn p_value(&self, ln_e: f64) -> f64 {
-        let bound = (-ln_e).exp().min(1.0);
-        if bound >= 1.0 {
-            return bound;
+        match self.votes.tags().total() {
+            0 => p_value(&self.votes.counts(), ln_e),
+            _ => (-ln_e).exp().min(1.0),
         }
-        let channels = self.channels.iter().map(|channel| &channel.ln_weights);
-        exact::tail_of_any(&self.votes.counts(), channels, ln_e).min(bound)
     }
+}
+
+/// The logarithm of the e-value that follows from the six counts of the votes and a candidate's six
+/// numbers: for whoever holds a record of a trace, and not the leak.
+pub fn ln_e_value(counts: &Cells<u64>, ones: &Cells<u32>) -> f64 {
+    let channels = prepared(counts);
+    let scores: Vec<f64> = channels.iter().map(|channel| channel.score(ones)).collect();
+    ln_mean_exp(&scores)
+}
+
+/// As [`Scores::p_value`], from the counts alone.
+pub fn p_value(counts: &Cells<u64>, ln_e: f64) -> f64 {
+    let bound = (-ln_e).exp().min(1.0);
+    if bound >= 1.0 {
+        return bound;
+    }
+    let channels = Channel::all().into_iter();
+    let weights: Vec<Cells<[f64; 2]>> = channels.map(Channel::ln_weights).collect();
+    exact::tail_of_any(counts, weights.iter(), ln_e).min(bound)
+}
+
+/// The grid, summed up for votes of those counts.
+fn prepared(counts: &Cells<u64>) -> Vec<Prepared> {
+    let channels = Channel::all().into_iter().map(|channel| {
+        let ln_weights = channel.ln_weights();
+        let zeros = ln_weights.iter().zip(counts);
+        Prepared {
+            base: zeros.map(|([zero, _], count)| zero * real(*count)).sum(),
+            slopes: ln_weights.map(|[zero, one]| one - zero),
+        }
+    });
+    channels.collect()
 }
 
 /// ln(mean(exp(x))), without overflow.

@@ -310,12 +310,22 @@ fn the_standard_counts_every_look() {
     let standard = Standard::new(ISSUED);
     assert!((standard.accused_from() - 29.934).abs() < 1e-3);
     let more = Standard {
-        hypotheses: 4,
-        investigations: 25,
+        hypotheses: 5,
+        error: Standard::share(Standard::ERROR, 4),
         ..standard
     };
     assert!((more.accused_from() - standard.accused_from() - 100_f64.ln()).abs() < 1e-9);
     assert!((standard.suspect_from() - 1e7_f64.ln()).abs() < 1e-9);
     assert_eq!(standard.verdict(29.9), Verdict::Suspect);
     assert_eq!(standard.verdict(16.0), Verdict::None);
+}
+
+#[test]
+fn all_traces_together_use_up_no_more_than_the_error() {
+    let error = 1e-3;
+    let shares: Vec<f64> = (1..=10_000).map(|at| Standard::share(error, at)).collect();
+    assert!(shares.iter().sum::<f64>() < error);
+    assert!(shares.is_sorted_by(|one, next| one > next));
+    assert!((shares[0] - error / 2.0).abs() < 1e-18);
+    assert!((shares[2] - error / 12.0).abs() < 1e-18);
 }

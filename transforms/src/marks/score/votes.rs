@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use super::tags::{TagBallots, TagObservation, TagVotes};
 use crate::marks::code::{Class, Code, OCTET, Position, class_of};
 
 /// The six kinds of votes: by class and by the symbol seen. Every table of a score is in this order.
@@ -29,12 +30,33 @@ pub struct Observation {
 /// Entries that are collected before positions met again are folded together.
 const ENTRIES_MIN: usize = 1 << 16;
 
-/// Collects observations, in any order and in any number of parts.
-#[derive(Debug, Clone, Default)]
+/// Positions that a poll keeps where no other limit is set: 400 MB at most.
+const POSITIONS: usize = 1 << 23;
+
+/// Collects observations, in any order and in any number of parts, within bounded memory.
+///
+/// Where there are more positions than the limit, those of the lowest [ranks](rank) are kept, with
+/// all of their observations: a set that follows from the positions alone, so that neither order nor
+/// parts matter. Ranks are bits of a cipher under the key of positions, so whether one is kept
+/// depends neither on the symbol it shows nor on any grant's, which is made under another key: what
+/// is kept is a fair sample. Given the sample, an innocent's symbols are still independent of all
+/// that it shows, so each weight still has the mean 1 and the bound on a false accusation stays exact.
+#[derive(Debug, Clone)]
 pub struct Ballots {
     entries: Vec<Ballot>,
     /// How many entries there were after the last folding.
     folded: usize,
+    /// Most positions that are kept.
+    limit: usize,
+    /// The lowest rank that was left out.
+    cut: Option<u128>,
+    tags: TagBallots,
+}
+
+impl Default for Ballots {
+    fn default() -> Self {
+        Self::with_limit(POSITIONS)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +66,28 @@ struct Ballot {
     ones: u64,
 }
 
+/// The order in which positions are kept: by the bits of an identity that decide neither on its
+/// class nor on the direction of a tie, which come first, so that all classes keep their shares.
+#[inline]
+fn rank(id: u128) -> u128 {
+    id.rotate_left(u128::BITS - FREE_BITS)
+}
+
+/// Bits of an identity below its class and the direction of ties.
+const FREE_BITS: u32 = 79;
+
 impl Ballots {
+    /// A poll that keeps at most so many positions.
+    pub fn with_limit(entries: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            folded: 0,
+            limit: entries,
+            cut: None,
+            tags: TagBallots::default(),
+        }
+    }
+
     /// Adds observations.
     pub fn add(&mut self, observations: impl IntoIterator<Item = Observation>) {
         for observation in observations {
@@ -57,23 +100,35 @@ impl Ballots {
         }
     }
 
-    /// Adds what another part collected.
+    /// Adds tags.
+    pub fn add_tags(&mut self, observations: impl IntoIterator<Item = TagObservation>) {
+        self.tags.add(observations);
+    }
+
+    /// Adds what another part collected. The lower of the two limits holds.
     pub fn merge(&mut self, other: Self) {
+        self.tags.merge(other.tags);
+        self.limit = self.limit.min(other.limit);
+        self.cut = self.cut.into_iter().chain(other.cut).min();
         for entry in other.entries {
             self.push(entry);
         }
     }
 
     fn push(&mut self, entry: Ballot) {
+        if self.cut.is_some_and(|cut| rank(entry.id) >= cut) {
+            return;
+        }
         self.entries.push(entry);
-        if self.entries.len() >= ENTRIES_MIN.max(2 * self.folded) {
+        let most = self.limit.saturating_add(self.limit / 2);
+        if self.entries.len() >= (2 * self.folded).max(ENTRIES_MIN).min(most) {
             self.fold();
         }
     }
 
-    /// Brings the entries of one position together.
+    /// Brings the entries of one position together, and keeps to the limit.
     fn fold(&mut self) {
-        self.entries.sort_unstable_by_key(|entry| entry.id);
+        self.entries.sort_unstable_by_key(|entry| rank(entry.id));
         self.entries.dedup_by(|later, kept| {
             let same = later.id == kept.id;
             if same {
@@ -82,6 +137,10 @@ impl Ballots {
             }
             same
         });
+        let beyond = self.entries.get(self.limit).map(|entry| rank(entry.id));
+        self.cut = self.cut.into_iter().chain(beyond).min();
+        let kept = |entry: &Ballot| self.cut.is_none_or(|cut| rank(entry.id) < cut);
+        self.entries.truncate(self.entries.partition_point(kept));
         self.folded = self.entries.len();
     }
 
@@ -92,7 +151,11 @@ impl Ballots {
     /// and the bound on a false accusation would be void.
     pub fn close(mut self) -> Votes {
         self.fold();
-        let mut votes = Votes::default();
+        let mut votes = Votes {
+            is_sample: self.cut.is_some(),
+            tags: mem::take(&mut self.tags).close(),
+            ..Votes::default()
+        };
         for entry in mem::take(&mut self.entries) {
             if entry.zeros == entry.ones {
                 votes.ties += 1;
@@ -114,6 +177,8 @@ impl Ballots {
 pub struct Votes {
     ids: Cells<Vec<u128>>,
     ties: u64,
+    is_sample: bool,
+    tags: TagVotes,
 }
 
 impl Votes {
@@ -123,7 +188,12 @@ impl Votes {
         self.ids.each_ref().map(count)
     }
 
-    /// Votes in all: the carriers the leak has.
+    /// One vote for each tagged pseudonym.
+    pub fn tags(&self) -> &TagVotes {
+        &self.tags
+    }
+
+    /// Votes in all but those of tags: the carriers the leak has, as far as the poll kept them.
     pub fn total(&self) -> u64 {
         self.counts().iter().sum()
     }
@@ -131,6 +201,11 @@ impl Votes {
     /// Positions that were dropped because their observations were equally divided.
     pub fn ties(&self) -> u64 {
         self.ties
+    }
+
+    /// Whether the leak has more positions than the poll kept.
+    pub fn is_sample(&self) -> bool {
+        self.is_sample
     }
 
     /// For each of the eight candidates of an octet, at how many votes of each kind its symbol is
@@ -147,5 +222,101 @@ impl Votes {
             }
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Observations of few positions, so that most are met again.
+    fn observations() -> impl Strategy<Value = Vec<Observation>> {
+        let observation = (0_u128..200, any::<bool>()).prop_map(|(index, symbol)| Observation {
+            position: Position::new(index.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
+            symbol,
+        });
+        prop::collection::vec(observation, 0..600)
+    }
+
+    fn polled(limit: usize, parts: &[Vec<Observation>]) -> Votes {
+        let mut all = Ballots::with_limit(limit);
+        for part in parts {
+            let mut ballots = Ballots::with_limit(limit);
+            ballots.add(part.iter().copied());
+            all.merge(ballots);
+        }
+        all.close()
+    }
+
+    /// The votes and ties of a poll without a limit, of the positions with the lowest ranks.
+    fn filtered(limit: usize, observations: &[Observation]) -> (Cells<Vec<u128>>, u64) {
+        let mut ids: Vec<u128> = observations.iter().map(|seen| seen.position.id()).collect();
+        ids.sort_unstable_by_key(|id| rank(*id));
+        ids.dedup();
+        ids.truncate(limit);
+        let mut kept = Ballots::with_limit(usize::MAX);
+        let is_kept = |seen: &&Observation| ids.contains(&seen.position.id());
+        kept.add(observations.iter().filter(is_kept).copied());
+        let votes = kept.close();
+        (votes.ids, votes.ties)
+    }
+
+    #[test]
+    fn a_limited_poll_keeps_the_shares_of_the_classes() {
+        let mut ballots = Ballots::with_limit(10_000);
+        ballots.add((1..=100_000_u128).map(|index| Observation {
+            position: Position::new(index.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
+            symbol: true,
+        }));
+        assert!(ballots.entries.capacity() <= 1 << 15);
+        let votes = ballots.close();
+        assert_eq!((votes.total(), votes.is_sample()), (10_000, true));
+        for ((class, symbol), count) in CELLS.iter().zip(votes.counts()) {
+            let expected = if *symbol { class.weight() * 1e4 } else { 0.0 };
+            let count = f64::from(u32::try_from(count).unwrap());
+            assert!((count - expected).abs() < 300.0, "{class:?}: {count}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_limited_poll_is_the_whole_one_below_a_cut_in_any_order_and_partition(
+            (observations, shuffled) in observations()
+                .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+            limit in 0_usize..250,
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let mut ends: Vec<usize> =
+                cuts.iter().map(|cut| cut.index(shuffled.len() + 1)).collect();
+            ends.extend([0, shuffled.len()]);
+            ends.sort_unstable();
+            let parts: Vec<Vec<Observation>> =
+                ends.windows(2).map(|pair| shuffled[pair[0]..pair[1]].to_vec()).collect();
+            let expected = filtered(limit, &observations);
+            for votes in [polled(limit, &parts), polled(limit, &[shuffled])] {
+                prop_assert_eq!(&votes.ids, &expected.0);
+                prop_assert_eq!(votes.ties, expected.1);
+            }
+        }
+
+        #[test]
+        fn the_lower_of_two_limits_holds(
+            observations in observations(),
+            limits in [0_usize..250, 0_usize..250],
+        ) {
+            let mut parts = limits.map(Ballots::with_limit);
+            for (index, seen) in observations.iter().enumerate() {
+                parts[index % 2].add([*seen]);
+            }
+            let [mut one, other] = parts;
+            one.merge(other);
+            let votes = one.close();
+            let expected = filtered(limits[0].min(limits[1]), &observations);
+            prop_assert_eq!((votes.ids, votes.ties), expected);
+        }
     }
 }

@@ -149,6 +149,24 @@ fn separators_stay_where_asked() {
 }
 
 #[test]
+fn where_something_stays_spellings_of_the_alphabet_are_one_value() {
+    for keeps in ["keep_separators", "keep_others"] {
+        let spec = format!("{{ kind = 'fpe', domain = 'd', alphabet = 'upper', {keeps} = true }}");
+        let out = encrypted(&spec, "other", "ABCDE-FGHIJ").unwrap();
+        for spelling in ["abcde-fghij", "ＡＢＣＤＥ-ｆｇｈｉｊ"] {
+            assert_eq!(encrypted(&spec, "other", spelling).unwrap(), out, "{keeps}");
+        }
+        assert_eq!(restored(&spec, "other", &out).unwrap(), "ABCDE-FGHIJ");
+    }
+    // Where nothing stays, no other spelling passes, unless the field holds identifiers.
+    let plain = "{ kind = 'fpe', domain = 'd', alphabet = 'upper' }";
+    assert_eq!(
+        encrypted(plain, "other", "abcdefghij").unwrap(),
+        "*".repeat(10)
+    );
+}
+
+#[test]
 fn a_format_keeps_everything_but_the_alphabet_where_it_is() {
     let format = "{ kind = 'fpe', domain = 'account.id', keep_others = true }";
     let digits = treat_one(SPEC, "2026004711").unwrap();

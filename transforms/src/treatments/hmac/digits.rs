@@ -24,11 +24,30 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    fn bits_per_character(self) -> u32 {
+    /// Bits that a character stands for.
+    pub(crate) fn bits_per_character(self) -> u32 {
         match self {
             Self::Hex => 4,
             Self::Base64Url => 6,
             Self::Base32 => 5,
+        }
+    }
+
+    /// The characters, by what they stand for.
+    pub(crate) fn symbols(self) -> &'static [u8] {
+        match self {
+            Self::Hex => b"0123456789abcdef",
+            Self::Base64Url => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+            Self::Base32 => b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+        }
+    }
+
+    /// Brings a text to the case of its characters, where case tells nothing.
+    pub(crate) fn fold_case(self, text: &mut str) {
+        match self {
+            Self::Hex => text.make_ascii_lowercase(),
+            Self::Base64Url => {}
+            Self::Base32 => text.make_ascii_uppercase(),
         }
     }
 
@@ -130,6 +149,15 @@ mod tests {
     #[test]
     fn every_digit_is_as_long_as_it_says() {
         for encoding in [Encoding::Hex, Encoding::Base64Url, Encoding::Base32] {
+            let symbols = encoding.symbols();
+            assert_eq!(symbols.len(), 1 << encoding.bits_per_character());
+            for byte in 0..=255 {
+                let text = written(encoding, [byte; 32]);
+                assert!(text.bytes().all(|byte| symbols.contains(&byte)), "{text}");
+                let mut folded = text.clone();
+                encoding.fold_case(&mut folded);
+                assert_eq!(folded, text);
+            }
             let text = written(encoding, [0xA5; 32]);
             assert_eq!(u32::try_from(text.len()).unwrap(), encoding.characters());
             assert_eq!(encoding.bits(encoding.characters()), DIGEST_BITS);

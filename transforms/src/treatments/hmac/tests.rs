@@ -405,3 +405,55 @@ fn a_negative_number_of_an_identifier_is_not_its_positive() {
         assert_ne!(written.value(0), written.value(1), "{text}");
     }
 }
+
+#[test]
+fn a_tag_is_room_at_the_end_of_an_unchanged_pseudonym() {
+    let tagged = "{ kind = 'hmac', domain = 'person.id', tag = 4 }";
+    assert_eq!(treat_one(tagged, "Hi"), treat_one(SPEC, "Hi"));
+    let room = spec(tagged).tag().unwrap();
+    assert_eq!((room.characters, room.length), (4, 64));
+    assert_eq!(spec(SPEC).tag(), None);
+    // What tells values apart is what is left.
+    for (tagged, bits) in [
+        (tagged, 240),
+        ("{ kind = 'hmac', domain = 'd', length = 24, tag = 4 }", 80),
+        (
+            "{ kind = 'hmac', domain = 'd', encoding = 'base64url', tag = 1 }",
+            252,
+        ),
+    ] {
+        let uniqueness = spec(tagged).treatment().uniqueness();
+        assert_eq!(uniqueness, Uniqueness::Probabilistic { bits }, "{tagged}");
+    }
+}
+
+#[test]
+fn a_tag_without_room_or_beside_a_join_is_refused() {
+    for (parameters, what) in [
+        ("tag = 0", "1 to 8"),
+        ("tag = 9", "1 to 8"),
+        ("tag = 4, join = 'g'", "stands beside `join`"),
+        ("tag = 4, length = 23", "fewer than 80 bits"),
+        (
+            "tag = 3, encoding = 'base64url', length = 16",
+            "fewer than 80 bits",
+        ),
+    ] {
+        let refused = misfit(&format!("{{ kind = 'hmac', domain = 'd', {parameters} }}"));
+        assert_eq!(refused.parameter, Some("tag"), "{parameters}");
+        assert!(
+            refused.what.contains(what),
+            "{parameters}: {}",
+            refused.what
+        );
+        assert!(refused.hint.is_some(), "{parameters}");
+    }
+}
+
+#[test]
+fn a_tag_that_a_floor_asks_for_can_not_be_turned_off() {
+    let with = |tag: &str| spec(&format!("{{ kind = 'hmac', domain = 'd'{tag} }}"));
+    let floor = with(", tag = 4");
+    assert!(floor.meets(&floor) && floor.meets(&with("")) && with(", tag = 5").meets(&floor));
+    assert!(!with("").meets(&floor) && !with(", tag = 3").meets(&floor));
+}

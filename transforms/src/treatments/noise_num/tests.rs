@@ -224,6 +224,39 @@ fn results_stay_within_the_clamp() {
 }
 
 #[test]
+fn rounded_results_are_the_same_noise_in_whole_steps() {
+    let rounded = |distribution: &str| {
+        let mut table = table(distribution, "50");
+        table["round"] = json!("25");
+        table
+    };
+    let values: Vec<i64> = (-200..200).collect();
+    for distribution in DISTRIBUTIONS {
+        let free = integers(table(distribution, "50"), values.clone(), &[]);
+        let steps = integers(rounded(distribution), values.clone(), &[]);
+        for (free, step) in free.iter().flatten().zip(steps.iter().flatten()) {
+            let nearest = (free.unsigned_abs() + 12) / 25 * 25;
+            let nearest = i64::try_from(nearest).unwrap() * free.signum();
+            assert_eq!(*step, nearest, "{distribution}, {free}");
+        }
+        let floats = Float64Array::from_iter_values((0..400).map(f64::from));
+        let treated = treat::<NoiseNum>(rounded(distribution), &Options::default(), floats, &[]);
+        let treated = treated.array.as_primitive::<Float64Type>();
+        assert!(treated.values().iter().all(|result| result % 25.0 == 0.0));
+    }
+    // Beyond a bound or the type the nearest value within counts, a multiple or not.
+    let mut clamped = rounded("gaussian");
+    clamped["clamp"] = json!({ "min": "-30", "max": "30" });
+    let within = integers(clamped, values, &[]);
+    let found: std::collections::BTreeSet<i64> = within.into_iter().flatten().collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [-30, -25, 0, 25, 30]);
+    let extremes = integers(rounded("laplace"), vec![i64::MIN, i64::MAX], &[]);
+    assert!(extremes.iter().all(Option::is_some), "{extremes:?}");
+    let share = json!({ "domain": "d", "distribution": "uniform", "ratio": "0.5", "round": "10" });
+    assert_eq!(integers(share, vec![0], &[]), [Some(0)]);
+}
+
+#[test]
 fn a_clamp_draws_no_new_noise() {
     let mut clamped = table("laplace", "50");
     clamped["clamp"] = json!({ "min": "0" });
@@ -353,6 +386,12 @@ fn parameters_that_cannot_be_are_a_misfit() {
         ),
         ("clamp", json!({ "min": "-1" }), DataType::UInt8, "clamp"),
         ("clamp", json!({ "min": "0.5" }), DataType::Int32, "clamp"),
+        ("round", json!("0"), DataType::Int32, "round"),
+        ("round", json!("-5"), DataType::Float64, "round"),
+        ("round", json!("1"), DataType::Int32, "round"),
+        ("round", json!("2.5"), DataType::Int32, "round"),
+        ("round", json!("500"), DataType::UInt8, "round"),
+        ("round", json!("0.0000001"), DataType::Float32, "round"),
         ("by", json!("nobody"), DataType::Int32, "by"),
         ("by", json!("flag"), DataType::Int32, "by"),
     ] {
@@ -432,7 +471,16 @@ fn more_noise_of_the_same_kind_reveals_no_more() {
         (json!({ "by": null }), false),
         (json!({ "clamp": { "min": "5", "max": "9" } }), true),
         (json!({ "clamp": { "max": "9" } }), false),
+        (json!({ "round": "7" }), true),
         (json!({ "scale": null, "ratio": "1" }), false),
+    ] {
+        assert_eq!(noise(change.clone()).at_least(&floor), meets, "{change}");
+    }
+    let floor = noise(json!({ "round": "10" }));
+    for (change, meets) in [
+        (json!({}), false),
+        (json!({ "round": "20" }), true),
+        (json!({ "round": "15" }), false),
     ] {
         assert_eq!(noise(change.clone()).at_least(&floor), meets, "{change}");
     }

@@ -285,6 +285,60 @@ fn cards_of_16_to_19_digits_are_cards() {
     }
 }
 
+/// Greenmask: kinds of masks for Taiwan leave 8 of the 11 digits of a mainland mobile number, and
+/// division and birth date of a resident number.
+#[test]
+fn a_mask_made_for_mainland_numbers_leaves_no_more_of_them_than_it_says() {
+    for (of, value, shown) in [
+        ("mobile", "13800138000", 3),
+        ("mobile", "+86 138-0013-8000", 3),
+        ("resident-id", "11010519491231002X", 2),
+        ("resident-id", "110105491231002", 2),
+    ] {
+        let spec = format!("{{ kind = 'typed-mask', of = '{of}' }}");
+        let masked = alone(&spec, of, &[value]).remove(0).unwrap();
+        let left: String = masked.chars().filter(|shown| *shown != '*').collect();
+        assert_eq!(left.len(), shown, "{spec}: {masked}");
+        assert!(masked.starts_with(&left), "{spec}: {masked}");
+    }
+}
+
+/// ShardingSphere: its number for a person has a birth date that mostly doesn't exist, and the old
+/// check digit.
+#[test]
+fn a_number_put_in_the_place_of_a_resident_number_is_one() {
+    let ids = resident_ids(200);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for spec in [
+        "{ kind = 'structured-id', of = 'resident-id', domain = 'd' }",
+        "{ kind = 'fake-id', domain = 'd' }",
+    ] {
+        // What isn't one is invalid to a mask that checks date and check digit, and covered whole.
+        let results = alone(spec, "resident-id", &ids);
+        let results: Vec<&str> = results.iter().flatten().map(String::as_str).collect();
+        assert_eq!(results.len(), ids.len(), "{spec}");
+        let checked =
+            "{ kind = 'typed-mask', of = 'resident-id', keep = 'ends', on_invalid = 'null' }";
+        let masked = alone(checked, "resident-id", &results);
+        assert!(masked.iter().all(Option::is_some), "{spec}");
+    }
+}
+
+/// PostgreSQL Anonymizer: a hash is cut to fit a column, and how often results meet is for the user
+/// to find out.
+#[test]
+fn a_pseudonym_cut_so_short_that_results_would_meet_is_refused() {
+    for (encoding, shortest) in [("hex", 20), ("base64url", 14), ("base32", 16)] {
+        let cut = |length: usize| {
+            format!("{{ kind = 'hmac', domain = 'd', encoding = '{encoding}', length = {length} }}")
+        };
+        let result = treat_one(&cut(shortest), "a").unwrap();
+        assert_eq!(result.len(), shortest);
+        let refused = misfit_of(&cut(shortest - 1), &DataType::Utf8);
+        assert_eq!(refused.parameter, Some("length"), "{encoding}");
+    }
+}
+
 /// Huawei: a keyword that is longer than what it replaces is cut without a word.
 #[test]
 fn what_is_put_in_the_place_of_a_value_is_never_cut() {

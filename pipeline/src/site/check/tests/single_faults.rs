@@ -110,7 +110,7 @@ fn two_approvers_do_not_share_a_key() {
     assert!(problems[0].contains("21:14: the key is also that of approver `data-office`"));
 }
 
-const DATASET_CASES: [(&str, &str, &str); 29] = [
+const DATASET_CASES: [(&str, &str, &str); 31] = [
     (
         "store = \"lake\"",
         "store = \"lak\"",
@@ -235,6 +235,16 @@ const DATASET_CASES: [(&str, &str, &str); 29] = [
         "category = \"status\"",
         "category = \"status\"\nsynonyms = [[\"a\", \"b\"], [\"c\", \"b \"]]",
         "43:12: two synonyms are spelled alike but for width, zeros or space",
+    ),
+    (
+        "category = \"division-code\"",
+        "category = \"division-code\"\nsynonyms = [[\"11\", \"110000\"]]",
+        "38:12: field `region_code` carries the division code, which no mark may move; take it out: by the code rows are found, and grants limited",
+    ),
+    (
+        "category = \"status\"",
+        "category = \"status\"\nsynonyms = [[\"a\", \"b\"]]\ntolerance = \"5\"",
+        "44:13: `tolerance` is for numbers and times, and the field has `synonyms`; take out one of them",
     ),
     (
         "name = \"status\"",

@@ -1,0 +1,272 @@
+//! Trials: do these columns, taken for these fields, show marks?
+
+use arrow::array::Array;
+use lockgate_transforms::marks::key::MarkKey;
+use lockgate_transforms::marks::score::{Ballots, Cells, ln_presence};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::{SURE, Search, Source};
+use crate::error::RunError;
+use crate::marks::scheme::FORMAT;
+use crate::marks::{Anchor, FieldScheme, FoundBy, Scheme};
+use crate::trace::finding::real;
+use crate::trace::pass::reading;
+use crate::trace::tracer::marker;
+
+/// Most trials of combinations of columns, over all hypotheses: some ten seconds of one core.
+pub(super) const TRIES_MAX: usize = 30_000;
+
+/// Combinations of columns of an anchor that are looked at.
+const COMBINATIONS_MAX: usize = 2_000;
+
+/// Columns tried for a marked field together with an anchor.
+const PER_SCOUT: usize = 20;
+
+/// Combinations that are tried at a time.
+const WAVE: usize = 32;
+
+/// In how much of the sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In all of it.
+    Whole,
+    /// In a part.
+    Small,
+}
+
+impl Source {
+    fn array(&self, place: Place) -> arrow::array::ArrayRef {
+        let array = match place {
+            Place::Whole => &self.whole,
+            Place::Small => &self.small,
+        };
+        std::sync::Arc::clone(array)
+    }
+}
+
+/// What rows are found by.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) anchor: &'a Anchor,
+    /// The scheme's fields with tags: where one is among the anchor's, rows are found by what stands
+    /// before its tags.
+    pub(super) tags: &'a [FieldScheme],
+}
+
+/// A field in a column, found by an anchor in others, or by its own value.
+#[derive(Clone, Copy)]
+pub(super) struct Trial<'a> {
+    pub(super) rows: Option<(Rows<'a>, &'a [Source])>,
+    pub(super) field: &'a FieldScheme,
+    pub(super) source: &'a Source,
+}
+
+impl Trial<'_> {
+    /// The votes that it brings about, by their kinds.
+    fn counts(&self, key: &MarkKey, place: Place) -> Result<Cells<u64>, RunError> {
+        let (mut anchors, mut fields) = (Vec::new(), Vec::new());
+        let (mut names, mut columns) = (Vec::new(), Vec::new());
+        if let Some((rows, sources)) = self.rows {
+            let is_in_anchor = |tag: &&FieldScheme| rows.anchor.fields.contains(&tag.name);
+            fields.extend(rows.tags.iter().filter(is_in_anchor).cloned());
+            anchors.push(rows.anchor.clone());
+            names.extend(rows.anchor.fields.iter().map(String::as_str));
+            columns.extend(sources.iter().map(|source| Some(source.array(place))));
+        }
+        fields.push(FieldScheme {
+            found_by: match self.rows {
+                Some(_) => FoundBy::Row(0),
+                None => FoundBy::Value,
+            },
+            ..self.field.clone()
+        });
+        names.push(self.field.name.as_str());
+        columns.push(Some(self.source.array(place)));
+        let marker = marker(&scheme(anchors, fields), key, &names)?;
+        let mut ballots = Ballots::default();
+        ballots.add(marker.observe(&columns).map_err(reading)?);
+        Ok(ballots.close().counts())
+    }
+}
+
+/// A scheme for trials alone.
+fn scheme(anchors: Vec<Anchor>, fields: Vec<FieldScheme>) -> Scheme {
+    Scheme {
+        format: FORMAT,
+        dataset: String::new(),
+        epoch: 0,
+        key_version: 0,
+        anchors,
+        fields,
+    }
+}
+
+/// The share of a column's values that have the form of a field's pseudonyms with tags.
+pub(super) fn share_of_tags(
+    key: &MarkKey,
+    field: &FieldScheme,
+    source: &Source,
+) -> Result<f64, RunError> {
+    let column = source.array(Place::Whole);
+    let values = column.len() - column.null_count();
+    let scheme = scheme(Vec::new(), vec![field.clone()]);
+    let marker = marker(&scheme, key, &[field.name.as_str()])?;
+    let seen = marker.observe_tags(&[Some(column)]).map_err(reading)?;
+    let [seen, values] = [seen.len(), values].map(|count| u64::try_from(count).unwrap_or(0));
+    Ok(real(seen) / real(values.max(1)))
+}
+
+/// The votes of several trials, on the current rayon pool.
+pub(super) fn counts(
+    key: &MarkKey,
+    trials: Vec<Trial<'_>>,
+    place: Place,
+) -> Result<Vec<Cells<u64>>, RunError> {
+    trials
+        .into_par_iter()
+        .map(|trial| trial.counts(key, place))
+        .collect()
+}
+
+/// Columns for the fields of an anchor, and what speaks for them.
+struct Combination {
+    sources: Vec<Source>,
+    prior: f64,
+}
+
+impl Search<'_> {
+    /// The columns that rows are found by: those that headers name if marks show by them, else those
+    /// by which most do. None where the leak has too few columns.
+    pub(super) fn anchor(
+        &mut self,
+        key: &MarkKey,
+        rows: Rows<'_>,
+        fields: &[&FieldScheme],
+    ) -> Result<Option<Vec<Source>>, RunError> {
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let combinations = self.combinations(rows.anchor)?;
+        let what = format!("rows by {}", rows.anchor.fields.join("\0"));
+        self.chose_between(&what, 2);
+        let mut scouts = Vec::new();
+        for field in fields {
+            let mut sources = self.sources_of(field)?;
+            sources.truncate(PER_SCOUT);
+            scouts.push((*field, sources));
+        }
+        scouts.sort_by_key(|(_, sources)| sources.len());
+        let Some(first) = combinations.first() else {
+            return Ok(None);
+        };
+        let (mut best, mut shown) = (0, f64::NEG_INFINITY);
+        for (field, sources) in &scouts {
+            let first = std::slice::from_ref(first);
+            let rated = best_of(key, (rows, first), field, sources, Place::Whole)?;
+            shown = rated.into_iter().fold(shown, f64::max);
+        }
+        // The blind search is made for one key and scheme, and not again for every old one.
+        if shown < SURE && !self.is_sure {
+            (best, shown) = self.search(key, rows, &combinations, &scouts)?;
+            self.chose_between(&what, 2 * combinations.len());
+        }
+        let found = combinations.into_iter().nth(best);
+        if let Some(found) = &found
+            && shown >= SURE
+        {
+            let pairs = rows.anchor.fields.iter().zip(&found.sources);
+            self.certain
+                .extend(pairs.map(|(field, source)| (field.clone(), source.clone())));
+        }
+        Ok(found.map(|found| found.sources))
+    }
+
+    /// Tries combinations with one marked field after the other, until marks show beyond doubt: the
+    /// place of the best, and how much it shows.
+    fn search(
+        &mut self,
+        key: &MarkKey,
+        rows: Rows<'_>,
+        combinations: &[Combination],
+        scouts: &[(&FieldScheme, Vec<Source>)],
+    ) -> Result<(usize, f64), RunError> {
+        let mut best = (0, f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for (field, sources) in scouts {
+            if sources.is_empty() {
+                continue;
+            }
+            for (wave, part) in combinations.chunks(WAVE).enumerate() {
+                let tries = part.len().saturating_mul(sources.len());
+                if self.tries_left < tries {
+                    break;
+                }
+                self.tries_left -= tries;
+                let rated = best_of(key, (rows, part), field, sources, Place::Small)?;
+                for (at, (shown, combination)) in rated.into_iter().zip(part).enumerate() {
+                    if shown + combination.prior > best.1 {
+                        best = (wave * WAVE + at, shown + combination.prior, shown);
+                    }
+                }
+                if best.2 >= SURE {
+                    return Ok((best.0, best.2));
+                }
+            }
+        }
+        Ok((best.0, best.2))
+    }
+
+    /// Combinations of columns for the fields of an anchor, the likeliest first.
+    fn combinations(&mut self, anchor: &Anchor) -> Result<Vec<Combination>, RunError> {
+        // As many of each field as give so many together.
+        let most = match anchor.fields.len() {
+            0 | 1 => COMBINATIONS_MAX,
+            2 => 44,
+            _ => 12,
+        };
+        let mut all = vec![Combination {
+            sources: Vec::new(),
+            prior: 0.0,
+        }];
+        for field in &anchor.fields {
+            let mut sources = self.sources_of_anchor(field)?;
+            sources.truncate(most);
+            let longer = all.iter().flat_map(|before| {
+                let is_free = |source: &&Source| {
+                    let mut taken = before.sources.iter();
+                    taken.all(|other| other.column != source.column)
+                };
+                sources.iter().filter(is_free).map(|source| Combination {
+                    sources: [before.sources.as_slice(), std::slice::from_ref(source)].concat(),
+                    prior: before.prior + source.prior,
+                })
+            });
+            all = longer.collect();
+            all.sort_by(|one, other| other.prior.total_cmp(&one.prior));
+            all.truncate(COMBINATIONS_MAX);
+        }
+        Ok(all)
+    }
+}
+
+/// For each combination, the most that a field shows by it in any of its columns.
+fn best_of(
+    key: &MarkKey,
+    (rows, combinations): (Rows<'_>, &[Combination]),
+    field: &FieldScheme,
+    sources: &[Source],
+    place: Place,
+) -> Result<Vec<f64>, RunError> {
+    let trials = combinations.iter().flat_map(|combination| {
+        sources.iter().map(|source| Trial {
+            rows: Some((rows, combination.sources.as_slice())),
+            field,
+            source,
+        })
+    });
+    let counted = counts(key, trials.collect(), place)?;
+    let shown: Vec<f64> = counted.iter().map(ln_presence).collect();
+    let of_each = shown.chunks(sources.len().max(1));
+    Ok(of_each
+        .map(|shown| shown.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+        .collect())
+}

@@ -1,0 +1,609 @@
+//! The trace: leaked copies of deliveries, changed as other hands change them, name the grants they
+//! were made for and nobody else; what it says of others' data; its evidence; what it refuses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use lockgate_acceptance::site::{Dataset, Delivery, Finished, Grant, Site, parquet_bytes};
+use rust_xlsxwriter::Workbook;
+use serde_json::{Map, Value};
+
+use crate::PROGRAM;
+use crate::marks::{FIELDS, ROWS, citizens, grant, part, site};
+
+/// A table of text, the header first.
+type Sheet = Vec<Vec<String>>;
+
+/// A table as text: what anybody sees of it.
+fn sheet(batch: &RecordBatch) -> Sheet {
+    let options = FormatOptions::default();
+    let columns: Vec<ArrayFormatter<'_>> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &options).expect("values as text"))
+        .collect();
+    let schema = batch.schema();
+    let header = schema.fields().iter().map(|field| field.name().clone());
+    let rows = (0..batch.num_rows()).map(|row| {
+        let cells = columns.iter().map(|column| column.value(row).to_string());
+        cells.collect()
+    });
+    [header.collect()].into_iter().chain(rows).collect()
+}
+
+fn csv(sheet: &Sheet) -> String {
+    let lines = sheet.iter().map(|row| row.join(",") + "\n");
+    lines.collect()
+}
+
+/// Writes a leak beside the site.
+fn leak(site: &Site, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = site.beside().join(name);
+    fs::write(&path, bytes).expect("a leak");
+    path
+}
+
+fn trace_with(site: &Site, leak: &Path, more: &[&str]) -> Finished {
+    let leak = leak.to_str().expect("a path in UTF-8");
+    let fixed = ["trace", leak, "--dataset", "citizens"];
+    site.json(fixed.iter().chain(more))
+}
+
+#[track_caller]
+fn trace(site: &Site, leak: &Path) -> Value {
+    trace_with(site, leak, &[]).expecting(0).document()
+}
+
+/// The grants that a trace accuses, by name.
+fn accused(document: &Value) -> Vec<&str> {
+    let verdicts = document["verdicts"].as_array().expect("verdicts");
+    let accused = verdicts.iter().filter(|of| of["verdict"] == "accused");
+    let mut named: Vec<&str> = accused
+        .map(|of| of["grant"].as_str().expect("a grant"))
+        .collect();
+    named.sort_unstable();
+    named
+}
+
+/// A site with three grants, of which the first and the second were delivered.
+fn leaky_site() -> (Site, RecordBatch, RecordBatch) {
+    let site = site();
+    for id in ["G-1", "G-2", "G-3"] {
+        site.signed(&grant(id, "citizens"));
+    }
+    let (one, two) = (site.deliver("G-1").rows(), site.deliver("G-2").rows());
+    site.deliver("G-3");
+    (site, one, two)
+}
+
+#[test]
+fn a_whole_file_and_a_part_of_it_name_the_grant() {
+    let (site, rows, _) = leaky_site();
+    let file = Delivery::of_run(&site.run("G-1").document())
+        .files()
+        .remove(0);
+    let whole = trace(&site, &file);
+    assert_eq!(accused(&whole), ["G-1"]);
+    assert_eq!(whole["rows"], ROWS);
+    assert_eq!(whole["presence"]["ours"], true);
+    assert_eq!(whole["candidates"], 3);
+    assert_eq!(whole["more_rows"], Value::Null);
+    let first = &whole["verdicts"][0];
+    assert_eq!(first["grant"], "G-1");
+    assert_eq!(first["recipient"], "civil-affairs");
+    let [ln_e, p_value, from] = [&first["ln_e"], &first["p_value"], &whole["accused_from"]]
+        .map(|number| number.as_f64().expect("a number"));
+    assert!(
+        ln_e >= from && p_value <= (-ln_e).exp().max(1e-50),
+        "{first}"
+    );
+    for other in &whole["verdicts"].as_array().expect("verdicts")[1..] {
+        assert_eq!(
+            (&other["verdict"], &other["p_value"]),
+            (&"none".into(), &Value::Null)
+        );
+    }
+    // Every tenth row, backwards, as a spreadsheet writes them.
+    let part = part(&rows, &FIELDS, (0..ROWS as u64).rev().step_by(10));
+    let part = trace(&site, &leak(&site, "part.csv", csv(&sheet(&part))));
+    assert_eq!(
+        (accused(&part), &part["rows"]),
+        (vec!["G-1"], &Value::from(ROWS / 10))
+    );
+}
+
+#[test]
+fn other_forms_encodings_and_spellings_name_the_grant() {
+    let (site, rows, _) = leaky_site();
+    let table = sheet(&part(&rows, &FIELDS, 0..600));
+    let text = csv(&table);
+    let (encoded, _, is_lossy) = encoding_rs::GB18030.encode(&text);
+    assert!(!is_lossy);
+    let encoded = trace(&site, &leak(&site, "gb.csv", encoded));
+    assert_eq!(accused(&encoded), ["G-1"]);
+    assert!(
+        encoded["leak"]["form"].to_string().contains("gb18030"),
+        "{encoded}"
+    );
+    // JSON lines, numbers as numbers.
+    let lines = table[1..].iter().map(|row| {
+        let cells = table[0].iter().zip(row).map(|(name, cell)| {
+            let number = serde_json::from_str::<serde_json::Number>(cell);
+            (
+                name.clone(),
+                number.map_or(cell.clone().into(), Value::Number),
+            )
+        });
+        Value::Object(cells.collect::<Map<_, _>>()).to_string() + "\n"
+    });
+    let lines: String = lines.collect();
+    assert_eq!(
+        accused(&trace(&site, &leak(&site, "leak.jsonl", lines))),
+        ["G-1"]
+    );
+    // A workbook, with numbers as numbers and times as Excel's days.
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (at, row) in (0_u32..).zip(&table) {
+        for (place, cell) in (0_u16..).zip(row) {
+            let name = &table[0][usize::from(place)];
+            let days = match name.as_str() {
+                "updated" => days_since_1900(cell),
+                "income" | "score" => cell.parse().ok(),
+                _ => None,
+            };
+            let written = match days {
+                Some(number) => sheet.write_number(at, place, number).map(drop),
+                None => sheet.write_string(at, place, cell).map(drop),
+            };
+            written.expect("a cell");
+        }
+    }
+    let book = book.save_to_buffer().expect("a workbook");
+    let traced = trace(&site, &leak(&site, "leak.xlsx", book));
+    assert_eq!(accused(&traced), ["G-1"]);
+    let read: Vec<&str> = traced["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .filter_map(|of| (of["field"] == "updated").then(|| of["read"].as_str())?)
+        .collect();
+    assert_eq!(read, ["timestamp(ms), Excel's days since 1900"]);
+}
+
+/// A time as Excel counts it.
+fn days_since_1900(text: &str) -> Option<f64> {
+    let (date, clock) = text.split_once('T')?;
+    let number = |text: &str| text.parse::<i64>().ok();
+    let [year, month, day] = <[&str; 3]>::try_from(date.split('-').collect::<Vec<_>>()).ok()?;
+    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
+    // Days from the civil calendar (Hinnant), from 1970-01-01 on.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let of_era = shifted - shifted.div_euclid(400) * 400;
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = shifted.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100
+        + of_year
+        - 719_468;
+    let parts: Vec<f64> = clock
+        .split(':')
+        .filter_map(|part| part.parse().ok())
+        .collect();
+    let seconds = parts.iter().fold(0.0, |sum, part| sum * 60.0 + part);
+    Some(days as f64 + 25_569.0 + seconds / 86_400.0)
+}
+
+#[test]
+fn renamed_reordered_and_dropped_columns_are_found_by_trial() {
+    let (site, rows, _) = leaky_site();
+    // Names that say nothing, in another order, and without the name, sex and city.
+    let order = ["score", "phone", "updated", "id", "income"];
+    let mut table = sheet(&part(&rows, &order, 0..1_500));
+    table[0] = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+    let renamed = trace(&site, &leak(&site, "renamed.csv", csv(&table)));
+    assert_eq!(accused(&renamed), ["G-1"]);
+    let mut found: Vec<(&str, &str)> = renamed["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|of| {
+            (
+                of["field"].as_str().expect("field"),
+                of["column"].as_str().expect("column"),
+            )
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("id", "d"),
+            ("income", "e"),
+            ("phone", "b"),
+            ("score", "a"),
+            ("updated", "c")
+        ]
+    );
+    // Without a header at all.
+    let bare = csv(&table[1..].to_vec());
+    let bare = trace(&site, &leak(&site, "bare.csv", bare));
+    assert_eq!(accused(&bare), ["G-1"]);
+    // One column that is found by its own values.
+    let single = part(&rows, &["updated"], 0..1_000);
+    let mut single = sheet(&single);
+    single[0] = vec!["when".to_owned()];
+    assert_eq!(
+        accused(&trace(&site, &leak(&site, "one.csv", csv(&single)))),
+        ["G-1"]
+    );
+    // What the operator says overrides the search.
+    let leak = leak(&site, "renamed.csv", csv(&table));
+    let given = ["--column", "income=e", "--column", "phone=b"];
+    let given = trace_with(&site, &leak, &given).expecting(0).document();
+    assert_eq!(accused(&given), ["G-1"]);
+}
+
+#[test]
+fn two_copies_put_together_name_both() {
+    let (site, one, two) = leaky_site();
+    let mixed = concat_batches(
+        &one.schema(),
+        &[
+            part(&one, &FIELDS, 0..1_000),
+            part(&two, &FIELDS, 1_000..2_000),
+        ],
+    );
+    let mixed = parquet_bytes(&mixed.expect("rows"), 700);
+    assert_eq!(
+        accused(&trace(&site, &leak(&site, "mixed.parquet", mixed))),
+        ["G-1", "G-2"]
+    );
+    // Two files, one after the other, each with its header.
+    let parts = [&one, &two].map(|rows| csv(&sheet(&part(rows, &FIELDS, 0..800))));
+    let joined = trace(&site, &leak(&site, "joined.csv", parts.concat()));
+    assert_eq!(accused(&joined), ["G-1", "G-2"]);
+}
+
+#[test]
+fn data_without_these_marks_accuses_nobody() {
+    let (site, rows, _) = leaky_site();
+    // The provider's own copy, under the very names.
+    let plain = trace(&site, &leak(&site, "own.csv", csv(&sheet(&citizens(ROWS)))));
+    assert_eq!(plain["presence"]["ours"], false, "{plain}");
+    assert!(accused(&plain).is_empty());
+    // Something else.
+    let other: String = (0..900_u64)
+        .map(|row| {
+            format!(
+                "{},{}.{:02},shop {}\n",
+                row,
+                row * 7_919 % 1_000,
+                row % 97,
+                row % 13
+            )
+        })
+        .collect();
+    let other = trace(
+        &site,
+        &leak(&site, "other.csv", format!("no,price,where\n{other}")),
+    );
+    assert_eq!(
+        (accused(&other).len(), &other["presence"]["ours"]),
+        (0, &false.into())
+    );
+    // Too little of ours: it says how much more it would take.
+    let few = part(&rows, &FIELDS, 0..8);
+    let few = trace(&site, &leak(&site, "few.csv", csv(&sheet(&few))));
+    assert!(accused(&few).is_empty());
+    let more = few["more_rows"].as_u64().expect("more rows");
+    assert!((5..200).contains(&more), "{few}");
+    let text = site.beside().join("few.csv");
+    let text = text.to_str().expect("a path");
+    let text = site
+        .text(["trace", text, "--dataset", "citizens"])
+        .expecting(0)
+        .stdout;
+    assert!(
+        text.contains("nobody is accused") && text.contains("more such rows"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_trace_is_recorded_and_asks_more_than_the_one_before() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..500))),
+    );
+    let from: Vec<f64> = (0..3)
+        .map(|_| {
+            trace(&site, &file)["accused_from"]
+                .as_f64()
+                .expect("a threshold")
+        })
+        .collect();
+    // The shares of the error are 1/2, 1/6 and 1/12.
+    assert!((from[1] - from[0] - 3_f64.ln()).abs() < 1e-9, "{from:?}");
+    assert!((from[2] - from[0] - 6_f64.ln()).abs() < 1e-9, "{from:?}");
+    let entries = site.json(["ledger", "list"]).expecting(0).document();
+    let entries = entries["entries"].as_array().expect("entries").clone();
+    let of = |event: &str| -> Vec<Value> {
+        let found = entries.iter().filter(|entry| entry["event"] == event);
+        found.cloned().collect()
+    };
+    let (begun, traced) = (of("trace-begun"), of("traced"));
+    assert_eq!((begun.len(), traced.len()), (3, 3));
+    for (at, (begun, traced)) in begun.iter().zip(&traced).enumerate() {
+        assert_eq!(
+            (&begun["investigation"], &begun["error"]),
+            (&(at + 1).into(), &"0.000000001".into())
+        );
+        assert_eq!(begun["leak_sha256"], traced["leak_sha256"]);
+        assert_eq!(traced["accused"], serde_json::json!(["G-1"]));
+        assert!(begun["index"].as_u64() < traced["index"].as_u64());
+    }
+    site.json(["ledger", "verify"]).expect_code(0);
+}
+
+#[test]
+fn evidence_is_checked_by_whoever_has_the_key_and_a_changed_byte_shows() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..400))),
+    );
+    let folder = site.beside().join("evidence");
+    let path = |path: &Path| path.to_str().expect("a path").to_owned();
+    let written = trace_with(&site, &file, &["--evidence", &path(&folder), "--open-key"]);
+    let written = written.expecting(0).document();
+    assert_eq!(accused(&written), ["G-1"]);
+    let key = fs::read_dir(&folder)
+        .expect("evidence")
+        .map(|entry| entry.expect("a file").path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "key"))
+        .expect("an opened key");
+    let mode = fs::metadata(&key).expect("a key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Somebody outside, with the public keys alone.
+    let (manifest, ledger) = (site.path("keys/manifest.pub"), site.path("keys/ledger.pub"));
+    let outside = |more: &[&str]| {
+        let (folder, manifest, ledger) = (path(&folder), path(&manifest), path(&ledger));
+        let fixed = [
+            "--json",
+            "verify-trace",
+            &folder,
+            "--key",
+            &manifest,
+            "--ledger-key",
+            &ledger,
+        ];
+        site.bare(fixed.iter().chain(more))
+    };
+    let stated = outside(&[]).expecting(0).document();
+    assert_eq!(
+        (&stated["valid"], &stated["recounted"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(stated["accused"], serde_json::json!(["G-1"]));
+    let recounted = outside(&["--leak", &path(&file)]).expecting(0).document();
+    assert_eq!(
+        (&recounted["valid"], &recounted["recounted"]),
+        (&true.into(), &true.into())
+    );
+    // Any other leak is another leak.
+    let other = leak(
+        &site,
+        "other.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..401))),
+    );
+    let other = outside(&["--leak", &path(&other)]).expecting(4).document();
+    assert_eq!(other["valid"], false);
+    // A changed byte of the record, or another scheme.
+    let record = folder.join("record.json");
+    let bytes = fs::read(&record).expect("a record");
+    for at in (0..bytes.len()).step_by(bytes.len() / 12) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(&record, &changed).expect("a record");
+        outside(&[]).expect_code(4);
+    }
+    fs::write(&record, &bytes).expect("a record");
+    let scheme = fs::read_dir(&folder)
+        .expect("evidence")
+        .map(|entry| entry.expect("a file").path())
+        .find(|path| path.to_string_lossy().contains("scheme-"))
+        .expect("a scheme");
+    let mut changed = fs::read(&scheme).expect("a scheme");
+    changed.push(b' ');
+    fs::write(&scheme, changed).expect("a scheme");
+    outside(&[]).expect_code(4);
+    // Evidence isn't overwritten.
+    let again = trace_with(&site, &file, &["--evidence", &path(&folder)]).expecting(2);
+    assert_eq!(again.document()["error"]["where"], "--evidence");
+}
+
+#[test]
+fn the_site_recounts_evidence_without_an_opened_key() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..300))),
+    );
+    let folder = site.beside().join("evidence");
+    let (folder, file) = (
+        folder.to_str().expect("a path"),
+        file.to_str().expect("a path"),
+    );
+    trace_with(&site, Path::new(file), &["--evidence", folder]).expect_code(0);
+    let checked = site
+        .json(["verify-trace", folder, "--leak", file])
+        .expecting(0)
+        .document();
+    assert_eq!(
+        (&checked["valid"], &checked["recounted"]),
+        (&true.into(), &true.into())
+    );
+    let manifest = site.path("keys/manifest.pub");
+    let manifest = manifest.to_str().expect("a path");
+    // Without the key nobody else can.
+    let outside = [
+        "--json",
+        "verify-trace",
+        folder,
+        "--key",
+        manifest,
+        "--leak",
+        file,
+    ];
+    site.bare(outside).expect_code(4);
+}
+
+#[test]
+fn a_key_that_was_exchanged_or_destroyed_is_refused() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..300))),
+    );
+    let key = site.path("keys/mark.v1.key");
+    let own = fs::read(&key).expect("a key");
+    fs::copy(Site::new(PROGRAM).path("keys/mark.v1.key"), &key).expect("another key");
+    let refused = trace_with(&site, &file, &[]).expecting(4).document();
+    assert_eq!(refused["error"]["class"], "integrity");
+    fs::remove_file(&key).expect("a key");
+    let missing = trace_with(&site, &file, &[]);
+    assert!(missing.code == 1 || missing.code == 2, "{missing:?}");
+    assert!(
+        missing.document()["error"]["what"]
+            .as_str()
+            .expect("what")
+            .contains("mark")
+    );
+    // Nothing was traced, so nothing is recorded.
+    let entries = site.json(["ledger", "list"]).expecting(0).stdout;
+    assert!(!entries.contains("trace-begun"), "{entries}");
+    fs::write(&key, own).expect("a key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a key of its owner");
+    // A new version: what the old one marked is still traced, and noted where its file is gone.
+    site.json(["keys", "new", "mark"]).expect_code(0);
+    site.run("G-2").expect_code(0);
+    site.json(["run", "G-2", "--again"]).expect_code(0);
+    assert_eq!(accused(&trace(&site, &file)), ["G-1"]);
+    fs::remove_file(&key).expect("a key");
+    let noted = trace(&site, &file);
+    assert!(accused(&noted).is_empty());
+    assert!(
+        noted["notes"][0]
+            .as_str()
+            .expect("a note")
+            .contains("version 1"),
+        "{noted}"
+    );
+}
+
+#[test]
+fn leaks_that_cannot_be_read_are_errors_that_say_what_to_do() {
+    let (site, rows, _) = leaky_site();
+    let whole = parquet_bytes(&part(&rows, &FIELDS, 0..500), 100);
+    let cut = &whole[..whole.len() / 2];
+    let cases: [(&str, &[u8]); 5] = [
+        ("cut.parquet", cut),
+        ("empty.csv", b""),
+        ("header.csv", b"id,income\n"),
+        ("noise.xlsx", b"PK\x03\x04 no workbook at all"),
+        ("words.csv", "name,city\n甲,乙\n丙,丁\n".as_bytes()),
+    ];
+    for (name, bytes) in cases {
+        let refused = trace_with(&site, &leak(&site, name, bytes), &[]);
+        // A file of words may be read, and isn't ours.
+        if name == "words.csv" && refused.code == 0 {
+            assert_eq!(refused.document()["presence"]["ours"], false);
+            continue;
+        }
+        assert!(
+            refused.code == 1 || refused.code == 2,
+            "{name}: {refused:?}"
+        );
+        let error = &refused.document()["error"];
+        let what = error["what"].as_str().expect("what");
+        let remedy = error["remedy"].as_str().expect("remedy");
+        assert!(
+            !what.is_empty() && (!remedy.is_empty() || what.contains(';')),
+            "{name}: {error}"
+        );
+    }
+    let there = leak(&site, "part.csv", csv(&sheet(&part(&rows, &FIELDS, 0..50))));
+    let missing = site.beside().join("nowhere.csv");
+    assert_eq!(trace_with(&site, &missing, &[]).code, 1);
+    for wrong in [
+        &["--column", "income"][..],
+        &["--column", "income=nowhere"],
+        &["--column", "sex=sex"],
+        &["--error", "0"],
+        &["--error", "1.5"],
+        &["--delimiter", "ab"],
+    ] {
+        let refused = trace_with(&site, &there, wrong).expecting(2);
+        assert_ne!(refused.document()["error"]["remedy"], "", "{wrong:?}");
+    }
+    let there = there.to_str().expect("a path");
+    for (dataset, what) in [
+        ("nobody", "there is no dataset"),
+        ("plain", "was ever marked"),
+    ] {
+        let refused = site
+            .json(["trace", there, "--dataset", dataset])
+            .expecting(2);
+        let error = refused.document()["error"]["what"].to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn pseudonyms_with_tags_name_the_grant_by_themselves() {
+    let site = Site::new(PROGRAM);
+    let people = Dataset::new("people")
+        .source("store = \"lake\", path = \"citizens/\", format = \"parquet\"")
+        .more("key = ['id']")
+        .field("id", "utf8", "resident-id", "3")
+        .field("name", "utf8", "person-name", "3")
+        .field("phone", "utf8", "mobile", "3")
+        .field("sex", "utf8", "gender", "1")
+        .field("city", "utf8", "place", "1")
+        .field("income", "decimal(12,2)", "income", "3")
+        .field("score", "float64", "score", "2")
+        .field("updated", "timestamp(ms)", "time", "1");
+    site.dataset(&people);
+    let file = site.path("lake/citizens/1.parquet");
+    lockgate_acceptance::site::write_parquet(&file, &citizens(ROWS), 700);
+    for id in ["G-1", "G-2"] {
+        let tagged = Grant::new(id, "people", &["id", "city"])
+            .treatment("id", "{ kind = 'hmac', domain = 'person.id', tag = 4 }");
+        site.signed(&tagged);
+    }
+    let rows = site.deliver("G-2").rows();
+    site.deliver("G-1");
+    let few = leak(
+        &site,
+        "few.csv",
+        csv(&sheet(&part(&rows, &["id", "city"], 0..60))),
+    );
+    let few = few.to_str().expect("a path");
+    let traced = site
+        .json(["trace", few, "--dataset", "people"])
+        .expecting(0)
+        .document();
+    assert_eq!(accused(&traced), ["G-2"], "{traced}");
+    assert_eq!(
+        (&traced["carriers"], &traced["presence"]["ours"]),
+        (&0.into(), &true.into())
+    );
+}

@@ -1,0 +1,341 @@
+//! What marks do to a delivery: the same every time, within the tolerance, as the manifest says, and
+//! nothing that statistics show.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::take_record_batch;
+use serde_json::Value;
+
+use super::draw::Draw;
+use super::sheet::{Cell, Kind, Sheet};
+use super::tables::{Freedom, Guess, Table};
+use super::world::{World, grant_id, site_of, unmarked};
+use super::{Case, Checked, Unfit};
+use crate::site::{Delivery, Site, write_parquet};
+
+/// Rows of a delivery that is made again and again.
+const ROWS: usize = 2_000;
+
+/// Rows whose digits are counted.
+const DIGIT_ROWS: usize = 5_000;
+
+/// The 99 % quantile of chi-square with nine degrees of freedom.
+const CHI_SQUARE: f64 = 21.666;
+
+pub(super) fn cases() -> Vec<Case> {
+    let visible = Case::check(
+        "A22",
+        "last digits",
+        "the last digits of a delivery beside those of the same one without marks: chi-square at \
+         1 %",
+        |world, draw| digits(world, draw, &["key", "content"]),
+    );
+    let own = Case::check(
+        "A22",
+        "last digits, found by their own value",
+        "the same for the column whose cells are found by their own value",
+        |world, draw| digits(world, draw, &["value"]),
+    );
+    let numbers: &[Table] = &[Table::Register, Table::Masked];
+    let mut own = own.on(numbers).because("reported, no demand is made");
+    own.demand = None;
+    let same = Case::check(
+        "D1",
+        "",
+        "delivered again, with other batches, threads and order of rows: each row is the same",
+        |world, _| Ok(again(world)),
+    );
+    let within = Case::check(
+        "D2",
+        "",
+        "no value moves beyond its tolerance, all else is as without marks",
+        |world, _| Ok(within(world)),
+    );
+    let stated = Case::check(
+        "D3",
+        "",
+        "the manifest's figures are those measured, and the mean square of the moves is as the plan \
+         foretold within 3 standard deviations",
+        |world, _| Ok(stated(world)),
+    );
+    let few = Case::check(
+        "D4",
+        "",
+        "a plan of too few carriers is warned of",
+        |world, _| Ok(few(world)),
+    );
+    let mut cases = vec![visible.on(numbers).demanding(95.0), own];
+    cases.extend([same, within, stated, few].map(|case| case.at_most(1)));
+    cases
+}
+
+/// Compares the last digits of columns that are found so with those of a delivery without marks.
+fn digits(world: &World, draw: &mut Draw, found_by: &[&str]) -> Result<Checked, Unfit> {
+    if world.size.rows < DIGIT_ROWS / 5 {
+        return Err(Unfit::Rows);
+    }
+    let rows = draw.choose(DIGIT_ROWS.min(world.size.rows), world.size.rows);
+    let marked = world.copy(world.leaker(draw), &rows);
+    let plain = Sheet::of(&without_marks(world), &rows);
+    let mut largest: f64 = 0.0;
+    let fields = world.carriers.iter();
+    for carrier in fields.filter(|of| found_by.contains(&of.found_by.as_str())) {
+        let Some((marked, plain)) = marked
+            .column(&carrier.field)
+            .zip(plain.column(&carrier.field))
+        else {
+            continue;
+        };
+        let guess = world.table.guesses().iter().find_map(|guess| match guess {
+            Guess::Number { column, grain, .. } if *column == carrier.field => Some(*grain),
+            Guess::Number { .. } | Guess::Words { .. } => None,
+        });
+        let Some(grain) = guess else { continue };
+        let counted = |column: &super::sheet::Column| {
+            let mut counts = [0.0_f64; 10];
+            for cell in &column.cells {
+                if let Cell::Number(number) = cell {
+                    let digit = number.div_euclid(grain).rem_euclid(10);
+                    counts[digit as usize] += 1.0;
+                }
+            }
+            counts
+        };
+        let pairs = counted(marked).into_iter().zip(counted(plain));
+        let square: f64 = pairs
+            .map(|(one, other)| (one - other).powi(2) / f64::max(one + other, 1.0))
+            .sum();
+        largest = largest.max(square);
+    }
+    Ok(Checked::of(
+        largest <= CHI_SQUARE,
+        format!("largest chi-square {largest:.1}"),
+    ))
+}
+
+/// The first grant's delivery without marks. Delivered once.
+fn without_marks(world: &World) -> RecordBatch {
+    let id = "U-1";
+    if !world.site.path(&format!("grants/{id}.toml")).exists() {
+        world
+            .site
+            .signed(&world.table.grant(id, &unmarked(world.table)));
+    }
+    // Delivered before, the run names the delivery again.
+    Delivery::of_run(&world.site.run(id).expecting(0).document()).rows()
+}
+
+/// A site of its own with few rows, and a grant that is signed.
+fn small(world: &World) -> Site {
+    let site = site_of(
+        world.program(),
+        world.table,
+        world.table.name(),
+        Freedom::Full,
+    );
+    site.dataset(&world.table.dataset(&unmarked(world.table), Freedom::None));
+    put(&site, world.table, &world.table.rows(ROWS, "small"));
+    site.signed(&world.table.grant(&grant_id(0), world.table.name()));
+    site
+}
+
+fn put(site: &Site, table: Table, rows: &RecordBatch) {
+    let file = site.path(&format!("lake/{}/1.parquet", table.name()));
+    write_parquet(&file, rows, 700);
+}
+
+fn again(world: &World) -> Checked {
+    let site = small(world);
+    let first = site.deliver(&grant_id(0));
+    let deliver = || {
+        let run = site.json(["run", &grant_id(0), "--again"]).expecting(0);
+        Delivery::of_run(&run.document())
+    };
+    for (threads, batch_rows) in [(1, 1), (2, 7), (4, 1_024), (1, 8_192)] {
+        site.configure_more(&format!(
+            "[limits]\nthreads = {threads}\nbatch_rows = {batch_rows}"
+        ));
+        if deliver().bytes() != first.bytes() {
+            let note = format!("{threads} threads, batches of {batch_rows} rows: other bytes");
+            return Checked::of(false, note);
+        }
+    }
+    let rows = world.table.rows(ROWS, "small");
+    put(&site, world.table, &reversed(&rows));
+    let is_same = deliver().rows() == reversed(&first.rows());
+    Checked::of(
+        is_same,
+        "4 settings, and rows from last to first".to_owned(),
+    )
+}
+
+fn reversed(batch: &RecordBatch) -> RecordBatch {
+    let last_first = (0..batch.num_rows() as u64).rev();
+    let rows = arrow::array::UInt64Array::from_iter_values(last_first);
+    take_record_batch(batch, &rows).expect("rows")
+}
+
+/// Moves of a field in its smallest units, and the field's guess.
+struct Moves {
+    column: &'static str,
+    reach: i128,
+    grain: i128,
+    /// Of every value, moved or not.
+    by: Vec<i128>,
+    /// How many of the column's smallest units are one of the field's: seconds for times.
+    per_unit: f64,
+}
+
+/// Two deliveries, with marks and without, and how they differ.
+fn compared(world: &World) -> (Delivery, RecordBatch, Vec<Moves>, Site) {
+    let site = small(world);
+    let marked = site.deliver(&grant_id(0));
+    site.signed(&world.table.grant("U-1", &unmarked(world.table)));
+    let plain = site.deliver("U-1").rows();
+    let all: Vec<usize> = (0..ROWS).collect();
+    let (after, before) = (Sheet::of(&marked.rows(), &all), Sheet::of(&plain, &all));
+    let moves = world.table.guesses().iter().filter_map(|guess| {
+        let Guess::Number {
+            column,
+            reach,
+            grain,
+        } = guess
+        else {
+            return None;
+        };
+        let (after, before) = (after.column(column)?, before.column(column)?);
+        let pairs = before.cells.iter().zip(&after.cells);
+        let by = pairs.filter_map(|pair| match pair {
+            (Cell::Number(before), Cell::Number(after)) => Some(after - before),
+            _ => None,
+        });
+        Some(Moves {
+            column,
+            reach: *reach,
+            grain: *grain,
+            by: by.collect(),
+            per_unit: match after.kind {
+                Kind::Decimal(scale) => 10_f64.powi(scale as i32),
+                Kind::Time(digits) => 10_f64.powi(digits as i32),
+                Kind::Date => 1.0 / 86_400.0,
+                Kind::Text => 1.0,
+            },
+        })
+    });
+    let moves = moves.collect();
+    (marked, plain, moves, site)
+}
+
+fn within(world: &World) -> Checked {
+    // The site goes with the end of the scope, and its deliveries with it.
+    let (marked, plain, moves, _site) = compared(world);
+    let rows = marked.rows();
+    let mut problems = Vec::new();
+    for moves in &moves {
+        let is_far = |by: &i128| by.abs() > moves.reach * moves.grain || by % moves.grain != 0;
+        if moves.by.iter().any(is_far) {
+            problems.push(format!("{} moves too far", moves.column));
+        }
+        if moves.by.iter().all(|by| *by == 0) {
+            problems.push(format!("{} never moves", moves.column));
+        }
+    }
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let carries = world.carriers.iter().any(|of| of.field == *field.name());
+        let other = plain.column_by_name(field.name()).expect("the same fields");
+        // Pseudonyms are each grant's own, here and without marks.
+        let is_own = field.name() == "person";
+        if !carries && !is_own && column.to_data() != other.to_data() {
+            problems.push(format!("{} is not as without marks", field.name()));
+        }
+    }
+    for guess in world.table.guesses() {
+        if let Guess::Words { column } = guess {
+            problems.extend(strange_words(&rows, &plain, column));
+        }
+    }
+    let note = match problems.is_empty() {
+        true => format!("{} rows", rows.num_rows()),
+        false => problems.join("; "),
+    };
+    Checked::of(problems.is_empty(), note)
+}
+
+/// Words that became something that doesn't mean the same.
+fn strange_words(after: &RecordBatch, before: &RecordBatch, name: &str) -> Option<String> {
+    let all: Vec<usize> = (0..after.num_rows()).collect();
+    let (after, before) = (Sheet::of(after, &all), Sheet::of(before, &all));
+    let (after, before) = (after.column(name)?, before.column(name)?);
+    let twins = super::alter::twins(before);
+    let mut pairs = before.cells.iter().zip(&after.cells);
+    let is_strange = pairs.any(|(before, after)| match (before, after) {
+        (Cell::Text(before), Cell::Text(after)) => {
+            before != after && twins.get(before) != Some(after)
+        }
+        (before, after) => before != after,
+    });
+    is_strange.then(|| format!("{name} means something else"))
+}
+
+fn stated(world: &World) -> Checked {
+    let (marked, _, moves, site) = compared(world);
+    let stated = &marked.manifest()["mark"]["fields"];
+    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
+    let forecast = plan["marks"]["fields"].as_array().expect("marked fields");
+    let mut problems = Vec::new();
+    for moves in &moves {
+        let number = |key: &str| -> f64 {
+            let text = stated[moves.column][key].as_str();
+            text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+        };
+        let count = moves.by.len() as f64;
+        let mean = moves.by.iter().sum::<i128>() as f64 / count / moves.per_unit;
+        let power = |exponent: i32| {
+            let of = moves.by.iter();
+            of.map(|by| (*by as f64 / moves.per_unit).powi(exponent))
+                .sum::<f64>()
+                / count
+        };
+        let (square, fourth) = (power(2), power(4));
+        let variance = square - mean * mean;
+        let is_mean = (number("mean") - mean).abs() <= 1e-6 * square.sqrt().max(1e-3);
+        let is_variance = (number("variance") - variance).abs() <= 1e-6 * variance;
+        let is_count = stated[moves.column]["values"] == Value::from(moves.by.len());
+        if !(is_mean && is_variance && is_count) {
+            problems.push(format!(
+                "{}: the manifest says {}, measured {mean} {variance}",
+                moves.column, stated[moves.column]
+            ));
+        }
+        let foretold = forecast.iter().find(|of| of["field"] == moves.column);
+        let foretold = foretold.and_then(|of| of["deviation"].as_f64());
+        let foretold = foretold.unwrap_or(f64::NAN).powi(2);
+        let deviation = ((fourth - square * square) / count).sqrt();
+        if (square - foretold).abs() > 3.0 * deviation {
+            let column = moves.column;
+            problems.push(format!(
+                "{column}: mean square {square}, foretold {foretold}"
+            ));
+        }
+    }
+    let note = match problems.is_empty() {
+        true => format!("{} fields", moves.len()),
+        false => problems.join("; "),
+    };
+    Checked::of(problems.is_empty() && !moves.is_empty(), note)
+}
+
+fn few(world: &World) -> Checked {
+    let site = small(world);
+    put(&site, world.table, &world.table.rows(10, "small"));
+    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
+    let warnings = plan["warnings"].as_array().expect("warnings");
+    let is_warned = warnings.iter().any(|of| of["code"] == "unmarked");
+    put(&site, world.table, &world.table.rows(ROWS, "small"));
+    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
+    let enough = plan["warnings"].as_array().expect("warnings");
+    let is_silent = enough.iter().all(|of| of["code"] != "unmarked");
+    Checked::of(
+        is_warned && is_silent,
+        format!("10 rows warned of, {ROWS} not"),
+    )
+}

@@ -1,0 +1,266 @@
+//! The attack suite: what people may do to a delivered table to hide whose copy it is, and what the
+//! trace still says.
+//!
+//! An attack is a function of what its maker holds, a delivery or several, and of a seed: it makes a
+//! file. None knows a key, a scheme or where marks are; what it may guess stands in
+//! [`tables::Table::guesses`]. Every leak is traced among all grants ever issued, through the same
+//! library as `lockgate trace`. What is no attack (F and D) looks at the program from inside.
+//!
+//! - [`cases`]: every case, with what is demanded of it
+//! - [`suite`]: runs them, one line of results each
+//! - [`report`]: what came of it, as the page `pipeline/docs/attacks.md`
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::missing_panics_doc,
+    reason = "a fixture that does not come about is a failed test"
+)]
+
+pub mod alter;
+pub mod collude;
+pub mod draw;
+pub mod embed;
+pub mod format;
+pub mod innocent;
+pub mod insert;
+pub mod report;
+pub mod sheet;
+pub mod subset;
+pub mod suite;
+pub mod tables;
+pub mod tags;
+pub mod world;
+
+use draw::Draw;
+use sheet::{Form, Sheet};
+use tables::Table;
+use world::{Traced, World};
+
+/// A file that leaked.
+#[derive(Debug)]
+pub struct Leak {
+    /// What it holds.
+    pub sheet: Sheet,
+    /// How it is written.
+    pub form: Form,
+    /// The grants whose copies it was made from; none of anybody else's.
+    pub leakers: Vec<usize>,
+}
+
+/// Why a case can't be run on a table of that size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has too few rows.
+    Rows,
+    /// Too few grants were delivered.
+    Grants,
+    /// It has no column that the attack is about.
+    Table,
+}
+
+/// What came of a case that looks from inside.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// Whether it is as demanded.
+    pub passed: bool,
+    /// What was measured.
+    pub note: String,
+    /// Grants that were accused and had no part in any leak.
+    pub innocent: Vec<String>,
+}
+
+impl Checked {
+    /// What was measured, and whether it is as demanded.
+    #[must_use]
+    pub fn of(passed: bool, note: String) -> Self {
+        Self {
+            passed,
+            note,
+            innocent: Vec::new(),
+        }
+    }
+
+    /// The same, with whoever `traced` accuses beside the leakers.
+    #[must_use]
+    pub fn with(mut self, traced: &Traced, leakers: &[usize]) -> Self {
+        self.innocent.extend(innocent(traced, leakers));
+        self
+    }
+}
+
+/// Grants that a trace accuses and that are none of the leakers.
+#[must_use]
+pub fn innocent(traced: &Traced, leakers: &[usize]) -> Vec<String> {
+    let guilty: Vec<String> = leakers.iter().copied().map(world::grant_id).collect();
+    let others = traced.accused.iter().filter(|name| !guilty.contains(name));
+    others.cloned().collect()
+}
+
+/// Makes a leak.
+pub type MakeLeak = Box<dyn Fn(&World, &mut Draw) -> Result<Leak, Unfit>>;
+
+/// Looks at the program from inside.
+pub type MakeCheck = Box<dyn Fn(&World, &mut Draw) -> Result<Checked, Unfit>>;
+
+/// What a case does.
+pub enum Act {
+    /// Makes a leak, which is traced.
+    Leak(Judge, MakeLeak),
+    /// Looks for itself.
+    Check(MakeCheck),
+    /// Nothing: there is nothing of the kind to attack.
+    NotBuilt(&'static str),
+}
+
+/// When a leak counts as traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// One of the leakers is accused.
+    Any,
+    /// All of them are.
+    All,
+    /// Nobody is accused, and presence is not claimed.
+    NotOurs,
+}
+
+/// A case: one attack with its parameters.
+pub struct Case {
+    /// Its number in the reference's list, such as `A7`.
+    pub id: &'static str,
+    /// Its parameters.
+    pub variant: String,
+    /// Parameters whose worst counts, such as the strategy of a coalition; may be empty.
+    pub sub: String,
+    /// What is done, in words.
+    pub words: &'static str,
+    /// Of how many in a hundred leaks the leaker must be named; none where it is enough that nobody
+    /// innocent is.
+    pub demand: Option<f64>,
+    /// The tables.
+    pub tables: &'static [Table],
+    /// What it does.
+    pub act: Act,
+    /// Most seeds that say anything new; none for as many as are asked for.
+    pub seeds_max: Option<u32>,
+    /// Whether it is run on a million rows too.
+    pub is_large: bool,
+    /// Why the demand may not be met, or none is made; for the report.
+    pub why: &'static str,
+}
+
+impl Case {
+    /// A case on the tables whose marks are in clear values.
+    #[must_use]
+    pub fn new(id: &'static str, variant: &str, words: &'static str, act: Act) -> Self {
+        Self {
+            id,
+            variant: variant.to_owned(),
+            sub: String::new(),
+            words,
+            demand: None,
+            tables: Table::CLEAR,
+            act,
+            seeds_max: None,
+            is_large: false,
+            why: "",
+        }
+    }
+
+    /// A leak of which any leaker must be named.
+    #[must_use]
+    pub fn leak(
+        id: &'static str,
+        variant: &str,
+        words: &'static str,
+        make: impl Fn(&World, &mut Draw) -> Result<Leak, Unfit> + 'static,
+    ) -> Self {
+        Self::new(id, variant, words, Act::Leak(Judge::Any, Box::new(make)))
+    }
+
+    /// A check.
+    #[must_use]
+    pub fn check(
+        id: &'static str,
+        variant: &str,
+        words: &'static str,
+        make: impl Fn(&World, &mut Draw) -> Result<Checked, Unfit> + 'static,
+    ) -> Self {
+        Self::new(id, variant, words, Act::Check(Box::new(make))).demanding(100.0)
+    }
+
+    /// The same where so many in a hundred must be traced.
+    #[must_use]
+    pub fn demanding(mut self, percent: f64) -> Self {
+        self.demand = Some(percent);
+        self
+    }
+
+    /// The same with another judge.
+    #[must_use]
+    pub fn judged(mut self, judge: Judge) -> Self {
+        if let Act::Leak(of, _) = &mut self.act {
+            *of = judge;
+        }
+        self
+    }
+
+    /// One of several of which the worst counts.
+    #[must_use]
+    pub fn as_one_of(mut self, sub: &str) -> Self {
+        sub.clone_into(&mut self.sub);
+        self
+    }
+
+    /// The same on other tables.
+    #[must_use]
+    pub fn on(mut self, tables: &'static [Table]) -> Self {
+        self.tables = tables;
+        self
+    }
+
+    /// The same with at most so many seeds.
+    #[must_use]
+    pub fn at_most(mut self, seeds: u32) -> Self {
+        self.seeds_max = Some(seeds);
+        self
+    }
+
+    /// The same on a million rows too.
+    #[must_use]
+    pub fn large(mut self) -> Self {
+        self.is_large = true;
+        self
+    }
+
+    /// Why the demand may not be met, or none is made.
+    #[must_use]
+    pub fn because(mut self, why: &'static str) -> Self {
+        self.why = why;
+        self
+    }
+}
+
+/// All cases, in the order of the reference's list.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let families = [
+        subset::cases(),
+        format::cases(),
+        alter::cases(),
+        insert::cases(),
+        collude::cases(),
+        tags::cases(),
+        innocent::cases(),
+        embed::cases(),
+    ];
+    let mut all: Vec<Case> = families.into_iter().flatten().collect();
+    // By letter, then by number; the order within a family stays.
+    all.sort_by_key(|case| {
+        let (letter, number) = case.id.split_at(1);
+        (letter, number.parse::<u32>().unwrap_or_default())
+    });
+    all
+}

@@ -1,0 +1,135 @@
+//! The attack suite as a command. Called otherwise than by `run` or `report`, it is the program
+//! `lockgate` itself, so that what is attacked is the very code it was built with.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use lockgate_acceptance::attack::report;
+use lockgate_acceptance::attack::suite::{self, Plan};
+use lockgate_acceptance::attack::tables::Table;
+use lockgate_acceptance::attack::world::Size;
+
+/// Attacks deliveries and traces them.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs what the directory's results don't hold yet; exit code 1 if anybody innocent is accused.
+    Run {
+        /// Directory of the results.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Seeds of each case and table.
+        #[arg(long, default_value_t = 100)]
+        seeds: u32,
+        /// Cases such as A1,A7; all if absent.
+        #[arg(long, value_delimiter = ',')]
+        cases: Vec<String>,
+        /// Tables; all if absent.
+        #[arg(long, value_delimiter = ',', value_parser = table)]
+        tables: Vec<Table>,
+        /// Rows of each table. From a million on, only the cases meant for it are run.
+        #[arg(long, default_value_t = 20_000)]
+        rows: usize,
+        /// Grants issued.
+        #[arg(long, default_value_t = 10_000)]
+        grants: usize,
+        /// Codewords that F1 scores against each leak.
+        #[arg(long, default_value_t = 1_000_000)]
+        codewords: usize,
+        /// Seconds after which no other leak is begun.
+        #[arg(long)]
+        budget: Option<u64>,
+    },
+    /// Prints the measured table, or writes it.
+    Report {
+        /// Directory of the results.
+        #[arg(long)]
+        dir: PathBuf,
+        /// File to write.
+        #[arg(long)]
+        docs: Option<PathBuf>,
+    },
+}
+
+fn table(name: &str) -> Result<Table, String> {
+    let found = Table::ALL.into_iter().find(|table| table.name() == name);
+    found.ok_or_else(|| {
+        let names = Table::ALL.map(Table::name);
+        format!("the tables are {}", names.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    if !matches!(first.as_str(), "run" | "report" | "--help" | "help" | "") {
+        return lockgate::command::main();
+    }
+    match execute(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
+    match command {
+        Command::Run {
+            dir,
+            seeds,
+            cases,
+            tables,
+            rows,
+            grants,
+            codewords,
+            budget,
+        } => {
+            // Fewer where each takes a hundred megabytes.
+            let delivered = if rows > 100_000 { 6 } else { 12 };
+            let plan = Plan {
+                program: std::env::current_exe()?,
+                seeds,
+                cases,
+                tables,
+                size: Size {
+                    rows,
+                    issued: grants,
+                    delivered,
+                    codewords,
+                },
+                budget: budget.map(Duration::from_secs),
+            };
+            let ended = suite::run(&plan, &dir)?;
+            let over = if ended.is_over {
+                "; the time was up"
+            } else {
+                ""
+            };
+            println!(
+                "{} leaks and checks done, {} innocents accused{over}",
+                ended.done, ended.innocent
+            );
+            let all = suite::results(&dir)?;
+            Ok(ExitCode::from(u8::from(
+                report::is_anyone_innocent_accused(&all),
+            )))
+        }
+        Command::Report { dir, docs } => {
+            let page = report::page(&suite::results(&dir)?);
+            match docs {
+                Some(path) => fs::write(path, page)?,
+                None => print!("{page}"),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
