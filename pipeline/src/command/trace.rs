@@ -178,10 +178,8 @@ fn text(order: &Order, outcome: &Outcome) -> String {
                 verdict.recipient.clone().unwrap_or_default(),
                 verdict_text(verdict.verdict).to_owned(),
                 format!("{:.1}", verdict.ln_e),
-                format!("{:.1e}", verdict.bound),
-                verdict
-                    .p_value
-                    .map_or_else(String::new, |p_value| format!("{p_value:.1e}")),
+                probability(verdict.bound),
+                verdict.p_value.map_or_else(String::new, probability),
             ]
         });
         let header = ["grant", "recipient", "verdict", "ln E", "bound", "exact p"];
@@ -225,6 +223,15 @@ fn text(order: &Order, outcome: &Outcome) -> String {
     }
     text.push_str(&evidence_text(order, outcome));
     text
+}
+
+/// A probability, as far as anybody wants to know it.
+fn probability(probability: f64) -> String {
+    const LEAST: f64 = 1e-300;
+    match probability < LEAST {
+        true => "<1e-300".to_owned(),
+        false => format!("{probability:.1e}"),
+    }
 }
 
 /// What came of the trace, in a sentence or two.

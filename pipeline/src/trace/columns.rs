@@ -15,6 +15,7 @@
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
@@ -51,7 +52,10 @@ const SPOILT: f64 = -3.0;
 const TAGGED: f64 = 0.25;
 
 /// Most columns of a leak that are looked at.
-const COLUMNS_MAX: usize = 2_000;
+const COLUMNS_MAX: usize = 1_000;
+
+/// Most columns, each spelling counted, that are held as values of one type: some 150 MB at worst.
+const READINGS_MAX: usize = 1_024;
 
 /// Rows of a sample in which combinations of columns are tried, as a part of it.
 const SMALL_SAMPLE: usize = 2_048;
@@ -75,7 +79,7 @@ impl Reading {
     /// The values of a column; null where they can't be read so.
     pub(super) fn read(&self, column: &StringArray) -> Result<ArrayRef, RunError> {
         match self {
-            Self::Text => Ok(std::sync::Arc::new(column.clone())),
+            Self::Text => Ok(Arc::new(column.clone())),
             Self::Typed {
                 data_type,
                 spelling,
@@ -199,6 +203,8 @@ pub(super) struct Search<'a> {
     given: BTreeMap<&'a str, usize>,
     whole: Vec<&'a StringArray>,
     small: RecordBatch,
+    /// The share of different values in each column.
+    variety: Vec<f64>,
     /// Plausible readings, by type in the catalogue's notation.
     typed: HashMap<String, Vec<Source>>,
     /// Columns of anchors that are certain, by field.
@@ -241,16 +247,16 @@ impl<'a> Search<'a> {
             })?;
             places.insert(field.as_str(), place);
         }
-        let columns = 0..sample.num_columns();
+        let whole = (0..sample.num_columns()).map(|column| pass::text(sample, column));
+        let whole = whole.collect::<Result<Vec<_>, _>>()?;
         let stride = sample.num_rows().div_ceil(SMALL_SAMPLE);
         Ok(Self {
             catalogued,
             names,
             has_header: table.has_header(),
             given: places,
-            whole: columns
-                .map(|column| pass::text(sample, column))
-                .collect::<Result<_, _>>()?,
+            variety: whole.iter().map(|column| variety(column)).collect(),
+            whole,
             small: pass::every(sample, 0, stride)?,
             typed: HashMap::new(),
             certain: HashMap::new(),
@@ -468,9 +474,8 @@ impl<'a> Search<'a> {
                 ..source
             }));
         }
-        let variety: Vec<f64> = self.whole.iter().map(|column| variety(column)).collect();
         self.rate(field, &mut sources, |column| {
-            variety.get(column).copied().unwrap_or_default()
+            self.variety.get(column).copied().unwrap_or_default()
         });
         Ok(sources)
     }
@@ -505,18 +510,22 @@ impl<'a> Search<'a> {
             return Ok(known.clone());
         }
         let data_type = arrow_type(notation)?;
-        let mut sources = Vec::new();
+        let mut plausible = Vec::new();
         for column in 0..self.whole.len() {
-            let mut prior = 0.0;
-            for spelling in spellings(pass::text(&self.small, column)?, &data_type) {
-                let reading = Reading::Typed {
-                    data_type: notation.to_owned(),
-                    spelling,
-                };
-                sources.push(self.source(column, reading, prior)?);
-                prior -= 1.0;
-            }
+            let spellings = spellings(pass::text(&self.small, column)?, &data_type);
+            plausible.extend((0_u32..).zip(spellings).map(|(at, of)| (at, column, of)));
         }
+        // The usual spelling of every column comes before a second one of any.
+        plausible.sort_by_key(|(at, _, _)| *at);
+        plausible.truncate(READINGS_MAX);
+        let sources = plausible.into_iter().map(|(at, column, spelling)| {
+            let reading = Reading::Typed {
+                data_type: notation.to_owned(),
+                spelling,
+            };
+            self.source(column, reading, -f64::from(at))
+        });
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
         self.typed.insert(notation.to_owned(), sources.clone());
         Ok(sources)
     }

@@ -1,5 +1,7 @@
 //! What a trace says, and how it comes to it from the votes.
 
+use std::collections::BTreeSet;
+
 use lockgate_transforms::marks::code::Code;
 use lockgate_transforms::marks::key::GrantIndex;
 use lockgate_transforms::marks::predict::{carriers_needed, rows_needed};
@@ -156,7 +158,7 @@ pub(super) fn shown(mut verdicts: Vec<NamedVerdict>) -> Vec<NamedVerdict> {
         let by_score = other.ln_e.total_cmp(&one.ln_e);
         by_score.then_with(|| one.grant.cmp(&other.grant))
     });
-    let mut named = std::collections::BTreeSet::new();
+    let mut named = BTreeSet::new();
     verdicts.retain(|verdict| named.insert((verdict.grant.clone(), verdict.recipient.clone())));
     let last = verdicts
         .iter()
@@ -169,10 +171,15 @@ pub(super) fn shown(mut verdicts: Vec<NamedVerdict>) -> Vec<NamedVerdict> {
 /// An upper bound on the probability that a given innocent has such an e-value: exact for symbols,
 /// Markov's where there are tags.
 pub(super) fn exact(counts: &Cells<u64>, tags: u64, ln_e: f64) -> f64 {
-    match tags {
+    above_zero(match tags {
         0 => p_value(counts, ln_e),
         _ => (-ln_e).exp().min(1.0),
-    }
+    })
+}
+
+/// A bound that is too small for a double is still no zero.
+pub(super) fn above_zero(bound: f64) -> f64 {
+    bound.max(f64::MIN_POSITIVE)
 }
 
 /// Fills in the exact probabilities of those that are accused or suspect, on the current rayon

@@ -15,7 +15,7 @@ use super::columns::Matched;
 use crate::error::RunError;
 
 /// Rows of a sample, at least, of a leak that has them; at most twice as many.
-const SAMPLE_ROWS: usize = 8_192;
+const SAMPLE_ROWS: usize = 4_096;
 
 /// Most positions of the code that are kept of a leak, some ten times what a coalition of five with
 /// half of their cells altered needs. Which ones doesn't depend on what they show.

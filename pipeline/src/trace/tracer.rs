@@ -219,7 +219,7 @@ impl Tracer {
                         hypothesis: traced.len(),
                         verdict: standard.verdict(score.ln_e),
                         ln_e: score.ln_e,
-                        bound: standard.bound(score.ln_e),
+                        bound: finding::above_zero(standard.bound(score.ln_e)),
                         p_value: None,
                         ones: score.ones,
                         tags: Vec::new(),

@@ -26,8 +26,9 @@
 //!   steps, erases the marks; it takes as large a distortion of all cells as the marks' own. So does
 //!   whoever moves half of the cells, drawn at random, by exactly a step, which no secret hides: each
 //!   symbol is then as likely wrong as right. Tags are in no cell of numbers and stay.
-//! - Fewer than about a hundred clean carriers, or a few clean tags, name nobody. A coalition of c, of whose cells a share
-//!   a was altered, takes about 2·(c/(1-a))²·ln(N/ε): [`predict`] says how many.
+//! - Fewer than about a hundred clean carriers, with fewer than a few clean tags, name nobody. A
+//!   coalition of c, of whose cells a share a was altered, takes about 2·(c/(1-a))²·ln(N/ε) carriers:
+//!   [`predict`] says how many.
 //! - Coalitions of more than six fade as the square of their number.
 //! - Fields whose values follow from others (an age from a birth date, a sum) must not carry.
 //!

@@ -300,7 +300,9 @@ fn a_bijection_whose_results_may_meet_a_sentinel_is_declared_lossy() {
 fn a_tag_within_another_treatment_is_refused() {
     let tagged = "{ kind = 'hmac', domain = 'd', tag = 4 }";
     for outer in [
-        format!("{{ kind = 'pipeline', steps = [{{ kind = 'keep-ends', first = 2, last = 0 }}, {tagged}] }}"),
+        format!(
+            "{{ kind = 'pipeline', steps = [{{ kind = 'keep-ends', first = 2, last = 0 }}, {tagged}] }}"
+        ),
         format!(
             "{{ kind = 'when', condition = 'consent = true', then = {tagged}, else = {{ kind = 'null' }} }}"
         ),

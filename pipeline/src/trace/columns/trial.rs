@@ -1,6 +1,9 @@
 //! Trials: do these columns, taken for these fields, show marks?
 
-use arrow::array::Array;
+use std::slice;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
 use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::marks::score::{Ballots, Cells, ln_presence};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -35,12 +38,12 @@ pub(super) enum Place {
 }
 
 impl Source {
-    fn array(&self, place: Place) -> arrow::array::ArrayRef {
+    fn array(&self, place: Place) -> ArrayRef {
         let array = match place {
             Place::Whole => &self.whole,
             Place::Small => &self.small,
         };
-        std::sync::Arc::clone(array)
+        Arc::clone(array)
     }
 }
 
@@ -161,7 +164,7 @@ impl Search<'_> {
         };
         let (mut best, mut shown) = (0, f64::NEG_INFINITY);
         for (field, sources) in &scouts {
-            let first = std::slice::from_ref(first);
+            let first = slice::from_ref(first);
             let rated = best_of(key, (rows, first), field, sources, Place::Whole)?;
             shown = rated.into_iter().fold(shown, f64::max);
         }
@@ -236,7 +239,7 @@ impl Search<'_> {
                     taken.all(|other| other.column != source.column)
                 };
                 sources.iter().filter(is_free).map(|source| Combination {
-                    sources: [before.sources.as_slice(), std::slice::from_ref(source)].concat(),
+                    sources: [before.sources.as_slice(), slice::from_ref(source)].concat(),
                     prior: before.prior + source.prior,
                 })
             });

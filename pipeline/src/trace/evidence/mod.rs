@@ -8,7 +8,7 @@
 //! - `scheme-SHA256.json`: each scheme that was traced, as the ledger holds its hash
 //! - `mark-key-COMMITMENT.key`, where it was asked for: the key that opens a commitment
 //!
-//! Without leak and key, [`check`] recomputes every verdict from the counts; with both it counts them
+//! Without leak and key, [`check()`] recomputes every verdict from the counts; with both it counts them
 //! again.
 
 mod check;
