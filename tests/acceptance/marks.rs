@@ -488,6 +488,31 @@ fn too_few_carriers_are_warned_of_or_refused() {
 }
 
 #[test]
+fn a_source_that_cannot_count_its_rows_is_judged_once_they_were_read() {
+    let site = Site::new(PROGRAM);
+    let dataset = Dataset::new("few")
+        .source("store = \"lake\", path = \"few.csv\", format = \"csv\"")
+        .more("key = ['id']")
+        .field("id", "utf8", "resident-id", "3")
+        .field("income", "decimal(12,2)", "income", "3")
+        .declaring("tolerance = \"500.00\"");
+    site.dataset(&dataset);
+    site.write("lake/few.csv", "id,income\nP1,10000.00\nP2,20000.00\n");
+    let clear = "[[rules]]\ntreatment = { kind = \"clear\" }\n";
+    site.policy(&format!(
+        "[marking]\nmin_carriers = 3\nbelow = \"refuse\"\n{clear}"
+    ));
+    site.signed(&Grant::new("G-1", "few", &["id", "income"]));
+    assert_eq!(site.run("G-1").expecting(3).refusals(), ["unmarked"]);
+    assert_eq!(history(&site).last_manifest("G-1"), None);
+    site.write(
+        "lake/few.csv",
+        "id,income\nP1,10000.00\nP2,20000.00\nP3,30000.00\n",
+    );
+    site.run("G-1").expect_code(0);
+}
+
+#[test]
 fn the_ledger_holds_key_grant_and_scheme_before_the_release() {
     let site = site();
     site.signed(&grant("G-1", "citizens"));

@@ -347,6 +347,15 @@ fn every_trace_is_recorded_and_asks_more_than_the_one_before() {
         assert_eq!(traced["accused"], serde_json::json!(["G-1"]));
         assert!(begun["index"].as_u64() < traced["index"].as_u64());
     }
+    // Two at once don't share a number.
+    let mut both: Vec<u64> = std::thread::scope(|scope| {
+        let traces = [(); 2].map(|()| scope.spawn(|| trace(&site, &file)));
+        let documents = traces.map(|trace| trace.join().expect("a trace"));
+        let numbers = documents.iter().map(|of| of["investigation"].as_u64());
+        numbers.collect::<Option<_>>().expect("numbers")
+    });
+    both.sort_unstable();
+    assert_eq!(both, [4, 5]);
     site.json(["ledger", "verify"]).expect_code(0);
 }
 

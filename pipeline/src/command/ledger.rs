@@ -38,8 +38,18 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
                 .flatten()
                 .filter(|(name, _)| {
                     [
-                        "grant", "delivery", "attempt", "rows", "reason", "codes", "approver",
-                        "tokens", "found",
+                        "grant",
+                        "delivery",
+                        "attempt",
+                        "rows",
+                        "reason",
+                        "codes",
+                        "approver",
+                        "tokens",
+                        "found",
+                        "dataset",
+                        "investigation",
+                        "accused",
                     ]
                     .contains(&name.as_str())
                 })

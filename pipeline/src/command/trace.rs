@@ -205,7 +205,8 @@ fn text(order: &Order, outcome: &Outcome) -> String {
         finding.presence.ln_e,
         finding.presence.threshold,
     ));
-    for of in &finding.matched {
+    let has_any = finding.carriers + finding.tags > 0;
+    for of in finding.matched.iter().filter(|_| has_any) {
         let Matched { field, header, .. } = of;
         text.push_str(&format!(
             "  {field}: column `{header}`, {}\n",

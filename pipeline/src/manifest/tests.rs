@@ -135,7 +135,6 @@ fn marked() -> Manifest {
         variance: None,
         variance_change: None,
         max: None,
-        skipped: BTreeMap::new(),
     };
     Manifest {
         mark: Some(MarkStatement {

@@ -11,7 +11,8 @@
 //!   them; the others are found by the key and by content in turn, the key first where a field is
 //!   found by its own value, and content first where none is. So marks never all hang on the key,
 //!   unless the dataset holds nothing else to find a row by.
-//! - **The key** is found by where a grant delivers all its fields, each clear or under a pseudonym.
+//! - **The key** is found by where a grant delivers all its fields, each clear or under a pseudonym, and
+//!   they have as many different values together as rows need to be told apart: a sex does not.
 //!   Under pseudonyms of the grant's own, another grant's copy has other positions: a single leaker
 //!   is found as before, and members of a coalition who put one's key beside the other's cells are
 //!   found by the fields of the other families alone.
@@ -29,11 +30,15 @@
 //! its rows are found by what stands before the tags, which marks leave alone.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
-use lockgate_transforms::{Misfit, Uniqueness, category};
+use lockgate_transforms::Misfit;
 use serde::Serialize;
 
+mod values;
+
+use self::values::{blocks, content_bits, key_bits};
 use super::carrier::{carrier_of, is_clear};
 use super::scheme::{
     Anchor, AnchorFamily, CarrierSpec, Density, FORMAT, FieldScheme, FoundBy, Scheme,
@@ -53,14 +58,11 @@ pub const BLOCKS_MIN: u64 = 1_000;
 /// Bits by which content tells rows apart: where so many come together, no more fields are taken.
 const CONTENT_BITS: u32 = 24;
 
-/// Fewest bits of an anchor of content: some 16,000 different rows.
-const CONTENT_BITS_MIN: u32 = 14;
+/// Fewest bits of an anchor: some 16,000 different rows. Rows of one anchor share their positions.
+const ANCHOR_BITS_MIN: u32 = 14;
 
 /// Most fields of an anchor of content.
 const CONTENT_FIELDS_MAX: usize = 3;
-
-/// Days that the values of a date or time are assumed to span, where nothing says how many there are.
-const SPAN_DAYS: u64 = 365;
 
 /// Which fields of a delivery carry marks, and how: a [`Scheme`] but for the key it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +73,10 @@ pub struct Layout {
     pub anchors: Vec<Anchor>,
     /// The fields that carry marks, in the order of the catalogue, those that carry tags last.
     pub fields: Vec<FieldScheme>,
+    /// How many different places the cells of a field have, where the catalogue tells; by field. A
+    /// forecast needs it, and deliveries are the same whatever it says, so a plan's hash leaves it out.
+    #[serde(skip)]
+    pub places: BTreeMap<String, u64>,
 }
 
 impl Layout {
@@ -201,7 +207,8 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
         let planned = fields.iter().find(|planned| planned.name == field.name)?;
         tagged(planned)
     }));
-    let layout = (!marked.is_empty()).then_some(Layout {
+    let layout = (!marked.is_empty()).then(|| Layout {
+        places: values::places(dataset, &used.anchors, &marked),
         epoch: EPOCH,
         anchors: used.anchors,
         fields: marked,
@@ -277,41 +284,6 @@ impl Candidate<'_> {
     }
 }
 
-/// How many blocks the values of a field have at least, as far as catalogue and type tell; none
-/// where they are too few, or its cells can't be found by their own value.
-///
-/// Declared numbers of values count, the field's or its category's. Else times are assumed to span
-/// a year, and decimals to use half of their digits; of integers and floats nothing is assumed.
-fn blocks(field: &Field, field_type: &FieldType, carrier: &CarrierSpec) -> Option<u64> {
-    let built = carrier.build(&field_type.to_arrow(), true).ok().flatten()?;
-    if !built.has_blocks() {
-        return None;
-    }
-    let step = carrier.clone().with_step_of(built.as_ref()).step()?;
-    let units = match (domain_size(field), carrier, field_type) {
-        (Some(size), _, _) => size,
-        (None, CarrierSpec::Time { grain, .. }, _) => {
-            (SPAN_DAYS * 86_400 * 1_000_000_000).checked_div(*grain)?
-        }
-        (None, CarrierSpec::Number { .. }, FieldType::Decimal { precision, .. }) => {
-            10_u64.checked_pow(u32::from(precision / 2))?
-        }
-        (
-            None,
-            CarrierSpec::Number { .. } | CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. },
-            _,
-        ) => return None,
-    };
-    let blocks = units.checked_div(step.checked_mul(2)?)?;
-    (blocks >= BLOCKS_MIN).then_some(blocks)
-}
-
-/// How many values a field can have, as declared for it or its category.
-fn domain_size(field: &Field) -> Option<u64> {
-    let by_category = category::find(&field.category).and_then(|category| category.domain_size);
-    [by_category, field.domain_size].into_iter().flatten().min()
-}
-
 /// The anchors a delivery offers.
 #[derive(Debug)]
 struct Anchors {
@@ -338,9 +310,10 @@ impl Used {
 impl Anchors {
     fn of(dataset: &Dataset, fields: &[PlannedField], is_carrying: &dyn Fn(&str) -> bool) -> Self {
         let delivered = |name: &String| fields.iter().find(|field| field.name == *name);
-        let key: Option<Vec<&PlannedField>> = dataset.key.iter().map(delivered).collect();
-        let key = key.filter(|key| !key.is_empty() && key.iter().all(|field| tells_apart(field)));
-        let key = key.map(|_| dataset.key.clone());
+        let of_key = |name: &String| key_bits(dataset.field(name)?, delivered(name)?);
+        let key_bits: Option<u32> = dataset.key.iter().map(of_key).sum();
+        let is_key = key_bits.is_some_and(|bits| bits >= ANCHOR_BITS_MIN);
+        let key = is_key.then(|| dataset.key.clone());
         let in_key = |name: &String| key.as_ref().is_some_and(|key| key.contains(name));
         let mut found: Vec<Shown<'_>> = dataset
             .fields
@@ -362,7 +335,7 @@ impl Anchors {
         content.sort_by_key(|shown| shown.at);
         let names = content.iter().map(|shown| shown.name.to_owned());
         Self {
-            content: (bits >= CONTENT_BITS_MIN).then(|| Anchor {
+            content: (bits >= ANCHOR_BITS_MIN).then(|| Anchor {
                 family: AnchorFamily::Content,
                 fields: names.collect(),
             }),
@@ -388,20 +361,6 @@ impl Anchors {
     }
 }
 
-/// Whether a field of the key still tells rows apart as delivered, in every delivery alike. Options
-/// that give malformed values one result don't matter: their rows share positions, and no more.
-fn tells_apart(field: &PlannedField) -> bool {
-    let own = field.treatment.treatment().uniqueness();
-    let is_apart = matches!(
-        own,
-        Uniqueness::Bijective | Uniqueness::Probabilistic { .. }
-    );
-    let data_type = FieldType::parse(&field.data_type);
-    let is_time = data_type.is_ok_and(|found| matches!(found, FieldType::Timestamp { .. }));
-    let is_spelled = is_time || bits_of_type(&field.data_type).is_some();
-    is_apart && !field.treatment.is_randomised() && is_spelled
-}
-
 /// A delivered field that could be a part of an anchor of content.
 #[derive(Debug)]
 struct Shown<'a> {
@@ -422,12 +381,7 @@ impl<'a> Shown<'a> {
         if !is_steady || planned.strength >= NOTHING_LEFT {
             return None;
         }
-        let whole = bits_of(field)?.min(bits_of_type(&planned.data_type)?);
-        let bits = match treatment.treatment().uniqueness() {
-            Uniqueness::Bijective | Uniqueness::Probabilistic { .. } => whole,
-            Uniqueness::Lossy => whole / 2,
-            Uniqueness::Randomised => return None,
-        };
+        let bits = content_bits(field, planned)?;
         let uses = treatment.key_uses();
         (bits > 0).then(|| Self {
             name: &field.name,
@@ -435,49 +389,6 @@ impl<'a> Shown<'a> {
             bits,
             is_grants_own: uses.iter().any(|used| used.join.is_none()),
         })
-    }
-}
-
-/// How well values of a type survive as an anchor, in bits at most; none for types that have no one
-/// spelling in a leak: fractions are rounded, times cut.
-fn bits_of_type(notation: &str) -> Option<u32> {
-    match FieldType::parse(notation).ok()? {
-        FieldType::Utf8 => Some(u32::MAX),
-        FieldType::Date => Some(12),
-        FieldType::Int8 | FieldType::Uint8 => Some(8),
-        FieldType::Int16
-        | FieldType::Int32
-        | FieldType::Int64
-        | FieldType::Uint16
-        | FieldType::Uint32
-        | FieldType::Uint64 => Some(u32::MAX),
-        FieldType::Boolean
-        | FieldType::Float32
-        | FieldType::Float64
-        | FieldType::Decimal { .. }
-        | FieldType::Timestamp { .. }
-        | FieldType::Binary
-        | FieldType::List(_)
-        | FieldType::Struct(_)
-        | FieldType::Map(_) => None,
-    }
-}
-
-/// How well the values of a field tell rows apart, in bits, as catalogue and category tell; none
-/// where they are written anew each time.
-fn bits_of(field: &Field) -> Option<u32> {
-    const IDENTIFIER: u32 = 30;
-    const NAME: u32 = 16;
-    const OTHER: u32 = 10;
-    if let Some(size) = domain_size(field) {
-        return size.checked_ilog2();
-    }
-    match category::find(&field.category) {
-        Some(known) if known.is_identifier() => Some(IDENTIFIER),
-        Some(known) if matches!(known.name, "free-text" | "geometry" | "biometric") => None,
-        Some(known) if known.name == "other" => Some(OTHER),
-        Some(_) => Some(NAME),
-        None => Some(OTHER),
     }
 }
 

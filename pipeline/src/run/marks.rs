@@ -17,9 +17,34 @@ pub(super) fn check_rows(
     plan: &ExchangePlan,
     source: &dyn Source,
 ) -> Result<(), RunError> {
-    let Some(what) = forecast::too_few_of(&installation.site, plan, source) else {
+    judge(
+        installation,
+        plan,
+        forecast::too_few_of(&installation.site, plan, source),
+    )
+}
+
+/// The same once the rows were read, of a source that could not say before how many it has.
+pub(super) fn check_read(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    source: &dyn Source,
+    read: u64,
+) -> Result<(), RunError> {
+    if source.rows_total().is_some() || plan.marks.is_none() {
         return Ok(());
-    };
+    }
+    let marking = &installation.site.policy.marking;
+    let too_few = forecast::too_few(marking, plan.marks.as_ref(), Some(read));
+    judge(installation, plan, too_few)
+}
+
+fn judge(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    too_few: Option<String>,
+) -> Result<(), RunError> {
+    let Some(what) = too_few else { return Ok(()) };
     if forecast::is_refused(&installation.site.policy.marking) {
         return Err(vec![Refusal::new(RefusalCode::Unmarked, what)].into());
     }

@@ -9,6 +9,7 @@ use lockgate_connectors::source::Source;
 use tokio_util::sync::CancellationToken;
 
 use super::key::RunKey;
+use super::marks;
 use super::report::RunReport;
 use super::unless_interrupted;
 use crate::engine::{Exchange, Outcome, OverLimit};
@@ -64,6 +65,8 @@ impl Release<'_> {
         let outcome = outcome?;
         self.confirm_limits(&outcome)?;
         self.confirm_marks(&outcome)?;
+        let read = outcome.rows.read;
+        marks::check_read(self.installation, self.plan, source.as_ref(), read)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome)?;
         // No token leaves that a crash, or an older copy, could make the vault forget.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Decimal128Array, RecordBatch, StringArray,
-    TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
+    TimestampMillisecondArray, UInt64Array,
 };
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float64Type, Schema, TimeUnit,
-    TimestampMillisecondType, TimestampSecondType,
+    TimestampMillisecondType,
 };
 use chrono::DateTime;
 use rust_xlsxwriter::{Format, Workbook};
@@ -147,7 +147,6 @@ impl Column {
                 let of_type = DataType::Decimal128(38, scale as i8);
                 Arc::new(Decimal128Array::from_iter(numbers).with_data_type(of_type))
             }
-            Kind::Time(0) => Arc::new(TimestampSecondArray::from_iter(numbers.map(narrow))),
             Kind::Time(_) => Arc::new(TimestampMillisecondArray::from_iter(numbers.map(narrow))),
             Kind::Date => Arc::new(Date32Array::from_iter(
                 numbers.map(|number| number.map(|number| number as i32)),
@@ -390,13 +389,6 @@ fn cells(array: &ArrayRef) -> (Kind, Vec<Cell>) {
         DataType::Date32 => {
             let days = array.as_primitive::<Date32Type>();
             (Kind::Date, of(&|row| Cell::Number(days.value(row).into())))
-        }
-        DataType::Timestamp(TimeUnit::Second, _) => {
-            let ticks = array.as_primitive::<TimestampSecondType>();
-            (
-                Kind::Time(0),
-                of(&|row| Cell::Number(ticks.value(row).into())),
-            )
         }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             let ticks = array.as_primitive::<TimestampMillisecondType>();

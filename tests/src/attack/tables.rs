@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Float64Array, RecordBatch, StringArray,
-    TimestampMillisecondArray, TimestampSecondArray,
+    TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 
@@ -199,7 +199,7 @@ impl Table {
                     .field("paid", "decimal(12,2)", "income", "3");
                 let dataset = tolerant(dataset, "5.00", "2.50");
                 tolerant(
-                    dataset.field("visited", "timestamp(s)", "other", "1"),
+                    dataset.field("visited", "timestamp(ms)", "other", "1"),
                     "30s",
                     "15s",
                 )
@@ -287,7 +287,7 @@ impl Table {
                     ]
                 }
             }
-            Self::Masked => const { &[number("paid", 500, 1), number("visited", 30, 1)] },
+            Self::Masked => const { &[number("paid", 500, 1), number("visited", 30, 1_000)] },
             Self::Text => {
                 const {
                     &[
@@ -408,9 +408,12 @@ impl Invented {
             .push(("born", Arc::new(Date32Array::from_iter_values(born))));
         let paid = self.amounts();
         self.money("paid", 12, &paid);
-        let visited = self.numbers(|draw, _| 1_735_660_800 + (draw.unit() * 31_536_000.0) as i64);
-        self.columns
-            .push(("visited", Arc::new(TimestampSecondArray::from(visited))));
+        let visited =
+            self.numbers(|draw, _| 1_000 * (1_735_660_800 + draw.below(31_536_000) as i64));
+        self.columns.push((
+            "visited",
+            Arc::new(TimestampMillisecondArray::from(visited)),
+        ));
     }
 
     fn text(&mut self) {
