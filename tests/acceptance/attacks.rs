@@ -10,23 +10,23 @@ use lockgate_acceptance::attack::{cases, report};
 
 use crate::PROGRAM;
 
-fn size() -> Size {
+fn size(rows: usize, issued: usize) -> Size {
     Size {
-        rows: 3_000,
-        issued: 1_000,
+        rows,
+        issued,
         delivered: 5,
         codewords: 20_000,
     }
 }
 
-/// Cases that a single seed may miss, though they are demanded of all: what is known to fall short
-/// says so in the page of results.
-fn is_wide(record: &Record) -> bool {
+/// Whether something is demanded that isn't known to fall short. Keys, indices and leaks follow from
+/// the seed, so that what is traced once is traced always.
+fn is_demanded(record: &Record) -> bool {
     let case = cases().into_iter().find(|case| {
         case.id == record.case && case.variant == record.variant && case.sub == record.sub
     });
     let case = case.expect("a case of the suite");
-    case.demand == Some(100.0) && case.why.is_empty()
+    case.demand.is_some() && case.why.is_empty()
 }
 
 #[test]
@@ -37,7 +37,8 @@ fn every_attack_is_traced_as_demanded_and_nobody_innocent_is_accused() {
         seeds: 1,
         cases: Vec::new(),
         tables: Vec::new(),
-        size: size(),
+        size: size(3_000, 1_000),
+        is_brief: true,
         budget: None,
     };
     let ended = run(&plan, directory.path()).expect("results");
@@ -47,7 +48,7 @@ fn every_attack_is_traced_as_demanded_and_nobody_innocent_is_accused() {
     assert_eq!(innocent.collect::<Vec<_>>(), Vec::<&Record>::new());
     let missed = records
         .iter()
-        .filter(|record| record.unfit.is_none() && !record.passed && is_wide(record));
+        .filter(|record| record.unfit.is_none() && !record.passed && is_demanded(record));
     assert_eq!(missed.collect::<Vec<_>>(), Vec::<&Record>::new());
     for table in Table::ALL {
         let of = |record: &&Record| record.table == table.name() && record.unfit.is_none();
@@ -64,7 +65,7 @@ fn every_attack_is_traced_as_demanded_and_nobody_innocent_is_accused() {
 #[test]
 fn the_program_says_what_the_library_says() {
     for table in Table::CLEAR {
-        let world = World::build(PROGRAM.as_ref(), *table, &size());
+        let world = World::build(PROGRAM.as_ref(), *table, &size(600, 100));
         let mut draw = Draw::of(&["program", table.name()]);
         let rows = world.sample(500, &mut draw).expect("rows enough");
         let sheet = world.copy(2, &rows);

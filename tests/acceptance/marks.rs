@@ -343,7 +343,11 @@ fn accused(site: &Site, leak: &RecordBatch) -> Vec<String> {
 }
 
 /// Some columns of some rows.
-pub(crate) fn part(batch: &RecordBatch, columns: &[&str], rows: impl Iterator<Item = u64>) -> RecordBatch {
+pub(crate) fn part(
+    batch: &RecordBatch,
+    columns: &[&str],
+    rows: impl Iterator<Item = u64>,
+) -> RecordBatch {
     let rows = arrow::array::UInt64Array::from_iter_values(rows);
     let taken = take_record_batch(batch, &rows).expect("rows");
     let schema = batch.schema();
@@ -441,6 +445,32 @@ fn the_plan_says_what_marks_will_do_and_what_they_are_good_for() {
     site.signed(&Grant::new("G-2", "citizens", &["id", "score"]));
     let plan = site.json(["plan", "G-2"]).expecting(0).document();
     assert_eq!(plan["warnings"][0]["code"], "marks-by-key");
+}
+
+#[test]
+fn what_a_leak_can_never_show_is_not_promised() {
+    let site = Site::new(PROGRAM);
+    let dataset = Dataset::new("scores")
+        .source("store = \"lake\", path = \"scores.csv\", format = \"csv\"")
+        .field("score", "int64", "other", "1")
+        .declaring("tolerance = \"3\"\ndomain_size = 4000");
+    site.dataset(&dataset);
+    let scores: String = (0..5_000)
+        .map(|row| format!("{}\n", mixed(row, 5) % 4_000))
+        .collect();
+    site.write("lake/scores.csv", &format!("score\n{scores}"));
+    site.signed(&Grant::new("G-1", "scores", &["score"]));
+    // A thousand blocks are as many carriers, however many rows there are: three leakers need more.
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    let rows = |at: usize| &plan["marks"]["traceable"][at]["rows"];
+    assert!(rows(1).is_u64() && rows(2).is_null(), "{plan}");
+    assert_eq!(plan["marks"]["fields"][0]["places"], 1_000);
+    let text = site.text(["plan", "G-1"]).expecting(0).stdout;
+    assert!(
+        text.contains("never (3 leakers), never (5 leakers)"),
+        "{text}"
+    );
+    assert!(text.contains("too few different values"), "{text}");
 }
 
 #[test]

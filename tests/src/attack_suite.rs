@@ -106,6 +106,7 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
                     delivered,
                     codewords,
                 },
+                is_brief: false,
                 budget: budget.map(Duration::from_secs),
             };
             let ended = suite::run(&plan, &dir)?;

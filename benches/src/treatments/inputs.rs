@@ -180,7 +180,7 @@ pub(super) fn address_v4() -> Input {
 pub(super) fn document() -> Input {
     text("JSON", "other", |numbers| {
         format!(
-            "{{\"person\":{{\"id\":\"{:018}\",\"name\":\"张三\"}},\"tags\":[\"a\",\"b\"],\"n\":{}}}",
+            "{{\"person\":{{\"id\":\"{:018}\",\"name\":\"张三\"}},\"tags\":[\"ab\",\"cd\"],\"n\":{}}}",
             numbers.below(1 << 40),
             numbers.below(100)
         )
@@ -374,11 +374,11 @@ pub(super) fn organisation() -> Input {
 
 pub(super) fn sex() -> Input {
     text("sex", "gender", |numbers| {
-        ["男", "女"]
-            .into_iter()
-            .nth(usize::from(numbers.below(2) == 1))
-            .unwrap_or("男")
-            .to_owned()
+        match numbers.below(2) {
+            0 => "男",
+            _ => "女",
+        }
+        .to_owned()
     })
 }
 

@@ -128,7 +128,7 @@ fn a_mark_that_moves_values_otherwise_is_stale() {
 fn a_mark_that_would_be_found_by_other_fields_is_stale() {
     let income = "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
     let site = TestSite::new();
-    let free = income.replace("level = 3", "level = 1, tolerance = \"10.00\"");
+    let free = income.replace("level = 3", "level = 1, tolerance = \"20.00\"");
     site.catalogue(income, &free);
     site.catalogue(
         "modes = [\"batch\"]",

@@ -82,6 +82,7 @@ fn next_steps(dir: &str, grant: &str, delivery: Option<&str>) -> String {
         "\nnext:\n  lockgate --site {dir} plan {grant}\n  lockgate --site {dir} preview {grant} \
          --before\n  lockgate --site {dir} run {grant}            # unchanged: delivered \
          before\n  lockgate --site {dir} run G-exempted\n  lockgate verify {delivery} --key \
-         {dir}/keys/manifest.pub\n  lockgate --site {dir} ledger list\n"
+         {dir}/keys/manifest.pub\n  lockgate --site {dir} trace {dir}/outbox/{grant}/*/*/part-00000.parquet \
+         --dataset residents\n  lockgate --site {dir} ledger list\n"
     )
 }

@@ -240,6 +240,7 @@ fn marks_text(marks: &MarksDocument<'_>) -> String {
             let traceable = forecast.traceable.iter().map(|traceable| {
                 let Traceable { leakers, rows } = traceable;
                 let plural = if *leakers == 1 { "" } else { "s" };
+                let rows = rows.map_or_else(|| "never".to_owned(), |rows| rows.to_string());
                 format!("{rows} ({leakers} leaker{plural})")
             });
             let traceable: Vec<String> = traceable.collect();
@@ -248,6 +249,13 @@ fn marks_text(marks: &MarksDocument<'_>) -> String {
                 forecast.carriers_per_row,
                 traceable.join(", ")
             );
+            let is_never = |traceable: &Traceable| traceable.rows.is_none();
+            if forecast.traceable.iter().any(is_never) {
+                text.push_str(
+                    "  never     leaks by so many can't be traced, however many rows they hold: the \
+                     marked fields have too few different values\n",
+                );
+            }
             for field in &forecast.fields {
                 text.push_str(&field_text(field));
             }

@@ -1,13 +1,15 @@
 //! What a plan can say of marks before anything is delivered: from how many rows a leak can be
 //! traced, and what marks will do to the values.
 
+use std::slice;
+
 use lockgate_connectors::source::Source;
-use lockgate_transforms::marks::predict::{Expected, PerRow, rows_traced};
+use lockgate_transforms::marks::predict::{Expected, Readable, rows_traced};
 use lockgate_transforms::marks::score::Standard;
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::scheme::{AnchorFamily, CarrierSpec, FieldScheme};
+use super::scheme::{AnchorFamily, CarrierSpec, FieldScheme, carriers_per_row};
 use super::units::Units;
 use crate::plan::ExchangePlan;
 use crate::site::Site;
@@ -36,8 +38,9 @@ pub struct Forecast {
 pub struct Traceable {
     /// Grants that the leak was put together from.
     pub leakers: u8,
-    /// Different rows it must hold.
-    pub rows: u64,
+    /// Different rows it must hold; none where no number is enough, since the marked fields have too
+    /// few different places.
+    pub rows: Option<u64>,
 }
 
 /// What is to be expected of the marks of a field.
@@ -49,6 +52,10 @@ pub struct FieldForecast {
     pub found_by: &'static str,
     /// The fields that its rows are found by; empty where that is its own value.
     pub anchor: Vec<String>,
+    /// How many different places its cells have, where the catalogue tells: those of one place are
+    /// one carrier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places: Option<u64>,
     /// The share of the values that change.
     pub changed: f64,
     /// Characters of its tags, which are all that changes; none for other marks.
@@ -68,21 +75,17 @@ impl Forecast {
     pub fn of(layout: &Layout) -> Self {
         let carriers_per_row = layout.carriers_per_row();
         let standard = Standard::new(GRANTS_RECKONED);
-        let (tagged, others): (Vec<&FieldScheme>, Vec<&FieldScheme>) = layout
-            .fields
-            .iter()
-            .partition(|field| field.carrier.tag_bits().is_some());
-        let tags = tagged.iter().filter_map(|field| field.carrier.tag_bits());
-        let tags: Vec<u32> = tags.collect();
-        let row = PerRow {
-            carriers: others.iter().map(|field| field.density.share()).sum(),
-            tags: &tags,
-        };
+        let readable = layout.fields.iter().map(|field| Readable {
+            density: field.density.share(),
+            tag: field.carrier.tag_bits(),
+            places: layout.places_of(field),
+        });
+        let readable: Vec<Readable> = readable.collect();
         let traceable = LEAKERS.map(|leakers| {
-            let rows = rows_traced(leakers, 0.0, row, &standard);
+            let rows = rows_traced(leakers, 0.0, &readable, &standard);
             Traceable {
                 leakers,
-                rows: whole(rows),
+                rows: rows.is_finite().then(|| whole(rows)),
             }
         });
         let fields = layout.fields.iter();
@@ -112,6 +115,7 @@ impl FieldForecast {
                 None => "value",
             },
             anchor: anchor.map_or_else(Vec::new, |anchor| anchor.fields.clone()),
+            places: layout.places_of(field),
             changed: match (expected, field.carrier.tag_bits()) {
                 (Some(expected), _) => expected.changed,
                 (None, Some(bits)) => density * (1.0 - 0.5_f64.powf(f64::from(bits))),
@@ -152,9 +156,13 @@ pub fn too_few(marking: &Marking, layout: Option<&Layout>, rows: Option<u64>) ->
     })
 }
 
-/// Carriers that so many rows have at most.
+/// Carriers that so many rows have at most: of a field no more than it has places.
 pub fn carriers_of(layout: &Layout, rows: u64) -> u64 {
-    whole((layout.carriers_per_row() * real(rows)).floor())
+    let carriers = layout.fields.iter().map(|field| {
+        let places = layout.places_of(field).unwrap_or(rows).min(rows);
+        carriers_per_row(slice::from_ref(field)) * real(places)
+    });
+    whole(carriers.sum::<f64>().floor())
 }
 
 /// Too few carriers for what policy asks for, as far as the source tells how many rows there are;

@@ -29,14 +29,14 @@
 //! whatever the catalogue says of it, and may be of the key. Where a tagged field is part of an anchor,
 //! its rows are found by what stands before the tags, which marks leave alone.
 
+mod values;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
 use lockgate_transforms::Misfit;
 use serde::Serialize;
-
-mod values;
 
 use self::values::{blocks, content_bits, key_bits};
 use super::carrier::{carrier_of, is_clear};
@@ -103,6 +103,11 @@ impl Layout {
             FoundBy::Row(at) => self.anchors.get(at),
             FoundBy::Value => None,
         }
+    }
+
+    /// How many different places the cells of a marked field have; none where nothing tells.
+    pub fn places_of(&self, field: &FieldScheme) -> Option<u64> {
+        self.places.get(&field.name).copied()
     }
 
     /// Carriers that a row of the delivery has.

@@ -364,7 +364,7 @@ impl<'a> Search<'a> {
     /// The column of a field of pseudonyms with tags: presence says nothing of them, so the one of
     /// whose values most have the form, and the header that is most like.
     fn place_tag<'s>(
-        &mut self,
+        &self,
         key: &MarkKey,
         field: &'s FieldScheme,
     ) -> Result<Option<Placed<'s>>, RunError> {

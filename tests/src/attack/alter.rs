@@ -18,6 +18,10 @@ const OUTLIER: f64 = 2.0;
 const ERASED: &str = "every cell was drawn anew, by as much as marks move them: nothing is left of \
                       the marks, and nobody is named";
 
+/// More than half of the symbols turned.
+const TURNED: &str = "where most symbols are turned, a test for the presence of marks that looks for \
+                      the right ones alone finds none, and columns are not recognised by it";
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (percent, carriers) in [(10, 200), (30, 400), (50, 800)] {
@@ -53,8 +57,8 @@ pub(super) fn cases() -> Vec<Case> {
             );
             let case = match (name, percent) {
                 ("τ", 50) => case.demanding(95.0),
-                (_, 100) => case.because(ERASED),
-                _ => case,
+                (_, 100) => case.because(ERASED).long(true),
+                _ => case.long(true),
             };
             cases.push(case);
         }
@@ -76,8 +80,9 @@ pub(super) fn cases() -> Vec<Case> {
             },
         );
         cases.push(match percent {
-            50 => case.because(ERASED),
-            _ => case.demanding(95.0),
+            50 => case.because(ERASED).long(true),
+            25 => case.demanding(95.0),
+            _ => case.demanding(95.0).because(TURNED),
         });
     }
     cases.push(

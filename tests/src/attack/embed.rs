@@ -3,7 +3,6 @@
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::take_record_batch;
-use serde_json::Value;
 
 use super::draw::Draw;
 use super::sheet::{Cell, Kind, Sheet};
@@ -299,7 +298,7 @@ fn stated(world: &World) -> Checked {
         let variance = square - mean * mean;
         let is_mean = (number("mean") - mean).abs() <= 1e-6 * square.sqrt().max(1e-3);
         let is_variance = (number("variance") - variance).abs() <= 1e-6 * variance;
-        let is_count = stated[moves.column]["values"] == Value::from(moves.by.len());
+        let is_count = stated[moves.column]["values"] == moves.by.len();
         if !(is_mean && is_variance && is_count) {
             problems.push(format!(
                 "{}: the manifest says {}, measured {mean} {variance}",

@@ -12,12 +12,7 @@ const CARRIERS: usize = 500;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        same(
-            "A5",
-            "order",
-            "rows and columns in another order",
-            |sheet, draw| shuffled(sheet, draw),
-        ),
+        same("A5", "order", "rows and columns in another order", shuffled),
         same("A5", "headers", "headers made up anew", |mut sheet, _| {
             for (at, column) in sheet.columns.iter_mut().enumerate() {
                 column.name = format!("列{}", at + 1);
@@ -74,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
         "A15",
         "white space, widths",
         "spaces, characters without width and full-width forms strewn into all text",
-        |sheet, draw| strewn(sheet, draw),
+        strewn,
     ));
     cases
 }

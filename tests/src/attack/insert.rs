@@ -22,25 +22,25 @@ pub(super) fn cases() -> Vec<Case> {
                 })
             },
         );
-        cases.push(case.demanding(demand));
+        cases.push(case.demanding(demand).long(percent > 50));
     }
-    for (variant, rows, times) in [("×20", 300, 20), ("×1000", 100, 1_000)] {
+    for (variant, rows, times) in [("×20", 300, 20), ("×1000", 60, 1_000)] {
         let case = Case::check(
             "A11",
             variant,
             "every row many times over: the score is that of the rows once",
             move |world, draw| repeated(world, draw, rows, times),
         );
-        cases.push(case.at_most(20));
+        cases.push(case.at_most(20).long(times > 20));
     }
     let one_row = Case::check(
         "A11",
-        "one row ×5000",
+        "one row ×2000",
         "one row thousands of times beside the others: the score is that of the rows once",
         |world, draw| {
             let leak = one(world, draw, 500, |sheet, _| sheet)?;
             let mut padded = leak.sheet.clone();
-            padded.append(leak.sheet.take(&[0; 5_000]));
+            padded.append(leak.sheet.take(&[0; 2_000]));
             Ok(same_score(world, &leak, &padded))
         },
     );
@@ -62,7 +62,12 @@ pub(super) fn cases() -> Vec<Case> {
             "marks of the same strength over all of the first erase them, as the page of marks says; \
              the ledger's commitment tells which was first",
         ),
-        ("half the tolerance", Freedom::Half, ""),
+        (
+            "half the tolerance",
+            Freedom::Half,
+            "words know no half, and neither does a day: a table of words alone is marked over like \
+             that of the same tolerance",
+        ),
     ] {
         let case = Case::leak(
             "A16",

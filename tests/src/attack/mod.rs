@@ -147,6 +147,8 @@ pub struct Case {
     pub seeds_max: Option<u32>,
     /// Whether it is run on a million rows too.
     pub is_large: bool,
+    /// Whether it is left out of the short form.
+    pub is_long: bool,
     /// Why the demand may not be met, or none is made; for the report.
     pub why: &'static str,
 }
@@ -165,6 +167,7 @@ impl Case {
             act,
             seeds_max: None,
             is_large: false,
+            is_long: false,
             why: "",
         }
     }
@@ -232,6 +235,13 @@ impl Case {
     #[must_use]
     pub fn large(mut self) -> Self {
         self.is_large = true;
+        self
+    }
+
+    /// The same, left out of the short form where that is so.
+    #[must_use]
+    pub fn long(mut self, is_long: bool) -> Self {
+        self.is_long = is_long;
         self
     }
 

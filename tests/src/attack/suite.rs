@@ -33,6 +33,8 @@ pub struct Plan {
     pub tables: Vec<Table>,
     /// How large they are.
     pub size: Size,
+    /// Whether it is the short form: of several ways to do one thing, each on one table.
+    pub is_brief: bool,
     /// After which no other leak is begun.
     pub budget: Option<Duration>,
 }
@@ -175,9 +177,12 @@ fn each(
             if !plan.tables.is_empty() && !plan.tables.contains(&table) {
                 continue;
             }
-            for case in &all {
+            for (number, case) in all.iter().enumerate() {
+                let place = case.tables.iter().position(|of| *of == table);
+                let is_turn = case.sub.is_empty() || place == Some(number % case.tables.len());
                 let is_asked = plan.cases.is_empty() || plan.cases.iter().any(|id| id == case.id);
-                let is_fit = case.tables.contains(&table)
+                let is_fit = place.is_some()
+                    && (!plan.is_brief || is_turn && !case.is_long)
                     && case.seeds_max.is_none_or(|most| seed <= most)
                     && (plan.size.rows < LARGE || case.is_large)
                     && !matches!(case.act, Act::NotBuilt(_));

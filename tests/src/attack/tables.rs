@@ -367,7 +367,7 @@ impl Invented {
     }
 
     fn people(&mut self) {
-        self.texts("person", |draw, row| resident_id(draw, row));
+        self.texts("person", resident_id);
         self.texts("name", |draw, _| name(draw));
     }
 

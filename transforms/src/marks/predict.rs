@@ -5,7 +5,7 @@
 //! logarithm of the weight in the fair channel. It must reach ln(H·N/ε) and what averaging over the
 //! grid costs. The number of carriers for which it does with probability 95 % is that of a normal
 //! approximation. For more than one member it is that of *one given* member; that any of them is
-//! accused needs fewer.
+//! accused needs fewer. Cells of one place count once, so fields of few places may never have as many.
 
 use super::score::{Channel, Standard, Strategy, ln_shares, tag_drift};
 
@@ -15,83 +15,136 @@ const QUANTILE: f64 = 1.644_853_626_951_472_2;
 /// Least share of noise that is reckoned with: nothing is quite clean.
 const NOISE_MIN: f64 = 1e-9;
 
-/// What a row of a delivery has for a trace to read.
+/// Most rows that are reckoned with: more than any table has.
+const ROWS_MAX: f64 = 1e15;
+
+/// What a field of a delivery has for a trace to read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PerRow<'a> {
-    /// Carriers of symbols: the sum over the fields of their density.
-    pub carriers: f64,
-    /// The bits of each tag.
-    pub tags: &'a [u32],
+pub struct Readable {
+    /// The share of its cells that are marked.
+    pub density: f64,
+    /// The bits of its tags; none where its cells show symbols.
+    pub tag: Option<u32>,
+    /// How many different places its cells have, where that is known: what stands in one place
+    /// counts once, in however many rows.
+    pub places: Option<u64>,
+}
+
+impl Readable {
+    /// A carrier in every row, each in a place of its own.
+    const CARRIER: Self = Self {
+        density: 1.0,
+        tag: None,
+        places: None,
+    };
+
+    /// Different carriers that so many rows are expected to have, drawn evenly from its places.
+    fn carriers(&self, rows: f64) -> f64 {
+        let different = match self.places {
+            Some(places) => {
+                let places = real(places.max(1));
+                -places * (rows * (-1.0 / places).ln_1p()).exp_m1()
+            }
+            None => rows,
+        };
+        self.density * different
+    }
 }
 
 /// Carriers that a leak by `members` grants, each cell from one of them, must have for a given
 /// member to be accused with probability 95 %, if a share `altered` of the cells was replaced.
 /// Infinite if all of them were.
 pub fn carriers_needed(members: u8, altered: f64, standard: &Standard) -> f64 {
-    let row = PerRow {
-        carriers: 1.0,
-        tags: &[],
-    };
-    needed(members, altered, row, standard).ceil()
+    rows_traced(members, altered, &[Readable::CARRIER], standard)
 }
 
 /// Different rows that such a leak must have, symbols and tags together: see [`carriers_needed`].
-pub fn rows_traced(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
-    needed(members, altered, row, standard).ceil()
+/// Infinite too where its fields have too few places for any number of rows.
+pub fn rows_traced(members: u8, altered: f64, fields: &[Readable], standard: &Standard) -> f64 {
+    needed(members, altered, fields, standard).ceil()
 }
 
 /// How many carriers of symbols a tag of so many bits counts as: those that name one leaker in its
 /// place.
 pub fn tag_worth(bits: u32, standard: &Standard) -> f64 {
-    let row = PerRow {
-        carriers: 0.0,
-        tags: &[bits],
+    let tag = Readable {
+        tag: Some(bits),
+        ..Readable::CARRIER
     };
-    (carriers_needed(1, 0.0, standard) / needed(1, 0.0, row, standard)).floor()
+    (carriers_needed(1, 0.0, standard) / needed(1, 0.0, &[tag], standard)).floor()
 }
 
 /// How many rows: those in which symbols and tags together reach what is wanted, or one of them does
 /// by itself; the other then neither gains nor costs much.
-fn needed(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
-    let tags = PerRow {
-        carriers: 0.0,
-        ..row
-    };
-    let ways = [row, PerRow { tags: &[], ..row }, tags];
-    ways.map(|row| needed_of_all(members, altered, row, standard))
+fn needed(members: u8, altered: f64, fields: &[Readable], standard: &Standard) -> f64 {
+    let (tags, symbols): (Vec<Readable>, Vec<Readable>) = fields
+        .iter()
+        .copied()
+        .partition(|field| field.tag.is_some());
+    let ways: [&[Readable]; 3] = [fields, &symbols, &tags];
+    ways.map(|fields| needed_of_all(members, altered, fields, standard))
         .into_iter()
         .fold(f64::INFINITY, f64::min)
 }
 
-fn needed_of_all(members: u8, altered: f64, row: PerRow<'_>, standard: &Standard) -> f64 {
+fn needed_of_all(members: u8, altered: f64, fields: &[Readable], standard: &Standard) -> f64 {
     let (members, noise) = (members.max(1), altered.clamp(NOISE_MIN, 1.0));
-    let (mut drift, mut variance, mut wanted) = (0.0, 0.0, standard.accused_from());
-    if row.carriers > 0.0 {
-        let channel = Channel::Coalition {
-            members,
-            strategy: Strategy::Interleave,
-            noise,
-        };
-        let of_symbol = channel.drift();
-        drift += row.carriers * of_symbol.0;
-        variance += row.carriers * of_symbol.1;
+    let mut wanted = standard.accused_from();
+    if fields.iter().any(|field| field.tag.is_none()) {
         let channels: f64 = Channel::all().iter().map(|_| 1.0).sum();
         wanted += channels.ln();
     }
-    if !row.tags.is_empty() {
+    if fields.iter().any(|field| field.tag.is_some()) {
         wanted += ln_shares();
     }
-    for bits in row.tags {
-        let of_tag = tag_drift(*bits, (1.0 - noise) / f64::from(members));
-        drift += of_tag.0;
-        variance += of_tag.1;
-    }
-    if drift <= f64::EPSILON {
+    let channel = Channel::Coalition {
+        members,
+        strategy: Strategy::Interleave,
+        noise,
+    };
+    let of_symbol = channel.drift();
+    let drifts = fields.iter().map(|field| match field.tag {
+        None => (field, of_symbol),
+        Some(bits) => (field, tag_drift(bits, (1.0 - noise) / f64::from(members))),
+    });
+    let drifts: Vec<(&Readable, (f64, f64))> = drifts.collect();
+    let reached = |rows: f64| {
+        let (mut drift, mut variance) = (0.0, 0.0);
+        for (field, of_carrier) in &drifts {
+            let carriers = field.carriers(rows);
+            drift += carriers * of_carrier.0;
+            variance += carriers * of_carrier.1;
+        }
+        (drift, QUANTILE * variance.max(0.0).sqrt())
+    };
+    if reached(1.0).0 <= f64::EPSILON {
         return f64::INFINITY;
     }
-    let deviation = QUANTILE * variance.max(0.0).sqrt();
-    let root = (deviation + (deviation * deviation + 4.0 * drift * wanted).sqrt()) / (2.0 * drift);
-    root * root
+    least(|rows| {
+        let (drift, deviation) = reached(rows);
+        drift - deviation >= wanted
+    })
+}
+
+/// From how many rows on something holds; infinite where it doesn't for [`ROWS_MAX`] of them.
+fn least(holds: impl Fn(f64) -> bool) -> f64 {
+    let mut enough = 1.0;
+    while !holds(enough) {
+        if enough > ROWS_MAX {
+            return f64::INFINITY;
+        }
+        enough *= 2.0;
+    }
+    let mut few = 0.0;
+    for _ in 0..f64::MANTISSA_DIGITS {
+        let middle = f64::midpoint(few, enough);
+        if holds(middle) {
+            enough = middle;
+        } else {
+            few = middle;
+        }
+    }
+    enough
 }
 
 /// Rows that a leak must have to hold so many carriers, where a row has `carriers_per_row`: the sum
@@ -193,31 +246,63 @@ mod tests {
     fn a_handful_of_tags_is_enough() {
         // The simulated table of tags at no alteration: bits and values.
         let standard = Standard::new(10_000);
+        let tag = |bits| Readable {
+            tag: Some(bits),
+            ..Readable::CARRIER
+        };
         for (bits, values) in [(4, 12.0), (8, 6.0), (16, 3.0), (20, 3.0), (34, 2.0)] {
-            let row = PerRow {
-                carriers: 0.0,
-                tags: &[bits],
-            };
-            let needed = rows_traced(1, 0.0, row, &standard);
+            let needed = rows_traced(1, 0.0, &[tag(bits)], &standard);
             assert!((needed - values).abs() < 0.5, "{bits} {needed}");
         }
         // Symbols beside tags help, tags beside symbols help more.
-        let both = PerRow {
-            carriers: 4.0,
-            tags: &[16],
-        };
-        let alone = PerRow {
-            carriers: 0.0,
-            ..both
-        };
-        let tags = rows_traced(5, 0.5, alone, &standard);
-        let together = rows_traced(5, 0.5, both, &standard);
+        let mut both = vec![Readable::CARRIER; 4];
+        both.push(tag(16));
+        let tags = rows_traced(5, 0.5, &[tag(16)], &standard);
+        let together = rows_traced(5, 0.5, &both, &standard);
         assert!(together <= tags, "{together} {tags}");
-        let single = rows_traced(1, 0.0, both, &standard);
+        let single = rows_traced(1, 0.0, &both, &standard);
         assert!(single <= 3.0, "{single}");
         assert!(together < carriers_needed(5, 0.5, &standard) / 40.0);
         assert!((tag_worth(16, &standard) - 32.0).abs() < 2.0);
-        assert!(rows_traced(1, 1.0, both, &standard).is_infinite());
+        assert!(rows_traced(1, 1.0, &both, &standard).is_infinite());
+    }
+
+    #[test]
+    fn no_number_of_rows_is_enough_where_there_are_too_few_places() {
+        let standard = Standard::new(10_000);
+        let among = |places| Readable {
+            places: Some(places),
+            ..Readable::CARRIER
+        };
+        for members in 1..=5 {
+            let needed = carriers_needed(members, 0.0, &standard);
+            let rows = |fields: &[Readable]| rows_traced(members, 0.0, fields, &standard);
+            // `needed` is rounded up, so that one fewer is too few.
+            let (places, few) = (whole(needed), whole(needed) - 1);
+            assert!(rows(&[among(few)]).is_infinite(), "{members}");
+            assert!(rows(&[among(places + 1)]).is_finite(), "{members}");
+            // As many places again: those met twice cost some rows; with a great many none are.
+            let twice = rows(&[among(2 * places)]) / needed;
+            assert!((1.3..1.5).contains(&twice), "{members} {twice}");
+            let many = rows(&[among(1_000_000_000)]) / needed;
+            assert!((many - 1.0).abs() < 0.02, "{members} {many}");
+            // What one field lacks, others have.
+            assert!(rows(&[among(few), among(few)]).is_finite());
+            let one_fewer = rows(&[among(1), Readable::CARRIER]);
+            assert!((one_fewer - (needed - 1.0)).abs() < 1e-9, "{one_fewer}");
+        }
+        let tag = Readable {
+            tag: Some(16),
+            ..among(2)
+        };
+        assert!(rows_traced(1, 0.0, &[tag], &standard).is_infinite());
+        let beside = rows_traced(1, 0.0, &[tag, Readable::CARRIER], &standard);
+        assert!(beside < carriers_needed(1, 0.0, &standard), "{beside}");
+    }
+
+    #[expect(clippy::as_conversions, reason = "a whole number far below 2^53")]
+    fn whole(count: f64) -> u64 {
+        count as u64
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn open(
             Some((Shape::Arrays, parts)) if parts.iter().any(|raw| raw.starts_with('{')) => break,
             Some((Shape::Arrays, parts)) if sample.names.is_empty() => sample.add_array(&parts),
             Some((Shape::Objects, parts)) if sample.first_array.is_none() => {
-                sample.add_keys(&parts)
+                sample.add_keys(&parts);
             }
             Some(_) | None => {}
         }

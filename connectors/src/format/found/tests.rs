@@ -478,8 +478,8 @@ fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
 fn parquet_columns_become_text() {
     let micros = 1_706_696_430_500_000;
     let zoned = TimestampMillisecondArray::from(vec![Some(1_706_696_430_000), None]);
-    let nested =
-        RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]);
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let nested = RecordBatch::try_from_iter([("x", numbers)]);
     let decimals = Decimal128Array::from(vec![Some(-1_250), None]);
     let words: DictionaryArray<Int32Type> = vec![Some("甲"), None].into_iter().collect();
     let (table, found, irregular) = table(parquet(vec![

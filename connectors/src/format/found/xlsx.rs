@@ -131,6 +131,9 @@ fn survey(workbook: &mut Workbook, sheet: &str, place: &str) -> Result<Extent, C
     Ok(extent)
 }
 
+/// A cell: its row and column, from 0, and its text.
+type Placed = ((u32, u32), String);
+
 /// The cells of a sheet that have text, as places and texts.
 struct Cells<'a> {
     reader: XlsxCellReader<'a, Input>,
@@ -149,7 +152,7 @@ impl<'a> Cells<'a> {
         Ok(Self { reader, place })
     }
 
-    fn next(&mut self) -> Result<Option<((u32, u32), String)>, ConnectorError> {
+    fn next(&mut self) -> Result<Option<Placed>, ConnectorError> {
         loop {
             let cell = self
                 .reader

@@ -4,6 +4,8 @@ use lockgate_transforms::{Column, TreatmentSpec};
 use super::*;
 use crate::plan::Origin;
 
+mod places;
+
 /// Residents: one key, two identifiers, words and numbers that may move.
 const RESIDENTS: &str = r#"
 id = "residents"
@@ -410,11 +412,12 @@ fn a_handful_of_tags_is_as_good_as_a_hundred_carriers() {
     let laid = laid(RESIDENTS, &[("id", TAGGED)]);
     let layout = laid.layout.unwrap();
     let forecast = Forecast::of(&layout);
-    let rows: Vec<u64> = forecast
+    let rows: Option<Vec<u64>> = forecast
         .traceable
         .iter()
         .map(|traced| traced.rows)
         .collect();
+    let rows = rows.unwrap();
     assert!(rows[0] == 3 && rows[3] < 50, "{rows:?}");
     assert!(carriers_of(&layout, 4) >= 100 && carriers_of(&layout, 2) < 100);
     let field = &forecast.fields[0];

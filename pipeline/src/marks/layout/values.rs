@@ -59,15 +59,15 @@ pub(super) fn places(
     marked: &[FieldScheme],
 ) -> BTreeMap<String, u64> {
     let values = |name: &String| values_at_most(dataset.field(name)?);
-    let of_field = |field: &FieldScheme| match (field.found_by, field.carrier.step()) {
-        (FoundBy::Row(at), _) => {
-            let mut fields = anchors.get(at)?.fields.iter().map(values);
-            fields.try_fold(1_u64, |all, values| Some(all.saturating_mul(values?)))
+    let of_field = |field: &FieldScheme| -> Option<u64> {
+        match (field.found_by, field.carrier.step()) {
+            (FoundBy::Row(at), _) => {
+                let mut fields = anchors.get(at)?.fields.iter().map(values);
+                fields.try_fold(1_u64, |all, values| Some(all.saturating_mul(values?)))
+            }
+            (FoundBy::Value, Some(step)) => values(&field.name)?.checked_div(step.checked_mul(2)?),
+            (FoundBy::Value, None) => values(&field.name),
         }
-        (FoundBy::Value, Some(step)) => {
-            values(&field.name)?.checked_div(step.checked_mul(2)?)
-        }
-        (FoundBy::Value, None) => values(&field.name),
     };
     let known = marked
         .iter()
@@ -79,7 +79,9 @@ pub(super) fn places(
 /// tells.
 fn values_at_most(field: &Field) -> Option<u64> {
     let data_type = FieldType::parse(&field.data_type).ok()?.to_arrow();
-    let bytes = data_type.primitive_width().filter(|_| data_type.is_integer());
+    let bytes = data_type
+        .primitive_width()
+        .filter(|_| data_type.is_integer());
     let by_type = bytes.and_then(|bytes| 256_u64.checked_pow(u32::try_from(bytes).ok()?));
     [domain_size(field), by_type].into_iter().flatten().min()
 }

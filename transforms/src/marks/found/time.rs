@@ -128,7 +128,14 @@ impl Reader {
             TimeSpelling::Excel1904 if (0..SERIALS - FROM_1900 + FROM_1904).contains(&days) => {
                 -FROM_1904
             }
-            _ => return None,
+            TimeSpelling::Text
+            | TimeSpelling::Compact
+            | TimeSpelling::DayMonth
+            | TimeSpelling::MonthDay
+            | TimeSpelling::UnixSeconds
+            | TimeSpelling::UnixMilliseconds
+            | TimeSpelling::Excel1900
+            | TimeSpelling::Excel1904 => return None,
         };
         let is_true = self
             .number

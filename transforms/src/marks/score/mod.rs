@@ -24,8 +24,8 @@ mod votes;
 
 pub use grid::{Channel, Strategy};
 pub use presence::{ln_presence, presence_from};
-pub(super) use tags::{ln_shares, tag_drift};
 pub use tags::{TagCount, TagObservation, TagVotes, ln_e_of_tags};
+pub(super) use tags::{ln_shares, tag_drift};
 pub use votes::{Ballots, CELLS, Cells, Observation, Votes};
 
 use super::code::Code;
