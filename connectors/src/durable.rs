@@ -80,6 +80,14 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Reads a file that is known to be small; a larger one is an error.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    read_bounded(path, SMALL_BYTES_MAX)
+}
+
+/// Reads a file of at most so many bytes.
+///
+/// # Errors
+/// It can't be read, is larger, or is no regular file.
+pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for whoever writes to it.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(
@@ -89,12 +97,12 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut content = Vec::new();
     File::open(path)?
-        .take(SMALL_BYTES_MAX + 1)
+        .take(most.saturating_add(1))
         .read_to_end(&mut content)?;
-    if u64::try_from(content.len()).is_ok_and(|length| length > SMALL_BYTES_MAX) {
+    if u64::try_from(content.len()).is_ok_and(|length| length > most) {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            "the file is larger than 1 MiB",
+            format!("the file is larger than {most} bytes"),
         ));
     }
     Ok(content)

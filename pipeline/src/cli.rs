@@ -143,7 +143,8 @@ pub struct TraceArgs {
     /// Id of the dataset whose marks are looked for.
     #[arg(long, value_name = "ID")]
     pub dataset: String,
-    /// The probability that all traces of the dataset together accuse any innocent.
+    /// The probability that all traces of the dataset together accuse any innocent, if none of them
+    /// had a larger one: what all of them hold to is the largest error ever used.
     #[arg(long, value_name = "PROBABILITY", default_value_t = Standard::ERROR)]
     pub error: f64,
     /// Which column of the file holds a field, where the search should not decide. May be repeated.

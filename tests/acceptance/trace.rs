@@ -8,7 +8,14 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockgate::clock::Clock;
+use lockgate::installation::Installation;
+use lockgate::trace::evidence::PAYLOAD_TYPE;
+use lockgate::{canonical_json, digest, dsse};
 use lockgate_acceptance::site::{Dataset, Delivery, Finished, Grant, Site, parquet_bytes};
+use lockgate_connectors::keyring::Purpose;
 use rust_xlsxwriter::Workbook;
 use serde_json::{Map, Value};
 
@@ -67,6 +74,28 @@ fn accused(document: &Value) -> Vec<&str> {
         .collect();
     named.sort_unstable();
     named
+}
+
+/// The ledger's entries of a kind.
+fn recorded(site: &Site, event: &str) -> Vec<Value> {
+    let entries = site.json(["ledger", "list"]).expecting(0).document();
+    let entries = entries["entries"].as_array().expect("entries").iter();
+    let found = entries.filter(|entry| entry["event"] == event);
+    found.cloned().collect()
+}
+
+/// Changes a record and signs it anew with the site's own key, as its owner could.
+fn sign_anew(site: &Site, folder: &Path, change: impl FnOnce(&mut Value)) {
+    let path = folder.join("record.json");
+    let payload = dsse::unverified_payload(&fs::read(&path).expect("a record"));
+    let payload = payload.expect("an envelope");
+    let mut record: Value = serde_json::from_slice(&payload).expect("a record");
+    change(&mut record);
+    let payload = canonical_json::to_bytes(&record).expect("a record");
+    let installation = Installation::open(&site.root(), Clock::System).expect("a site");
+    let signer = installation.keyring().signing_key(Purpose::Manifest);
+    let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &signer.expect("a key"));
+    fs::write(path, envelope.expect("an envelope")).expect("a record");
 }
 
 /// A site with three grants, of which the first and the second were delivered.
@@ -220,11 +249,11 @@ fn renamed_reordered_and_dropped_columns_are_found_by_trial() {
     assert_eq!(
         found,
         [
-            ("id", "d"),
-            ("income", "e"),
-            ("phone", "b"),
-            ("score", "a"),
-            ("updated", "c")
+            ("id", "column 4"),
+            ("income", "column 5"),
+            ("phone", "column 2"),
+            ("score", "column 1"),
+            ("updated", "column 3")
         ]
     );
     // Without a header at all.
@@ -307,7 +336,7 @@ fn data_without_these_marks_accuses_nobody() {
         .expecting(0)
         .stdout;
     assert!(
-        text.contains("nobody is accused") && text.contains("more such rows"),
+        text.contains("nobody is accused") && text.contains("\nif it is ours, about "),
         "{text}"
     );
 }
@@ -330,13 +359,7 @@ fn every_trace_is_recorded_and_asks_more_than_the_one_before() {
     // The shares of the error are 1/2, 1/6 and 1/12.
     assert!((from[1] - from[0] - 3_f64.ln()).abs() < 1e-9, "{from:?}");
     assert!((from[2] - from[0] - 6_f64.ln()).abs() < 1e-9, "{from:?}");
-    let entries = site.json(["ledger", "list"]).expecting(0).document();
-    let entries = entries["entries"].as_array().expect("entries").clone();
-    let of = |event: &str| -> Vec<Value> {
-        let found = entries.iter().filter(|entry| entry["event"] == event);
-        found.cloned().collect()
-    };
-    let (begun, traced) = (of("trace-begun"), of("traced"));
+    let (begun, traced) = (recorded(&site, "trace-begun"), recorded(&site, "traced"));
     assert_eq!((begun.len(), traced.len()), (3, 3));
     for (at, (begun, traced)) in begun.iter().zip(&traced).enumerate() {
         assert_eq!(
@@ -356,6 +379,15 @@ fn every_trace_is_recorded_and_asks_more_than_the_one_before() {
     });
     both.sort_unstable();
     assert_eq!(both, [4, 5]);
+    let numbers = |event: &str| -> Vec<u64> {
+        let entries = recorded(&site, event);
+        let numbers = entries.iter().map(|of| of["investigation"].as_u64());
+        numbers.collect::<Option<_>>().expect("numbers")
+    };
+    assert_eq!(numbers("trace-begun"), [1, 2, 3, 4, 5]);
+    let mut ended = numbers("traced");
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 2, 3, 4, 5]);
     site.json(["ledger", "verify"]).expect_code(0);
 }
 
@@ -399,7 +431,12 @@ fn evidence_is_checked_by_whoever_has_the_key_and_a_changed_byte_shows() {
         (&stated["valid"], &stated["recounted"]),
         (&true.into(), &false.into())
     );
-    assert_eq!(stated["accused"], serde_json::json!(["G-1"]));
+    assert_eq!(stated["accused"][0]["grant"], "G-1");
+    assert_eq!(stated["accused"][0]["ln_e"], written["verdicts"][0]["ln_e"]);
+    assert_eq!(
+        stated["accused"][0]["bound"],
+        written["verdicts"][0]["bound"]
+    );
     let recounted = outside(&["--leak", &path(&file)]).expecting(0).document();
     assert_eq!(
         (&recounted["valid"], &recounted["recounted"]),
@@ -432,9 +469,158 @@ fn evidence_is_checked_by_whoever_has_the_key_and_a_changed_byte_shows() {
     changed.push(b' ');
     fs::write(&scheme, changed).expect("a scheme");
     outside(&[]).expect_code(4);
+    assert_eq!(outside(&[]).document()["accused"], serde_json::json!([]));
     // Evidence isn't overwritten.
     let again = trace_with(&site, &file, &["--evidence", &path(&folder)]).expecting(2);
     assert_eq!(again.document()["error"]["where"], "--evidence");
+}
+
+#[test]
+fn evidence_that_its_owner_signs_anew_is_held_against_the_ledger() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..400))),
+    );
+    let folder = site.beside().join("evidence");
+    let path = folder.to_str().expect("a path");
+    trace_with(&site, &file, &["--evidence", path]).expect_code(0);
+    let check = || site.json(["verify-trace", path]);
+    check().expect_code(0);
+    let text = site.text(["verify-trace", path]).expecting(0).stdout;
+    for shown in [
+        "1 accused",
+        "G-1",
+        " N ",
+        "trace 1 of dataset `citizens`",
+        "error 0.000000001",
+        "(H) 1",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    // A scheme that fits better, made afterwards.
+    let scheme = fs::read_dir(&folder)
+        .expect("evidence")
+        .map(|entry| entry.expect("a file").path())
+        .find(|path| path.to_string_lossy().contains("scheme-"))
+        .expect("a scheme");
+    let scheme = fs::read(scheme).expect("a scheme");
+    let mut scheme: Value = serde_json::from_slice(&scheme).expect("a scheme");
+    scheme["fields"].as_array_mut().expect("fields").pop();
+    let scheme = canonical_json::to_bytes(&scheme).expect("a scheme");
+    let sha256 = digest::sha256_hex(&scheme);
+    fs::write(folder.join(format!("scheme-{sha256}.json")), scheme).expect("a scheme");
+    let ln_e = |record: &mut Value, factor: f64| {
+        let stated = &mut record["verdicts"][0]["ln_e"];
+        let number: f64 = stated.as_str().expect("text").parse().expect("a number");
+        *stated = (number * factor).to_string().into();
+    };
+    type Change<'a> = Box<dyn FnOnce(&mut Value) + 'a>;
+    let changes: [(&str, Change<'_>); 8] = [
+        ("no entry", Box::new(|of| of["error"] = "0.0001".into())),
+        ("no probability", Box::new(|of| of["error"] = "2".into())),
+        ("no entry", Box::new(|of| of["investigation"] = 2.into())),
+        ("form 2", Box::new(|of| of["format"] = 2.into())),
+        (
+            "has the scheme",
+            Box::new(|of| of["hypotheses"][0]["scheme_sha256"] = sha256.into()),
+        ),
+        (
+            "no entry",
+            Box::new(|of| of["proofs"] = Value::Array(Vec::new())),
+        ),
+        ("what is said of G-1", Box::new(|of| ln_e(of, 1.000_001))),
+        // What another machine may make of a logarithm is no forgery.
+        ("", Box::new(|of| ln_e(of, 1.000_000_000_001))),
+    ];
+    let record = folder.join("record.json");
+    let bytes = fs::read(&record).expect("a record");
+    for (problem, change) in changes {
+        fs::write(&record, &bytes).expect("a record");
+        sign_anew(&site, &folder, change);
+        if problem.is_empty() {
+            check().expect_code(0);
+            continue;
+        }
+        let problems = check().expecting(4).document()["problems"].to_string();
+        assert!(problems.contains(problem), "{problem}: {problems}");
+    }
+}
+
+#[test]
+fn a_trace_that_fails_has_its_end_recorded_and_verdicts_are_told_without_evidence() {
+    let (site, rows, _) = leaky_site();
+    // What can't be read, or isn't there, begins no trace.
+    let empty = leak(&site, "header.csv", "id,income\n");
+    trace_with(&site, &empty, &[]).expect_code(2);
+    let few = csv(&sheet(&part(&rows, &FIELDS, 0..50)));
+    let few = leak(&site, "few.csv", few);
+    trace_with(&site, &few, &["--column", "income=nowhere"]).expect_code(2);
+    trace_with(&site, &few, &["--column", "nothing=income"]).expect_code(2);
+    assert_eq!(recorded(&site, "trace-begun").len(), 0);
+    // Begun, and then no column holds anything.
+    let blank = leak(&site, "blank.csv", "a,b\n\"\",\"\"\n\"\",\"\"\n");
+    let class = trace_with(&site, &blank, &[]).expecting(2).document()["error"]["class"].clone();
+    let traced = recorded(&site, "traced");
+    assert_eq!((traced.len(), &traced[0]["failed"]), (1, &class));
+    assert_eq!(traced[0]["accused_total"], 0);
+    // Traced, and then the record can't be written: its name leads nowhere.
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..400))),
+    );
+    let folder = site.beside().join("evidence");
+    fs::create_dir(&folder).expect("a folder");
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.join("record.json")).expect("a link");
+    let folder = folder.to_str().expect("a path");
+    let told = trace_with(&site, &file, &["--evidence", folder]);
+    assert_ne!(told.code, 0);
+    let document = told.document();
+    assert_eq!(accused(&document), ["G-1"]);
+    assert_eq!(document["evidence_sha256"], Value::Null);
+    let ends = recorded(&site, "traced");
+    assert_eq!(ends.len(), 2);
+    assert_eq!(ends[1]["failed"], document["failure"]["class"]);
+    assert_eq!(ends[1]["accused"], serde_json::json!(["G-1"]));
+    assert_eq!(ends[1].get("evidence_sha256"), None);
+    let leak = file.to_str().expect("a path");
+    let told = site.text(["trace", leak, "--dataset", "citizens", "--evidence", folder]);
+    assert!(
+        told.code == 1 && told.stdout.contains("1 accused") && told.stdout.contains("FAILED"),
+        "{told:?}"
+    );
+    // One that comes to its end says nothing of a failure.
+    assert_eq!(trace(&site, &file)["failure"], Value::Null);
+    assert_eq!(recorded(&site, "traced")[3].get("failed"), None);
+}
+
+#[test]
+fn a_larger_error_of_an_earlier_trace_is_named_in_every_later_one() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..300))),
+    );
+    let first = trace(&site, &file);
+    assert_eq!(first["largest_error"], 1e-9);
+    let large = trace_with(&site, &file, &["--error", "0.5"]).expecting(0);
+    assert_eq!(large.document()["largest_error"], 0.5);
+    let later = trace(&site, &file);
+    assert_eq!(
+        (&later["error"], &later["largest_error"]),
+        (&1e-9.into(), &0.5.into())
+    );
+    let leak = file.to_str().expect("a path");
+    let text = |more: &[&str]| {
+        let fixed = ["trace", leak, "--dataset", "citizens"];
+        site.text(fixed.iter().chain(more)).expecting(0).stdout
+    };
+    let note = "the largest error of a trace of this dataset was 5e-1";
+    assert!(text(&[]).contains(note));
+    assert!(!text(&["--error", "0.5"]).contains(note));
 }
 
 #[test]
@@ -614,5 +800,55 @@ fn pseudonyms_with_tags_name_the_grant_by_themselves() {
     assert_eq!(
         (&traced["carriers"], &traced["presence"]["ours"]),
         (&0.into(), &true.into())
+    );
+    // One row doesn't name anybody, and it is said how many more would.
+    let one = csv(&sheet(&part(&rows, &["id", "city"], 0..1)));
+    let one = leak(&site, "one.csv", one);
+    let one = one.to_str().expect("a path");
+    let traced = site
+        .json(["trace", one, "--dataset", "people"])
+        .expecting(0)
+        .document();
+    let more = traced["more_rows"].as_u64();
+    assert!(
+        accused(&traced).is_empty() && traced["tags"] == 1,
+        "{traced}"
+    );
+    assert!(more.is_some_and(|more| (1..20).contains(&more)), "{traced}");
+}
+
+#[test]
+fn what_stands_where_a_header_should_reaches_neither_results_nor_evidence() {
+    let (site, rows, _) = leaky_site();
+    let mut table = sheet(&part(&rows, &["name", "city"], 0..400));
+    table.remove(0);
+    let first = table[0].clone();
+    let file = leak(&site, "bare.csv", csv(&table));
+    let folder = site.beside().join("evidence-bare");
+    let (file, folder) = (file.to_str(), folder.to_str());
+    let (file, folder) = (file.expect("a path"), folder.expect("a path"));
+    let order = ["trace", file, "--dataset", "citizens", "--evidence", folder];
+    let told = site.text(order).expecting(0).stdout;
+    let record = fs::read(Path::new(folder).join("record.json")).expect("a record");
+    let record: Value = serde_json::from_slice(&record).expect("an envelope");
+    let payload = STANDARD.decode(record["payload"].as_str().expect("a payload"));
+    let payload = String::from_utf8(payload.expect("base64")).expect("text");
+    for value in first {
+        assert!(
+            !told.contains(&value) && !payload.contains(&value),
+            "{told}"
+        );
+    }
+    // Nor can a header look like a line of the result.
+    let forged = "\"name\n G-1 civil-affairs accused 99.0\"";
+    let few = csv(&sheet(&part(&rows, &FIELDS, 0..50))).replacen("name", forged, 1);
+    let few = leak(&site, "forged.csv", few);
+    let few = few.to_str().expect("a path");
+    let order = ["trace", few, "--dataset", "citizens", "--column", "name=no"];
+    let told = site.text(order).expecting(2).stderr;
+    let is_forged = |line: &str| line.starts_with(" G-1 civil-affairs");
+    assert!(
+        told.contains("G-1 civil-affairs") && !told.lines().any(is_forged),
+        "{told}"
     );
 }

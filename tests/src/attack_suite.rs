@@ -21,13 +21,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs what the directory's results don't hold yet; exit code 1 if anybody innocent is accused.
+    /// Runs what the directory's results don't hold yet; exit code 1 if anybody innocent is accused, or
+    /// the suite itself gives up anywhere.
     Run {
         /// Directory of the results.
         #[arg(long)]
         dir: PathBuf,
         /// Seeds of each case and table.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = suite::SEEDS)]
         seeds: u32,
         /// Cases such as A1,A7; all if absent.
         #[arg(long, value_delimiter = ',')]
@@ -116,13 +117,12 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
                 ""
             };
             println!(
-                "{} leaks and checks done, {} innocents accused{over}",
-                ended.done, ended.innocent
+                "{} leaks and checks done, {} innocents accused, {} failed{over}",
+                ended.done, ended.innocent, ended.failed
             );
             let all = suite::results(&dir)?;
-            Ok(ExitCode::from(u8::from(
-                report::is_anyone_innocent_accused(&all),
-            )))
+            let is_bad = report::is_anyone_innocent_accused(&all) || report::has_failed(&all);
+            Ok(ExitCode::from(u8::from(is_bad)))
         }
         Command::Report { dir, docs } => {
             let page = report::page(&suite::results(&dir)?);

@@ -208,7 +208,7 @@ pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
         .collect()
 }
 
-fn place_and_remedy(error: &RunError) -> (String, String) {
+pub(super) fn place_and_remedy(error: &RunError) -> (String, String) {
     match error {
         RunError::Problems(problems) => (
             problems.first().map_or_else(String::new, |problem| {

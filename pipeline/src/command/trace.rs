@@ -7,7 +7,7 @@ use lockgate_connectors::keyring::Purpose;
 use lockgate_transforms::marks::score::Verdict;
 use serde_json::{Value, json};
 
-use super::output::{Answer, table};
+use super::output::{Answer, error_document, place_and_remedy, table};
 use super::verify::{find_site, manifest_keys, read_keys, site_keys};
 use crate::cli::{TraceArgs, VerifyTraceArgs};
 use crate::clock::Clock;
@@ -24,7 +24,11 @@ pub(super) async fn trace(root: &Path, args: TraceArgs) -> Result<Answer, RunErr
     let order = order(args)?;
     let traced = tokio::task::spawn_blocking(move || {
         let outcome = investigate(&installation, &order)?;
-        Answer::new(text(&order, &outcome), &document(&order, &outcome))
+        let answer = Answer::new(text(&order, &outcome), &document(&order, &outcome))?;
+        Ok(match &outcome.failure {
+            Some(error) => answer.with_exit(error.exit_code()),
+            None => answer,
+        })
     });
     traced
         .await
@@ -119,6 +123,7 @@ fn document(order: &Order, outcome: &Outcome) -> Value {
         "candidates": finding.candidates,
         "accused_from": finding.accused_from,
         "error": order.error,
+        "largest_error": outcome.largest_error,
         "investigation": outcome.investigation,
         "hypotheses": finding.traced.len(),
         "looked_at": finding.looked_at,
@@ -126,8 +131,19 @@ fn document(order: &Order, outcome: &Outcome) -> Value {
         "traced": traced.collect::<Vec<_>>(),
         "more_rows": finding.more_rows,
         "evidence_sha256": outcome.evidence_sha256,
+        "failure": outcome.failure.as_ref().map(failure),
         "notes": finding.notes,
     })
+}
+
+/// What failed once the verdicts were there, as the `error` of a document that has nothing else.
+fn failure(error: &RunError) -> Value {
+    let (place, remedy) = place_and_remedy(error);
+    let mut document = error_document(error.class(), &error.to_string(), &place, &remedy);
+    document
+        .get_mut("error")
+        .map(Value::take)
+        .unwrap_or_default()
 }
 
 fn verdict(verdict: &NamedVerdict) -> Value {
@@ -222,6 +238,13 @@ fn text(order: &Order, outcome: &Outcome) -> String {
     for note in &finding.notes {
         text.push_str(&format!("  note: {note}\n"));
     }
+    if outcome.largest_error > order.error {
+        text.push_str(&format!(
+            "  note: the largest error of a trace of this dataset was {:e}: over all traces it is \
+             that, not {:e}, which bounds the chance that an innocent was accused\n",
+            outcome.largest_error, order.error,
+        ));
+    }
     text.push_str(&evidence_text(order, outcome));
     text
 }
@@ -253,19 +276,34 @@ fn conclusion(order: &Order, finding: &Finding) -> String {
         (0, suspects) => format!("nobody is accused; {suspects} to be looked into"),
         (accused, _) => format!("{accused} accused"),
     };
+    let condition = match finding.presence.is_ours {
+        true => "",
+        false => "if it is ours, ",
+    };
     let more = match finding.more_rows {
-        Some(more) => format!("about {more} more such rows would decide\n"),
+        Some(more) => format!("{condition}about {more} more such rows would decide\n"),
         None => String::new(),
     };
     format!("{whose}; {who}\n{more}")
 }
 
 fn evidence_text(order: &Order, outcome: &Outcome) -> String {
-    let Some((folder, keys)) = &order.evidence else {
-        return String::new();
+    let mut text = match &outcome.failure {
+        Some(error) => format!("FAILED after the trace, whose result stands: {error}\n"),
+        None => String::new(),
     };
-    let sha256 = outcome.evidence_sha256.as_deref().unwrap_or_default();
-    let mut text = format!("evidence in {}, record {sha256}\n", folder.display());
+    let Some((folder, keys)) = &order.evidence else {
+        return text;
+    };
+    match &outcome.evidence_sha256 {
+        Some(sha256) => {
+            text.push_str(&format!(
+                "evidence in {}, record {sha256}\n",
+                folder.display()
+            ));
+        }
+        None => text.push_str("no evidence was written that could be checked\n"),
+    }
     if *keys == Keys::Opened {
         text.push_str(
             "  WARNING: it holds the key of the dataset's marks; whoever has it can forge marks from \
@@ -310,18 +348,40 @@ pub(super) async fn verify_trace(root: &Path, args: VerifyTraceArgs) -> Result<A
 }
 
 fn checked_text(checked: &Checked) -> String {
-    let accused = match checked.accused.as_slice() {
-        [] => "nobody is accused".to_owned(),
-        accused => format!("accused: {}", accused.join(", ")),
-    };
     let how = match checked.recounted {
         true => "recounted from the leak",
         false => "recomputed from the stated counts",
     };
-    let mut text = match checked.valid {
-        true => format!("valid, {how}; {accused}\n"),
-        false => "INVALID\n".to_owned(),
+    let mut text = match (checked.valid, checked.accused.len()) {
+        (false, _) => "INVALID\n".to_owned(),
+        (true, 0) => format!("valid, {how}; nobody is accused\n"),
+        (true, accused) => format!("valid, {how}; {accused} accused\n"),
     };
+    if !checked.accused.is_empty() {
+        let rows = checked.accused.iter().map(|of| {
+            [
+                of.grant.clone(),
+                of.recipient.clone().unwrap_or_default(),
+                format!("{:.1}", of.ln_e),
+                format!("{:.1}", of.accused_from),
+                of.issued.to_string(),
+                probability(of.bound),
+            ]
+        });
+        let header = ["grant", "recipient", "ln E", "accused from", "N", "bound"];
+        text.push_str(&table(&header, rows));
+    }
+    if let (Some(dataset), Some(investigation), Some(hypotheses), Some(error)) = (
+        &checked.dataset,
+        checked.investigation,
+        checked.hypotheses,
+        &checked.error,
+    ) {
+        text.push_str(&format!(
+            "trace {investigation} of dataset `{dataset}`, error {error}, hypotheses traced (H) \
+             {hypotheses}\n"
+        ));
+    }
     for problem in &checked.problems {
         text.push_str(&format!("  {problem}\n"));
     }

@@ -187,6 +187,9 @@ pub enum Event {
         /// Lower-case hex SHA-256 of the evidence's envelope, where evidence was written.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence_sha256: Option<String>,
+        /// Class of the error by which the trace, or the writing of its evidence, failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
 }
 

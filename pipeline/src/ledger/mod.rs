@@ -20,7 +20,7 @@ pub mod tree;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -196,7 +196,45 @@ impl Ledger {
     /// A ledger that is damaged or was set back since it was opened; an entry that is too long; a
     /// disk that fails. The event is then not recorded, unless only its proof could not be made.
     pub fn append(&self, event: &Event, at: DateTime<Utc>) -> Result<Appended, LedgerError> {
-        let written = self.write(std::slice::from_ref(event), at)?;
+        let entries = encoded(std::slice::from_ref(event), at)?;
+        self.appended(&self.extend(self.hold()?, entries)?)
+    }
+
+    /// Records one event if the ledger has `size` entries, so that what was concluded from them still
+    /// holds. Absent, with nothing recorded, if others have been added.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_if(
+        &self,
+        size: u64,
+        event: &Event,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Appended>, LedgerError> {
+        let entries = encoded(std::slice::from_ref(event), at)?;
+        let held = self.hold()?;
+        if held.current.size != size {
+            return Ok(None);
+        }
+        self.appended(&self.extend(held, entries)?).map(Some)
+    }
+
+    /// Records several events under one checkpoint, all or none; returns their positions.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_all(
+        &self,
+        events: &[Event],
+        at: DateTime<Utc>,
+    ) -> Result<Range<u64>, LedgerError> {
+        let entries = encoded(events, at)?;
+        let written = self.extend(self.hold()?, entries)?;
+        Ok(written.first..written.checkpoint.size)
+    }
+
+    /// The one entry that was written, with its proof.
+    fn appended(&self, written: &Written) -> Result<Appended, LedgerError> {
         let entry = written.entries.first().ok_or(LedgerError::Unwritable)?;
         let mut nodes = Nodes::new(&self.files, written.checkpoint.size);
         let proof = proof::make(
@@ -212,27 +250,25 @@ impl Ledger {
         })
     }
 
-    /// Records several events under one checkpoint, all or none; returns their positions.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub fn append_all(
-        &self,
-        events: &[Event],
-        at: DateTime<Utc>,
-    ) -> Result<Range<u64>, LedgerError> {
-        let written = self.write(events, at)?;
-        Ok(written.first..written.checkpoint.size)
-    }
-
-    fn write(&self, events: &[Event], at: DateTime<Utc>) -> Result<Written, LedgerError> {
-        let entries = events
-            .iter()
-            .map(|event| event::encode(event, at, random()?))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Holds the ledger as it stands against every other append.
+    fn hold(&self) -> Result<Held<'_>, LedgerError> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = self.lock()?;
         let current = self.current(seen.as_ref())?;
+        Ok(Held {
+            current,
+            lock,
+            seen,
+        })
+    }
+
+    /// Writes entries after those that there are.
+    fn extend(&self, held: Held<'_>, entries: Vec<Vec<u8>>) -> Result<Written, LedgerError> {
+        let Held {
+            current,
+            lock,
+            mut seen,
+        } = held;
         let mut edge = Edge::load(&self.files, current.size)?;
         if edge.root() != current.root {
             return Err(LedgerError::damaged(
@@ -317,12 +353,27 @@ impl Ledger {
     }
 }
 
+/// The ledger while nobody else can append to it.
+struct Held<'a> {
+    current: Checkpoint,
+    lock: std::fs::File,
+    seen: MutexGuard<'a, Option<Checkpoint>>,
+}
+
 /// What an append wrote.
 struct Written {
     first: u64,
     checkpoint: Checkpoint,
     note: String,
     entries: Vec<Vec<u8>>,
+}
+
+/// The bytes of entries, each with a salt of its own.
+fn encoded(events: &[Event], at: DateTime<Utc>) -> Result<Vec<Vec<u8>>, LedgerError> {
+    events
+        .iter()
+        .map(|event| event::encode(event, at, random()?))
+        .collect()
 }
 
 /// Random bytes from the operating system.

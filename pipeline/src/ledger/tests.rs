@@ -194,6 +194,24 @@ fn threads_and_handles_append_side_by_side() {
     assert!(problems(directory.path()).is_empty());
 }
 
+#[test]
+fn a_conditional_append_records_after_the_entries_it_was_told_of_and_no_others() {
+    let (_directory, ledger) = ledger(3);
+    assert_eq!(ledger.append_if(2, &event(9), now()).unwrap(), None);
+    assert_eq!(ledger.append_if(4, &event(9), now()).unwrap(), None);
+    assert_eq!(ledger.entries().unwrap().len(), 3);
+    let appended = ledger.append_if(3, &event(9), now()).unwrap().unwrap();
+    assert_eq!(appended.index, 3);
+    assert_eq!(
+        appended.proof.verify(Some(&keys())).unwrap().event,
+        event(9)
+    );
+    let empty = TempDir::new().unwrap();
+    let empty = Ledger::open(empty.path(), key(1)).unwrap();
+    assert_eq!(empty.append_if(1, &event(0), now()).unwrap(), None);
+    assert!(empty.append_if(0, &event(0), now()).unwrap().is_some());
+}
+
 /// Flips bytes of every file of a ledger, `step` apart, and looks whether it is found.
 fn flip_bytes(directory: &Path, step: usize) {
     assert!(problems(directory).is_empty());

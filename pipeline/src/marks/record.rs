@@ -25,6 +25,9 @@ use crate::plan::ExchangePlan;
 /// Folder of the schemes, within the program's own directory.
 const SCHEMES: &str = "marks";
 
+/// Most bytes of a scheme that is read.
+pub(crate) const SCHEME_BYTES_MAX: u64 = 16 << 20;
+
 /// A commitment to the key of a dataset's marks, as the ledger holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyCommitment {
@@ -110,7 +113,8 @@ pub fn read_scheme(state: &Path, sha256: &str) -> Result<Scheme, RunError> {
     if !is_hex(sha256, 64) {
         return Err(unusable("has a name that no scheme has"));
     }
-    let bytes = fs::read(path_of(state, sha256)).map_err(|_| unusable("can't be read"))?;
+    let bytes = durable::read_bounded(&path_of(state, sha256), SCHEME_BYTES_MAX);
+    let bytes = bytes.map_err(|_| unusable("can't be read"))?;
     let scheme = Scheme::from_bytes(&bytes).map_err(|_| unusable("isn't one of this version"))?;
     if scheme.sha256().map_err(described)? != sha256 {
         return Err(unusable("isn't what was written"));

@@ -100,7 +100,7 @@ pub struct Matched {
     pub field: String,
     /// The column, from 0.
     pub column: usize,
-    /// Its header, or what stands for it.
+    /// Its header where that is the field's name, else its place.
     pub header: String,
     /// How its values are read.
     pub reading: Reading,
@@ -403,12 +403,21 @@ impl<'a> Search<'a> {
                 columns.push(Matched {
                     field: field.clone(),
                     column: source.column,
-                    header: self.names.get(source.column).cloned().unwrap_or_default(),
+                    header: self.header(source),
                     reading: source.reading.clone(),
                 });
             }
         }
         columns
+    }
+
+    /// What a column is called in results and evidence: by its header where that is the field's name,
+    /// else by its place. What was taken for a header may be a row of the leak.
+    fn header(&self, source: &Source) -> String {
+        match self.names.get(source.column) {
+            Some(name) if source.likeness >= NAMED => name.escape_debug().to_string(),
+            Some(_) | None => format!("column {}", source.column + 1),
+        }
     }
 
     /// The column of a field that fits best: by the marks that it shows, and by its header.
@@ -419,7 +428,8 @@ impl<'a> Search<'a> {
         field: &'s FieldScheme,
     ) -> Result<Option<Placed<'s>>, RunError> {
         let sources = self.sources_of(field)?;
-        self.chose_between(&field.name, sources.len());
+        // Whether the field is read at all is a choice as well: see `kept`.
+        self.chose_between(&field.name, 2 * sources.len());
         let trials = sources.iter().map(|source| Trial {
             rows,
             field,
@@ -589,8 +599,53 @@ fn some_of<N: AsRef<str>>(names: &[N]) -> String {
     let shown: Vec<String> = names
         .iter()
         .take(SHOWN)
-        .map(|name| format!("`{}`", name.as_ref()))
+        .map(|name| format!("`{}`", name.as_ref().escape_debug()))
         .collect();
     let rest = if names.len() > SHOWN { ", …" } else { "" };
     format!("{}{rest}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use lockgate_connectors::format::found::FoundOptions;
+
+    use super::*;
+    use crate::marks::Density;
+
+    #[test]
+    fn the_threshold_of_presence_counts_that_a_field_may_be_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("leak.csv");
+        fs::write(&path, "area,town\n121,a\n57,b\n88,c\n").unwrap();
+        let table = FoundTable::open(&path, &FoundOptions::default()).unwrap();
+        let sample = pass::sample(&table).unwrap();
+        let given = BTreeMap::from([("area".to_owned(), "area".to_owned())]);
+        let catalogued = BTreeMap::new();
+        let mut search = Search::new(&catalogued, &table, &sample, &given).unwrap();
+        let field = FieldScheme {
+            name: "area".to_owned(),
+            data_type: "int64".to_owned(),
+            carrier: CarrierSpec::Number {
+                tolerance: "3".parse().unwrap(),
+                decimals: None,
+                step: 2,
+                least: None,
+                greatest: None,
+                sentinels: Vec::new(),
+            },
+            density: Density::ALL,
+            found_by: FoundBy::Value,
+        };
+        let readings = search.sources_of(&field).unwrap().len();
+        let key = MarkKey::of_disclosed([7; 32]);
+        assert!(search.place(&key, None, &field).unwrap().is_some());
+        // Each of its readings, taken or not.
+        let choices = 2.0 * real(u64::try_from(readings).unwrap());
+        assert!(
+            (search.ln_tried() - choices.ln()).abs() < 1e-12,
+            "{readings}"
+        );
+    }
 }

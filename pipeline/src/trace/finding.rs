@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lockgate_transforms::marks::code::Code;
 use lockgate_transforms::marks::key::GrantIndex;
-use lockgate_transforms::marks::predict::{carriers_needed, rows_needed};
+use lockgate_transforms::marks::predict::{Readable, rows_traced};
 use lockgate_transforms::marks::score::{
     Cells, Score, Scores, Standard, TagCount, Verdict, Votes, p_value,
 };
@@ -52,7 +52,8 @@ pub struct Finding {
     /// The hypotheses that were traced side by side: H is their number.
     pub traced: Vec<Traced>,
     /// Where nobody is accused: how many more such rows would do for the smallest number of
-    /// leakers that the rows read don't do for. None where no row has a carrier.
+    /// leakers that the rows read don't do for, if the leak is the dataset's. None where no number of
+    /// rows would.
     pub more_rows: Option<u64>,
     /// What else is to be known.
     pub notes: Vec<String>,
@@ -204,12 +205,23 @@ pub(super) fn is_anyone_accused(verdicts: &[NamedVerdict]) -> bool {
         .any(|verdict| verdict.verdict == Verdict::Accused)
 }
 
+/// What a row of the leak has to read, on the average: carriers, and tags by their lengths.
+pub(super) fn of_row(votes: &Votes, code: &Code, rows: u64) -> Vec<Readable> {
+    let of = |count: u64, tag| Readable {
+        density: real(count) / real(rows.max(1)),
+        tag,
+        places: None,
+    };
+    // How many tags there are is the same for every index.
+    let tags = votes.tags().counts(code, GrantIndex(0)).into_iter();
+    let tags = tags.map(|(bits, count)| of(count.of.into(), Some(bits)));
+    [of(votes.total(), None)].into_iter().chain(tags).collect()
+}
+
 /// How many more rows like these would name a grant: for one leaker, or for as many as these rows
 /// aren't enough for.
-pub(super) fn more_rows(carriers: u64, rows: u64, standard: &Standard) -> Option<u64> {
-    let per_row = real(carriers) / real(rows.max(1));
-    let wanted = (1..=MEMBERS_MAX).map(|members| carriers_needed(members, 0.0, standard));
-    let wanted = wanted.map(|carriers| rows_needed(carriers, per_row));
+pub(super) fn more_rows(of_row: &[Readable], rows: u64, standard: &Standard) -> Option<u64> {
+    let wanted = (1..=MEMBERS_MAX).map(|members| rows_traced(members, 0.0, of_row, standard));
     let more = wanted
         .map(|wanted| wanted - real(rows))
         .find(|more| *more > 0.0);
@@ -232,6 +244,8 @@ fn whole(count: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use lockgate_transforms::marks::predict::carriers_needed;
+
     use super::*;
 
     fn verdict(grant: &str, ln_e: f64, verdict: Verdict) -> NamedVerdict {
@@ -281,13 +295,34 @@ mod tests {
     #[test]
     fn rows_that_are_missing_follow_from_carriers_a_row() {
         let standard = Standard::new(10_000);
+        let two = [readable(2.0, None)];
         let needed = carriers_needed(1, 0.0, &standard);
-        let more = more_rows(40, 20, &standard).unwrap();
+        let more = more_rows(&two, 20, &standard).unwrap();
         assert!((real(more) - (needed / 2.0 - 20.0)).abs() <= 1.0, "{more}");
         // One leaker would have been named, so it is two or an altered copy.
-        let more = more_rows(200, 100, &standard).unwrap();
+        let more = more_rows(&two, 100, &standard).unwrap();
         let needed = carriers_needed(2, 0.0, &standard);
         assert!((real(more) - (needed / 2.0 - 100.0)).abs() <= 1.0, "{more}");
-        assert_eq!(more_rows(0, 100, &standard), None);
+        assert_eq!(more_rows(&[readable(0.0, None)], 100, &standard), None);
+    }
+
+    #[test]
+    fn rows_of_tags_alone_are_forecast_too() {
+        let standard = Standard::new(10_000);
+        let tags = [readable(0.0, None), readable(1.0, Some(16))];
+        let more = more_rows(&tags, 2, &standard).unwrap();
+        let alone = rows_traced(1, 0.0, &tags[1..], &standard);
+        assert!((real(more) - (alone - 2.0)).abs() <= 1.0, "{more}, {alone}");
+        // Beside them, carriers help.
+        let both = [readable(1.0, None), readable(1.0, Some(16))];
+        assert!(more_rows(&both, 2, &standard).unwrap() <= more);
+    }
+
+    fn readable(density: f64, tag: Option<u32>) -> Readable {
+        Readable {
+            density,
+            tag,
+            places: None,
+        }
     }
 }

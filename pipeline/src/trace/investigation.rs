@@ -8,11 +8,10 @@ use lockgate_connectors::format::found::FoundTable;
 use lockgate_transforms::marks::score::Verdict;
 
 use super::evidence::{self, Keys, Leak, LeakOptions};
-use super::tracer::traces;
 use super::{Finding, Request, Tracer};
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Event, History, Ledger};
 
 /// Grants that the ledger's entry of a trace names at most.
 const ACCUSED_MAX: usize = 500;
@@ -26,7 +25,8 @@ pub struct Order {
     pub options: LeakOptions,
     /// Id of the dataset.
     pub dataset: String,
-    /// The probability ε that all traces of the dataset together accuse any innocent.
+    /// The probability ε that all traces of the dataset together accuse any innocent, if none of them
+    /// had a larger one.
     pub error: f64,
     /// Columns that the operator names, by field.
     pub columns: BTreeMap<String, String>,
@@ -45,18 +45,58 @@ pub struct Outcome {
     pub form: String,
     /// The how-manieth trace of the dataset it was.
     pub investigation: u64,
+    /// The largest error of any trace of the dataset so far: what all of them together hold to.
+    pub largest_error: f64,
     /// SHA-256 of the evidence's envelope.
     pub evidence_sha256: Option<String>,
+    /// What failed once the finding was there: to write the evidence, or to record the end.
+    pub failure: Option<RunError>,
+}
+
+/// The traces of a dataset that a history of the ledger tells of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Earlier {
+    /// Entries of the history, of whatever kind.
+    entries: u64,
+    /// How many traces were begun.
+    traces: u64,
+    /// The largest error of any of them; 0 where there was none.
+    error: f64,
+}
+
+impl Earlier {
+    pub(super) fn of(history: &History, dataset: &str) -> Self {
+        let mut earlier = Self {
+            entries: u64::try_from(history.len()).unwrap_or(u64::MAX),
+            traces: 0,
+            error: 0.0,
+        };
+        for entry in history.iter() {
+            if let Event::TraceBegun {
+                dataset: of, error, ..
+            } = &entry.event
+                && of == dataset
+            {
+                earlier.traces = earlier.traces.saturating_add(1);
+                earlier.error = error
+                    .parse()
+                    .map_or(earlier.error, |of| earlier.error.max(of));
+            }
+        }
+        earlier
+    }
 }
 
 /// Traces a leak. That it is about to be traced is in the ledger before anything is known of the
-/// result, so that nobody can trace until somebody is named and show that trace alone.
+/// result, so that nobody can trace until somebody is named and show that trace alone; so is its
+/// end, whatever that was.
 ///
 /// # Errors
 /// A leak that can't be read, a dataset that can't be traced, a ledger that can't be written; a leak
-/// that changed meanwhile.
+/// that changed meanwhile. What fails once the result is there is told with it, by
+/// [`Outcome::failure`].
 pub fn investigate(installation: &Installation, order: &Order) -> Result<Outcome, RunError> {
-    if !(order.error > 0.0 && order.error < 1.0) {
+    if !Request::is_error(order.error) {
         return Err(RunError::Invalid {
             what: "the error is a probability: above 0 and below 1".to_owned(),
             at: "--error".to_owned(),
@@ -66,82 +106,115 @@ pub fn investigate(installation: &Installation, order: &Order) -> Result<Outcome
     let leak = evidence::leak_at(&order.file, &order.options)?;
     let table = FoundTable::open(&order.file, &order.options.to_found())?;
     let tracer = Tracer::open(installation, &order.dataset)?;
+    // A file that can't be read, or an option that doesn't fit it, is no trace.
+    tracer.check(&table, &order.columns)?;
     if let Some((folder, _)) = &order.evidence {
         evidence::prepare(folder)?;
     }
     let ledger = installation.ledger()?;
+    let (investigation, largest_error) = begin(installation, &ledger, &tracer, (&leak, order))?;
     let request = Request {
         error: order.error,
-        investigation: begin(installation, &ledger, &tracer, (&leak, order.error))?,
+        investigation,
         columns: order.columns.clone(),
     };
-    let finding = tracer.examine(&table, &request)?;
-    if evidence::leak_at(&order.file, &order.options)? != leak {
-        return Err(changed(&order.file));
-    }
-    let evidence_sha256 = match &order.evidence {
-        Some((folder, keys)) => {
-            let results = (&leak, &request, &finding);
-            let written = evidence::write(installation, folder, results, &order.dataset, *keys)?;
-            Some(written)
-        }
-        None => None,
+    let record_end = |finding: Option<&Finding>, evidence_sha256, failure: Option<&RunError>| {
+        let event = ended(
+            (&leak, order, investigation),
+            finding,
+            evidence_sha256,
+            failure,
+        );
+        ledger.append(&event, installation.clock.now())
     };
-    let event = ended(&order.dataset, &leak, &request, &finding, &evidence_sha256);
-    ledger.append(&event, installation.clock.now())?;
+    let finding = match found(order, &tracer, (&table, &leak), &request) {
+        Ok(finding) => finding,
+        Err(error) => {
+            // The first error is the one to report.
+            drop(record_end(None, None, Some(&error)));
+            return Err(error);
+        }
+    };
+    let written = order.evidence.as_ref().map(|(folder, keys)| {
+        let results = (&leak, &request, &finding);
+        evidence::write(installation, folder, results, &order.dataset, *keys)
+    });
+    let (evidence_sha256, unwritten) = match written.transpose() {
+        Ok(sha256) => (sha256, None),
+        Err(error) => (None, Some(error)),
+    };
+    let recorded = record_end(Some(&finding), evidence_sha256.clone(), unwritten.as_ref());
     Ok(Outcome {
         finding,
         form: table.format().to_string(),
         leak,
-        investigation: request.investigation,
+        investigation,
+        largest_error,
         evidence_sha256,
+        failure: unwritten.or_else(|| recorded.err().map(RunError::from)),
     })
 }
 
-/// Records that a trace begins; its number. Should another have begun since the tracer read the
-/// ledger, the number is counted again: two traces never share one.
+/// What the leak says, if it is still the one that was to be traced.
+fn found(
+    order: &Order,
+    tracer: &Tracer,
+    (table, leak): (&FoundTable, &Leak),
+    request: &Request,
+) -> Result<Finding, RunError> {
+    let finding = tracer.examine(table, request)?;
+    match evidence::leak_at(&order.file, &order.options)? == *leak {
+        true => Ok(finding),
+        false => Err(changed(&order.file)),
+    }
+}
+
+/// Records that a trace begins: its number, and the largest error of all traces so far. Should
+/// anything have been recorded since the traces were counted, they are counted again: two traces
+/// never share a number.
 fn begin(
     installation: &Installation,
     ledger: &Ledger,
     tracer: &Tracer,
-    (leak, error): (&Leak, f64),
-) -> Result<u64, RunError> {
-    let investigation = tracer.traces().saturating_add(1);
-    let event = Event::TraceBegun {
-        dataset: tracer.dataset().to_owned(),
-        leak_sha256: leak.sha256.clone(),
-        investigation,
-        error: error.to_string(),
-    };
-    let appended = ledger.append(&event, installation.clock.now())?;
-    if appended.index == tracer.ledger_size() {
-        return Ok(investigation);
+    (leak, order): (&Leak, &Order),
+) -> Result<(u64, f64), RunError> {
+    let mut earlier = tracer.earlier();
+    loop {
+        let investigation = earlier.traces.saturating_add(1);
+        let event = Event::TraceBegun {
+            dataset: order.dataset.clone(),
+            leak_sha256: leak.sha256.clone(),
+            investigation,
+            error: order.error.to_string(),
+        };
+        let appended = ledger.append_if(earlier.entries, &event, installation.clock.now())?;
+        if appended.is_some() {
+            return Ok((investigation, earlier.error.max(order.error)));
+        }
+        earlier = Earlier::of(&ledger.entries()?, &order.dataset);
     }
-    let until = |index: u64| index <= appended.index;
-    let entries = ledger.entries()?.into_iter();
-    let history = entries.filter(|entry| until(entry.index)).collect();
-    Ok(traces(&history, tracer.dataset()))
 }
 
+/// The end of a trace: whom it accuses, where it came so far, and by what it failed, if it did.
 fn ended(
-    dataset: &str,
-    leak: &Leak,
-    request: &Request,
-    finding: &Finding,
-    evidence_sha256: &Option<String>,
+    (leak, order, investigation): (&Leak, &Order, u64),
+    finding: Option<&Finding>,
+    evidence_sha256: Option<String>,
+    failure: Option<&RunError>,
 ) -> Event {
-    let verdicts = finding.verdicts.iter();
+    let verdicts = finding.into_iter().flat_map(|finding| &finding.verdicts);
     let accused: Vec<String> = verdicts
         .filter(|verdict| verdict.verdict == Verdict::Accused)
         .map(|verdict| verdict.grant.clone())
         .collect();
     Event::Traced {
-        dataset: dataset.to_owned(),
+        dataset: order.dataset.clone(),
         leak_sha256: leak.sha256.clone(),
-        investigation: request.investigation,
+        investigation,
         accused_total: u64::try_from(accused.len()).unwrap_or(u64::MAX),
         accused: accused.into_iter().take(ACCUSED_MAX).collect(),
-        evidence_sha256: evidence_sha256.clone(),
+        evidence_sha256,
+        failed: failure.map(|error| error.class().to_owned()),
     }
 }
 

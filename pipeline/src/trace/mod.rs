@@ -34,7 +34,8 @@ pub use tracer::Tracer;
 /// What is asked of a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// The probability ε that all traces of the dataset together accuse any innocent.
+    /// The probability ε that all traces of the dataset together accuse any innocent, if none of them
+    /// had a larger one.
     pub error: f64,
     /// The how-manieth trace of the dataset it is, from 1: it has its share of ε alone.
     pub investigation: u64,
@@ -54,6 +55,11 @@ impl Default for Request {
 }
 
 impl Request {
+    /// Whether an error is one that a trace can be held to: a probability above 0 and below 1.
+    fn is_error(error: f64) -> bool {
+        error > 0.0 && error < 1.0
+    }
+
     /// The standard that a hypothesis is held to.
     fn standard(&self, issued: u64, hypotheses: u64) -> Standard {
         Standard {

@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::format::found::FoundTable;
 use lockgate_connectors::keyring::{KeyringError, Purpose};
 use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
+use lockgate_transforms::marks::predict::Readable;
 use lockgate_transforms::marks::score::{Votes, ln_presence};
 
 use super::Request;
 use super::columns::{Matching, Search};
 use super::finding::{self, Finding, NamedVerdict, Presence, TagMatches, Traced};
+use super::investigation::Earlier;
 use super::pass::{self, Polled, Way};
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, History, LedgerReader};
+use crate::ledger::LedgerReader;
 use crate::marks::{KeyCommitment, Marking, Scheme, markings, read_scheme};
 use crate::site::FieldType;
 
@@ -30,8 +33,7 @@ pub struct Tracer {
     keys: Vec<HeldKey>,
     hypotheses: Vec<Hypothesis>,
     catalogued: BTreeMap<String, Catalogued>,
-    traces: u64,
-    ledger_size: u64,
+    earlier: Earlier,
     notes: Vec<String>,
 }
 
@@ -81,8 +83,7 @@ impl Tracer {
             keys: Vec::new(),
             hypotheses: Vec::new(),
             catalogued: catalogued(installation, dataset),
-            traces: traces(&history, dataset),
-            ledger_size: u64::try_from(history.len()).unwrap_or(u64::MAX),
+            earlier: Earlier::of(&history, dataset),
             notes: Vec::new(),
         };
         tracer.hold_keys(installation, &markings)?;
@@ -102,13 +103,33 @@ impl Tracer {
     }
 
     /// Traces of the dataset that the ledger knew of when it was read.
-    pub fn traces(&self) -> u64 {
-        self.traces
+    pub(super) fn earlier(&self) -> Earlier {
+        self.earlier
     }
 
-    /// Entries that the ledger had when it was read.
-    pub(super) fn ledger_size(&self) -> u64 {
-        self.ledger_size
+    /// Whether a leak can be examined at all: read to its end, with columns that can be told apart, and
+    /// with those that the operator names.
+    ///
+    /// # Errors
+    /// As [`examine`](Self::examine), but for what only matching shows.
+    pub fn check(
+        &self,
+        table: &FoundTable,
+        given: &BTreeMap<String, String>,
+    ) -> Result<(), RunError> {
+        let sample = pass::sample(table)?;
+        self.search(table, &sample, given).map(drop)
+    }
+
+    fn search<'a>(
+        &'a self,
+        table: &'a FoundTable,
+        sample: &'a RecordBatch,
+        given: &'a BTreeMap<String, String>,
+    ) -> Result<Search<'a>, RunError> {
+        let search = Search::new(&self.catalogued, table, sample, given)?;
+        search.check_fields(self.hypotheses.iter().map(|of| &of.scheme))?;
+        Ok(search)
     }
 
     /// Holds a leak against every candidate. Nothing is written; the work is done on the current
@@ -119,8 +140,7 @@ impl Tracer {
     /// names a field or column that isn't there.
     pub fn examine(&self, table: &FoundTable, request: &Request) -> Result<Finding, RunError> {
         let sample = pass::sample(table)?;
-        let mut search = Search::new(&self.catalogued, table, &sample, &request.columns)?;
-        search.check_fields(self.hypotheses.iter().map(|of| &of.scheme))?;
+        let mut search = self.search(table, &sample, &request.columns)?;
         let mut matchings = Vec::new();
         for (at, hypothesis) in self.hypotheses.iter().enumerate() {
             let key = self.held(hypothesis)?;
@@ -248,13 +268,15 @@ impl Tracer {
             }
         }
         finding::with_p_values(&mut verdicts, &traced);
-        self.found(request, polled, traced, verdicts)
+        let first = ways.iter().zip(&polled.votes).next().ok_or_else(lost)?;
+        let of_row = finding::of_row(first.1, first.0.marker.code(), polled.rows);
+        self.found(request, (polled, &of_row), traced, verdicts)
     }
 
     fn found(
         &self,
         request: &Request,
-        polled: &Polled,
+        (polled, of_row): (&Polled, &[Readable]),
         traced: Vec<Traced>,
         verdicts: Vec<NamedVerdict>,
     ) -> Result<Finding, RunError> {
@@ -265,7 +287,7 @@ impl Tracer {
         Ok(Finding {
             more_rows: match is_anyone {
                 true => None,
-                false => finding::more_rows(carriers, polled.rows, &standard),
+                false => finding::more_rows(of_row, polled.rows, &standard),
             },
             verdicts,
             presence: Presence {
@@ -282,7 +304,12 @@ impl Tracer {
             rows: polled.rows,
             irregular: polled.irregular,
             looked_at: self.looked_at(),
-            notes: self.notes.clone(),
+            notes: self
+                .notes
+                .iter()
+                .cloned()
+                .chain(contradicting(polled))
+                .collect(),
             traced,
         })
     }
@@ -407,6 +434,17 @@ fn hold(
     }))
 }
 
+/// That tags contradict each other, if some do.
+fn contradicting(polled: &Polled) -> Option<String> {
+    let ties = polled.votes.first()?.tags().ties();
+    (ties > 0).then(|| {
+        format!(
+            "{ties} pseudonyms come with tags that contradict each other, of which none counts; trace \
+             parts of the file"
+        )
+    })
+}
+
 /// The marker of a scheme for columns that hold these fields.
 pub(super) fn marker(scheme: &Scheme, key: &MarkKey, names: &[&str]) -> Result<Marker, RunError> {
     let marker = scheme.marker(key, names);
@@ -474,14 +512,6 @@ fn catalogued(installation: &Installation, dataset: &str) -> BTreeMap<String, Ca
             (field.name.clone(), catalogued)
         })
         .collect()
-}
-
-/// Traces of a dataset that were begun.
-pub(super) fn traces(history: &History, dataset: &str) -> u64 {
-    let begun = history.iter().filter(
-        |entry| matches!(&entry.event, Event::TraceBegun { dataset: of, .. } if of == dataset),
-    );
-    u64::try_from(begun.count()).unwrap_or(u64::MAX)
 }
 
 impl Catalogued {

@@ -100,10 +100,11 @@ pub(super) fn cases() -> Vec<Case> {
                     "copies put together in eleven ways",
                     move |world, draw| together(world, draw, members, strategy, carriers, altered),
                 );
-                let is_long = members > 3 || altered > 0.0;
+                let is_long = members > 2 || altered > 0.0;
                 let case = case.demanding(95.0).long(is_long);
                 let case = case.as_one_of(strategy.name());
-                let is_large = members == 5 && strategy == Strategy::Coin;
+                let is_large = strategy == Strategy::Coin && members == 5
+                    || strategy == Strategy::Majority && members < 4;
                 cases.push(if is_large { case.large() } else { case });
             }
         }

@@ -1,20 +1,19 @@
-//! Whether anybody is accused who had no part: innocent codewords, files that are nobody's leak, the
-//! bound and its multiplicity.
+//! Whether anybody is accused who had no part: innocent codewords, files that are nobody's leak, and the
+//! bound. What multiplies it is in [`rotation`](super::rotation).
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use lockgate::marks::{markings, read_scheme};
-use lockgate::trace::Request;
 use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::GrantIndex;
-use lockgate_transforms::marks::score::{Ballots, Scores, Standard};
+use lockgate_transforms::marks::score::{Ballots, Scores};
 
 use super::draw::Draw;
 use super::insert::foreign;
-use super::sheet::{Form, Sheet};
+use super::sheet::{Cell, Form, Sheet};
 use super::subset::one;
 use super::tables::{Freedom, Table};
-use super::world::{Traced, World, grant_id, history, request};
+use super::world::{World, history};
 use super::{Case, Checked, Judge, Leak, Unfit};
 
 /// Rows of a file that is nobody's.
@@ -33,7 +32,8 @@ pub(super) fn cases() -> Vec<Case> {
         "codewords that nobody was given: how many score at least 1/δ, for δ from 10^-1 to 10^-5",
         codewords,
     );
-    let mut cases = vec![codewords.at_most(20)];
+    // By the reference, of twenty leaks.
+    let mut cases = vec![codewords.at_most(20).on(&Table::ALL)];
     let nobodys: [(&str, &str, MakeFile); 4] = [
         (
             "original",
@@ -74,10 +74,27 @@ pub(super) fn cases() -> Vec<Case> {
                 leakers: Vec::new(),
             })
         });
-        let case = case.judged(Judge::NotOurs).demanding(100.0).large();
-        // The provider's rows as they were before they were masked are no delivery's.
-        cases.push(case);
+        let judge = match variant {
+            "another dataset" => Judge::NotOursOrStrange,
+            _ => Judge::NotOurs,
+        };
+        let case = case.judged(judge).on(&Table::ALL);
+        cases.push(case.demanding(100.0).large());
     }
+    let drawn = Case::leak(
+        "F2",
+        "invented pseudonyms",
+        "rows that were never in the table, with pseudonyms drawn at random",
+        |world, draw| {
+            Ok(Leak {
+                sheet: with_drawn_pseudonyms(foreign(world, ROWS, draw), draw)?,
+                form: Form::Csv,
+                leakers: Vec::new(),
+            })
+        },
+    );
+    let drawn = drawn.judged(Judge::NotOurs).on(&[Table::Tagged]);
+    cases.push(drawn.demanding(100.0).large());
     let shuffled = Case::leak(
         "F2",
         "shuffled keys",
@@ -115,13 +132,6 @@ pub(super) fn cases() -> Vec<Case> {
         },
     );
     cases.push(exact);
-    let multiplicity = Case::check(
-        "F4",
-        "",
-        "what is tried side by side, and how many grants and traces there are, counts in the bound",
-        multiplicity,
-    );
-    cases.push(multiplicity.at_most(5));
     cases
 }
 
@@ -132,6 +142,16 @@ fn rows(world: &World, draw: &mut Draw) -> Result<Vec<usize>, Unfit> {
         return Err(Unfit::Rows);
     }
     Ok(draw.choose(ROWS, world.size.rows))
+}
+
+/// As many hexadecimal digits as pseudonyms have, in the place of each person.
+fn with_drawn_pseudonyms(mut sheet: Sheet, draw: &mut Draw) -> Result<Sheet, Unfit> {
+    let column = sheet.column_mut("person").ok_or(Unfit::Table)?;
+    for cell in &mut column.cells {
+        let digits = (0..4).map(|_| format!("{:016x}", draw.bits()));
+        *cell = Cell::Text(digits.collect());
+    }
+    Ok(sheet)
 }
 
 /// Every column in an order of its own.
@@ -147,42 +167,14 @@ fn torn_apart(world: &World, sheet: Sheet, draw: &mut Draw) -> Sheet {
     sheet
 }
 
-fn multiplicity(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
-    let leak = one(world, draw, 500, |sheet, _| sheet)?;
-    let name = grant_id(leak.leakers[0]);
-    let bound = |traced: &Traced| {
-        let of = traced.scores.iter().find(|(grant, ..)| *grant == name);
-        of.map(|(_, ln_e, bound, _)| bound.ln() + ln_e)
-    };
-    let first = world.trace(&leak.sheet, Form::Csv);
-    let tenth = Request {
-        investigation: 10,
-        ..request()
-    };
-    let tenth = world.trace_as(&leak.sheet, Form::Csv, &tenth);
-    let issued = (world.size.issued as f64).ln();
-    // ln of the factor between a score's own bound and that of the trace.
-    let counts_grants = bound(&first).is_some_and(|looks| looks >= issued - 1e-6);
-    let weaker = Standard {
-        hypotheses: 7,
-        ..Standard::new(world.size.issued as u64)
-    };
-    let plain = Standard::new(world.size.issued as u64);
-    let counts_tries = (weaker.accused_from() - plain.accused_from() - 7_f64.ln()).abs() < 1e-9
-        && weaker.bound(40.0) > 6.99 * plain.bound(40.0);
-    let is_named = first.accused.contains(&name) && tenth.accused.contains(&name);
-    let note = format!("ln factor {:?}, ln N {issued:.2}", bound(&first));
-    Ok(Checked::of(counts_grants && counts_tries && is_named, note)
-        .with(&first, &leak.leakers)
-        .with(&tenth, &leak.leakers))
-}
-
 /// Scores codewords that nobody was given against one leak, and counts those that score high.
 fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
     let members = 1 + draw.below(3);
     let leakers = world.leakers(members, draw)?;
     let carriers = *draw.pick(&[200, 400, 800]);
-    let each = world.rows_for(carriers / members)?;
+    // By cells: where the plan reckons a tag as many carriers, it is one vote here.
+    let per_row = world.per_row.min(world.carriers.len() as f64);
+    let each = world.rows_with(carriers / members, per_row)?;
     let parts: Vec<RecordBatch> = leakers
         .iter()
         .map(|leaker| {
@@ -198,6 +190,7 @@ fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
     let columns: Vec<Option<ArrayRef>> = leak.columns().iter().cloned().map(Some).collect();
     let mut ballots = Ballots::default();
     ballots.add(marker.observe(&columns).expect("observations"));
+    ballots.add_tags(marker.observe_tags(&columns).expect("tags"));
     let votes = ballots.close();
     let scores = Scores::new(&votes);
     let mut counts = [0_u32; 5];
@@ -216,8 +209,10 @@ fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
         let expected = all * 10_f64.powi(-exponent);
         f64::from(*count) <= expected + 3.0 * expected.sqrt()
     });
-    let note = format!("of {all}, {} votes: {counts:?}", votes.total());
-    Ok(Checked::of(is_held, note))
+    let (cells, tags) = (votes.total(), votes.tags().total());
+    let has_tags = (tags > 0) == (world.table == Table::Tagged);
+    let note = format!("of {all}, {cells} votes and {tags} tags: {counts:?}");
+    Ok(Checked::of(is_held && has_tags, note))
 }
 
 /// The marker by which deliveries of the table were marked.

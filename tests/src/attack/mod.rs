@@ -27,11 +27,13 @@ pub mod format;
 pub mod innocent;
 pub mod insert;
 pub mod report;
+pub mod rotation;
 pub mod sheet;
 pub mod subset;
 pub mod suite;
 pub mod tables;
 pub mod tags;
+pub mod visible;
 pub mod world;
 
 use draw::Draw;
@@ -122,9 +124,38 @@ pub enum Judge {
     Any,
     /// All of them are.
     All,
-    /// Nobody is accused, and presence is not claimed.
+    /// The first of them is.
+    First,
+    /// The file is read, nobody is accused, and presence is not claimed.
     NotOurs,
+    /// The same, or no column of the file can be a marked field.
+    NotOursOrStrange,
 }
+
+impl Judge {
+    /// Whether a trace is as it should be.
+    #[must_use]
+    pub fn is_met(self, traced: &Traced, leakers: &[usize]) -> bool {
+        let is_named = |leaker: &usize| traced.accused.contains(&world::grant_id(*leaker));
+        let is_nobodys = traced.accused.is_empty() && !traced.is_ours;
+        match self {
+            Self::Any => leakers.iter().any(is_named),
+            Self::All => leakers.iter().all(is_named),
+            Self::First => leakers.first().is_some_and(is_named),
+            Self::NotOurs => is_nobodys && traced.error.is_none(),
+            Self::NotOursOrStrange => {
+                is_nobodys
+                    && traced
+                        .error
+                        .as_deref()
+                        .is_none_or(|error| error == NO_COLUMN)
+            }
+        }
+    }
+}
+
+/// What the trace says of a file that has none of the dataset's columns.
+const NO_COLUMN: &str = "no column of the file can be one of the dataset's marked fields";
 
 /// A case: one attack with its parameters.
 pub struct Case {
@@ -264,6 +295,8 @@ pub fn cases() -> Vec<Case> {
         collude::cases(),
         tags::cases(),
         innocent::cases(),
+        rotation::cases(),
+        visible::cases(),
         embed::cases(),
     ];
     let mut all: Vec<Case> = families.into_iter().flatten().collect();
@@ -273,4 +306,36 @@ pub fn cases() -> Vec<Case> {
         (letter, number.parse::<u32>().unwrap_or_default())
     });
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_no_proof_that_it_is_not_ours() {
+        let failed = |error: &str| Traced {
+            error: Some(error.to_owned()),
+            ..Traced::default()
+        };
+        assert!(Judge::NotOurs.is_met(&Traced::default(), &[]));
+        assert!(!Judge::NotOurs.is_met(&failed(NO_COLUMN), &[]));
+        assert!(Judge::NotOursOrStrange.is_met(&failed(NO_COLUMN), &[]));
+        assert!(!Judge::NotOursOrStrange.is_met(&failed("the file is empty"), &[]));
+        let ours = Traced {
+            is_ours: true,
+            ..Traced::default()
+        };
+        assert!(!Judge::NotOurs.is_met(&ours, &[]) && !Judge::NotOursOrStrange.is_met(&ours, &[]));
+    }
+
+    #[test]
+    fn the_first_leaker_is_not_any() {
+        let traced = Traced {
+            accused: vec![world::grant_id(2)],
+            ..Traced::default()
+        };
+        assert!(Judge::Any.is_met(&traced, &[1, 2]) && Judge::First.is_met(&traced, &[2, 1]));
+        assert!(!Judge::First.is_met(&traced, &[1, 2]) && !Judge::All.is_met(&traced, &[1, 2]));
+    }
 }

@@ -1,9 +1,9 @@
 //! The measured table: what was demanded, what came of it, and what isn't met.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::suite::Record;
+use super::suite::{Record, asked_for, seeds_asked_for};
 use super::tables::Table;
 use super::{Act, Case, cases};
 
@@ -47,6 +47,7 @@ struct Line<'a> {
     carriers: Option<(u64, u64)>,
     seconds: f64,
     innocent: usize,
+    failed: usize,
     notes: BTreeMap<&'a str, usize>,
 }
 
@@ -60,6 +61,7 @@ impl<'a> Line<'a> {
             carriers: None,
             seconds: 0.0,
             innocent: 0,
+            failed: 0,
             notes: BTreeMap::new(),
         };
         for record in records {
@@ -68,6 +70,7 @@ impl<'a> Line<'a> {
                 continue;
             }
             line.innocent += record.innocent.len();
+            line.failed += usize::from(record.failed.is_some());
             let cell = line
                 .cells
                 .entry((record.table.as_str(), record.sub.as_str()))
@@ -76,8 +79,9 @@ impl<'a> Line<'a> {
                 tally.run += 1;
                 tally.passed += usize::from(record.passed);
             }
-            if !record.passed && !record.note.is_empty() {
-                *line.notes.entry(&record.note).or_default() += 1;
+            let note = record.failed.as_deref().unwrap_or(&record.note);
+            if !record.passed && !note.is_empty() {
+                *line.notes.entry(note).or_default() += 1;
             }
             if record.carriers > 0 {
                 let (least, most) = line.carriers.unwrap_or((u64::MAX, 0));
@@ -104,12 +108,13 @@ impl<'a> Line<'a> {
     fn is_met(&self) -> Option<bool> {
         let demand = self.case.demand?;
         let (_, worst) = self.worst()?;
-        Some(self.innocent == 0 && worst.rate() >= demand)
+        Some(self.innocent == 0 && self.failed == 0 && worst.rate() >= demand)
     }
 
     fn verdict(&self) -> String {
         let verdict = match self.is_met() {
             _ if self.innocent > 0 => "**INNOCENT ACCUSED**",
+            _ if self.failed > 0 => "**the suite failed**",
             _ if self.all.run == 0 => "not run",
             Some(true) => "met",
             Some(false) => "**not met**",
@@ -233,6 +238,7 @@ fn head(records: &[Record], run: usize, innocent: usize) -> String {
              `innocent` in the results.\n"
         ),
     });
+    text.push_str(&seeds(records));
     text.push_str("\nThe tables:\n\n");
     for table in Table::ALL {
         let has = |record: &&Record| record.table == table.name() && record.unfit.is_none();
@@ -249,12 +255,37 @@ fn head(records: &[Record], run: usize, innocent: usize) -> String {
     text
 }
 
+/// How much of what is asked for was run, for each size of the tables.
+fn seeds(records: &[Record]) -> String {
+    let mut by_size: BTreeMap<usize, (BTreeSet<u32>, usize)> = BTreeMap::new();
+    // Those that are asked for, also where nothing was run.
+    for rows in [20_000, 1_000_000] {
+        by_size.entry(rows).or_default();
+    }
+    for record in records {
+        let (seeds, run) = by_size.entry(record.rows).or_default();
+        seeds.insert(record.seed);
+        *run += 1;
+    }
+    let mut text = "\n**How much was run**, of what the full measurement asks for:\n\n".to_owned();
+    for (rows, (seeds, run)) in by_size {
+        let (asked, seeds_asked) = (asked_for(rows), seeds_asked_for(rows));
+        writeln!(
+            text,
+            "- tables of {rows} rows: {} of {seeds_asked} seeds, {run} of {asked} leaks and checks",
+            seeds.len()
+        )
+        .expect("text");
+    }
+    text
+}
+
 /// What isn't met or carries no demand, with what was seen and why.
 fn shortfalls(lines: &[Line<'_>]) -> String {
     let mut text = "\n## What isn't met, and where nothing is promised\n\n".to_owned();
     let mut is_any = false;
     for line in lines {
-        let is_short = line.is_met() == Some(false) || line.all.run == 0;
+        let is_short = line.is_met() == Some(false) || line.all.run == 0 || line.failed > 0;
         if !is_short && (line.case.demand.is_some() || line.case.why.is_empty()) {
             continue;
         }
@@ -268,7 +299,7 @@ fn shortfalls(lines: &[Line<'_>]) -> String {
         )
         .expect("text");
         if !line.case.why.is_empty() {
-            write!(text, ". {}", line.case.why).expect("text");
+            write!(text, ": {}", line.case.why).expect("text");
         }
         for ((table, sub), tally) in &line.cells {
             if is_short && tally.rate() < line.case.demand.unwrap_or_default() {
@@ -301,7 +332,9 @@ const LIMITS: &str = "
 
 - Whoever changes **every** value of every column that could carry a mark, by about as much as a mark
   moves it, erases the marks. It spoils the data everywhere, since nobody outside knows which values
-  carry. Changing half of them is not enough.
+  carry. So does moving **half** of them, drawn at random, each by exactly the step of the marks: it
+  follows from the tolerance, which is no secret, and each mark is then as likely wrong as right.
+  Replacing half of them by anything near is not enough.
 - A part with fewer than about a hundred readable carriers names nobody, unless it holds pseudonyms with
   a tag, of which a few do.
 - A leak without any marked column, or without anything that its rows are found by, names nobody. Neither
@@ -336,6 +369,12 @@ fn times(lines: &[Line<'_>]) -> String {
 #[must_use]
 pub fn is_anyone_innocent_accused(records: &[Record]) -> bool {
     records.iter().any(|record| !record.innocent.is_empty())
+}
+
+/// Whether the suite itself gave up anywhere.
+#[must_use]
+pub fn has_failed(records: &[Record]) -> bool {
+    records.iter().any(|record| record.failed.is_some())
 }
 
 #[cfg(test)]
@@ -386,6 +425,31 @@ mod tests {
         assert!(row(&records).contains("INNOCENT ACCUSED"));
         assert!(page(&records).contains("1 INNOCENT GRANTS WERE ACCUSED"));
         assert!(is_anyone_innocent_accused(&records));
+    }
+
+    #[test]
+    fn where_the_suite_itself_failed_nothing_is_met() {
+        // Of a case without a demand, too.
+        let failed = Record {
+            case: "A8".to_owned(),
+            failed: Some("no delivery".to_owned()),
+            ..record("flips of 50 %, 1,000 carriers", "text", false)
+        };
+        assert!(has_failed(std::slice::from_ref(&failed)));
+        assert!(!has_failed(&[record("200 carriers", "register", true)]));
+        let text = page(&[failed]);
+        assert!(text.contains("**the suite failed**") && text.contains("1 times: no delivery"));
+    }
+
+    #[test]
+    fn how_much_was_run_stands_above_the_table() {
+        let records = [record("200 carriers", "register", true)];
+        let text = page(&records);
+        let asked = asked_for(20_000);
+        let line = format!("- tables of 20000 rows: 1 of 100 seeds, 1 of {asked} leaks and checks");
+        let at = text.find(&line).expect("what was run");
+        assert!(at < text.find("| A1 |").expect("the table"));
+        assert!(text.contains("- tables of 1000000 rows: 0 of 5 seeds, 0 of"));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::leak(
             "A13",
             "1,000 carriers, half nulled",
-            "half of all cells are emptied, keys apart",
+            "half of all cells are emptied, but for a clear key",
             |world, draw| one(world, draw, 1_000, |sheet, draw| nulled(world, sheet, draw)),
         )
         .demanding(100.0),
@@ -152,14 +152,13 @@ fn renumber(sheet: &mut Sheet, name: &str, draw: &mut Draw) {
     }
 }
 
-/// Empties half of the cells of all columns but those that rows are found by.
+/// Empties half of the cells of all columns but the key, without which rows would be of no use; where
+/// none is delivered clear, of all.
 fn nulled(world: &World, mut sheet: Sheet, draw: &mut Draw) -> Sheet {
-    let is_anchor = |name: &str| {
-        let anchors = world.carriers.iter().flat_map(|of| &of.anchor);
-        anchors.into_iter().any(|field| field == name)
-    };
+    let by_key = world.carriers.iter().find(|of| of.found_by == "key");
+    let key = by_key.map_or_else(Vec::new, |carrier| carrier.anchor.clone());
     for column in &mut sheet.columns {
-        if !is_anchor(&column.name) {
+        if !key.contains(&column.name) {
             for cell in &mut column.cells {
                 if draw.chance(0.5) {
                     *cell = Cell::Null;

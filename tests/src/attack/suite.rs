@@ -1,9 +1,11 @@
 //! Runs the cases, one line of results each, and goes on where an earlier run stopped.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,13 +14,19 @@ use serde::{Deserialize, Serialize};
 use super::draw::Draw;
 use super::tables::Table;
 use super::world::{Size, World, grant_id};
-use super::{Act, Case, Judge, Unfit, cases, innocent};
+use super::{Act, Case, Unfit, cases, innocent};
 
 /// File of the results.
 pub const RESULTS: &str = "results.jsonl";
 
 /// Rows from which only the cases meant for it are run.
 const LARGE: usize = 1_000_000;
+
+/// Seeds of each case and table in the long form.
+pub const SEEDS: u32 = 100;
+
+/// The same for tables of a million rows.
+pub const SEEDS_LARGE: u32 = 5;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -59,6 +67,9 @@ pub struct Record {
     /// Why it could not be run; absent if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfit: Option<String>,
+    /// Why the suite itself gave up; absent if it didn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// Whether it is as demanded of each: the leaker named, or the check held.
     pub passed: bool,
     /// Grants whose copies leaked.
@@ -78,7 +89,7 @@ pub struct Record {
 
 impl Record {
     /// What tells it from others.
-    fn key(&self) -> (String, String, String, String, usize, u32) {
+    fn key(&self) -> (String, String, String, String, usize, usize, u32) {
         let text = |text: &String| text.clone();
         (
             text(&self.case),
@@ -86,6 +97,7 @@ impl Record {
             text(&self.sub),
             text(&self.table),
             self.rows,
+            self.issued,
             self.seed,
         )
     }
@@ -98,6 +110,8 @@ pub struct Ended {
     pub done: usize,
     /// Innocents accused.
     pub innocent: usize,
+    /// Leaks and checks at which the suite itself gave up.
+    pub failed: usize,
     /// Whether the time was up.
     pub is_over: bool,
 }
@@ -133,7 +147,9 @@ pub fn results(directory: &Path) -> io::Result<Vec<Record>> {
 /// Results that can't be read or written.
 pub fn run(plan: &Plan, directory: &Path) -> io::Result<Ended> {
     fs::create_dir_all(directory)?;
-    let earlier = results(directory)?;
+    let mut earlier = results(directory)?;
+    // Where the suite gave up, it tries again.
+    earlier.retain(|record| record.failed.is_none());
     let mut text = String::new();
     for record in &earlier {
         text.push_str(&serde_json::to_string(record)?);
@@ -156,13 +172,45 @@ pub fn run(plan: &Plan, directory: &Path) -> io::Result<Ended> {
         if known.contains(&blank.key()) {
             return Ok(true);
         }
-        let record = one(case, worlds.of(plan, table), blank);
+        let world = worlds.of(plan, table);
+        // One that fails in a way of its own doesn't cost the hours that others took.
+        let tried = catch_unwind(AssertUnwindSafe(|| one(case, world, blank.clone())));
+        let record = tried.unwrap_or_else(|panic| Record {
+            failed: Some(said_by(panic.as_ref())),
+            ..blank
+        });
         ended.done += 1;
+        ended.failed += usize::from(record.failed.is_some());
         ended.innocent += record.innocent.len();
         writeln!(file, "{}", serde_json::to_string(&record)?)?;
         Ok(true)
     })?;
     Ok(ended)
+}
+
+/// What a panic says.
+fn said_by(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("the log says why").to_owned()
+}
+
+/// How many leaks and checks the long form has with tables of so many rows.
+#[must_use]
+pub fn asked_for(rows: usize) -> usize {
+    let seeds = seeds_asked_for(rows);
+    let of = |case: &Case| {
+        let is_run = !matches!(case.act, Act::NotBuilt(_)) && (rows < LARGE || case.is_large);
+        let seeds = case.seeds_max.map_or(seeds, |most| most.min(seeds));
+        usize::from(is_run) * case.tables.len() * seeds as usize
+    };
+    cases().iter().map(of).sum()
+}
+
+/// How many seeds the long form has with tables of so many rows.
+#[must_use]
+pub fn seeds_asked_for(rows: usize) -> u32 {
+    if rows < LARGE { SEEDS } else { SEEDS_LARGE }
 }
 
 /// Goes through seeds, tables and cases for as long as `then` says so.
@@ -230,12 +278,7 @@ fn one(case: &Case, world: &World, mut record: Record) -> Record {
             Ok(leak) => {
                 let traced = world.trace(&leak.sheet, leak.form);
                 let leakers: Vec<String> = leak.leakers.iter().copied().map(grant_id).collect();
-                let is_named = |grant: &String| traced.accused.contains(grant);
-                record.passed = match judge {
-                    Judge::Any => leakers.iter().any(is_named),
-                    Judge::All => leakers.iter().all(is_named),
-                    Judge::NotOurs => traced.accused.is_empty() && !traced.is_ours,
-                };
+                record.passed = judge.is_met(&traced, &leak.leakers);
                 record.innocent = innocent(&traced, &leak.leakers);
                 let scores = leakers.iter().filter_map(|grant| traced.ln_e(grant));
                 record.ln_e = scores.max_by(f64::total_cmp);

@@ -7,7 +7,7 @@ use super::sheet::{Cell, Form, Sheet};
 use super::subset::one;
 use super::tables::Table;
 use super::world::World;
-use super::{Case, Leak, Unfit};
+use super::{Case, Judge, Leak, Unfit};
 
 /// Tagged values of a leak: the pseudonyms alone carry.
 const VALUES: usize = 50;
@@ -18,23 +18,24 @@ const PSEUDONYM: &str = "person";
 const ON: &[Table] = &[Table::Tagged];
 
 pub(super) fn cases() -> Vec<Case> {
-    let key_of_one = Case::leak(
+    let words =
+        "the pseudonyms of one copy beside the other cells of another: whose pseudonyms they are";
+    let beside = Case::leak("A18", "1,000 rows", words, |world, draw| {
+        key_of_one(world, draw)
+    });
+    let alone = Case::leak(
         "A18",
-        "1,000 rows",
-        "the pseudonyms of one copy beside the other cells of another",
+        "1,000 rows, without cells found by their own value",
+        words,
         |world, draw| {
-            let rows = world.rows_with(1_000, 1.0)?;
-            let rows = draw.choose(rows, world.size.rows);
-            let leakers = world.leakers(2, draw)?;
-            let mut sheet = world.copy(leakers[1], &rows);
-            let first = world.copy(leakers[0], &rows);
-            let key = first.column(PSEUDONYM).ok_or(Unfit::Table)?.clone();
-            *sheet.column_mut(PSEUDONYM).ok_or(Unfit::Table)? = key;
-            Ok(Leak {
-                sheet,
-                form: Form::Csv,
-                leakers,
-            })
+            let mut leak = key_of_one(world, draw)?;
+            for carrier in world.carriers.iter().filter(|of| of.found_by == "value") {
+                let column = carrier.field.as_str();
+                leak.sheet = leak
+                    .sheet
+                    .keeping(|name| name == PSEUDONYM || name != column);
+            }
+            Ok(leak)
         },
     );
     let altered = Case::leak(
@@ -46,16 +47,31 @@ pub(super) fn cases() -> Vec<Case> {
     let hashed = Case::leak(
         "A20",
         "1,000 values hashed anew",
-        "pseudonyms alone, each replaced by its hash",
+        "pseudonyms alone, each replaced by its hash: nobody is named",
         |world, draw| pseudonyms(world, draw, 1_000, hashed),
     );
-    vec![
-        key_of_one.on(ON).demanding(100.0),
+    let mut cases = vec![
         altered.on(ON).demanding(100.0),
-        hashed
-            .on(ON)
-            .because("nothing of the tag is left: nobody is named"),
-    ]
+        hashed.judged(Judge::NotOurs).on(ON).demanding(100.0),
+    ];
+    cases.extend([beside, alone].map(|case| case.judged(Judge::First).on(ON).demanding(100.0)));
+    cases
+}
+
+/// A copy of the second leaker with the pseudonyms of the first.
+fn key_of_one(world: &World, draw: &mut Draw) -> Result<Leak, Unfit> {
+    let rows = world.rows_with(1_000, 1.0)?;
+    let rows = draw.choose(rows, world.size.rows);
+    let leakers = world.leakers(2, draw)?;
+    let mut sheet = world.copy(leakers[1], &rows);
+    let first = world.copy(leakers[0], &rows);
+    let key = first.column(PSEUDONYM).ok_or(Unfit::Table)?.clone();
+    *sheet.column_mut(PSEUDONYM).ok_or(Unfit::Table)? = key;
+    Ok(Leak {
+        sheet,
+        form: Form::Csv,
+        leakers,
+    })
 }
 
 fn pseudonyms(

@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::Unfit;
 use super::draw::Draw;
+use super::rotation::Rotated;
 use super::sheet::{Form, Sheet};
 use super::tables::{Freedom, Table};
 use crate::site::{APPROVER, Delivery, RECIPIENT, Site, write_parquet};
@@ -71,6 +73,7 @@ pub struct World {
     kept: Vec<OnceCell<RecordBatch>>,
     tracer: Tracer,
     others: [OnceCell<Site>; 2],
+    rotated: OnceCell<Rotated>,
 }
 
 /// What the trace made of a leak.
@@ -85,6 +88,10 @@ pub struct Traced {
     pub is_ours: bool,
     /// Carriers read.
     pub carriers: u64,
+    /// From which ln E on a grant is accused.
+    pub accused_from: f64,
+    /// The same of each key that was traced side by side, by its version.
+    pub thresholds: Vec<(u32, f64)>,
     /// Why nothing was read.
     pub error: Option<String>,
 }
@@ -126,6 +133,12 @@ impl From<Result<Finding, RunError>> for Traced {
                 .collect(),
             is_ours: finding.presence.is_ours,
             carriers: finding.carriers,
+            accused_from: finding.accused_from,
+            thresholds: finding
+                .traced
+                .iter()
+                .map(|of| (of.key.key_version, of.accused_from))
+                .collect(),
             error: None,
         }
     }
@@ -150,22 +163,19 @@ impl World {
     #[must_use]
     pub fn build(program: &Path, table: Table, size: &Size) -> Self {
         let site = site_of(program, table, table.name(), Freedom::Full);
-        for purpose in ["mark", "pseudonym"] {
-            let key = Sha256::digest(format!("attack suite {purpose} {}", table.name()));
-            let line = format!("lockgate-key:v1:{purpose}:{}\n", STANDARD.encode(key));
-            site.write(&format!("keys/{purpose}.v1.key"), &line);
-        }
+        own_key(&site, table, "mark", 1);
+        own_key(&site, table, "pseudonym", 1);
         site.dataset(&table.dataset(&unmarked(table), Freedom::None));
         let file = site.path(&format!("lake/{}/1.parquet", table.name()));
         write_parquet(&file, &table.rows(size.rows, "ours"), 50_000);
-        issue(&site, size);
+        issue(&site, size.issued);
         let deliveries: Vec<Delivery> = (0..size.delivered)
             .map(|number| {
                 site.signed(&table.grant(&grant_id(number), table.name()));
                 site.deliver(&grant_id(number))
             })
             .collect();
-        begin(&site, table, size);
+        begin(&site, table, size.delivered..size.issued);
         let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
         let marks = &plan["marks"];
         let installation = open(&site);
@@ -182,6 +192,7 @@ impl World {
             deliveries,
             tracer,
             others: Default::default(),
+            rotated: OnceCell::new(),
         }
     }
 
@@ -282,10 +293,22 @@ impl World {
     /// Traces a leak as asked for.
     #[must_use]
     pub fn trace_as(&self, sheet: &Sheet, form: Form, request: &Request) -> Traced {
+        self.trace_by(&self.tracer, sheet, form, request)
+    }
+
+    /// Traces a leak by another tracer.
+    #[must_use]
+    pub fn trace_by(
+        &self,
+        tracer: &Tracer,
+        sheet: &Sheet,
+        form: Form,
+        request: &Request,
+    ) -> Traced {
         let path = self.leak(sheet, form);
         let found = FoundTable::open(&path, &FoundOptions::default());
         let traced = match found {
-            Ok(found) => self.tracer.examine(&found, request).into(),
+            Ok(found) => tracer.examine(&found, request).into(),
             Err(error) => Traced {
                 error: Some(error.to_string()),
                 ..Traced::default()
@@ -311,6 +334,11 @@ impl World {
         let rows = Delivery::of_run(&delivered.document()).rows();
         let all: Vec<usize> = (0..rows.num_rows()).collect();
         Sheet::of(&rows, &all)
+    }
+
+    /// A site of the same table whose key of marks was renewed.
+    pub fn rotated(&self) -> &Rotated {
+        self.rotated.get_or_init(|| Rotated::build(self))
     }
 
     fn other_site(&self, freedom: Freedom) -> Site {
@@ -362,12 +390,25 @@ pub fn site_of(program: &Path, table: Table, id: &str, freedom: Freedom) -> Site
     site
 }
 
+/// Gives a site a key that follows from the table's name.
+pub fn own_key(site: &Site, table: Table, purpose: &str, version: u32) {
+    let key = match version {
+        1 => format!("attack suite {purpose} {}", table.name()),
+        _ => format!("attack suite {purpose} {} {version}", table.name()),
+    };
+    let key = STANDARD.encode(Sha256::digest(key));
+    site.write(
+        &format!("keys/{purpose}.v{version}.key"),
+        &format!("lockgate-key:v1:{purpose}:{key}\n"),
+    );
+}
+
 /// Records every grant as signed, each with an index of its own, before the first is.
-fn issue(site: &Site, size: &Size) {
+pub fn issue(site: &Site, issued: usize) {
     let mut draw = Draw::of(&["indices"]);
     let mut seen = std::collections::BTreeSet::new();
-    let mut events = Vec::with_capacity(size.issued);
-    while events.len() < size.issued {
+    let mut events = Vec::with_capacity(issued);
+    while events.len() < issued {
         let drawn = draw.bits();
         if !seen.insert(index_of(drawn)) {
             continue;
@@ -384,18 +425,21 @@ fn issue(site: &Site, size: &Size) {
     append(site, &events);
 }
 
-/// Records that deliveries of the other grants are marked too, as those of the first are.
-fn begin(site: &Site, table: Table, size: &Size) {
+/// Records that deliveries of the other grants are marked too, as those that were last made are.
+pub fn begin(site: &Site, table: Table, others: Range<usize>) {
     let installation = open(site);
     let history = history(&installation);
-    let first = history.iter().find(|entry| {
+    let begun = history.iter().filter(|entry| {
         matches!(&entry.event, Event::MarkingBegun { dataset, .. } if dataset == table.name())
     });
-    let first = &first.expect("marks have begun").event;
-    assert_eq!(markings(&history, table.name()).len(), size.delivered);
-    let events: Vec<Event> = (size.delivered..size.issued)
+    let latest = &begun.last().expect("marks have begun").event;
+    let markings = markings(&history, table.name());
+    let key = &markings.last().expect("marks have begun").key;
+    let delivered = markings.iter().filter(|of| of.key == *key).count();
+    assert_eq!(delivered, others.start, "a marking of each delivery");
+    let events: Vec<Event> = others
         .map(|number| {
-            let mut event = first.clone();
+            let mut event = latest.clone();
             if let Event::MarkingBegun {
                 grant, grant_index, ..
             } = &mut event

@@ -4,20 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
-use lockgate_connectors::ConnectorError;
 use lockgate_connectors::format::found::FoundTable;
+use lockgate_connectors::{ConnectorError, durable};
 use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
-use lockgate_transforms::marks::score::{TagCount, Votes, ln_e_of_tags, ln_e_value, ln_presence};
+use lockgate_transforms::marks::score::{
+    TagCount, Verdict, Votes, ln_e_of_tags, ln_e_value, ln_presence,
+};
 use serde::Serialize;
 
 use super::{
-    HypothesisRecord, Named, PAYLOAD_TYPE, RECORD, Record, VerdictRecord, is_begun, leak_at,
-    read_key, scheme_at, verdict_text,
+    FORMAT, HypothesisRecord, PAYLOAD_TYPE, RECORD, RECORD_BYTES_MAX, Record, VerdictRecord, claim,
+    leak_at, read_key, scheme_at, verdict_text,
 };
 use crate::digest::from_hex;
 use crate::error::RunError;
 use crate::ledger::Entry;
-use crate::trace::finding::{exact, scored};
+use crate::trace::finding::{above_zero, exact, scored};
 use crate::trace::pass::{self, Way};
 use crate::trace::tracer::marker;
 use crate::trace::{Request, TagMatches};
@@ -38,15 +40,42 @@ pub struct Given {
     pub keys: Vec<MarkKey>,
 }
 
+/// How near a stated number must be to the one that is computed: machines differ in the last digits
+/// of a logarithm.
+const NEAR: f64 = 1e-9;
+
+/// A grant that evidence accuses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Accused {
+    /// Its id.
+    pub grant: String,
+    /// Who received it.
+    pub recipient: Option<String>,
+    /// The logarithm of the e-value, as recomputed; so is what follows.
+    pub ln_e: f64,
+    /// The logarithm of the e-value from which a grant is accused.
+    pub accused_from: f64,
+    /// Indices issued under the key: N.
+    pub issued: u64,
+    /// An upper bound on the probability that any innocent has such an e-value in this trace.
+    pub bound: f64,
+}
+
 /// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checked {
     /// Whether nothing is wrong.
     pub valid: bool,
     /// The dataset.
     pub dataset: Option<String>,
-    /// The grants that the record accuses.
-    pub accused: Vec<String>,
+    /// The probability ε that the trace was held to; the ledger has the same, where nothing is wrong.
+    pub error: Option<String>,
+    /// The how-manieth trace of the dataset it was; so has the ledger.
+    pub investigation: Option<u64>,
+    /// Hypotheses that were traced side by side: H.
+    pub hypotheses: Option<usize>,
+    /// The grants that are accused; none where anything is wrong.
+    pub accused: Vec<Accused>,
     /// Whether the leak was counted again.
     pub recounted: bool,
     /// What is wrong.
@@ -61,7 +90,7 @@ pub struct Checked {
 /// A folder, key or leak that can't be read, which says nothing about the evidence.
 pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
     let path = folder.join(RECORD);
-    let bytes = fs::read(&path).map_err(|error| {
+    let bytes = durable::read_bounded(&path, RECORD_BYTES_MAX).map_err(|error| {
         RunError::Connector(ConnectorError::from_io(&error, path.display().to_string()))
     })?;
     let mut check = Check::default();
@@ -77,6 +106,13 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
             return Ok(check.done(None));
         }
     };
+    if record.format != FORMAT {
+        let format = record.format;
+        check.wrong(format!(
+            "{RECORD} is of form {format}; this version checks {FORMAT}"
+        ));
+        return Ok(check.done(None));
+    }
     check.entries(&record, given.ledger.as_deref());
     check.verdicts(&record);
     gather_keys(folder, &mut given)?;
@@ -131,6 +167,7 @@ fn opens(key: &MarkKey, hypothesis: &HypothesisRecord) -> bool {
 struct Check {
     problems: Vec<String>,
     notes: Vec<String>,
+    accused: Vec<Accused>,
     recounted: bool,
 }
 
@@ -146,14 +183,17 @@ impl Check {
     }
 
     fn done(self, record: Option<&Record>) -> Checked {
-        let verdicts = record.into_iter().flat_map(|record| &record.verdicts);
+        let valid = self.problems.is_empty();
         Checked {
-            valid: self.problems.is_empty(),
+            valid,
             dataset: record.map(|record| record.dataset.clone()),
-            accused: verdicts
-                .filter(|verdict| verdict.verdict == "accused")
-                .map(|verdict| verdict.grant.clone())
-                .collect(),
+            error: record.map(|record| record.error.clone()),
+            investigation: record.map(|record| record.investigation),
+            hypotheses: record.map(|record| record.hypotheses.len()),
+            accused: match valid {
+                true => self.accused,
+                false => Vec::new(),
+            },
             recounted: self.recounted,
             problems: self.problems,
             notes: self.notes,
@@ -173,43 +213,39 @@ impl Check {
                 Err(error) => self.wrong(format!("ledger entry {}: {error}", proof.index)),
             }
         }
-        let mut events = entries.iter().map(|entry| &entry.event);
-        let begun = events.any(|event| is_begun(event, &record.dataset, &record.leak));
+        // Which entry came first can be told within one ledger alone.
+        let mut checkpoints = record.proofs.iter().map(|proof| &proof.checkpoint);
+        let first = checkpoints.next();
         self.unless(
-            begun,
-            "no entry of the ledger says that the trace was begun",
+            checkpoints.all(|other| Some(other) == first),
+            "the entries of the ledger aren't proved by one checkpoint",
         );
-        for verdict in record.verdicts.iter().filter(|of| of.verdict != "none") {
-            let named = Named {
-                grant: &verdict.grant,
-                recipient: verdict.recipient.as_deref(),
-                index: verdict.index,
-            };
-            let is_held = hypothesis_of(record, verdict).is_some_and(|of| {
-                let mut entries = entries.iter();
-                entries.any(|entry| named.is_in(&entry.event, &of.commitment))
-            });
-            let grant = &verdict.grant;
-            let what = format!("no entry of the ledger gives {grant} its index under the key");
-            self.unless(is_held, what);
+        let Some(begun) = claim::begun(record, &entries) else {
+            return self.wrong(
+                "no entry of the ledger says that a trace of this leak, number and error was begun",
+            );
+        };
+        for claim in claim::claims(record) {
+            let is_held = claim.entry(record, &entries, begun.index).is_some();
+            self.unless(is_held, claim.unproved());
         }
     }
 
     /// Recomputes what follows from the counts.
     fn verdicts(&mut self, record: &Record) {
-        let Ok(error) = record.error.parse::<f64>() else {
-            return self.wrong("the error isn't a number");
-        };
         let request = Request {
-            error,
+            error: number(&record.error),
             investigation: record.investigation,
             ..Request::default()
         };
+        if !Request::is_error(request.error) {
+            return self.wrong("the error is no probability above 0 and below 1");
+        }
         let count = u64::try_from(record.hypotheses.len()).unwrap_or(u64::MAX);
         for of in &record.hypotheses {
             let standard = request.standard(of.issued, count);
-            let holds = of.accused_from == standard.accused_from().to_string()
-                && of.ln_presence == ln_presence(&of.counts).to_string();
+            let holds = is_stated(&of.accused_from, standard.accused_from())
+                && is_stated(&of.ln_presence, ln_presence(&of.counts));
             self.unless(
                 holds,
                 "a threshold or the presence doesn't follow from the counts",
@@ -217,19 +253,36 @@ impl Check {
         }
         for verdict in &record.verdicts {
             let grant = &verdict.grant;
-            let Some(of) = hypothesis_of(record, verdict) else {
+            let Some(of) = claim::hypothesis_of(record, verdict) else {
                 self.wrong(format!("{grant} has no hypothesis"));
                 continue;
             };
             let tags: Vec<(u32, TagCount)> = verdict.tags.iter().map(tag_count).collect();
             let ln_e = ln_e_value(&of.counts, &verdict.ones) + ln_e_of_tags(&tags);
-            let stated = request.standard(of.issued, count).verdict(ln_e);
-            let p_value = (verdict.verdict != "none").then(|| exact(&of.counts, of.tags, ln_e));
-            let holds = verdict.ln_e == ln_e.to_string()
-                && verdict.verdict == verdict_text(stated)
-                && verdict.p_value == p_value.map(|p_value| p_value.to_string());
+            let standard = request.standard(of.issued, count);
+            let found = standard.verdict(ln_e);
+            let p_value = (found != Verdict::None).then(|| exact(&of.counts, of.tags, ln_e));
+            // Of a chance, the logarithm: one that is tiny is as exact as any.
+            let stated = verdict.p_value.as_deref().map(|text| number(text).ln());
+            let holds = is_stated(&verdict.ln_e, ln_e)
+                && verdict.verdict == verdict_text(found)
+                && match (stated, p_value) {
+                    (Some(stated), Some(p_value)) => is_near(stated, p_value.ln()),
+                    (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                };
             let what = format!("what is said of {grant} doesn't follow from its counts");
             self.unless(holds, what);
+            if found == Verdict::Accused {
+                self.accused.push(Accused {
+                    grant: grant.clone(),
+                    recipient: verdict.recipient.clone(),
+                    ln_e,
+                    accused_from: standard.accused_from(),
+                    issued: of.issued,
+                    bound: above_zero(standard.bound(ln_e)),
+                });
+            }
         }
     }
 
@@ -292,13 +345,24 @@ fn recounts(way: &Way<'_>, votes: &Votes, verdict: &VerdictRecord) -> bool {
     let scores = scored(votes, code, &[index]);
     let tags = votes.tags().counts(code, index);
     let tags: Vec<TagMatches> = tags.into_iter().map(TagMatches::of).collect();
-    let is_same = |ones, ln_e: f64| ones == verdict.ones && ln_e.to_string() == verdict.ln_e;
+    let is_same = |ones, ln_e: f64| ones == verdict.ones && is_stated(&verdict.ln_e, ln_e);
     tags == verdict.tags && scores.iter().all(|score| is_same(score.ones, score.ln_e))
 }
 
-fn hypothesis_of<'a>(record: &'a Record, verdict: &VerdictRecord) -> Option<&'a HypothesisRecord> {
-    let place = usize::try_from(verdict.hypothesis).ok()?;
-    record.hypotheses.get(place)
+/// A stated number; one that equals none where it isn't any.
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
+}
+
+fn is_stated(text: &str, computed: f64) -> bool {
+    is_near(number(text), computed)
+}
+
+/// Whether two numbers are one, but for what machines differ in.
+fn is_near(stated: f64, computed: f64) -> bool {
+    let is_same = stated.total_cmp(&computed).is_eq();
+    let apart = (stated - computed).abs();
+    is_same || computed.is_finite() && apart <= NEAR * computed.abs().max(1.0)
 }
 
 fn tag_count(of: &TagMatches) -> (u32, TagCount) {
@@ -307,4 +371,24 @@ fn tag_count(of: &TagMatches) -> (u32, TagCount) {
         of: of.of,
     };
     (of.bits, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stated_numbers_may_differ_in_their_last_digits_and_no_more() {
+        let computed = 3_558.700_000_000_001;
+        assert!(is_stated("3558.7", computed) && is_stated("3558.700003", computed));
+        assert!(!is_stated("3558.70001", computed) && !is_stated("3559", computed));
+        assert!(is_stated("0.0000000001", 0.0) && !is_stated("0.00000001", 0.0));
+        for text in ["NaN", "inf", "-inf", "", "many"] {
+            assert!(!is_stated(text, computed), "{text}");
+        }
+        assert!(is_stated("-inf", f64::NEG_INFINITY));
+        assert!(!is_stated("5", f64::NEG_INFINITY) && !is_stated("NaN", f64::INFINITY));
+        // A chance is compared by its logarithm.
+        assert!(!is_near(1e-20_f64.ln(), 1e-40_f64.ln()));
+    }
 }

@@ -4,7 +4,7 @@
 //! - `record.json`: a DSSE envelope, signed with the site's manifest key, over the [`Record`]: the
 //!   leak's SHA-256, the commitment to each key, where each field was found, the counts of the
 //!   votes, and of every grant named its six numbers and what follows from them; with proofs that
-//!   the ledger held commitment, grant and index before
+//!   the ledger held commitment, scheme, grant and index before, and the beginning of this trace
 //! - `scheme-SHA256.json`: each scheme that was traced, as the ledger holds its hash
 //! - `mark-key-COMMITMENT.key`, where it was asked for: the key that opens a commitment
 //!
@@ -12,7 +12,9 @@
 //! again.
 
 mod check;
+mod claim;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,9 +22,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_connectors::ConnectorError;
 use lockgate_connectors::format::found::{Encoding, FoundOptions};
 use lockgate_connectors::keyring::Purpose;
+use lockgate_connectors::{ConnectorError, durable};
 use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::marks::score::{Cells, Verdict};
 use serde::{Deserialize, Serialize};
@@ -33,12 +35,13 @@ use super::{Finding, Matched, Request, TagMatches};
 use crate::digest::{hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, InclusionProof, LedgerReader, time_text};
-use crate::marks::{KeyCommitment, Scheme, index_of, read_scheme};
+use crate::ledger::{InclusionProof, LedgerReader, time_text};
+use crate::marks::record::SCHEME_BYTES_MAX;
+use crate::marks::{KeyCommitment, Scheme, read_scheme};
 use crate::run::SOFTWARE;
 use crate::{canonical_json, dsse};
 
-pub use check::{Checked, Given, check};
+pub use check::{Accused, Checked, Given, check};
 
 /// DSSE payload type of a record.
 pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.trace+json";
@@ -48,6 +51,12 @@ pub const RECORD: &str = "record.json";
 
 /// The form this version writes and reads.
 const FORMAT: u32 = 1;
+
+/// Most bytes of a file with an opened key that is read.
+const KEY_BYTES_MAX: u64 = 4 << 10;
+
+/// Most bytes of a record that is read.
+const RECORD_BYTES_MAX: u64 = 64 << 20;
 
 /// What a file with an opened key begins with.
 const KEY_LABEL: &str = "lockgate-opened-mark-key:v1:";
@@ -112,7 +121,8 @@ pub struct Record {
     pub dataset: String,
     /// The leak.
     pub leak: Leak,
-    /// The probability ε that all traces of the dataset together accuse any innocent.
+    /// The probability ε that all traces of the dataset together accuse any innocent, if none of them
+    /// had a larger one.
     pub error: String,
     /// The how-manieth trace of the dataset it was.
     pub investigation: u64,
@@ -127,7 +137,8 @@ pub struct Record {
     /// What is said of whom.
     pub verdicts: Vec<VerdictRecord>,
     /// Entries of the ledger, with the proof that it holds them: that the trace was begun, and that
-    /// each grant that is accused or suspect had its index under the commitment.
+    /// before it each scheme was in use under the commitment, and each grant that is accused or suspect
+    /// had its index.
     pub proofs: Vec<InclusionProof>,
 }
 
@@ -202,6 +213,14 @@ pub fn leak_at(path: &Path, options: &LeakOptions) -> Result<Leak, RunError> {
     let failed = |error: io::Error| {
         RunError::Connector(ConnectorError::from_io(&error, path.display().to_string()))
     };
+    // Opening a pipe would wait for whoever writes to it.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(RunError::Invalid {
+            what: "it is not a file".to_owned(),
+            at: path.display().to_string(),
+            remedy: "name one file, or copy what it gives into one".to_owned(),
+        });
+    }
     let mut file = File::open(path).map_err(failed)?;
     let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
     let mut part = vec![0; HASHED_AT_A_TIME];
@@ -256,8 +275,8 @@ pub fn write(
     dataset: &str,
     keys: Keys,
 ) -> Result<String, RunError> {
-    let proofs = proofs(installation, dataset, leak, finding)?;
-    let record = record(installation, dataset, (leak, request, finding), proofs);
+    let mut record = record(installation, dataset, (leak, request, finding));
+    record.proofs = proofs(installation, &record)?;
     let payload = canonical_json::to_bytes(&record)
         .map_err(|error| RunError::internal("the record of the trace", &error))?;
     let signer = installation.keyring().signing_key(Purpose::Manifest)?;
@@ -292,7 +311,6 @@ fn record(
     installation: &Installation,
     dataset: &str,
     (leak, request, finding): (&Leak, &Request, &Finding),
-    proofs: Vec<InclusionProof>,
 ) -> Record {
     let hypotheses = finding.traced.iter().map(|traced| HypothesisRecord {
         epoch: traced.key.epoch,
@@ -332,71 +350,30 @@ fn record(
         presence_from: finding.presence.threshold.to_string(),
         hypotheses: hypotheses.collect(),
         verdicts: verdicts.collect(),
-        proofs,
+        proofs: Vec::new(),
     }
 }
 
-/// Proofs that the ledger holds the beginning of the trace, and the index of everybody who is accused
-/// or suspect under the key that says so.
-fn proofs(
-    installation: &Installation,
-    dataset: &str,
-    leak: &Leak,
-    finding: &Finding,
-) -> Result<Vec<InclusionProof>, RunError> {
+/// Proofs of what the record says that the ledger holds: the beginning of this very trace, and from
+/// before it every scheme and the index of everybody who is accused or suspect.
+fn proofs(installation: &Installation, record: &Record) -> Result<Vec<InclusionProof>, RunError> {
     let signers = installation.keyring().verifying_keys(Purpose::Ledger)?;
     let reader = LedgerReader::open(&installation.ledger_dir(), Some(&signers))?;
     let history = reader.entries()?;
-    let mut wanted: Vec<u64> = history
-        .iter()
-        .rev()
-        .find(|entry| is_begun(&entry.event, dataset, leak))
-        .map(|entry| entry.index)
-        .into_iter()
-        .collect();
-    for verdict in &finding.verdicts {
-        let named = Named {
-            grant: &verdict.grant,
-            recipient: verdict.recipient.as_deref(),
-            index: verdict.index,
-        };
-        let traced = finding.traced.get(verdict.hypothesis);
-        if let Some(traced) = traced.filter(|_| verdict.verdict != Verdict::None) {
-            let commitment = hex(&traced.key.commitment);
-            let mut entries = history.iter();
-            let first = entries.find(|entry| named.is_in(&entry.event, &commitment));
-            wanted.extend(first.map(|entry| entry.index));
-        }
+    let missing = || RunError::Internal {
+        what: "the ledger lacks what was read from it for the trace".to_owned(),
+    };
+    let begun = claim::begun(record, &history).ok_or_else(missing)?.index;
+    let mut wanted = BTreeSet::from([begun]);
+    for claim in claim::claims(record) {
+        let entry = claim.entry(record, &history, begun);
+        wanted.insert(entry.ok_or_else(missing)?.index);
     }
     let mut proofs = Vec::new();
     for index in wanted {
         proofs.extend(reader.prove(index)?);
     }
     Ok(proofs)
-}
-
-fn is_begun(event: &Event, of: &str, leak: &Leak) -> bool {
-    matches!(event, Event::TraceBegun { dataset, leak_sha256, .. }
-        if dataset == of && *leak_sha256 == leak.sha256)
-}
-
-/// Who is known by an index, as the ledger has it.
-#[derive(Debug, Clone, Copy)]
-struct Named<'a> {
-    grant: &'a str,
-    recipient: Option<&'a str>,
-    index: u32,
-}
-
-impl Named<'_> {
-    /// Whether an event says so, under the key of that commitment.
-    fn is_in(self, event: &Event, of_key: &str) -> bool {
-        matches!(event, Event::MarkingBegun { commitment, grant, recipient, grant_index, .. }
-            if commitment == of_key
-                && grant == self.grant
-                && Some(recipient.as_str()) == self.recipient
-                && index_of(*grant_index).0 == self.index)
-    }
 }
 
 /// Where a scheme stands beside a record.
@@ -406,7 +383,7 @@ fn scheme_path(folder: &Path, sha256: &str) -> PathBuf {
 
 /// Reads a scheme that stands beside a record; none if it isn't the one of that hash.
 fn scheme_at(folder: &Path, sha256: &str) -> Option<Scheme> {
-    let bytes = fs::read(scheme_path(folder, sha256)).ok()?;
+    let bytes = durable::read_bounded(&scheme_path(folder, sha256), SCHEME_BYTES_MAX).ok()?;
     let scheme = Scheme::from_bytes(&bytes).ok()?;
     (sha256_hex(&bytes) == sha256).then_some(scheme)
 }
@@ -426,11 +403,11 @@ pub fn read_key(path: &Path) -> Result<MarkKey, RunError> {
         at: path.display().to_string(),
         remedy: "name a file as `trace --evidence DIR --open-key` writes it".to_owned(),
     };
-    let line = fs::read_to_string(path).map(Zeroizing::new);
+    let line = durable::read_bounded(path, KEY_BYTES_MAX).map(Zeroizing::new);
     let line = line.map_err(|error| invalid(format!("it can't be read: {}", error.kind())))?;
-    let bytes = line
-        .trim_end()
-        .strip_prefix(KEY_LABEL)
+    let bytes = std::str::from_utf8(&line)
+        .ok()
+        .and_then(|line| line.trim_end().strip_prefix(KEY_LABEL))
         .and_then(|encoded| STANDARD.decode(encoded).ok())
         .map(Zeroizing::new)
         .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
@@ -440,7 +417,7 @@ pub fn read_key(path: &Path) -> Result<MarkKey, RunError> {
 
 /// The site's own keys that a record may be checked with: of every version that it names.
 pub(crate) fn site_mark_keys(installation: &Installation, folder: &Path) -> Vec<MarkKey> {
-    let bytes = fs::read(folder.join(RECORD)).unwrap_or_default();
+    let bytes = durable::read_bounded(&folder.join(RECORD), RECORD_BYTES_MAX).unwrap_or_default();
     let payload = dsse::unverified_payload(&bytes).unwrap_or_default();
     let Ok(record) = canonical_json::read::<Record>(&payload) else {
         return Vec::new();
@@ -453,18 +430,17 @@ pub(crate) fn site_mark_keys(installation: &Installation, folder: &Path) -> Vec<
     keys.filter_map(Result::ok).collect()
 }
 
-/// Writes a file that isn't there.
+/// Writes a file that isn't there; removes it again if it can't be completed.
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), RunError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-    written.map_err(|error| unwritten(path, &error))
+    let mut options = OpenOptions::new();
+    let created = options.write(true).create_new(true).mode(mode).open(path);
+    let mut file = created.map_err(|error| unwritten(path, &error))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // The first error is the one to report.
+        drop(fs::remove_file(path));
+        unwritten(path, &error)
+    })
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> RunError {

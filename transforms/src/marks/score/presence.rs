@@ -12,8 +12,12 @@
 use super::votes::{CELLS, Cells};
 use super::{ln_mean_exp, real};
 
-/// Shares of the votes that are genuine.
-const PURITIES: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
+/// Shares of the votes that are genuine; below zero, of those that show the opposite, as where whoever
+/// leaked turned most symbols over. The small ones keep many foreign rows from speaking against a few
+/// of ours.
+const PURITIES: [f64; 11] = [
+    -1.0, -0.75, -0.5, -0.25, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0,
+];
 
 /// The logarithm of the e-value for the presence of marks under this key.
 pub fn ln_presence(counts: &Cells<u64>) -> f64 {
@@ -38,6 +42,8 @@ pub fn presence_from(tried: u64, error: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::as_conversions, reason = "shares of a test as counts")]
+
     use super::*;
 
     #[test]
@@ -55,6 +61,29 @@ mod tests {
                 assert!((mean - 1.0).abs() < 1e-14, "{mean}");
             }
         }
+    }
+
+    /// Votes of which a share shows the symbols of the code, and the others show anything.
+    fn diluted(votes: f64, share: f64) -> Cells<u64> {
+        CELLS.map(|(class, shown)| {
+            let bias = class.bias();
+            let own = if shown { bias } else { 1.0 - bias };
+            let shows = share * own + (1.0 - share) / 2.0;
+            (votes * class.weight() * shows).round() as u64
+        })
+    }
+
+    #[test]
+    fn our_rows_show_among_many_others_and_with_their_symbols_turned_over() {
+        let from = presence_from(1, 1e-9);
+        assert!(ln_presence(&diluted(100_000.0, 0.05)) > from);
+        assert!(ln_presence(&diluted(8_000.0, 0.05)) > -3.0);
+        let turned = diluted(1_000.0, 1.0);
+        let turned = [
+            turned[1], turned[0], turned[3], turned[2], turned[5], turned[4],
+        ];
+        assert!(ln_presence(&turned) > from);
+        assert!(ln_presence(&diluted(1e6, 0.0)) < 0.0);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! speaks would be drowned by the one that was silenced; so the silenced one costs the logarithm of the
 //! number of shares, and no more.
 
-use std::mem;
+use std::{fmt, mem};
 
 use super::{ln_mean_exp, real};
 use crate::cases::count;
@@ -29,6 +29,10 @@ const SHARES: [f64; 11] = [0.99, 0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.025, 0.0
 /// pseudo-random and know nothing of numbers, so the choice favours nobody. A grant is named by a few,
 /// and each costs a block of the cipher for every candidate.
 const VOTES_MAX: usize = 4_096;
+
+/// Most numbers of one pseudonym that are told apart. One that shows more has no vote: copies of a
+/// grant show one number for it, a coalition's as many as it has members.
+const NUMBERS_MAX: usize = 64;
 
 /// Entries that are collected before those of one pseudonym are folded together.
 const ENTRIES_MIN: usize = 1 << 16;
@@ -44,8 +48,14 @@ pub struct TagObservation {
     pub shown: u64,
 }
 
-/// Collects tags, in any order and in any number of parts.
-#[derive(Debug, Clone, Default)]
+/// Collects tags, in any order and in any number of parts, within bounded memory: [`VOTES_MAX`]
+/// pseudonyms of [`NUMBERS_MAX`] numbers are 13 MB, and twice that before a folding.
+///
+/// Which pseudonyms are kept, and which show too many numbers, follows from the set of what the leak
+/// shows, and so neither from order nor from parts. An innocent's number is independent of all that
+/// the leak shows, and so of whether a pseudonym has a vote and for what: each weight still has the
+/// mean 1, and the bound on a false accusation stays exact.
+#[derive(Clone, Default)]
 pub(super) struct TagBallots {
     entries: Vec<Ballot>,
     /// How many entries there were after the last folding.
@@ -54,21 +64,23 @@ pub(super) struct TagBallots {
     cut: Option<u128>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Ballot {
     id: u128,
-    bits: u32,
-    shown: u64,
+    /// None for all numbers of a pseudonym that shows too many.
+    shown: Option<Shown>,
     count: u64,
 }
+
+/// Bits of a tag, and the number it shows.
+type Shown = (u32, u64);
 
 impl TagBallots {
     pub(super) fn add(&mut self, observations: impl IntoIterator<Item = TagObservation>) {
         for observation in observations {
             self.push(Ballot {
                 id: observation.position.id(),
-                bits: observation.bits,
-                shown: observation.shown,
+                shown: Some((observation.bits, observation.shown)),
                 count: 1,
             });
         }
@@ -92,9 +104,9 @@ impl TagBallots {
     }
 
     /// Brings the entries of one pseudonym that show one number together, and keeps those of the lowest
-    /// identities.
+    /// identities: of a pseudonym with too many numbers one entry, which stands for them all.
     fn fold(&mut self) {
-        let key = |entry: &Ballot| (entry.id, entry.bits, entry.shown);
+        let key = |entry: &Ballot| (entry.id, entry.shown);
         self.entries.sort_unstable_by_key(key);
         self.entries.dedup_by(|later, kept| {
             let same = key(later) == key(kept);
@@ -103,18 +115,29 @@ impl TagBallots {
             }
             same
         });
-        let pseudonyms = self.entries.chunk_by(|one, next| one.id == next.id);
-        let kept: usize = pseudonyms.take(VOTES_MAX).map(<[Ballot]>::len).sum();
-        let beyond = self.entries.get(kept).map(|entry| entry.id);
+        let mut pseudonyms = self.entries.chunk_by(|one, next| one.id == next.id);
+        let mut kept = Vec::new();
+        for pseudonym in pseudonyms.by_ref().take(VOTES_MAX) {
+            match pseudonym {
+                [first, ..] if first.shown.is_none() || pseudonym.len() > NUMBERS_MAX => {
+                    kept.push(Ballot {
+                        shown: None,
+                        ..*first
+                    });
+                }
+                numbers => kept.extend_from_slice(numbers),
+            }
+        }
+        let beyond = pseudonyms.flatten().next().map(|entry| entry.id);
         self.cut = self.cut.into_iter().chain(beyond).min();
         let cut = self.cut;
-        let is_kept = |entry: &Ballot| cut.is_none_or(|cut| entry.id < cut);
-        self.entries.truncate(self.entries.partition_point(is_kept));
-        self.folded = self.entries.len();
+        kept.truncate(kept.partition_point(|entry| cut.is_none_or(|cut| entry.id < cut)));
+        self.folded = kept.len();
+        self.entries = kept;
     }
 
     /// Closes the poll: each pseudonym has one vote, for the number it shows most often, and none where
-    /// two are shown equally often.
+    /// two are shown equally often or there are too many.
     pub(super) fn close(mut self) -> TagVotes {
         self.fold();
         let entries = mem::take(&mut self.entries);
@@ -125,26 +148,39 @@ impl TagBallots {
         for pseudonym in entries.chunk_by(|one, next| one.id == next.id) {
             let most = pseudonym.iter().map(|entry| entry.count).max();
             let mut first = pseudonym.iter().filter(|entry| Some(entry.count) == most);
-            let (Some(entry), None) = (first.next(), first.next()) else {
+            if let (Some(entry), None) = (first.next(), first.next())
+                && let Some(shown) = entry.shown
+            {
+                votes.add(entry.id, shown);
+            } else {
                 votes.ties += 1;
-                continue;
-            };
-            votes.add(entry);
+            }
         }
         votes
     }
 }
 
 /// One vote for each tagged pseudonym of a leaked copy.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct TagVotes {
     groups: Vec<Group>,
     ties: u64,
     is_sample: bool,
 }
 
+/// How many votes there are, and none of them: a number that is shown is part of a value.
+impl fmt::Debug for TagVotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TagVotes")
+            .field("total", &self.total())
+            .field("ties", &self.ties)
+            .field("is_sample", &self.is_sample)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The votes of tags of one length.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Group {
     bits: u32,
     /// Identities of positions, and the numbers shown there.
@@ -152,16 +188,12 @@ struct Group {
 }
 
 impl TagVotes {
-    fn add(&mut self, entry: &Ballot) {
-        let vote = (entry.id, entry.shown);
-        match self
-            .groups
-            .iter_mut()
-            .find(|group| group.bits == entry.bits)
-        {
+    fn add(&mut self, id: u128, (bits, shown): Shown) {
+        let vote = (id, shown);
+        match self.groups.iter_mut().find(|group| group.bits == bits) {
             Some(group) => group.shown.push(vote),
             None => self.groups.push(Group {
-                bits: entry.bits,
+                bits,
                 shown: vec![vote],
             }),
         }
@@ -173,7 +205,7 @@ impl TagVotes {
         groups.map(|group| count(group.shown.len())).sum()
     }
 
-    /// Pseudonyms that were dropped because two tags of theirs were seen equally often.
+    /// Pseudonyms that were dropped because two tags of theirs were seen equally often, or too many.
     pub fn ties(&self) -> u64 {
         self.ties
     }

@@ -1,6 +1,6 @@
 //! What a leaked copy shows at each position: one vote a position, however often it was copied.
 
-use std::mem;
+use std::{fmt, mem};
 
 use super::tags::{TagBallots, TagObservation, TagVotes};
 use crate::marks::code::{Class, Code, OCTET, Position, class_of};
@@ -41,7 +41,7 @@ const POSITIONS: usize = 1 << 23;
 /// depends neither on the symbol it shows nor on any grant's, which is made under another key: what
 /// is kept is a fair sample. Given the sample, an innocent's symbols are still independent of all
 /// that it shows, so each weight still has the mean 1 and the bound on a false accusation stays exact.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ballots {
     entries: Vec<Ballot>,
     /// How many entries there were after the last folding.
@@ -59,7 +59,17 @@ impl Default for Ballots {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+/// How much was collected, and no position.
+impl fmt::Debug for Ballots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ballots")
+            .field("entries", &self.entries.len())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Ballot {
     id: u128,
     zeros: u64,
@@ -173,12 +183,24 @@ impl Ballots {
 }
 
 /// One vote for each position of a leaked copy.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Votes {
     ids: Cells<Vec<u128>>,
     ties: u64,
     is_sample: bool,
     tags: TagVotes,
+}
+
+/// How many votes there are, and no position.
+impl fmt::Debug for Votes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Votes")
+            .field("counts", &self.counts())
+            .field("ties", &self.ties)
+            .field("is_sample", &self.is_sample)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Votes {

@@ -1,6 +1,8 @@
 //! The promises of votes of tags: the null is exact, one vote a pseudonym, and no part silences
 //! another.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -125,6 +127,50 @@ fn a_pseudonym_has_one_vote_whatever_is_repeated() {
 }
 
 #[test]
+fn a_million_numbers_take_bounded_memory_and_leave_other_pseudonyms_their_votes() {
+    let own = tags(&code(), GUILTY, &positions(50, 9));
+    for crowded in [1, 100, 5_000] {
+        let crowd = positions(crowded, 10);
+        let numbers = crowd.iter().cycle().zip(0..1_000_000);
+        let (mut ballots, mut most) = (TagBallots::default(), 0);
+        for (index, (position, shown)) in numbers.enumerate() {
+            ballots.add([observation(*position, shown)]);
+            ballots.add(own.get(index / 10_000).copied());
+            most = most.max(ballots.entries.len());
+        }
+        assert!(most <= 2 * VOTES_MAX * NUMBERS_MAX, "{crowded}: {most}");
+        ballots.fold();
+        assert!(ballots.entries.len() <= VOTES_MAX, "{crowded}");
+        let votes = ballots.close();
+        assert_eq!(votes.is_sample(), crowded == 5_000);
+        if !votes.is_sample() {
+            assert_eq!(u128::from(votes.ties()), crowded);
+            let all = TagCount {
+                matched: 50,
+                of: 50,
+            };
+            assert_eq!(votes.score(&code(), GUILTY).1, all);
+        }
+    }
+}
+
+#[test]
+fn neither_positions_nor_numbers_are_printed() {
+    let position = positions(1, 11)[0];
+    let mut ballots = Ballots::default();
+    ballots.add([Observation {
+        position,
+        symbol: true,
+    }]);
+    ballots.add_tags([observation(position, 48_611)]);
+    let texts = [format!("{ballots:?}"), format!("{:?}", ballots.close())];
+    for text in texts {
+        assert!(!text.contains(&position.id().to_string()), "{text}");
+        assert!(!text.contains("48611"), "{text}");
+    }
+}
+
+#[test]
 fn tags_drawn_anew_leave_the_symbols_their_say() {
     let code = code();
     let cells = positions(400, 4);
@@ -181,4 +227,68 @@ proptest! {
         let parted = parted.close();
         prop_assert_eq!(&parted.tags().groups[0].shown, &whole.tags().groups[0].shown);
     }
+
+    #[test]
+    fn a_pseudonym_with_too_many_numbers_has_no_vote_in_any_order_and_partition(
+        (observations, shuffled) in crowded()
+            .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        part in 1_usize..400,
+    ) {
+        let mut parted = TagBallots::default();
+        for part in shuffled.chunks(part) {
+            let mut ballots = TagBallots::default();
+            ballots.add(part.iter().copied());
+            ballots.fold();
+            parted.merge(ballots);
+            parted.fold();
+        }
+        let mut whole = TagBallots::default();
+        whole.add(observations.iter().copied());
+        let (expected, ties) = counted(&observations);
+        for votes in [parted.close(), whole.close()] {
+            let shown = votes.groups.iter().flat_map(|group| &group.shown);
+            prop_assert_eq!(shown.copied().collect::<BTreeMap<_, _>>(), expected.clone());
+            prop_assert_eq!(votes.ties(), ties);
+        }
+    }
+}
+
+/// Tags of a few pseudonyms, each with about as many numbers as are told apart, some of them often.
+fn crowded() -> impl Strategy<Value = Vec<TagObservation>> {
+    let most = u64::try_from(NUMBERS_MAX).unwrap();
+    let numbers = (most - 2..=most + 2, prop::collection::vec(0..8_u64, 0..40));
+    prop::collection::vec(numbers, 1..6).prop_map(|pseudonyms| {
+        let places = positions(6, 12);
+        let both = places.into_iter().zip(pseudonyms);
+        both.flat_map(|(place, (distinct, often))| {
+            let shown = (0..distinct).chain(often);
+            shown.map(move |number| observation(place, number))
+        })
+        .collect()
+    })
+}
+
+/// The votes and ties by their definition.
+fn counted(observations: &[TagObservation]) -> (BTreeMap<u128, u64>, u64) {
+    let mut counts: BTreeMap<u128, BTreeMap<u64, u64>> = BTreeMap::new();
+    for seen in observations {
+        let numbers = counts.entry(seen.position.id()).or_default();
+        *numbers.entry(seen.shown).or_default() += 1;
+    }
+    let (mut votes, mut ties) = (BTreeMap::new(), 0);
+    for (id, numbers) in counts {
+        let most = numbers.values().max();
+        let first: Vec<u64> = numbers
+            .iter()
+            .filter(|(_, count)| Some(*count) == most)
+            .map(|(number, _)| *number)
+            .collect();
+        match first[..] {
+            [number] if numbers.len() <= NUMBERS_MAX => {
+                votes.insert(id, number);
+            }
+            _ => ties += 1,
+        }
+    }
+    (votes, ties)
 }
