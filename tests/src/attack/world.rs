@@ -429,10 +429,10 @@ pub fn issue(site: &Site, issued: usize) {
 pub fn begin(site: &Site, table: Table, others: Range<usize>) {
     let installation = open(site);
     let history = history(&installation);
-    let begun = history.iter().filter(|entry| {
+    let mut begun = history.iter().filter(|entry| {
         matches!(&entry.event, Event::MarkingBegun { dataset, .. } if dataset == table.name())
     });
-    let latest = &begun.last().expect("marks have begun").event;
+    let latest = &begun.next_back().expect("marks have begun").event;
     let markings = markings(&history, table.name());
     let key = &markings.last().expect("marks have begun").key;
     let delivered = markings.iter().filter(|of| of.key == *key).count();
