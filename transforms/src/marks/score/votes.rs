@@ -35,7 +35,7 @@ const POSITIONS: usize = 1 << 23;
 
 /// Collects observations, in any order and in any number of parts, within bounded memory.
 ///
-/// Where there are more positions than the limit, those of the lowest [ranks](rank) are kept, with
+/// Where there are more positions than the limit, those of the lowest ranks are kept, with
 /// all of their observations: a set that follows from the positions alone, so that neither order nor
 /// parts matter. Ranks are bits of a cipher under the key of positions, so whether one is kept
 /// depends neither on the symbol it shows nor on any grant's, which is made under another key: what
