@@ -1,5 +1,7 @@
 //! What marks do to a delivery: the same every time, within the tolerance, as the manifest says.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::take_record_batch;
 
@@ -104,8 +106,24 @@ struct Moves {
     grain: i128,
     /// Of every value, moved or not.
     by: Vec<i128>,
+    /// Where every value stood before, in lengths of the furthest move: values that are found by
+    /// themselves move together where they stand together.
+    stood: Vec<i128>,
     /// How many of the column's smallest units are one of the field's: seconds for times.
     per_unit: f64,
+}
+
+impl Moves {
+    /// The standard deviation of the sum of squares, from what moves together.
+    fn spread(&self, square: f64, by_value: bool) -> f64 {
+        let mut sums: BTreeMap<i128, f64> = BTreeMap::new();
+        for (at, (by, stood)) in (0..).zip(self.by.iter().zip(&self.stood)) {
+            let together = if by_value { *stood } else { at };
+            let by = *by as f64 / self.per_unit;
+            *sums.entry(together).or_default() += by * by - square;
+        }
+        sums.values().map(|sum| sum * sum).sum::<f64>().sqrt()
+    }
 }
 
 /// Two deliveries, with marks and without, and how they differ.
@@ -127,15 +145,21 @@ fn compared(world: &World, rows: usize) -> (Delivery, RecordBatch, Vec<Moves>, S
         };
         let (after, before) = (after.column(column)?, before.column(column)?);
         let pairs = before.cells.iter().zip(&after.cells);
-        let by = pairs.filter_map(|pair| match pair {
-            (Cell::Number(before), Cell::Number(after)) => Some(after - before),
-            _ => None,
-        });
+        let length = (reach * grain).max(1);
+        let (by, stood) = pairs
+            .filter_map(|pair| match pair {
+                (Cell::Number(before), Cell::Number(after)) => {
+                    Some((after - before, before.div_euclid(length)))
+                }
+                _ => None,
+            })
+            .unzip();
         Some(Moves {
             column,
             reach: *reach,
             grain: *grain,
-            by: by.collect(),
+            by,
+            stood,
             per_unit: match after.kind {
                 Kind::Decimal(scale) => 10_f64.powi(scale as i32),
                 Kind::Time(digits) => 10_f64.powi(digits as i32),
@@ -218,7 +242,7 @@ fn stated(world: &World) -> Checked {
                 .sum::<f64>()
                 / count
         };
-        let (square, fourth) = (power(2), power(4));
+        let square = power(2);
         let variance = square - mean * mean;
         let is_mean = (number("mean") - mean).abs() <= 1e-6 * square.sqrt().max(1e-3);
         let is_variance = (number("variance") - variance).abs() <= 1e-6 * variance;
@@ -230,9 +254,10 @@ fn stated(world: &World) -> Checked {
             ));
         }
         let foretold = forecast.iter().find(|of| of["field"] == moves.column);
+        let by_value = foretold.is_some_and(|of| of["found_by"] == "value");
         let foretold = foretold.and_then(|of| of["deviation"].as_f64());
         let foretold = foretold.unwrap_or(f64::NAN).powi(2);
-        let deviation = ((fourth - square * square) / count).sqrt();
+        let deviation = moves.spread(square, by_value) / count;
         if (square - foretold).abs() > 3.0 * deviation {
             let column = moves.column;
             problems.push(format!(
