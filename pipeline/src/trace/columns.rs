@@ -243,7 +243,8 @@ impl<'a> Search<'a> {
             let place = place.ok_or_else(|| RunError::Invalid {
                 what: format!("the file has no column `{column}`"),
                 at: "--column".to_owned(),
-                remedy: format!("name one of its columns: {}", some_of(names)),
+                // What was taken for headers may be a row of the leak.
+                remedy: "write the header as it stands in the file".to_owned(),
             })?;
             places.insert(field.as_str(), place);
         }
