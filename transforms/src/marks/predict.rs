@@ -147,12 +147,6 @@ fn least(holds: impl Fn(f64) -> bool) -> f64 {
     enough
 }
 
-/// Rows that a leak must have to hold so many carriers, where a row has `carriers_per_row`: the sum
-/// over the fields of their density and the share of their cells that can be read.
-pub fn rows_needed(carriers: f64, carriers_per_row: f64) -> f64 {
-    (carriers / carriers_per_row).ceil()
-}
-
 /// How a number is moved to show a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reflection {
@@ -311,12 +305,6 @@ mod tests {
         assert!(needed(1_000_000, 0.0) < 1.2 * needed(10_000, 0.0));
         assert!(needed(10_000, 0.9) > 50.0 * needed(10_000, 0.0));
         assert!(needed(10_000, 1.0).is_infinite());
-    }
-
-    #[test]
-    fn rows_follow_from_carriers_per_row() {
-        assert!((rows_needed(96.0, 1.5) - 64.0).abs() < 1e-9);
-        assert!(rows_needed(96.0, 0.0).is_infinite());
     }
 
     #[test]
