@@ -246,6 +246,8 @@ pub enum PairKindArg {
     Approver,
     /// X25519, to seal to.
     Recipient,
+    /// Ed25519, by which a recipient signs receipts.
+    Receipt,
 }
 
 /// `grant`.

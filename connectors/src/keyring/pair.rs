@@ -29,6 +29,8 @@ pub enum PairKind {
     Approver,
     /// Opens sealed deliveries: X25519.
     Recipient,
+    /// Signs a recipient's receipts: Ed25519.
+    Receipt,
 }
 
 impl PairKind {
@@ -37,12 +39,13 @@ impl PairKind {
         match self {
             Self::Approver => "approver",
             Self::Recipient => "recipient",
+            Self::Receipt => "receipt",
         }
     }
 
     fn public_key(self, secret: &Zeroizing<[u8; KEY_BYTES]>) -> PublicKey {
         match self {
-            Self::Approver => PublicKey::from(&SigningKey::from_bytes(secret)),
+            Self::Approver | Self::Receipt => PublicKey::from(&SigningKey::from_bytes(secret)),
             Self::Recipient => PublicKey::of_x25519(&StaticSecret::from(**secret)),
         }
     }
@@ -80,17 +83,29 @@ impl PrivateKey {
     /// The approver's signing key.
     ///
     /// # Errors
-    /// If it is a recipient's key, which can't sign.
+    /// If it is another's key: a recipient's can't sign, one for receipts signs receipts alone.
     pub fn signing_key(&self) -> Result<SigningKey, ConnectorError> {
-        match self.kind {
-            PairKind::Approver => Ok(SigningKey::from_bytes(&self.secret)),
-            PairKind::Recipient => Err(KeyringError::Kind {
+        self.key_of(PairKind::Approver, "an approver")
+    }
+
+    /// The key by which a recipient signs receipts.
+    ///
+    /// # Errors
+    /// If it is an approver's, or one to seal to.
+    pub fn receipt_key(&self) -> Result<SigningKey, ConnectorError> {
+        self.key_of(PairKind::Receipt, "a recipient for receipts")
+    }
+
+    fn key_of(&self, kind: PairKind, wanted: &'static str) -> Result<SigningKey, ConnectorError> {
+        if self.kind != kind {
+            return Err(KeyringError::Kind {
                 path: self.path.clone(),
-                found: PairKind::Recipient.as_str(),
-                wanted: "an approver",
+                found: self.kind.as_str(),
+                wanted,
             }
-            .into()),
+            .into());
         }
+        Ok(SigningKey::from_bytes(&self.secret))
     }
 
     /// The 32 secret bytes: Ed25519 seed or X25519 scalar.
@@ -144,7 +159,7 @@ pub fn write_pair(
 /// recipient's key.
 pub fn read_private(path: &Path) -> Result<PrivateKey, ConnectorError> {
     let (label, secret) = read_line(path)?;
-    let kind = [PairKind::Approver, PairKind::Recipient]
+    let kind = [PairKind::Approver, PairKind::Recipient, PairKind::Receipt]
         .into_iter()
         .find(|kind| kind.as_str() == label)
         .ok_or_else(|| KeyringError::Malformed {
@@ -262,6 +277,7 @@ mod tests {
         for (kind, prefix) in [
             (PairKind::Approver, "ed25519:"),
             (PairKind::Recipient, "x25519:"),
+            (PairKind::Receipt, "ed25519:"),
         ] {
             let files = write_pair(directory.path(), kind.as_str(), kind).unwrap();
             let line = fs::read_to_string(&files.public).unwrap();
@@ -272,6 +288,7 @@ mod tests {
             assert_eq!(private.public_key(), files.key);
             assert_eq!(private.kind(), kind);
             assert_eq!(private.signing_key().is_ok(), kind == PairKind::Approver);
+            assert_eq!(private.receipt_key().is_ok(), kind == PairKind::Receipt);
             assert_eq!(
                 format!("{private:?}"),
                 format!("PrivateKey({}, ..)", kind.as_str())

@@ -29,6 +29,7 @@ pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunErro
             let kind = match kind {
                 PairKindArg::Approver => PairKind::Approver,
                 PairKindArg::Recipient => PairKind::Recipient,
+                PairKindArg::Receipt => PairKind::Receipt,
             };
             let pair = write_pair(Path::new("."), name, kind)?;
             let text = format!(
