@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::keyring::{LocalKeyring, MasterKey, Purpose};
+use lockgate_connectors::keyring::{KeyProvider, LocalKeyring, MasterKey, Purpose};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
@@ -18,7 +18,7 @@ use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Misfit, Read, Row, RowField};
 
 use crate::clock::Clock;
-use crate::engine::{Budget, ColumnTreatment, RowRead};
+use crate::engine::{Budget, ColumnTreatment, Digester, RowRead};
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::marks::rounding_of;
@@ -37,6 +37,9 @@ const STATE: &str = "state";
 /// Rows of a batch read from a source, where the site does not say. Larger ones cost memory (each
 /// row group in flight decodes some ahead) and were not faster.
 const BATCH_ROWS: usize = 4096;
+
+/// Domain of the key that digests of contents are made with.
+const CONTENT_DOMAIN: &str = "content-digest";
 
 /// Memory a run may plan with, where the site does not say.
 const MEMORY: u64 = 512 << 20;
@@ -67,8 +70,9 @@ impl Installation {
     }
 
     /// The site's keyring.
-    pub fn keyring(&self) -> LocalKeyring {
-        LocalKeyring::open(self.site.root.join(&self.site.file.keys.path))
+    pub fn keyring(&self) -> Arc<dyn KeyProvider> {
+        let directory = self.site.root.join(&self.site.file.keys.path);
+        Arc::new(LocalKeyring::open(directory))
     }
 
     /// The program's own directory.
@@ -317,7 +321,7 @@ impl Installation {
                 let mut versions = BTreeMap::new();
                 let mut derived = Vec::with_capacity(uses.len());
                 for used in uses {
-                    let (key, version) = self.derived_key(&keyring, plan, &used)?;
+                    let (key, version) = self.derived_key(keyring.as_ref(), plan, &used)?;
                     versions.insert(used.purpose, version);
                     derived.push((used, key));
                 }
@@ -358,7 +362,7 @@ impl Installation {
     /// The key of a treatment, derived for the grant or its join group, and its version.
     fn derived_key(
         &self,
-        keyring: &LocalKeyring,
+        keyring: &dyn KeyProvider,
         plan: &ExchangePlan,
         used: &KeyUse,
     ) -> Result<(DerivedKey, u32), RunError> {
@@ -431,6 +435,29 @@ impl Installation {
         Ok(MarkKey::derive(master.expose(), dataset, epoch, version))
     }
 
+    /// What makes the digest of a plan's deliveries, under the key of today.
+    ///
+    /// # Errors
+    /// A key that isn't there.
+    pub(crate) fn digester(&self, plan: &ExchangePlan) -> Result<Option<Digester>, RunError> {
+        let (key, version) = self.sealing_key(CONTENT_DOMAIN, &content_scope(&plan.grant))?;
+        Digester::new(plan, key, version).map(Some)
+    }
+
+    /// The same under the key of an earlier version.
+    ///
+    /// # Errors
+    /// A key that isn't there.
+    pub(crate) fn digester_of(
+        &self,
+        plan: &ExchangePlan,
+        version: u32,
+    ) -> Result<Digester, RunError> {
+        let scope = content_scope(&plan.grant);
+        let key = self.sealing_key_of(CONTENT_DOMAIN, &scope, version)?;
+        Digester::new(plan, key, version)
+    }
+
     /// The older version of a purpose's key that the site holds on to today.
     fn held_version(&self, purpose: &str) -> Result<Option<u32>, RunError> {
         let today = self.today()?;
@@ -462,6 +489,12 @@ impl Installation {
             lanes: lanes.clamp(1, threads.max(1)),
         }
     }
+}
+
+/// The scope of the key of digests: neither a grant's nor a join group's, so that no treatment's key
+/// is ever the same, whatever its domain.
+fn content_scope(grant: &str) -> String {
+    format!("content:{grant}")
 }
 
 /// The key derived for a domain and scope.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{ConnectorError, ErrorClass};
-use crate::keyring::Purpose;
+use crate::keyring::{KekId, Purpose};
 
 /// A failure of the keyring: names the file and the remedy, never the key.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,6 +87,45 @@ pub enum KeyringError {
         /// What the key is for.
         purpose: Purpose,
     },
+    /// The text is no KEK's id.
+    #[error("not the id of a delivery's key: use DELIVERY.ATTEMPT")]
+    KekId,
+    /// There is no such KEK.
+    #[error("no key {id} for a delivery in {}: it was never made, or its record is gone", directory.display())]
+    NoKek {
+        /// The KEK.
+        id: KekId,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// The KEK was destroyed.
+    #[error(
+        "the delivery's key {id} was destroyed: what was sealed under it cannot be opened any more"
+    )]
+    KekDestroyed {
+        /// The KEK.
+        id: KekId,
+    },
+    /// A KEK of that id is there.
+    #[error("there is a key {id} for a delivery already: every attempt takes an id of its own")]
+    KekExists {
+        /// The KEK.
+        id: KekId,
+    },
+    /// A wrapped key does not open.
+    #[error(
+        "a key wrapped under {id} does not open: it was altered, or belongs to another file, delivery or recipient"
+    )]
+    Unwrap {
+        /// The KEK.
+        id: KekId,
+    },
+    /// A broken invariant of this program.
+    #[error("internal fault: {what}; please report it")]
+    Fault {
+        /// What did not hold.
+        what: &'static str,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -112,7 +151,11 @@ impl KeyringError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Random { .. } => ErrorClass::Unavailable,
-            Self::NotSigning { .. } => ErrorClass::Bug,
+            Self::NotSigning { .. } | Self::Fault { .. } => ErrorClass::Bug,
+            Self::NoKek { .. } | Self::KekDestroyed { .. } | Self::Unwrap { .. } => {
+                ErrorClass::Integrity
+            }
+            Self::KekExists { .. } => ErrorClass::Bug,
             // A key file that isn't there is a site that isn't complete, not bad data.
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorClass::Config
@@ -127,6 +170,7 @@ impl KeyringError {
             | Self::Kind { .. }
             | Self::Exists { .. }
             | Self::Name
+            | Self::KekId
             | Self::Versions { .. } => ErrorClass::Config,
         }
     }

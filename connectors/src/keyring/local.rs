@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use super::cipher;
 use super::pair::{encode_line, random_secret, read_line, write_secret};
-use super::{KEY_BYTES, KeyringError, MasterKey, PublicKey, Purpose};
+use super::{
+    Attestation, Destroyed, KEY_BYTES, KekAttestation, KekId, KeyProvider, KeyringError, MasterKey,
+    ProviderKind, PublicKey, Purpose,
+};
 use crate::durable;
 use crate::error::ConnectorError;
 
@@ -295,6 +299,125 @@ impl LocalKeyring {
             path: self.directory.clone(),
             source: source.into(),
         })
+    }
+}
+
+impl LocalKeyring {
+    fn kek_path(&self, id: &KekId) -> PathBuf {
+        self.directory.join(KEKS).join(format!("{id}.key"))
+    }
+
+    fn kek(&self, id: &KekId) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
+        let path = self.kek_path(id);
+        if !path.exists() {
+            return Err(KeyringError::NoKek {
+                id: id.clone(),
+                directory: self.directory.clone(),
+            });
+        }
+        Ok(read_line(&path)?.1)
+    }
+}
+
+/// Directory of KEKs.
+const KEKS: &str = "keks";
+
+impl KeyProvider for LocalKeyring {
+    fn get(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, ConnectorError> {
+        Ok(self.read(purpose, version)?)
+    }
+
+    fn create(&self, purpose: Purpose) -> Result<u32, ConnectorError> {
+        Ok(self.create_next(purpose)?)
+    }
+
+    fn list(&self) -> Result<Vec<KeyEntry>, ConnectorError> {
+        self.list()
+    }
+
+    fn public_keys(&self, purpose: Purpose) -> Result<Vec<PublicKey>, ConnectorError> {
+        self.public_keys(purpose)
+    }
+
+    fn create_kek(&self, id: &KekId) -> Result<(), ConnectorError> {
+        let path = self.kek_path(id);
+        durable::make_directories(&self.directory.join(KEKS), 0o700).map_err(|source| {
+            KeyringError::Io {
+                action: "make directory",
+                path: path.clone(),
+                source: source.into(),
+            }
+        })?;
+        if path.exists() {
+            return Err(KeyringError::KekExists { id: id.clone() }.into());
+        }
+        Ok(write_secret(
+            &path,
+            &encode_line("kek", &*random_secret()?),
+        )?)
+    }
+
+    fn wrap(
+        &self,
+        id: &KekId,
+        key: &[u8; KEY_BYTES],
+        aad: &[u8],
+    ) -> Result<Vec<u8>, ConnectorError> {
+        Ok(cipher::seal(&*self.kek(id)?, key, aad)?)
+    }
+
+    fn unwrap(
+        &self,
+        id: &KekId,
+        wrapped: &[u8],
+        aad: &[u8],
+    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, ConnectorError> {
+        let key = self.kek(id)?;
+        let opened = cipher::open(&key, wrapped, aad).and_then(|opened| cipher::key_of(&opened));
+        Ok(opened.ok_or_else(|| KeyringError::Unwrap { id: id.clone() })?)
+    }
+
+    fn destroy_kek(&self, id: &KekId) -> Result<Destroyed, ConnectorError> {
+        remove_leftover(&self.kek_path(id))?;
+        Ok(Destroyed {
+            id: id.clone(),
+            provider: ProviderKind::Local,
+            generation: 0,
+            answer: "record removed",
+            trial: String::new(),
+        })
+    }
+
+    fn keks(&self) -> Result<Vec<KekId>, ConnectorError> {
+        Ok(Vec::new())
+    }
+
+    fn attest_kek(&self, id: &KekId) -> Result<KekAttestation, ConnectorError> {
+        Ok(KekAttestation {
+            provider: ProviderKind::Local,
+            generation: 0,
+            exists: self.kek_path(id).exists(),
+            destroyed: false,
+            extractable: true,
+        })
+    }
+
+    fn attest(&self) -> Result<Attestation, ConnectorError> {
+        Ok(Attestation {
+            provider: ProviderKind::Local,
+            protection: "none",
+            generation: 0,
+            root: 0,
+            extractable: true,
+        })
+    }
+
+    fn destroy(&self, purpose: Purpose, version: u32) -> Result<(), ConnectorError> {
+        Ok(remove_leftover(&self.path(purpose, version))?)
+    }
+
+    fn rotate(&self) -> Result<u32, ConnectorError> {
+        Err(ConnectorError::bug("rotation comes with protection"))
     }
 }
 

@@ -8,9 +8,11 @@
 //! keeps plain files of mode 0600; whoever can read them can undo every keyed treatment, so the
 //! directory belongs to the account that runs exchanges and to nobody else.
 
+mod cipher;
 mod error;
 mod local;
 mod pair;
+mod provider;
 mod public_key;
 
 use std::fmt;
@@ -21,6 +23,9 @@ use zeroize::Zeroizing;
 pub use self::error::KeyringError;
 pub use self::local::{KeyEntry, LocalKeyring};
 pub use self::pair::{PairFiles, PairKind, PrivateKey, read_private, write_pair};
+pub use self::provider::{
+    Attestation, Destroyed, KekAttestation, KekId, KeyProvider, ProviderKind,
+};
 pub use self::public_key::{KeyAlgorithm, PublicKey};
 
 /// Bytes of every key, secret or public.
