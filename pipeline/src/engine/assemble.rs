@@ -9,12 +9,11 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::publish::{Attempt, PartWriter, StagedFile};
-use parquet::file::writer::SerializedFileWriter;
+use lockgate_connectors::publish::{Attempt, StagedFile};
 use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
-use super::encode::{EncodedGroup, Encoder, GroupWriter};
+use super::encode::{EncodedGroup, Encoder, GroupWriter, PartEnd, PartFile, Sink};
 use super::treat::{Chunk, ColumnTreatment, Tally};
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
@@ -27,12 +26,6 @@ const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
 pub(super) fn is_worth_a_group(rows: usize, bytes: u64) -> bool {
     rows >= MIN_GROUP_ROWS || bytes >= CHUNK_BYTES
 }
-
-/// A part ends before it would exceed this many rows.
-const PART_ROWS: u64 = 10_000_000;
-
-/// A part ends when it has reached this many bytes.
-const PART_BYTES: usize = 1 << 30;
 
 /// What a lane says about a split.
 #[derive(Debug)]
@@ -94,12 +87,15 @@ pub(super) fn assemble(
             return Err(RunError::Interrupted);
         }
     }
-    let files = parts.finish()?;
+    let (files, guarded) = parts.finish()?;
+    let content = exchange.treater.content_digest(&tally)?;
     Ok(Outcome {
         rows,
         files,
+        guarded,
         counts: tally.counts,
         distortions: tally.distortions,
+        content,
         read: exchange
             .treater
             .columns()
@@ -124,14 +120,11 @@ struct Parts<'a> {
     pending: Vec<Chunk>,
     pending_rows: usize,
     pending_bytes: u64,
-    open: Option<OpenPart>,
+    open: Option<PartFile>,
     /// Parts being synced, re-read and hashed, in order, with their rows.
     closing: Vec<(JoinHandle<Result<StagedFile, ConnectorError>>, u64)>,
-}
-
-struct OpenPart {
-    writer: SerializedFileWriter<PartWriter>,
-    rows: u64,
+    /// Cells of closed parts that were given an apostrophe.
+    guarded: u64,
 }
 
 impl<'a> Parts<'a> {
@@ -145,6 +138,7 @@ impl<'a> Parts<'a> {
             pending_bytes: 0,
             open: None,
             closing: Vec::new(),
+            guarded: 0,
         }
     }
 
@@ -185,64 +179,62 @@ impl<'a> Parts<'a> {
     }
 
     fn append(&mut self, group: EncodedGroup) -> Result<(), RunError> {
-        let rows = u64::try_from(group.rows()).unwrap_or(u64::MAX);
-        if let Some(open) = &self.open
-            && (open.rows + rows > PART_ROWS || open.writer.bytes_written() >= PART_BYTES)
-        {
-            self.close_part()?;
+        let rows = group.rows();
+        let mut rest = Some(group);
+        while let Some(group) = rest {
+            let open = self.open.as_ref();
+            if open.is_some_and(|open| open.is_full_for(&group)) {
+                self.close_part()?;
+            }
+            let mut open = match self.open.take() {
+                Some(open) => open,
+                None => self.open_part()?,
+            };
+            rest = open.append(group, self.pool)?;
+            self.open = Some(open);
         }
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => self.open_part()?,
-        };
-        group.append_to(&mut open.writer)?;
-        open.rows += rows;
-        self.open = Some(open);
         self.exchange.progress.deliver_rows(rows);
         Ok(())
     }
 
-    fn open_part(&self) -> Result<OpenPart, RunError> {
+    fn open_part(&self) -> Result<PartFile, RunError> {
         let index = u32::try_from(self.closing.len())
             .map_err(|error| RunError::internal("numbering parts", &error))?;
-        let part = self.attempt.part(index, "parquet")?;
-        Ok(OpenPart {
-            writer: self.encoder().file_writer(part)?,
-            rows: 0,
-        })
+        let encoder = self.encoder();
+        let part = self.attempt.part(index, encoder.extension())?;
+        encoder.open(Sink::Plain(part))
     }
 
-    /// Writes the part's footer and leaves syncing and re-reading to a thread of its own.
+    /// Writes the part's end and leaves syncing and re-reading to a thread of its own.
     fn close_part(&mut self) -> Result<(), RunError> {
-        let Some(OpenPart { writer, rows }) = self.open.take() else {
+        let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let part = writer
-            .into_inner()
-            .map_err(|error| RunError::writing(&error))?;
+        let rows = open.rows();
+        let PartEnd { sink, guarded } = open.close()?;
+        self.guarded = self.guarded.saturating_add(guarded);
         let closing = std::thread::Builder::new()
             .name("close-part".to_owned())
-            .spawn(move || part.finish())
+            .spawn(move || sink.finish())
             .map_err(|error| RunError::internal("closing a part", &error))?;
         self.closing.push((closing, rows));
         Ok(())
     }
 
-    /// Closes everything. A delivery without rows still has one part, which holds the schema.
-    fn finish(mut self) -> Result<Vec<(StagedFile, u64)>, RunError> {
+    /// Closes everything; returns the files with their rows, and how many cells were guarded. A
+    /// delivery without rows still has one part, which holds the schema.
+    fn finish(mut self) -> Result<(Vec<(StagedFile, u64)>, u64), RunError> {
         self.flush()?;
         if self.open.is_none() && self.closing.is_empty() {
             self.open = Some(self.open_part()?);
         }
         self.close_part()?;
-        self.closing
-            .into_iter()
-            .map(|(closing, rows)| {
-                let file = closing
-                    .join()
-                    .map_err(|_| fault::of_thread("closing a part"))??;
-                Ok((file, rows))
-            })
-            .collect()
+        let files = self.closing.into_iter().map(|(closing, rows)| {
+            let file = closing
+                .join()
+                .map_err(|_| fault::of_thread("closing a part"))??;
+            Ok((file, rows))
+        });
+        Ok((files.collect::<Result<_, RunError>>()?, self.guarded))
     }
 }

@@ -9,20 +9,14 @@ use rayon::ThreadPool;
 use tokio::runtime::Handle;
 
 use super::assemble::{Message, Piece, SplitTotals, is_worth_a_group};
-use super::chunk::{self, CHUNK_BYTES};
+use super::chunk;
 use super::encode::{EncodedGroup, Encoder, GroupWriter};
 use super::origin::Origins;
 use super::place::{self, from_one};
 use super::scan::{Scan, Scanning};
 use super::treat::{Chunk, Untreated};
-use super::{CHUNK_ROWS, Exchange, Rows, take_next};
+use super::{Exchange, Rows, take_next};
 use crate::error::RunError;
-
-/// Rows after which a row group is closed within a split: 16 chunks.
-const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
-
-/// Bytes of rows, before treatment, after which a row group is closed within a split.
-const GROUP_BYTES: u64 = 8 * CHUNK_BYTES;
 
 /// The splits still to be taken, each with the channel its result goes to.
 #[derive(Debug)]
@@ -270,7 +264,7 @@ fn encode(
         None => GroupWriter::begin(encoder, &chunk.columns)?,
     };
     let group = group.write(encoder, chunk)?;
-    if group.rows() >= GROUP_ROWS || group.bytes() >= GROUP_BYTES {
+    if group.is_full() {
         group.close().map(|group| Some(Group::Full(group)))
     } else {
         Ok(Some(Group::Open(group)))

@@ -95,6 +95,8 @@ pub struct Outcome {
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
     /// What marks did to each marked field, in the order of the plan's marks.
+    /// Cells that were given an apostrophe, so that no spreadsheet takes them for a formula.
+    pub guarded: u64,
     pub distortions: Vec<Distortion>,
     /// Whether each delivered field was read, in the order of delivery. What was not has no counts.
     pub read: Vec<bool>,

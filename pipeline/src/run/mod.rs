@@ -362,7 +362,7 @@ fn exchange(
         .iter()
         .map(|field| matches!(field.strength, 0 | 2));
     let schema = delivered_schema(treater.columns());
-    let encoder = Encoder::new(&schema, prunable.collect(), compression, SOFTWARE)?;
+    let encoder = Encoder::parquet(&schema, prunable.collect(), compression, SOFTWARE)?;
     let bytes = source.splits().iter().map(|split| split.bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
     let pruned = source.rows_pruned().unwrap_or(0);

@@ -1,9 +1,14 @@
-//! Encoding to Parquet: row groups column by column, with settings chosen from the data itself.
+//! Parquet: row groups column by column, with settings chosen from the data itself.
 //!
 //! Each row group looks at its first chunk and decides per column between a dictionary and a plain
 //! form: hashed and masked identifiers hardly repeat, so a dictionary only costs time and space,
 //! and DELTA_LENGTH_BYTE_ARRAY keeps the lengths apart from the bytes, which zstd thanks with a
 //! third of the time. The choice depends on the treated rows only, so a rerun makes it again.
+//!
+//! A sealed file encrypts each page as it is encoded, bound to its place in the file. So its row groups
+//! are encoded for the file, by whoever assembles it, and the choice is made for all of them by the first
+//! chunk of its first row group: the crate binds settings and keys to one file's writer.
+//!
 //! Bloom filters are never written; statistics only where a reader may want to prune by them: not of
 //! text that hardly repeats, and not of masked or keyed text.
 
@@ -15,7 +20,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
-use lockgate_connectors::publish::PartWriter;
+use lockgate_connectors::format::parquet::encryption::{Leaf, encryption_properties};
+use lockgate_connectors::seal::SealContext;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
@@ -32,11 +38,23 @@ use rayon::iter::{
     IntoParallelRefMutIterator, ParallelIterator,
 };
 
-use super::treat::Chunk;
+use super::sink::Sink;
+use crate::engine::CHUNK_ROWS;
+use crate::engine::chunk::CHUNK_BYTES;
+use crate::engine::treat::Chunk;
 use crate::error::RunError;
 
 /// Rows of a row group's first chunk from which repetition is judged.
 const SAMPLE_ROWS: usize = 4096;
+
+/// Rows after which a row group is closed within a split: 16 chunks.
+const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
+
+/// Most rows of a row group: it ends with the chunk that makes it full.
+pub(super) const GROUP_ROWS_MAX: usize = GROUP_ROWS + CHUNK_ROWS;
+
+/// Bytes of rows, before treatment, after which a row group is closed within a split.
+const GROUP_BYTES: u64 = 8 * CHUNK_BYTES;
 
 /// Compression of delivered files, as a grant writes it: `zstd(1)` to `zstd(22)`, `snappy`, `lz4`
 /// or `none`.
@@ -77,30 +95,32 @@ impl FromStr for Compression {
 }
 
 /// Writes a delivery's schema as Parquet.
-pub struct Encoder {
+pub(super) struct ParquetEncoder {
     schema: SchemaRef,
     parquet_schema: SchemaDescriptor,
     compression: Compression,
     file_properties: WriterPropertiesPtr,
+    /// What footers say made them.
+    software: String,
     /// By column, whether a reader may want to prune by its texts.
     prunable: Vec<bool>,
 }
 
-impl fmt::Debug for Encoder {
+impl fmt::Debug for ParquetEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder")
+        f.debug_struct("ParquetEncoder")
             .field("compression", &self.compression)
             .finish_non_exhaustive()
     }
 }
 
-impl Encoder {
+impl ParquetEncoder {
     /// An encoder for files of `schema`; `prunable` says by whose texts a reader may want to prune,
     /// `software` goes into the footers.
     ///
     /// # Errors
     /// A type that Parquet cannot hold.
-    pub fn new(
+    pub(super) fn new(
         schema: &Schema,
         prunable: Vec<bool>,
         compression: Compression,
@@ -124,21 +144,66 @@ impl Encoder {
             parquet_schema,
             compression,
             file_properties: Arc::new(file_properties),
+            software: software.to_owned(),
             prunable,
         })
     }
 
     /// Opens a file.
-    pub(super) fn file_writer(
-        &self,
-        part: PartWriter,
-    ) -> Result<SerializedFileWriter<PartWriter>, RunError> {
+    pub(super) fn open(&self, sink: Sink) -> Result<ParquetFile, RunError> {
         SerializedFileWriter::new(
-            part,
+            sink,
             self.parquet_schema.root_schema_ptr(),
             Arc::clone(&self.file_properties),
         )
+        .map(|writer| ParquetFile {
+            writer,
+            sealed: None,
+            groups: 0,
+        })
         .map_err(|error| RunError::writing(&error))
+    }
+
+    /// Opens a sealed file called `name`, with the settings that suit row groups like one that begins
+    /// with `first`.
+    pub(super) fn open_sealed(
+        &self,
+        sink: Sink,
+        context: &SealContext,
+        keyed_fields: &[String],
+        name: &str,
+        first: &[ArrayRef],
+    ) -> Result<ParquetFile, RunError> {
+        let paths: Vec<(String, bool)> = (self.parquet_schema.columns().iter().enumerate())
+            .map(|(number, leaf)| {
+                let root = self.parquet_schema.get_column_root_idx(number);
+                let field = self.schema.fields().get(root);
+                let is_keyed = field.is_some_and(|field| keyed_fields.contains(field.name()));
+                (leaf.path().string(), is_keyed)
+            })
+            .collect();
+        let leaves = paths.iter().map(|(path, has_own_key)| Leaf {
+            path,
+            has_own_key: *has_own_key,
+        });
+        let keys = encryption_properties(context, name, &leaves.collect::<Vec<_>>())?;
+        let properties = base_properties(self.compression)
+            .set_created_by(self.software.clone())
+            .with_file_encryption_properties(keys);
+        let mut properties = self.column_properties(properties, first).build();
+        add_encoded_arrow_schema_to_metadata(&self.schema, &mut properties);
+        let writer = SerializedFileWriter::new(
+            sink,
+            self.parquet_schema.root_schema_ptr(),
+            Arc::new(properties),
+        )
+        .map_err(|error| RunError::writing(&error))?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&self.schema));
+        Ok(ParquetFile {
+            writer,
+            sealed: Some(factory),
+            groups: 0,
+        })
     }
 
     /// Writers of the leaves of each column, with the settings that suit a row group which begins
@@ -147,7 +212,23 @@ impl Encoder {
         &self,
         first: &[ArrayRef],
     ) -> Result<Vec<Vec<ArrowColumnWriter>>, ParquetError> {
-        let mut properties = base_properties(self.compression);
+        let properties = self.column_properties(base_properties(self.compression), first);
+        // The factory takes its settings from a file writer; this one writes nothing anywhere.
+        let settings = SerializedFileWriter::new(
+            std::io::sink(),
+            self.parquet_schema.root_schema_ptr(),
+            Arc::new(properties.build()),
+        )?;
+        let factory = ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema));
+        Ok(self.by_column(factory.create_column_writers(0)?))
+    }
+
+    /// Settings that suit a row group which begins with `first`.
+    fn column_properties(
+        &self,
+        mut properties: WriterPropertiesBuilder,
+        first: &[ArrayRef],
+    ) -> WriterPropertiesBuilder {
         let leaves = self.parquet_schema.columns().iter().enumerate();
         for (number, leaf) in leaves {
             let path = leaf.path().clone();
@@ -175,14 +256,11 @@ impl Encoder {
                 (_, false) => properties.set_column_dictionary_enabled(path, false),
             };
         }
-        // The factory takes its settings from a file writer; this one writes nothing anywhere.
-        let settings = SerializedFileWriter::new(
-            std::io::sink(),
-            self.parquet_schema.root_schema_ptr(),
-            Arc::new(properties.build()),
-        )?;
-        let writers = ArrowRowGroupWriterFactory::new(&settings, Arc::clone(&self.schema))
-            .create_column_writers(0)?;
+        properties
+    }
+
+    /// The writers of leaves, by column.
+    fn by_column(&self, writers: Vec<ArrowColumnWriter>) -> Vec<Vec<ArrowColumnWriter>> {
         let mut columns: Vec<Vec<ArrowColumnWriter>> =
             self.schema.fields().iter().map(|_| Vec::new()).collect();
         for (number, writer) in writers.into_iter().enumerate() {
@@ -190,7 +268,7 @@ impl Encoder {
                 column.push(writer);
             }
         }
-        Ok(columns)
+        columns
     }
 }
 
@@ -273,22 +351,42 @@ fn distinct(sample: &ArrayRef) -> Option<usize> {
     )
 }
 
+/// Whether a row group of so many rows, of so many bytes before treatment, ends.
+pub(super) fn is_full_group(rows: usize, bytes: u64) -> bool {
+    rows >= GROUP_ROWS || bytes >= GROUP_BYTES
+}
+
 /// A row group under way. Used on a rayon pool.
-pub(super) struct GroupWriter {
+pub(super) struct ParquetGroupWriter {
     /// Of each column, the writers of its leaves.
     columns: Vec<Vec<ArrowColumnWriter>>,
     rows: usize,
     bytes: u64,
 }
 
-impl GroupWriter {
+impl ParquetGroupWriter {
     /// Begins a row group whose first chunk will be `first`.
-    pub(super) fn begin(encoder: &Encoder, first: &[ArrayRef]) -> Result<Self, RunError> {
+    pub(super) fn begin(encoder: &ParquetEncoder, first: &[ArrayRef]) -> Result<Self, RunError> {
         let columns = encoder
             .column_writers(first)
             .map_err(|error| RunError::writing(&error))?;
         Ok(Self {
             columns,
+            rows: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Begins the next row group of a sealed file.
+    pub(super) fn begin_in(encoder: &ParquetEncoder, file: &ParquetFile) -> Result<Self, RunError> {
+        let factory = file.sealed.as_ref().ok_or_else(|| RunError::Internal {
+            what: "a row group was to be encoded for a file that isn't sealed".to_owned(),
+        })?;
+        let writers = factory
+            .create_column_writers(file.groups)
+            .map_err(|error| RunError::writing(&error))?;
+        Ok(Self {
+            columns: encoder.by_column(writers),
             rows: 0,
             bytes: 0,
         })
@@ -304,27 +402,41 @@ impl GroupWriter {
         self.bytes
     }
 
-    /// Encodes a chunk, columns in parallel.
-    pub(super) fn write(mut self, encoder: &Encoder, chunk: &Chunk) -> Result<Self, RunError> {
+    /// Whether the row group has all the rows it may have.
+    pub(super) fn is_full(&self) -> bool {
+        is_full_group(self.rows, self.bytes)
+    }
+
+    /// Encodes chunks, columns in parallel.
+    pub(super) fn write(
+        mut self,
+        encoder: &ParquetEncoder,
+        chunks: &[Chunk],
+    ) -> Result<Self, RunError> {
         self.columns
             .par_iter_mut()
-            .zip(&chunk.columns)
+            .enumerate()
             .zip(encoder.schema.fields().as_ref().par_iter())
             .with_max_len(1)
-            .try_for_each(|((writers, column), field)| {
-                let held = in_held_type(column, field.data_type())?;
-                let leaves = compute_leaves(field, &held)?;
-                let mut pairs = writers.iter_mut().zip(&leaves);
-                pairs.try_for_each(|(writer, leaf)| writer.write(leaf))
+            .try_for_each(|((at, writers), field)| {
+                for column in chunks.iter().filter_map(|chunk| chunk.columns.get(at)) {
+                    let held = in_held_type(column, field.data_type())?;
+                    let leaves = compute_leaves(field, &held)?;
+                    let mut pairs = writers.iter_mut().zip(&leaves);
+                    pairs.try_for_each(|(writer, leaf)| writer.write(leaf))?;
+                }
+                Ok(())
             })
             .map_err(|error: ParquetError| RunError::writing(&error))?;
-        self.rows += chunk.rows;
-        self.bytes = self.bytes.saturating_add(chunk.bytes);
+        for chunk in chunks {
+            self.rows += chunk.rows;
+            self.bytes = self.bytes.saturating_add(chunk.bytes);
+        }
         Ok(self)
     }
 
     /// Finishes the row group, columns in parallel.
-    pub(super) fn close(self) -> Result<EncodedGroup, RunError> {
+    pub(super) fn close(self) -> Result<ParquetGroup, RunError> {
         let chunks = self
             .columns
             .into_par_iter()
@@ -332,7 +444,7 @@ impl GroupWriter {
             .map(|leaves| leaves.into_iter().map(ArrowColumnWriter::close).collect())
             .collect::<Result<Vec<Vec<_>>, _>>()
             .map_err(|error| RunError::writing(&error))?;
-        Ok(EncodedGroup {
+        Ok(ParquetGroup {
             chunks: chunks.into_iter().flatten().collect(),
             rows: self.rows,
         })
@@ -341,30 +453,52 @@ impl GroupWriter {
 
 /// An encoded row group, ready to be appended to a file.
 #[derive(Debug)]
-pub(super) struct EncodedGroup {
+pub(super) struct ParquetGroup {
     chunks: Vec<ArrowColumnChunk>,
     rows: usize,
 }
 
-impl EncodedGroup {
+impl ParquetGroup {
     /// Rows in the group.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
+}
 
-    /// Appends the group to a file.
-    pub(super) fn append_to(
-        self,
-        writer: &mut SerializedFileWriter<PartWriter>,
-    ) -> Result<(), RunError> {
+/// A file under way.
+pub(super) struct ParquetFile {
+    writer: SerializedFileWriter<Sink>,
+    /// Makes the writers of columns that encrypt for this file, where it is sealed.
+    sealed: Option<ArrowRowGroupWriterFactory>,
+    /// Row groups appended.
+    groups: usize,
+}
+
+impl ParquetFile {
+    /// Appends a row group.
+    pub(super) fn append(&mut self, group: ParquetGroup) -> Result<(), RunError> {
         let append = || {
-            let mut group = writer.next_row_group()?;
-            for chunk in self.chunks {
-                chunk.append_to_row_group(&mut group)?;
+            let mut writer = self.writer.next_row_group()?;
+            for chunk in group.chunks {
+                chunk.append_to_row_group(&mut writer)?;
             }
-            group.close().map(|_| ())
+            writer.close().map(|_| ())
         };
-        append().map_err(|error: ParquetError| RunError::writing(&error))
+        append().map_err(|error: ParquetError| RunError::writing(&error))?;
+        self.groups += 1;
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    pub(super) fn bytes_written(&self) -> usize {
+        self.writer.bytes_written()
+    }
+
+    /// Writes the footer.
+    pub(super) fn close(self) -> Result<Sink, RunError> {
+        self.writer
+            .into_inner()
+            .map_err(|error| RunError::writing(&error))
     }
 }
 
