@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::keyring::KeyringError;
 use crate::schema::Difference;
+use crate::seal::SealError;
 
 /// Whose turn it is after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -163,6 +164,9 @@ pub enum ConnectorError {
     /// A key or its file is missing or unusable.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// Something cannot be sealed, or does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A destination on which two attempts could publish over each other.
     #[error(
         "{place} cannot be published to, because {what}: use a file system with hard links, or an object store that honours If-None-Match"
@@ -218,6 +222,7 @@ impl ConnectorError {
             }
             Self::Changed { .. } | Self::Altered { .. } => ErrorClass::Integrity,
             Self::Keyring(error) => error.class(),
+            Self::Seal(error) => error.class(),
             Self::NoConditionalCreate { .. } => ErrorClass::Config,
             Self::Exhausted { .. } => ErrorClass::Exhausted,
             Self::Bug { .. } => ErrorClass::Bug,

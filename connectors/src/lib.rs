@@ -11,6 +11,7 @@ pub mod format;
 pub mod keyring;
 pub mod publish;
 pub mod schema;
+pub mod seal;
 pub mod snapshot;
 pub mod source;
 pub mod store;
