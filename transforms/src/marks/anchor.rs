@@ -16,12 +16,16 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, StringArray, StringBuilder,
+};
+use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, TimeUnit};
+use zeroize::Zeroizing;
 
 use super::canonical;
-use super::cmac::{Cmac, Messages};
+use super::cmac::{Cmac, LANES, Messages};
 use super::code::Position;
 use super::key::{MarkKey, SubKey};
 use crate::calendar::{Civil, DAY_SECONDS, ForTime, per_second, with_time};
@@ -50,10 +54,12 @@ impl Family {
 }
 
 /// Makes anchors and positions under one key.
-#[derive(Debug)]
 pub struct Anchors {
     anchor: Cmac,
     position: Cmac,
+    /// The states after the first block of a cell found by its own value, for numbers from 0 and
+    /// below.
+    own: Zeroizing<[u128; 2]>,
 }
 
 /// What all positions of a field in one family begin with.
@@ -66,12 +72,22 @@ impl fmt::Debug for Place {
     }
 }
 
+impl fmt::Debug for Anchors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Anchors(..)")
+    }
+}
+
 impl Anchors {
     /// Anchors under that key.
     pub fn new(key: &MarkKey) -> Self {
+        let anchor = Cmac::new(&key.sub_key(SubKey::Anchor));
+        let mut own = Zeroizing::new([own_first(0), own_first(-1)]);
+        anchor.encrypt(&mut *own);
         Self {
-            anchor: Cmac::new(&key.sub_key(SubKey::Anchor)),
+            anchor,
             position: Cmac::new(&key.sub_key(SubKey::Position)),
+            own,
         }
     }
 
@@ -84,68 +100,85 @@ impl Anchors {
         &self,
         family: Family,
         columns: &[&ArrayRef],
-    ) -> Result<Vec<Option<u128>>, TreatmentError> {
-        let texts = columns
+    ) -> Result<Anchored, TreatmentError> {
+        let parts = columns
             .iter()
-            .map(|column| texts(column))
+            .map(|column| Part::of(column))
             .collect::<Result<Vec<_>, _>>()?;
-        let rows = texts.first().map_or(0, Array::len);
-        if texts.iter().any(|texts| texts.len() != rows) {
+        let rows = parts.first().map_or(0, Part::len);
+        if parts.iter().any(|part| part.len() != rows) {
             return Err(failed("anchoring columns of different lengths"));
         }
         let mut messages = Messages::default();
+        let mut codes = Vec::with_capacity(rows);
         let mut is_anchored = Vec::with_capacity(rows);
         let mut form = String::new();
         for row in 0..rows {
             is_anchored.push(messages.push_whole(|bytes| {
                 bytes.push(family.byte());
-                texts.iter().all(|texts| {
-                    if texts.is_null(row) {
-                        return false;
-                    }
-                    canonical::write(texts.value(row), &mut form);
-                    push_prefixed(bytes, form.as_bytes());
-                    !form.is_empty()
-                })
+                parts
+                    .iter()
+                    .all(|part| part.push_prefixed(row, bytes, &mut form))
             }));
+            if messages.len() == LANES {
+                self.anchor.push_codes(&messages, &mut codes);
+                messages.clear();
+            }
         }
-        Ok(self.spread(&messages, is_anchored))
+        self.anchor.push_codes(&messages, &mut codes);
+        Ok(Anchored::spread(codes, is_anchored))
     }
 
     /// The anchor of every cell, from its block: what a mark leaves of its value.
-    pub(super) fn of_blocks(&self, blocks: &[Option<i128>]) -> Vec<Option<u128>> {
-        self.of_own(blocks.iter().map(|block| block.map(i128::to_be_bytes)))
+    pub(super) fn of_blocks(&self, blocks: &[Option<i128>]) -> Anchored {
+        let whole: Vec<i128> = blocks
+            .iter()
+            .map(|block| block.unwrap_or_default())
+            .collect();
+        let mut codes = vec![0; whole.len()];
+        for (blocks, codes) in whole.chunks(LANES).zip(codes.chunks_mut(LANES)) {
+            self.put_own(blocks, codes);
+        }
+        let is_anchored = blocks.iter().map(Option::is_some);
+        Anchored::of(codes, is_anchored.collect())
     }
 
-    /// The anchor of every cell, from what a mark leaves of it.
-    pub(super) fn of_own<T: AsRef<[u8]>>(
-        &self,
-        lefts: impl Iterator<Item = Option<T>>,
-    ) -> Vec<Option<u128>> {
-        let mut messages = Messages::default();
-        let mut is_anchored = Vec::with_capacity(lefts.size_hint().0);
-        for left in lefts {
-            is_anchored.push(left.is_some());
-            if let Some(left) = left {
-                messages.push(|bytes| {
-                    bytes.push(Family::Own.byte());
-                    push_prefixed(bytes, left.as_ref());
-                });
+    /// Puts the anchors of cells that are found by their own value into `codes`.
+    ///
+    /// A message has two blocks of the cipher, of which the first is nearly always one of two: it
+    /// holds the family, the length, and those bytes of the number that only say its sign.
+    pub(super) fn put_own(&self, blocks: &[i128], codes: &mut [u128]) {
+        let is_short = |block: &i128| matches!(block >> OWN_LAST_BITS, 0 | -1);
+        let is_short = blocks.iter().fold(true, |all, block| all & is_short(block));
+        let mixed = self.anchor.partial();
+        if is_short {
+            let [positive, negative] = *self.own;
+            for (block, code) in blocks.iter().zip(codes.iter_mut()) {
+                let state = if *block < 0 { negative } else { positive };
+                *code = state ^ own_last(*block) ^ mixed;
+            }
+        } else {
+            for (block, code) in blocks.iter().zip(codes.iter_mut()) {
+                *code = own_first(*block);
+            }
+            self.anchor.encrypt(codes);
+            for (block, code) in blocks.iter().zip(codes.iter_mut()) {
+                *code ^= own_last(*block) ^ mixed;
             }
         }
-        self.spread(&messages, is_anchored)
+        self.anchor.encrypt(codes);
     }
 
-    fn spread(
-        &self,
-        messages: &Messages,
-        is_anchored: impl IntoIterator<Item = bool>,
-    ) -> Vec<Option<u128>> {
-        let mut codes = self.anchor.codes(messages).into_iter();
-        let anchors = is_anchored.into_iter();
-        anchors
-            .map(|is_anchored| if is_anchored { codes.next() } else { None })
-            .collect()
+    /// The anchors of what stands before tags.
+    pub(super) fn of_parts<'a>(&self, parts: impl Iterator<Item = &'a str>) -> Vec<u128> {
+        let mut messages = Messages::default();
+        for part in parts {
+            messages.push(|bytes| {
+                bytes.push(Family::Own.byte());
+                push_prefixed(bytes, part.as_bytes());
+            });
+        }
+        self.anchor.codes(&messages)
     }
 
     /// Where the positions of a field begin. `field` is the dataset's name for it, not that of a
@@ -159,8 +192,200 @@ impl Anchors {
     /// The positions of a field's cells, by the anchors of their rows.
     pub fn positions(&self, place: Place, anchors: &[u128]) -> Vec<Position> {
         let mut numbers = anchors.to_vec();
-        self.position.finish(place.0, &mut numbers);
+        self.put_positions(place, &mut numbers);
         numbers.into_iter().map(Position::new).collect()
+    }
+
+    /// Puts the numbers of the positions in the place of anchors.
+    pub(super) fn put_positions(&self, place: Place, anchors: &mut [u128]) {
+        self.position.finish(place.0, anchors);
+    }
+}
+
+/// Bits of a block of numbers that stand in the second block of the cipher: the first has room for 11
+/// of 16 bytes, after the family and the length.
+const OWN_LAST_BITS: u32 = 40;
+
+/// The first block of the message of a cell that is found by its own value.
+#[expect(clippy::as_conversions, reason = "kernel: the bits of a number")]
+fn own_first(block: i128) -> u128 {
+    const BEGINS: u128 = 0x03_0000_0010 << 88;
+    BEGINS | (block >> OWN_LAST_BITS) as u128 & ((1 << 88) - 1)
+}
+
+/// The second, and what fills it up.
+#[expect(clippy::as_conversions, reason = "kernel: the bits of a number")]
+fn own_last(block: i128) -> u128 {
+    const PADDING: u128 = 0x80 << 80;
+    (block as u128) << (u128::BITS - OWN_LAST_BITS) | PADDING
+}
+
+/// The anchors of rows or cells, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchored {
+    /// Zero for a row without one.
+    codes: Vec<u128>,
+    /// The rows without one; absent if all have one.
+    nulls: Option<NullBuffer>,
+}
+
+impl Anchored {
+    /// Of a code for every row, of which those count that have an anchor.
+    fn of(codes: Vec<u128>, is_anchored: Vec<bool>) -> Self {
+        let nulls = NullBuffer::from(is_anchored);
+        Self {
+            codes,
+            nulls: (nulls.null_count() > 0).then_some(nulls),
+        }
+    }
+
+    /// Of a code for every row that has an anchor.
+    fn spread(codes: Vec<u128>, is_anchored: Vec<bool>) -> Self {
+        if codes.len() == is_anchored.len() {
+            return Self { codes, nulls: None };
+        }
+        let mut codes = codes.into_iter();
+        let spread = is_anchored
+            .iter()
+            .map(|is_anchored| is_anchored.then(|| codes.next()).flatten());
+        let spread = spread.map(Option::unwrap_or_default).collect();
+        Self::of(spread, is_anchored)
+    }
+
+    /// How many rows there are, with an anchor and without.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// The anchor of every row.
+    pub fn iter(&self) -> impl Iterator<Item = Option<u128>> {
+        let nulls = self.nulls.as_ref();
+        let rows = self.codes.iter().enumerate();
+        rows.map(move |(row, code)| {
+            nulls
+                .is_none_or(|nulls| nulls.is_valid(row))
+                .then_some(*code)
+        })
+    }
+
+    /// A code for every row, zero where it has no anchor.
+    pub(super) fn codes(&self) -> &[u128] {
+        &self.codes
+    }
+
+    /// The rows without an anchor; absent if all have one.
+    pub(super) fn nulls(&self) -> Option<&NullBuffer> {
+        self.nulls.as_ref()
+    }
+}
+
+/// A column that a row is found by.
+enum Part {
+    /// Texts, to be brought to their form.
+    Texts(StringArray),
+    /// Texts that are in it.
+    Forms(StringArray),
+    /// Whole numbers, whose digits are their form.
+    Numbers(Int64Array),
+}
+
+impl Part {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of Arrow's many types, those that are not named are written as text"
+    )]
+    fn of(column: &ArrayRef) -> Result<Self, TreatmentError> {
+        Ok(match column.data_type() {
+            DataType::Date32 | DataType::Timestamp(_, _) => Self::Forms(texts(column)?),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => {
+                let numbers =
+                    cast(column, &DataType::Int64).map_err(|_| failed("reading numbers"))?;
+                let numbers = numbers.as_primitive_opt().cloned();
+                Self::Numbers(numbers.ok_or_else(|| failed("reading numbers"))?)
+            }
+            _ => Self::Texts(texts(column)?),
+        })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) | Self::Forms(texts) => texts.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Appends the form of a row's value, after its length; tells whether there is one.
+    #[inline]
+    fn push_prefixed(&self, row: usize, message: &mut Vec<u8>, scratch: &mut String) -> bool {
+        match self {
+            Self::Texts(texts) if texts.is_valid(row) => {
+                let form = canonical::form(texts.value(row), scratch);
+                push_prefixed(message, form.as_bytes());
+                !form.is_empty()
+            }
+            Self::Forms(texts) if texts.is_valid(row) => {
+                push_prefixed(message, texts.value(row).as_bytes());
+                true
+            }
+            Self::Numbers(numbers) if numbers.is_valid(row) => {
+                push_prefixed(message, Digits::of(numbers.value(row)).bytes());
+                true
+            }
+            Self::Texts(_) | Self::Forms(_) | Self::Numbers(_) => false,
+        }
+    }
+}
+
+/// The digits of a whole number, after its sign.
+struct Digits {
+    /// At their end.
+    bytes: [u8; Self::MOST],
+    count: usize,
+}
+
+impl Digits {
+    /// Of `i64::MIN`.
+    const MOST: usize = 20;
+
+    fn of(number: i64) -> Self {
+        let mut bytes = [b'0'; Self::MOST];
+        let (mut rest, mut count) = (number.unsigned_abs(), 0);
+        let (_, pairs) = bytes.as_rchunks_mut();
+        for [tens, ones] in pairs.iter_mut().rev() {
+            let pair = u8::try_from(rest % 100).unwrap_or_default();
+            (*tens, *ones) = (b'0' + pair / 10, b'0' + pair % 10);
+            rest /= 100;
+            count += if pair < 10 && rest == 0 { 1 } else { 2 };
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            count += 1;
+            if let Some(sign) = bytes.iter_mut().rev().nth(count - 1) {
+                *sign = b'-';
+            }
+        }
+        Self { bytes, count }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes
+            .get(Self::MOST - self.count..)
+            .unwrap_or_default()
     }
 }
 
@@ -285,7 +510,8 @@ mod tests {
     }
 
     fn of(columns: &[&ArrayRef]) -> Vec<Option<u128>> {
-        anchors().of_rows(Family::Key, columns).unwrap()
+        let anchored = anchors().of_rows(Family::Key, columns).unwrap();
+        anchored.iter().collect()
     }
 
     #[test]
@@ -296,7 +522,58 @@ mod tests {
         let expected = Cmac::new(&key.sub_key(SubKey::Anchor)).codes(&message);
         let columns = [&text(&["01"]), &text(&[" 张"])];
         let own = anchors().of_rows(Family::Content, &columns).unwrap();
-        assert_eq!(own, [Some(expected[0])]);
+        assert!(own.iter().eq([Some(expected[0])]));
+    }
+
+    #[test]
+    fn a_cell_found_by_its_own_value_is_the_code_of_its_block() {
+        let key = MarkKey::derive(&[7; 32], "residents", 1, 1);
+        let cmac = Cmac::new(&key.sub_key(SubKey::Anchor));
+        let far = 1 << OWN_LAST_BITS;
+        let small = [0, 1, -1, 4_711, -4_711, far - 1, -far];
+        let large = [far, -far - 1, i128::MAX, i128::MIN, 5];
+        for blocks in [&small[..], &large, &[small, [7; 7]].concat().repeat(20)] {
+            let mut messages = Messages::default();
+            for block in blocks {
+                messages.push(|bytes| {
+                    bytes.extend_from_slice(b"\x03\0\0\0\x10");
+                    bytes.extend_from_slice(&block.to_be_bytes());
+                });
+            }
+            let blocks: Vec<Option<i128>> = blocks.iter().copied().map(Some).collect();
+            let anchored = anchors().of_blocks(&blocks);
+            let expected = cmac.codes(&messages).into_iter();
+            assert!(anchored.iter().eq(expected.map(Some)));
+        }
+        let anchored = anchors().of_blocks(&[None, Some(3)]);
+        let found: Vec<bool> = anchored.iter().map(|anchor| anchor.is_some()).collect();
+        assert_eq!(found, [false, true]);
+    }
+
+    #[test]
+    fn numbers_and_times_are_in_their_form() {
+        let mut scratch = String::new();
+        let mut numbers = vec![0, 9, 10, 99, 100, 12_345, i64::MAX, i64::MIN];
+        numbers.extend((0..63).flat_map(|bit| [1 << bit, (1 << bit) - 1]));
+        for number in numbers {
+            for number in [number, number.wrapping_neg()] {
+                let text = number.to_string();
+                let digits = Digits::of(number);
+                assert_eq!(digits.bytes(), text.as_bytes());
+                canonical::write(&text, &mut scratch);
+                assert_eq!(scratch, text);
+            }
+        }
+        let seconds = (-200..200).map(|step| step * 987_654_321 + 86_400 * (step % 3));
+        let moments: PrimitiveArray<arrow::datatypes::TimestampMillisecondType> =
+            seconds.map(|second| Some(second * 500)).collect();
+        let days: Date32Array = (-400..400).map(|step| Some(step * 1_787)).collect();
+        for column in [Arc::new(moments) as ArrayRef, Arc::new(days)] {
+            for text in texts(&column).unwrap().iter().flatten() {
+                canonical::write(text, &mut scratch);
+                assert_eq!(scratch, text);
+            }
+        }
     }
 
     #[test]
@@ -376,12 +653,8 @@ mod tests {
     fn parts_do_not_run_into_each_other() {
         let one = of(&[&text(&["ab"]), &text(&["c"])]);
         assert_ne!(one, of(&[&text(&["a"]), &text(&["bc"])]));
-        assert_ne!(
-            one,
-            anchors()
-                .of_rows(Family::Content, &[&text(&["ab"]), &text(&["c"])])
-                .unwrap()
-        );
+        let other = anchors().of_rows(Family::Content, &[&text(&["ab"]), &text(&["c"])]);
+        assert!(!other.unwrap().iter().eq(one));
     }
 
     #[test]

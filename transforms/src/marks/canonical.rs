@@ -17,6 +17,57 @@ use std::fmt::Write as _;
 
 use unicode_normalization::UnicodeNormalization;
 
+/// The canonical form of `text`: itself where that can be seen at once, else in `scratch`. Empty if
+/// nothing of it can be seen.
+pub(super) fn form<'a>(text: &'a str, scratch: &'a mut String) -> &'a str {
+    if is_own_form(text) {
+        return text;
+    }
+    write(text, scratch);
+    scratch
+}
+
+/// Whether a text is surely its own form: of visible ASCII and of ideographs, which no composition
+/// changes, and no number or date that could be spelled otherwise. Most values are, and are spared
+/// the way through `write`.
+fn is_own_form(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // Without an early end, so that many bytes are looked at together.
+    let is_ascii = bytes
+        .iter()
+        .fold(true, |is_so, byte| is_so & byte.is_ascii_graphic());
+    let is_inert = |character: char| matches!(character, '!'..='~' | '\u{4E00}'..='\u{9FFF}');
+    if !is_ascii && !text.chars().all(is_inert) {
+        return false;
+    }
+    match bytes.first() {
+        Some(b'0'..=b'9' | b'.' | b'-') => {}
+        Some(_) | None => return true,
+    }
+    let is_of_either = |byte: &u8| {
+        matches!(
+            byte,
+            b'0'..=b'9' | b'-' | b'/' | b'.' | b':' | b'T' | b'Z' | b'+'
+        )
+    };
+    is_ascii
+        && (!bytes.iter().all(is_of_either)
+            || !text.starts_with('0') && bytes.iter().all(u8::is_ascii_digit)
+            || is_iso_date(bytes))
+}
+
+/// Whether this is a date as [`iso`] writes it.
+fn is_iso_date(bytes: &[u8]) -> bool {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else {
+        return false;
+    };
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2];
+    let number = |tens: &u8, ones: &u8| (tens - b'0') * 10 + (ones - b'0');
+    digits.iter().all(|digit| digit.is_ascii_digit())
+        && (1..=12).contains(&number(m1, m2))
+        && (1..=31).contains(&number(d1, d2))
+}
+
 /// Puts the canonical form of `text` into `out`, in place of what was there. Empty if nothing of
 /// it can be seen.
 pub(super) fn write(text: &str, out: &mut String) {
@@ -269,8 +320,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn composition_leaves_ideographs_as_they_are() {
+        use unicode_normalization::{IsNormalized, char, is_nfkc_quick};
+        let ideographs = ('!'..='~').chain('\u{4E00}'..='\u{9FFF}');
+        assert_eq!(is_nfkc_quick(ideographs.clone()), IsNormalized::Yes);
+        assert!(
+            ideographs
+                .into_iter()
+                .all(|one| char::canonical_combining_class(one) == 0)
+        );
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_its_own_form_at_once_is_so(
+            text in prop_oneof![
+                any::<String>(),
+                "[-0-9./:TZ+]{0,20}",
+                "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+                "[!-~一-龥]{0,9}",
+                "[-0-9.*年月日 a]{0,12}",
+            ],
+        ) {
+            let mut scratch = "left over".to_owned();
+            prop_assert_eq!(form(&text, &mut scratch), canonical(&text));
+        }
 
         #[test]
         fn the_form_of_a_form_is_itself(text: String, digits in "[-0-9./年月日: T]{0,20}") {

@@ -6,6 +6,7 @@
 //!
 //! Blocks are held as numbers, the first byte the most significant.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -18,6 +19,9 @@ use super::key::SUB_KEY_BYTES;
 pub(super) const LANES: usize = 120;
 
 const BLOCK_BYTES: usize = 16;
+
+/// What fills up a last block that isn't full: a one bit and zeros.
+const PADDING: [u8; BLOCK_BYTES] = (1_u128 << 127).to_be_bytes();
 
 /// A pseudo-random function of 128 bits.
 pub(super) struct Cmac {
@@ -43,48 +47,59 @@ impl Cmac {
 
     /// The code of every message, in their order.
     pub(super) fn codes(&self, messages: &Messages) -> Vec<u128> {
-        let mut codes = Vec::with_capacity(messages.ends.len());
-        let mut lanes = Vec::with_capacity(LANES);
-        let mut blocks = Vec::with_capacity(LANES);
-        let mut start = 0;
-        for ends in messages.ends.chunks(LANES) {
-            let first = codes.len();
-            for (row, end) in (first..).zip(ends) {
-                let message = messages.bytes.get(start..*end).unwrap_or_default();
-                lanes.push(Lane {
-                    row,
-                    state: 0,
-                    rest: Some(message),
-                });
-                codes.push(0);
-                start = *end;
-            }
-            while !lanes.is_empty() {
-                self.step(&mut lanes, &mut blocks, &mut codes);
-            }
-        }
+        let mut codes = Vec::with_capacity(messages.len());
+        self.push_codes(messages, &mut codes);
         codes
     }
 
-    /// One block of every lane; lanes that have come to their end leave.
-    fn step(&self, lanes: &mut Vec<Lane<'_>>, blocks: &mut Vec<Block>, codes: &mut [u128]) {
-        blocks.clear();
-        for lane in lanes.iter_mut() {
-            let block = lane.next(self.full, self.partial);
-            blocks.push(Block::from(block.to_be_bytes()));
+    /// Appends the code of every message, in their order.
+    pub(super) fn push_codes(&self, messages: &Messages, codes: &mut Vec<u128>) {
+        let (blocks, _) = messages.bytes.as_chunks();
+        for lanes in messages.lanes.chunks(LANES) {
+            self.push_some(lanes, blocks, codes);
         }
-        self.cipher.encrypt_blocks(blocks);
-        let mut states = blocks.iter();
-        lanes.retain_mut(|lane| {
-            let state = states.next().copied().unwrap_or_default();
-            lane.state = u128::from_be_bytes(state.into());
-            if lane.rest.is_none()
-                && let Some(code) = codes.get_mut(lane.row)
-            {
-                *code = lane.state;
+    }
+
+    /// Appends the codes of at most [`LANES`] messages, which lie in `blocks`.
+    fn push_some(&self, lanes: &[Lane], blocks: &[[u8; BLOCK_BYTES]], codes: &mut Vec<u128>) {
+        let mut sorted = [Lane::default(); LANES];
+        let (sorted, _) = sorted.split_at_mut(lanes.len().min(LANES));
+        sorted.copy_from_slice(lanes);
+        let most = lanes.iter().map(|lane| lane.blocks).max();
+        let is_even = lanes.iter().all(|lane| Some(lane.blocks) == most);
+        if !is_even {
+            // So that those that have come to their end are the last ones.
+            sorted.sort_unstable_by_key(|lane| Reverse(lane.blocks));
+        }
+        let mut states = [Block::default(); LANES];
+        for step in 0..most.unwrap_or_default() {
+            let active = match is_even {
+                true => sorted.len(),
+                false => sorted.partition_point(|lane| lane.blocks > step),
+            };
+            let (states, _) = states.split_at_mut(active);
+            for (state, lane) in states.iter_mut().zip(sorted.iter()) {
+                let last = match (step + 1 == lane.blocks, lane.is_full) {
+                    (false, _) => 0,
+                    (true, true) => self.full,
+                    (true, false) => self.partial,
+                };
+                let block = blocks.get(lane.first + step).copied().unwrap_or_default();
+                let before = u128::from_be_bytes((*state).into());
+                let mixed = before ^ u128::from_be_bytes(block) ^ last;
+                *state = Block::from(mixed.to_be_bytes());
             }
-            lane.rest.is_some()
-        });
+            self.cipher.encrypt_blocks(states);
+        }
+        let start = codes.len();
+        codes.resize(start + lanes.len(), 0);
+        let (_, codes) = codes.split_at_mut(start);
+        let first = lanes.first().map_or(0, |lane| lane.row);
+        for (state, lane) in states.iter().zip(sorted.iter()) {
+            if let Some(code) = codes.get_mut(lane.row - first) {
+                *code = u128::from_be_bytes((*state).into());
+            }
+        }
     }
 
     /// The state after `prefix`, filled up with zeros to whole blocks, for messages that begin with
@@ -95,11 +110,9 @@ impl Cmac {
             for (byte, value) in bytes.iter_mut().zip(part) {
                 *byte = *value;
             }
-            let mut block = [Block::from(
-                (state ^ u128::from_be_bytes(bytes)).to_be_bytes(),
-            )];
-            self.cipher.encrypt_blocks(&mut block);
-            let [state] = block.map(|block| u128::from_be_bytes(block.into()));
+            let mut state = [state ^ u128::from_be_bytes(bytes)];
+            self.encrypt(&mut state);
+            let [state] = state;
             state
         })
     }
@@ -107,15 +120,28 @@ impl Cmac {
     /// Puts, in the place of each last block, the code of the message that `state` begins.
     pub(super) fn finish(&self, state: u128, lasts: &mut [u128]) {
         let mixed = state ^ self.full;
+        for last in lasts.iter_mut() {
+            *last ^= mixed;
+        }
+        self.encrypt(lasts);
+    }
+
+    /// What a last block that isn't full is mixed with, beside the state before it.
+    pub(super) fn partial(&self) -> u128 {
+        self.partial
+    }
+
+    /// Puts every block through the cipher.
+    pub(super) fn encrypt(&self, numbers: &mut [u128]) {
         let mut blocks = [Block::default(); LANES];
-        for lasts in lasts.chunks_mut(LANES) {
-            let (blocks, _) = blocks.split_at_mut(lasts.len().min(LANES));
-            for (block, last) in blocks.iter_mut().zip(lasts.iter()) {
-                *block = Block::from((*last ^ mixed).to_be_bytes());
+        for numbers in numbers.chunks_mut(LANES) {
+            let (blocks, _) = blocks.split_at_mut(numbers.len().min(LANES));
+            for (block, number) in blocks.iter_mut().zip(numbers.iter()) {
+                *block = Block::from(number.to_be_bytes());
             }
             self.cipher.encrypt_blocks(blocks);
-            for (block, last) in blocks.iter().zip(lasts) {
-                *last = u128::from_be_bytes((*block).into());
+            for (block, number) in blocks.iter().zip(numbers) {
+                *number = u128::from_be_bytes((*block).into());
             }
         }
     }
@@ -134,72 +160,75 @@ impl fmt::Debug for Cmac {
     }
 }
 
-/// Messages end to end.
+/// Messages end to end, each filled up to whole blocks.
 #[derive(Default)]
 pub(super) struct Messages {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    lanes: Vec<Lane>,
+}
+
+/// Where a message lies.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    /// Its place among the messages.
+    row: usize,
+    /// Its first block.
+    first: usize,
+    blocks: usize,
+    /// Whether it needed no filling up.
+    is_full: bool,
 }
 
 impl Messages {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Takes all of them out.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lanes.clear();
+    }
+
     /// Adds a message that `write` writes at the end.
+    #[inline]
     pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
+        self.push_whole(|bytes| {
+            write(bytes);
+            true
+        });
     }
 
     /// Adds the message that `write` writes at the end, if it says that it is whole; tells whether.
+    #[inline]
     pub(super) fn push_whole(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let start = self.bytes.len();
         let is_whole = write(&mut self.bytes);
-        if is_whole {
-            self.ends.push(self.bytes.len());
-        } else {
+        if !is_whole {
             self.bytes.truncate(start);
+            return false;
         }
-        is_whole
-    }
-}
-
-/// A message on its way.
-struct Lane<'a> {
-    row: usize,
-    state: u128,
-    /// What is left of the message; none once its last block is in.
-    rest: Option<&'a [u8]>,
-}
-
-impl Lane<'_> {
-    /// The next block to encrypt.
-    fn next(&mut self, full: u128, partial: u128) -> u128 {
-        let rest = self.rest.take().unwrap_or_default();
-        let Some((block, after)) = rest.split_first_chunk() else {
-            return self.state ^ padded(rest) ^ partial;
-        };
-        let block = self.state ^ u128::from_be_bytes(*block);
-        if after.is_empty() {
-            return block ^ full;
+        let length = self.bytes.len() - start;
+        let over = length % BLOCK_BYTES;
+        let is_full = over == 0 && length > 0;
+        if !is_full {
+            let (padding, _) = PADDING.split_at(BLOCK_BYTES - over);
+            self.bytes.extend_from_slice(padding);
         }
-        self.rest = Some(after);
-        block
+        self.lanes.push(Lane {
+            row: self.lanes.len(),
+            first: start / BLOCK_BYTES,
+            blocks: (self.bytes.len() - start) / BLOCK_BYTES,
+            is_full,
+        });
+        true
     }
 }
 
 /// Multiplies by x in GF(2^128), without a branch.
 fn doubled(block: u128) -> u128 {
     (block << 1) ^ (0x87 * (block >> 127))
-}
-
-/// Fewer than 16 bytes as a block: a one bit and zeros after them.
-fn padded(bytes: &[u8]) -> u128 {
-    let mut block = [0; BLOCK_BYTES];
-    if let Some(end) = block.get_mut(bytes.len()) {
-        *end = 0x80;
-    }
-    for (byte, value) in block.iter_mut().zip(bytes) {
-        *byte = *value;
-    }
-    u128::from_be_bytes(block)
 }
 
 #[cfg(test)]

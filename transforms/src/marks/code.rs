@@ -21,12 +21,16 @@ use std::fmt;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
 
+use super::carrier::Mark;
 use super::cmac::LANES;
 use super::key::{GrantIndex, MarkKey, SubKey};
 use super::tag::TagCode;
 
 /// Candidates that share a block.
 pub(super) const OCTET: usize = 8;
+
+/// Bits of a candidate's part of a block.
+const LANE_BITS: usize = 16;
 
 /// Bits of a position's identity.
 const ID_BITS: u32 = 96;
@@ -116,6 +120,18 @@ impl Position {
     }
 }
 
+/// Of 65536 lanes, how many make a 1 at a position: [`Class::ones`] without a branch, for classes are
+/// as good as drawn.
+#[inline]
+fn ones_at(drawn: u16) -> u16 {
+    let steps = [
+        (CUTS.0, Class::Even.ones() - Class::Low.ones()),
+        (CUTS.1, Class::High.ones() - Class::Even.ones()),
+    ];
+    let [first, second] = steps.map(|(cut, step)| u16::from(drawn >= cut) * step);
+    Class::Low.ones() + first + second
+}
+
 /// The class of a position, by its identity.
 #[inline]
 pub(super) fn class_of(id: u128) -> Class {
@@ -177,15 +193,41 @@ impl Code {
     pub fn symbols(&self, grant: GrantIndex, positions: &[Position]) -> Vec<bool> {
         let mut symbols = Vec::with_capacity(positions.len());
         let lane = grant.lane();
-        self.blocks(
-            grant.octet(),
-            positions.iter().map(|position| position.id()),
-            |id, lanes| {
-                let drawn = lanes.get(lane).copied().unwrap_or_default();
+        for positions in positions.chunks(LANES) {
+            let ids: Vec<u128> = positions.iter().map(|position| position.id()).collect();
+            self.blocks(grant.octet(), &ids, |id, block| {
+                let drawn = lanes(block).get(lane).copied().unwrap_or_default();
                 symbols.push(drawn < class_of(id).ones());
-            },
-        );
+            });
+        }
         symbols
+    }
+
+    /// Puts one grant's marks at these positions into `marks`, none where the cell has no anchor or
+    /// isn't of the field's share; returns how many it put. At most [`LANES`] at once: what an
+    /// embedding writes.
+    pub(super) fn mark(
+        &self,
+        grant: GrantIndex,
+        density: Density,
+        (positions, is_anchored): (&[u128], &[bool]),
+        marks: &mut [Mark],
+    ) -> u64 {
+        let shift = LANE_BITS * (OCTET - 1 - grant.lane());
+        let mut selected = 0;
+        let mut cells = is_anchored.iter().zip(marks);
+        self.blocks(grant.octet(), positions, |position, block| {
+            let Some((is_anchored, mark)) = cells.next() else {
+                return;
+            };
+            let drawn = low_bits(u128::from_be_bytes((*block).into()) >> shift);
+            let symbol = drawn < ones_at(low_bits(position >> (ID_BITS - 16)));
+            let position = Position(position);
+            let is_selected = *is_anchored & position.is_selected(density);
+            *mark = Mark::new(symbol, position.tie()).only_if(is_selected);
+            selected += u64::from(is_selected);
+        });
+        selected
     }
 
     /// Adds, for each of the eight candidates of an octet, at how many of the positions its symbol
@@ -198,38 +240,32 @@ impl Code {
         counts: &mut [u32; OCTET],
     ) {
         let ones = class.ones();
-        self.blocks(octet, ids.iter().copied(), |_, lanes| {
-            for (count, drawn) in counts.iter_mut().zip(lanes) {
-                *count += u32::from(drawn < ones);
+        for ids in ids.chunks(LANES) {
+            // Of so few blocks 16 bits hold the counts, and eight of them are added up at once.
+            let mut few = [0_u16; OCTET];
+            self.blocks(octet, ids, |_, block| {
+                for (count, drawn) in few.iter_mut().zip(lanes(block)) {
+                    *count += u16::from(drawn < ones);
+                }
+            });
+            for (count, few) in counts.iter_mut().zip(few) {
+                *count += u32::from(few);
             }
-        });
+        }
     }
 
-    /// The eight lanes of each position, [`LANES`] blocks at a time.
+    /// The block of each position, of which there are at most [`LANES`].
     #[inline]
-    fn blocks(
-        &self,
-        octet: u32,
-        mut ids: impl Iterator<Item = u128>,
-        mut then: impl FnMut(u128, [u16; OCTET]),
-    ) {
+    fn blocks(&self, octet: u32, ids: &[u128], mut then: impl FnMut(u128, &Block)) {
         let mut blocks = [Block::default(); LANES];
-        let mut held = [0; LANES];
-        loop {
-            let mut filled = 0;
-            for ((block, held), id) in blocks.iter_mut().zip(&mut held).zip(ids.by_ref()) {
-                *block = Block::from((id << 32 | u128::from(octet)).to_be_bytes());
-                *held = id;
-                filled += 1;
-            }
-            let (blocks, _) = blocks.split_at_mut(filled);
-            self.cipher.encrypt_blocks(blocks);
-            for (block, id) in blocks.iter().zip(held) {
-                then(id, lanes(u128::from_be_bytes((*block).into())));
-            }
-            if filled < LANES {
-                return;
-            }
+        let (blocks, _) = blocks.split_at_mut(ids.len().min(LANES));
+        for (block, id) in blocks.iter_mut().zip(ids) {
+            // What the shift loses of a position is no part of its identity.
+            *block = Block::from((id << 32 | u128::from(octet)).to_be_bytes());
+        }
+        self.cipher.encrypt_blocks(blocks);
+        for (block, id) in blocks.iter().zip(ids) {
+            then(*id, block);
         }
     }
 }
@@ -242,12 +278,23 @@ impl fmt::Debug for Code {
 
 /// A block as eight numbers of 16 bits, the first bytes first.
 #[inline]
+fn lanes(block: &Block) -> [u16; OCTET] {
+    let (pairs, _) = block.as_chunks::<2>();
+    let mut lanes = [0; OCTET];
+    for (lane, pair) in lanes.iter_mut().zip(pairs) {
+        *lane = u16::from_be_bytes(*pair);
+    }
+    lanes
+}
+
+/// The last 16 bits.
+#[inline]
 #[expect(
     clippy::as_conversions,
     reason = "kernel: the 16 bits of a lane, cut off on purpose"
 )]
-fn lanes(block: u128) -> [u16; OCTET] {
-    [112, 96, 80, 64, 48, 32, 16, 0].map(|shift| (block >> shift) as u16)
+fn low_bits(block: u128) -> u16 {
+    block as u16
 }
 
 #[cfg(test)]
@@ -344,8 +391,43 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_ones_of_a_position_are_those_of_its_class() {
+        for drawn in 0..=u16::MAX {
+            let id = u128::from(drawn) << (ID_BITS - 16);
+            assert_eq!(ones_at(drawn), class_of(id).ones());
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 32, ..ProptestConfig::default() })]
+
+        #[test]
+        fn marks_are_symbols_and_ties_of_selected_cells(
+            cells in prop::collection::vec((any::<u128>(), any::<bool>()), 0..=LANES),
+            grant: u32,
+            part in 0_u32..=4,
+        ) {
+            let (code, grant) = (code("residents"), GrantIndex(grant));
+            let density = Density::of(part, 4).unwrap();
+            let (numbers, is_anchored): (Vec<u128>, Vec<bool>) = cells.into_iter().unzip();
+            let positions: Vec<Position> = numbers.iter().copied().map(Position).collect();
+            let symbols = code.symbols(grant, &positions);
+            let expected: Vec<Mark> = positions
+                .iter()
+                .zip(symbols)
+                .zip(&is_anchored)
+                .map(|((at, symbol), is_anchored)| {
+                    let is_selected = *is_anchored && at.is_selected(density);
+                    Mark::new(symbol, at.tie()).only_if(is_selected)
+                })
+                .collect();
+            let mut marks = vec![Mark::NONE; numbers.len()];
+            let selected = code.mark(grant, density, (&numbers, &is_anchored), &mut marks);
+            prop_assert_eq!(&marks, &expected);
+            let some = expected.iter().filter(|mark| mark.is_some()).count();
+            prop_assert_eq!(usize::try_from(selected).unwrap(), some);
+        }
 
         #[test]
         fn a_symbol_depends_on_key_position_and_grant_alone(

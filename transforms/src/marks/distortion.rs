@@ -245,6 +245,17 @@ impl SmallTotals {
         });
     }
 
+    fn add_few(&mut self, count: u64, sum: i128, squares: i128, (least, greatest): (i64, i64)) {
+        self.count += count;
+        self.sum += sum;
+        self.squares += squares;
+        let (least, greatest) = (i128::from(least), i128::from(greatest));
+        self.range = Some(match self.range {
+            Some(range) => (range.0.min(least), range.1.max(greatest)),
+            None => (least, greatest),
+        });
+    }
+
     fn totals(&self) -> Totals {
         Totals {
             count: self.count,
@@ -256,7 +267,85 @@ impl SmallTotals {
     }
 }
 
+/// Counts some hundred numbers below 2^48, in words of the machine.
+#[derive(Debug)]
+pub(super) struct Few {
+    count: u64,
+    sum: i64,
+    squares: u128,
+    changed: u64,
+    moves: i64,
+    move_squares: u128,
+    /// The sum of the products of number and move.
+    products: i128,
+    furthest: u64,
+    before: (i64, i64),
+    after: (i64, i64),
+}
+
+impl Default for Few {
+    fn default() -> Self {
+        const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
+        Self {
+            count: 0,
+            sum: 0,
+            squares: 0,
+            changed: 0,
+            moves: 0,
+            move_squares: 0,
+            products: 0,
+            furthest: 0,
+            before: NOTHING,
+            after: NOTHING,
+        }
+    }
+}
+
+impl Few {
+    /// Adds a number that is moved by so much. What is none is zero, and stays.
+    #[inline]
+    pub(super) fn add(&mut self, number: i64, by: i64, is_number: bool) {
+        let square = |magnitude: u64| u128::from(magnitude) * u128::from(magnitude);
+        let far = by.unsigned_abs();
+        self.count += u64::from(is_number);
+        self.sum += number;
+        self.squares += square(number.unsigned_abs());
+        self.changed += u64::from(by != 0);
+        self.moves += by;
+        self.move_squares += square(far);
+        self.products += i128::from(number) * i128::from(by);
+        self.furthest = self.furthest.max(far);
+        let widened = |(least, greatest): (i64, i64), number: i64| match is_number {
+            true => (least.min(number), greatest.max(number)),
+            false => (least, greatest),
+        };
+        self.before = widened(self.before, number);
+        self.after = widened(self.after, number + by);
+    }
+}
+
 impl Counting {
+    /// Adds what was counted of some numbers.
+    pub(super) fn add_few(&mut self, few: &Few) {
+        if few.count == 0 {
+            return;
+        }
+        let wide = |sum: u128| i128::try_from(sum).unwrap_or_default();
+        let (squares, moved) = (wide(few.squares), wide(few.move_squares));
+        self.before
+            .add_few(few.count, few.sum.into(), squares, few.before);
+        self.after.add_few(
+            few.count,
+            i128::from(few.sum) + i128::from(few.moves),
+            squares + 2 * few.products + moved,
+            few.after,
+        );
+        self.changed += few.changed;
+        self.moves += i128::from(few.moves);
+        self.squares += moved;
+        self.furthest = self.furthest.max(few.furthest.into());
+    }
+
     /// Adds what happened to one number.
     #[inline]
     pub(super) fn add(&mut self, before: i128, after: i128) {

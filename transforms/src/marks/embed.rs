@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 
 use arrow::array::{Array, ArrayRef};
+use arrow::buffer::NullBuffer;
 
-use super::anchor::{Anchors, Family, Place};
-use super::carrier::{Carrier, Mark};
+use super::anchor::{Anchored, Anchors, Family, Place};
+use super::carrier::{Carrier, Left, Mark, Marks};
+use super::cmac::LANES;
 use super::code::{Code, Density, Position};
 use super::distortion::Distortion;
 use super::key::{GrantIndex, MarkKey};
@@ -254,7 +256,7 @@ impl Marker {
         &self,
         anchor: usize,
         columns: &[ArrayRef],
-    ) -> Result<Vec<Option<u128>>, TreatmentError> {
+    ) -> Result<Anchored, TreatmentError> {
         let anchor = self.plan.anchors.get(anchor).ok_or_else(missing)?;
         self.found_by(anchor, |at| columns.get(at))?
             .ok_or_else(missing)
@@ -265,7 +267,7 @@ impl Marker {
         &self,
         anchor: &RowAnchor,
         column: impl Fn(usize) -> Option<&'a ArrayRef>,
-    ) -> Result<Option<Vec<Option<u128>>>, TreatmentError> {
+    ) -> Result<Option<Anchored>, TreatmentError> {
         let mut parts = Vec::with_capacity(anchor.columns.len());
         for at in &anchor.columns {
             let Some(column) = column(*at) else {
@@ -287,41 +289,44 @@ impl Marker {
         grant: GrantIndex,
         field: usize,
         column: &ArrayRef,
-        rows: &[Vec<Option<u128>>],
+        rows: &[Anchored],
     ) -> Result<(ArrayRef, Distortion), TreatmentError> {
         let fields = self.plan.fields.get(field).zip(self.places.get(field));
         let (field, place) = fields.ok_or_else(missing)?;
-        let column = field.carrier.prepared(column)?;
-        let anchors = anchors_of(&self.anchors, field, &column, |at| {
-            rows.get(at).map(Vec::as_slice)
-        });
-        let anchors = anchors?.ok_or_else(missing)?;
-        let flat: Vec<u128> = anchors
-            .iter()
-            .map(|anchor| anchor.unwrap_or_default())
-            .collect();
-        let positions = self.anchors.positions(*place, &flat);
-        let symbols = self.code.symbols(grant, &positions);
+        let rows = match field.found_by {
+            FoundBy::Row(anchor) => Some(rows.get(anchor).ok_or_else(missing)?),
+            FoundBy::Value => None,
+        };
+        let other_length = || failed("marking columns of different lengths");
+        if rows.is_some_and(|rows| rows.len() != column.len()) {
+            return Err(other_length());
+        }
+        let nulls = column.nulls();
+        let anchored = NullBuffer::union(nulls, rows.and_then(Anchored::nulls));
         let mut distortion = Distortion {
             rows: count(column.len()),
             ..Distortion::default()
         };
-        let cells = anchors.iter().zip(&positions).zip(symbols).enumerate();
-        let marks: Vec<Option<Mark>> = cells
-            .map(|(row, ((anchor, position), symbol))| {
-                let is_anchored = column.is_valid(row) && anchor.is_some();
-                let is_selected = is_anchored && position.is_selected(field.density);
-                distortion.selected += u64::from(is_selected);
-                let is_lost = column.is_valid(row) && anchor.is_none();
-                distortion.skipped.no_anchor += u64::from(is_lost);
-                is_selected.then_some(Mark {
-                    symbol,
-                    tie: position.tie(),
-                })
-            })
-            .collect();
         distortion.skipped.null = count(column.null_count());
-        let carried = field.carrier.write(&column, &marks, &mut distortion)?;
+        let mut embedding = Embedding {
+            marker: self,
+            grant,
+            place: *place,
+            density: field.density,
+            rows: rows.map(|rows| (rows.codes(), anchored.as_ref())),
+            begun: 0,
+            anchored: 0,
+            selected: 0,
+        };
+        let carried = field
+            .carrier
+            .write(column, &mut embedding, &mut distortion)?;
+        if embedding.begun != column.len() {
+            return Err(other_length());
+        }
+        distortion.selected = embedding.selected;
+        let valid = column.len() - column.null_count();
+        distortion.skipped.no_anchor = count(valid.saturating_sub(embedding.anchored));
         Ok((carried, distortion))
     }
 
@@ -351,8 +356,7 @@ impl Marker {
         place: Place,
         cells: impl Iterator<Item = &'a (&'a str, u64)>,
     ) -> Vec<Position> {
-        let anchors = self.anchors.of_own(cells.map(|(part, _)| Some(*part)));
-        let anchors: Vec<u128> = anchors.into_iter().flatten().collect();
+        let anchors = self.anchors.of_parts(cells.map(|(part, _)| *part));
         self.anchors.positions(place, &anchors)
     }
 
@@ -403,14 +407,14 @@ impl Marker {
             let Some(Some(column)) = columns.get(field.column) else {
                 continue;
             };
-            let of_rows = |at: usize| rows.get(at).and_then(Option::as_deref);
+            let of_rows = |at: usize| rows.get(at).and_then(Option::as_ref);
             let Some(anchors) = anchors_of(&self.anchors, field, column, of_rows)? else {
                 continue;
             };
             let shown = field.carrier.read(column)?;
             let cells = anchors.iter().zip(shown);
             let (found, symbols): (Vec<u128>, Vec<bool>) = cells
-                .filter_map(|(anchor, symbol)| (*anchor).zip(symbol))
+                .filter_map(|(anchor, symbol)| anchor.zip(symbol))
                 .unzip();
             let positions: Vec<Position> = self.anchors.positions(*place, &found);
             let selected = positions.into_iter().zip(symbols);
@@ -427,11 +431,68 @@ impl Marker {
     fn row_anchors(
         &self,
         columns: &[Option<&ArrayRef>],
-    ) -> Result<Vec<Option<Vec<Option<u128>>>>, TreatmentError> {
+    ) -> Result<Vec<Option<Anchored>>, TreatmentError> {
         let anchors = self.plan.anchors.iter();
         anchors
             .map(|anchor| self.found_by(anchor, |at| columns.get(at).copied().flatten()))
             .collect()
+    }
+}
+
+/// The marks of a grant in the cells of one field.
+struct Embedding<'a> {
+    marker: &'a Marker,
+    grant: GrantIndex,
+    place: Place,
+    density: Density,
+    /// The anchors of the rows, and which rows have neither null nor no anchor; none where cells are
+    /// found by their own value.
+    rows: Option<(&'a [u128], Option<&'a NullBuffer>)>,
+    /// Cells that have got their marks.
+    begun: usize,
+    /// How many of them had an anchor.
+    anchored: usize,
+    /// How many have a mark.
+    selected: u64,
+}
+
+impl Marks for Embedding<'_> {
+    fn next(&mut self, left: Left<'_>, marks: &mut [Mark]) {
+        let (mut numbers, mut is_anchored) = ([0; LANES], [false; LANES]);
+        let cells = marks.len().min(LANES);
+        let (numbers, _) = numbers.split_at_mut(cells);
+        let (is_anchored, _) = is_anchored.split_at_mut(cells);
+        match self.rows {
+            Some((codes, nulls)) => {
+                let codes = codes.get(self.begun..).unwrap_or_default();
+                for (number, code) in numbers.iter_mut().zip(codes) {
+                    *number = *code;
+                }
+                match nulls {
+                    Some(nulls) => {
+                        let valid = nulls.slice(self.begun, cells);
+                        for (is_anchored, valid) in is_anchored.iter_mut().zip(valid.iter()) {
+                            *is_anchored = valid;
+                        }
+                    }
+                    None => is_anchored.fill(true),
+                }
+            }
+            None => {
+                self.marker.anchors.put_own(left.blocks, numbers);
+                for (is_anchored, is_some) in is_anchored.iter_mut().zip(left.is_some) {
+                    *is_anchored = *is_some;
+                }
+            }
+        }
+        self.marker.anchors.put_positions(self.place, numbers);
+        let positions = (&*numbers, &*is_anchored);
+        self.selected += self
+            .marker
+            .code
+            .mark(self.grant, self.density, positions, marks);
+        self.anchored += is_anchored.iter().filter(|is_so| **is_so).count();
+        self.begun += marks.len();
     }
 }
 
@@ -441,8 +502,8 @@ fn anchors_of<'a>(
     anchors: &Anchors,
     field: &MarkedField,
     column: &ArrayRef,
-    of_rows: impl Fn(usize) -> Option<&'a [Option<u128>]>,
-) -> Result<Option<Cow<'a, [Option<u128>]>>, TreatmentError> {
+    of_rows: impl Fn(usize) -> Option<&'a Anchored>,
+) -> Result<Option<Cow<'a, Anchored>>, TreatmentError> {
     let found = match field.found_by {
         FoundBy::Row(anchor) => of_rows(anchor).map(Cow::Borrowed),
         FoundBy::Value => {

@@ -167,14 +167,17 @@ pub enum Reflection {
 pub struct Expected {
     /// The share of the values that change: half of those selected.
     pub changed: f64,
-    /// The mean square of a value's move.
+    /// The mean square of a value's move, if values lie evenly within a cell.
     pub mean_square: f64,
+    /// The mean square at most, wherever values lie. Nobody knows that before a delivery: they may all
+    /// stand where moves are longest, or where they are one unit, or move nowhere.
+    pub mean_square_most: f64,
     /// The furthest that any value moves.
     pub furthest: f64,
 }
 
 impl Expected {
-    /// For values of even density within a cell, of which a share `density` is selected.
+    /// For values of which a share `density` is selected.
     pub fn of(reflection: Reflection, density: f64) -> Self {
         let changed = density / 2.0;
         let (square, furthest) = match reflection {
@@ -194,6 +197,7 @@ impl Expected {
         Self {
             changed,
             mean_square: changed * square,
+            mean_square_most: changed * furthest * furthest,
             furthest,
         }
     }

@@ -9,8 +9,10 @@
 //! - [within its block](Reflection::InBlock) of two cells: by at most `2·step - 1` units. The block
 //!   stays, so that the cell is found again by its own value alone
 
-use super::{Mark, Skip};
+use super::{CELLS, Mark, Skip};
+use crate::marks::distortion::{Few, Skipped};
 use crate::marks::predict::Reflection;
+use crate::number::Divider;
 
 /// Longest step: cells and their sums stay far within 128 bits.
 const STEP_MAX: u64 = 1 << 60;
@@ -96,6 +98,11 @@ impl Lattice {
         }
     }
 
+    /// Whether numbers stay in their block.
+    pub(super) fn is_in_block(&self) -> bool {
+        self.is_in_block
+    }
+
     /// The symbol a number shows.
     ///
     /// # Errors
@@ -115,7 +122,7 @@ impl Lattice {
         self.check(number)?;
         let (cell, rest) = self.cell(number);
         let shows = cell & 1 == 1;
-        if shows == mark.symbol {
+        if shows == mark.symbol() {
             return Ok(number);
         }
         let (step, rest) = (i128::from(self.step), i128::from(rest));
@@ -125,7 +132,7 @@ impl Lattice {
             // The border to the block's other cell.
             !shows
         } else {
-            up < -down || (up == -down && mark.tie)
+            up < -down || (up == -down && mark.tie())
         };
         let moved = number.checked_add(if is_up { up } else { down });
         let moved = moved.ok_or(Skip::Bounds)?;
@@ -145,6 +152,29 @@ impl Lattice {
     #[inline]
     pub fn block(&self, number: i128) -> i128 {
         self.cell(number).0 >> 1
+    }
+
+    /// The same for numbers of few digits; none where the step is too long for them.
+    pub(super) fn narrow(&self) -> Option<Narrow> {
+        let step = i64::try_from(self.step).ok();
+        let step = step.filter(|step| *step <= STEP_NARROW)?;
+        let bound = |number: i128| {
+            let least = i128::from(i64::MIN);
+            let number = number.clamp(least, i64::MAX.into());
+            i64::try_from(number).unwrap_or_default()
+        };
+        let sentinels = self.sentinels.iter();
+        Some(Narrow {
+            step,
+            divider: Divider::new(self.step),
+            is_in_block: self.is_in_block,
+            least: bound(self.least),
+            greatest: bound(self.greatest),
+            keeps_sign: self.keeps_sign,
+            sentinels: sentinels
+                .filter_map(|number| i64::try_from(*number).ok())
+                .collect(),
+        })
     }
 
     /// Whether a value that is another now may become this number.
@@ -178,14 +208,193 @@ impl Lattice {
     }
 }
 
+/// Greatest magnitude of a number of few digits: sums of such numbers, and of their squares, are
+/// small enough to be added up in words of the machine.
+pub(super) const NARROW: u64 = 1 << 47;
+
+/// Longest step by which they are moved: they stay below 2^48.
+const STEP_NARROW: i64 = 1 << 45;
+
+/// A [`Lattice`] for numbers of few digits: the same, in 64 bits and without a branch that depends on
+/// a mark, half of which would be guessed wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Narrow {
+    step: i64,
+    /// None for a step of 1.
+    divider: Option<Divider>,
+    is_in_block: bool,
+    least: i64,
+    greatest: i64,
+    keeps_sign: bool,
+    sentinels: Vec<i64>,
+}
+
+/// Some cells of a column.
+#[derive(Debug)]
+pub(super) struct Cells {
+    /// Their numbers; zero for those without one.
+    pub(super) numbers: [i64; CELLS],
+    /// Whether they aren't null.
+    pub(super) is_valid: [bool; CELLS],
+    /// Whether they have a number.
+    pub(super) is_number: [bool; CELLS],
+    /// The numbers with their marks.
+    pub(super) marked: [i64; CELLS],
+}
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self {
+            numbers: [0; CELLS],
+            is_valid: [false; CELLS],
+            is_number: [false; CELLS],
+            marked: [0; CELLS],
+        }
+    }
+}
+
+impl Narrow {
+    /// Writes marks into the first cells, as many as there are marks, and counts what that did.
+    pub(super) fn write(&self, cells: &mut Cells, marks: &[Mark], skipped: &mut Skipped) -> Few {
+        let is_all = cells.is_number.iter().take(marks.len()).all(|is_so| *is_so);
+        let (few, is_any_skipped) = match (is_all, self.sentinels.is_empty()) {
+            (true, true) => self.write_as::<true, false>(cells, marks),
+            (true, false) => self.write_as::<true, true>(cells, marks),
+            (false, true) => self.write_as::<false, false>(cells, marks),
+            (false, false) => self.write_as::<false, true>(cells, marks),
+        };
+        if is_any_skipped {
+            self.count_skips(cells, marks, skipped);
+        }
+        few
+    }
+
+    /// The same where all cells have a number, or not, and where there are values of special meaning, or
+    /// not. Tells whether any mark was skipped.
+    fn write_as<const ALL: bool, const SENTINELS: bool>(
+        &self,
+        cells: &mut Cells,
+        marks: &[Mark],
+    ) -> (Few, bool) {
+        let mut few = Few::default();
+        let mut is_any_skipped = false;
+        let numbers = cells.numbers.iter().zip(&cells.is_number);
+        let slots = numbers.zip(&mut cells.marked);
+        for (mark, ((number, is_number), slot)) in marks.iter().zip(slots) {
+            let (number, is_number) = (*number, ALL | *is_number);
+            let (shows, moved) = self.mirrored(number, *mark);
+            let is_open = !(self.keeps_sign & (number == 0));
+            let is_free = !SENTINELS || !(self.is_sentinel(number) | self.is_sentinel(moved));
+            let is_fit = self.is_within(moved) & self.is_alike(number, moved);
+            let is_marked = is_number & mark.is_some();
+            let is_wrong = shows != mark.symbol();
+            let is_moved = is_marked & is_wrong & is_open & is_fit & is_free;
+            // One of special meaning is skipped whatever it shows.
+            let is_shown = !is_wrong & is_open & (!SENTINELS || !self.is_sentinel(number));
+            is_any_skipped |= mark.is_some() & !(is_moved | is_number & is_shown);
+            let by = (moved - number) * i64::from(is_moved);
+            few.add(number, by, is_number);
+            *slot = number + by;
+        }
+        (few, is_any_skipped)
+    }
+
+    /// Counts why marks were skipped, cell by cell: in few places there are any.
+    #[cold]
+    fn count_skips(&self, cells: &Cells, marks: &[Mark], skipped: &mut Skipped) {
+        let kinds = cells.is_number.iter().zip(&cells.is_valid);
+        let marked = marks.iter().zip(cells.numbers.iter().zip(kinds));
+        for (mark, (number, (is_number, is_valid))) in marked.filter(|(mark, _)| mark.is_some()) {
+            if !is_number {
+                if *is_valid {
+                    skipped.add(Skip::NoCarrier);
+                }
+                continue;
+            }
+            let (shows, moved) = self.mirrored(*number, *mark);
+            if self.is_sentinel(*number) {
+                skipped.add(Skip::Sentinel);
+            } else if self.keeps_sign && *number == 0 {
+                skipped.add(Skip::Sign);
+            } else if shows == mark.symbol() {
+                // Shown as it is.
+            } else if !self.is_within(moved) {
+                skipped.add(Skip::Bounds);
+            } else if !self.is_alike(*number, moved) {
+                skipped.add(Skip::Sign);
+            } else if self.is_sentinel(moved) {
+                skipped.add(Skip::Sentinel);
+            }
+        }
+    }
+
+    /// The symbol that a number shows, and its mirror image, which shows the other one.
+    #[inline]
+    fn mirrored(&self, number: i64, mark: Mark) -> (bool, i64) {
+        let (cell, rest) = self.cell(number);
+        let shows = cell & 1 == 1;
+        // The border to the block's other cell, or the nearer one.
+        let is_nearer = 2 * rest + i64::from(mark.tie()) > self.step - 1;
+        let is_up = if self.is_in_block { !shows } else { is_nearer };
+        // To the mirror image at the lower border, and from there to that at the upper.
+        let moved = number - (2 * rest + 1) + 2 * self.step * i64::from(is_up);
+        (shows, moved)
+    }
+
+    #[inline]
+    fn is_sentinel(&self, number: i64) -> bool {
+        let is_it = |is_one, sentinel: &i64| is_one | (*sentinel == number);
+        self.sentinels.iter().fold(false, is_it)
+    }
+
+    #[inline]
+    fn is_within(&self, number: i64) -> bool {
+        (number >= self.least) & (number <= self.greatest)
+    }
+
+    /// Whether two numbers, of which the first isn't zero, have one sign, if that is to stay.
+    #[inline]
+    fn is_alike(&self, number: i64, moved: i64) -> bool {
+        !self.keeps_sign | ((moved != 0) & ((moved ^ number) >= 0))
+    }
+
+    /// What reflection within blocks leaves of a number.
+    #[inline]
+    pub(super) fn block(&self, number: i64) -> i64 {
+        self.cell(number).0 >> 1
+    }
+
+    /// Whether a value that is another now may become this number.
+    #[inline]
+    pub(super) fn may_become(&self, number: i64) -> bool {
+        let is_zero = self.keeps_sign & (number == 0);
+        self.is_within(number) & !is_zero && !self.is_sentinel(number)
+    }
+
+    /// The cell of a number, and its distance from the cell's beginning.
+    #[inline]
+    fn cell(&self, number: i64) -> (i64, i64) {
+        // Of a negative number, that of its complement is the complement of its cell.
+        let sign = number >> 63;
+        let magnitude = (number ^ sign).unsigned_abs();
+        let cell = match self.divider {
+            Some(divider) => divider.divide(magnitude).0,
+            None => magnitude,
+        };
+        let cell = cell.cast_signed() ^ sign;
+        (cell, number - cell * self.step)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::marks::distortion::{Counting, Distortion};
 
     fn mark(symbol: bool, tie: bool) -> Mark {
-        Mark { symbol, tie }
+        Mark::new(symbol, tie)
     }
 
     fn lattice(step: u64, is_in_block: bool) -> Lattice {
@@ -269,6 +478,73 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn few_digits_are_moved_as_many_are(
+            cells in prop::collection::vec(
+                (
+                    prop_oneof![
+                        -60..60_i64,
+                        -(1_i64 << 47)..=1 << 47,
+                        Just(1 << 47),
+                        Just(-(1 << 47)),
+                    ],
+                    0_u8..8,
+                    any::<(bool, bool)>(),
+                ),
+                1..=CELLS,
+            ),
+            step in prop_oneof![1_u64..20, 1_u64..=1 << 45, Just(1 << 45)],
+            is_in_block: bool,
+            is_bounded: bool,
+            keeps_sign: bool,
+            sentinels in prop::collection::vec(-60..60_i128, 0..10),
+        ) {
+            let mut lattice = lattice(step, is_in_block).with_sentinels(sentinels);
+            if is_bounded {
+                lattice = lattice.with_bounds(-50, 1 << 46);
+            }
+            if keeps_sign {
+                lattice = lattice.with_sign();
+            }
+            let narrow = lattice.narrow().unwrap();
+            let (mut few, mut skipped) = (Cells::default(), Skipped::default());
+            let (mut counted, mut counting) = (Distortion::default(), Distortion::default());
+            let mut marks = Vec::new();
+            for (at, (number, kind, (symbol, tie))) in cells.iter().enumerate() {
+                let (is_valid, is_number) = (*kind > 0, *kind > 1);
+                few.is_valid[at] = is_valid;
+                few.is_number[at] = is_number;
+                few.numbers[at] = if is_number { *number } else { 0 };
+                marks.push(Mark::new(*symbol, *tie).only_if(*kind > 2));
+            }
+            let all = narrow.write(&mut few, &marks, &mut skipped);
+            for (at, (number, ..)) in cells.iter().enumerate() {
+                let wide = i128::from(*number);
+                prop_assert_eq!(i128::from(narrow.block(*number)), lattice.block(wide));
+                prop_assert_eq!(narrow.may_become(*number), lattice.may_become(wide));
+                let mark = marks[at];
+                if !few.is_number[at] {
+                    prop_assert_eq!(few.marked[at], 0);
+                    if few.is_valid[at] && mark.is_some() {
+                        counted.skipped.add(Skip::NoCarrier);
+                    }
+                    continue;
+                }
+                let written = match mark.is_some() {
+                    true => lattice.write(wide, mark),
+                    false => Ok(wide),
+                };
+                let after = counted.skipped.written_or(written, wide);
+                prop_assert_eq!(i128::from(few.marked[at]), after);
+                counted.add(wide, after);
+            }
+            let mut total = Counting::default();
+            total.add_few(&all);
+            total.add_to(&mut counting);
+            counting.skipped = skipped;
+            prop_assert_eq!(counting, counted);
+        }
+
         #[test]
         fn a_number_moves_within_the_tolerance_and_shows_the_symbol(
             number in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), -1_000..1_000_i128],

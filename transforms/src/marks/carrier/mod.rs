@@ -22,19 +22,75 @@ pub use numeric::{Limits, Numeric};
 pub use sentinel::{sentinel_numbers, sentinel_times};
 pub use synonyms::Synonyms;
 
+use super::cmac::LANES;
 use super::distortion::Distortion;
 use super::predict::Reflection;
-use crate::cases::failed;
 use crate::error::TreatmentError;
 
-/// What a cell is to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+/// Cells that are marked together: they stay in the fastest cache while they go through the ciphers
+/// and the arithmetic.
+pub(super) const CELLS: usize = LANES;
+
+/// What a cell is to show, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark(u8);
+
+impl Mark {
+    /// No mark.
+    pub const NONE: Self = Self(0);
+
+    const IS_SOME: u8 = 1;
+    const SYMBOL: u8 = 2;
+    const TIE: u8 = 4;
+
+    /// The mark of that symbol. `tie` is the direction of a move for which both are equal, upwards if
+    /// set: drawn with the position, so that such moves cancel out.
+    #[inline]
+    pub fn new(symbol: bool, tie: bool) -> Self {
+        Self(Self::IS_SOME | u8::from(symbol) * Self::SYMBOL | u8::from(tie) * Self::TIE)
+    }
+
+    /// The mark, or none: without a branch, for there are two a cell that are as good as drawn.
+    #[inline]
+    #[must_use]
+    pub fn only_if(self, is_marked: bool) -> Self {
+        Self(self.0 * u8::from(is_marked))
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub fn is_some(self) -> bool {
+        self.0 & Self::IS_SOME != 0
+    }
+
     /// The symbol.
-    pub symbol: bool,
-    /// The direction of a move for which both are equal: upwards if set. Drawn with the position,
-    /// so that such moves cancel out.
-    pub tie: bool,
+    #[inline]
+    pub fn symbol(self) -> bool {
+        self.0 & Self::SYMBOL != 0
+    }
+
+    /// The direction of ties.
+    #[inline]
+    pub fn tie(self) -> bool {
+        self.0 & Self::TIE != 0
+    }
+}
+
+/// What a mark leaves of some cells, for fields whose cells are found by their own value; empty for
+/// others.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Left<'a> {
+    /// Of each cell.
+    pub blocks: &'a [i128],
+    /// Whether there is anything: null and cells that are no carriers have nothing.
+    pub is_some: &'a [bool],
+}
+
+/// Where a carrier gets the marks of its cells from, some at a time and in their order.
+pub trait Marks {
+    /// Puts the marks of the cells that follow into `marks`, of which none are more than a carrier
+    /// works on together. `left` is what marks leave of these cells.
+    fn next(&mut self, left: Left<'_>, marks: &mut [Mark]);
 }
 
 /// Why a cell doesn't show the symbol it was to show.
@@ -78,15 +134,15 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// The column isn't of the field's type.
     fn read(&self, column: &ArrayRef) -> Result<Vec<Option<bool>>, TreatmentError>;
 
-    /// The column with the marks in it; cells without a mark stay as they are. What was moved, or
-    /// skipped of the marks, is added to `distortion`.
+    /// The column, [prepared](Self::prepared) if it wasn't, with the marks in it; cells without a mark
+    /// stay as they are. What was moved, or skipped of the marks, is added to `distortion`.
     ///
     /// # Errors
-    /// The column isn't of the field's type, or not as long as `marks`.
+    /// The column isn't of the field's type.
     fn write(
         &self,
         column: &ArrayRef,
-        marks: &[Option<Mark>],
+        marks: &mut dyn Marks,
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError>;
 
@@ -112,12 +168,4 @@ fn check_type(column: &ArrayRef, expected: &DataType) -> Result<(), TreatmentErr
         expected: expected.clone(),
         actual: column.data_type().clone(),
     })
-}
-
-/// Refuses a column that isn't as long as its marks.
-fn check_length(column: &ArrayRef, marks: &[Option<Mark>]) -> Result<(), TreatmentError> {
-    match column.len() == marks.len() {
-        true => Ok(()),
-        false => Err(failed("marking a column of another length")),
-    }
 }

@@ -20,15 +20,16 @@
 
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, TimeUnit, i256};
 
-use super::coding::Coding;
-use super::{Carrier, Lattice, Mark, Skip, check_length, check_type};
+use super::coding::{Coding, Moving};
+use super::lattice::Narrow;
+use super::{Carrier, Lattice, Marks, check_type};
 use crate::calendar::{Civil, DAY_SECONDS, per_second};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
-use crate::marks::distortion::{Counting, Distortion};
+use crate::marks::distortion::Distortion;
 use crate::marks::predict::Reflection;
 use crate::number::{Decimal, Exact, Float, ForExact, scale_of, with_exact};
 
@@ -62,6 +63,8 @@ pub struct Numeric {
     data_type: DataType,
     coding: Coding,
     lattice: Lattice,
+    /// The same for numbers of few digits, where there is one.
+    narrow: Option<Narrow>,
     /// Of floats: the values of special meaning, whether the scale has them or not.
     sentinels: Vec<f64>,
 }
@@ -88,12 +91,9 @@ impl Numeric {
             ));
         };
         let lattice = Lattice::within(units(tolerance, scale).0, is_in_block);
-        Ok(lattice.map(|lattice| Self {
-            data_type: data_type.clone(),
-            coding: Coding::Exact,
-            lattice: limited(lattice.with_bounds(least, greatest), limits, scale),
-            sentinels: Vec::new(),
-        }))
+        let lattice =
+            lattice.map(|lattice| limited(lattice.with_bounds(least, greatest), limits, scale));
+        Ok(Self::of(data_type, Coding::Exact, lattice, Vec::new()))
     }
 
     /// Of a float field that is delivered with so many decimals; as [`exact`](Self::exact), but that
@@ -127,12 +127,11 @@ impl Numeric {
         let greatest = 10_i128.pow(digits) - 1;
         let room = units(tolerance, scale).0.saturating_sub(ROUNDING);
         let lattice = Lattice::within(room, is_in_block);
-        Ok(lattice.map(|lattice| Self {
-            data_type: data_type.clone(),
-            coding: Coding::Decimals(10_f64.powi(scale.into())),
-            lattice: limited(lattice.with_bounds(-greatest, greatest), limits, scale),
-            sentinels: limits.sentinels.iter().map(of_type).collect(),
-        }))
+        let lattice =
+            lattice.map(|lattice| limited(lattice.with_bounds(-greatest, greatest), limits, scale));
+        let coding = Coding::Decimals(10_f64.powi(scale.into()));
+        let sentinels = limits.sentinels.iter().map(of_type).collect();
+        Ok(Self::of(data_type, coding, lattice, sentinels))
     }
 
     /// Of a date or timestamp field that is delivered in steps of `grain`, whose values move by at
@@ -181,15 +180,42 @@ impl Numeric {
             .map_or(own.1, |most| place(most.saturating_add(1)) - 1);
         let sentinels = limits.sentinels.iter().map(|sentinel| place(*sentinel));
         let lattice = Lattice::within(tolerance, is_in_block);
-        Ok(lattice.map(|lattice| Self {
-            data_type: data_type.clone(),
-            coding: Coding::Grain(per_grain),
-            lattice: lattice
+        let lattice = lattice.map(|lattice| {
+            lattice
                 .with_bounds(own.0, own.1)
                 .with_bounds(above, below)
-                .with_sentinels(sentinels.collect()),
-            sentinels: Vec::new(),
-        }))
+                .with_sentinels(sentinels.collect())
+        });
+        Ok(Self::of(
+            data_type,
+            Coding::Grain(per_grain),
+            lattice,
+            Vec::new(),
+        ))
+    }
+
+    fn of(
+        data_type: &DataType,
+        coding: Coding,
+        lattice: Option<Lattice>,
+        sentinels: Vec<f64>,
+    ) -> Option<Self> {
+        lattice.map(|lattice| Self {
+            data_type: data_type.clone(),
+            coding,
+            narrow: lattice.narrow(),
+            lattice,
+            sentinels,
+        })
+    }
+
+    fn moving(&self) -> Moving<'_> {
+        Moving {
+            coding: self.coding,
+            lattice: &self.lattice,
+            narrow: self.narrow.as_ref(),
+            sentinels: &self.sentinels,
+        }
     }
 
     /// The units of every cell; none for null and for values that are no whole number of units.
@@ -207,13 +233,7 @@ impl Carrier for Numeric {
 
     fn prepared(&self, column: &ArrayRef) -> Result<ArrayRef, TreatmentError> {
         check_type(column, &self.data_type)?;
-        let is_sentinel = |float: f64| {
-            let mut sentinels = self.sentinels.iter();
-            sentinels.any(|sentinel| sentinel.to_bits() == float.to_bits())
-        };
-        let rounded = self.coding.rounded(column, |float, units| {
-            self.lattice.may_become(units) && !is_sentinel(float)
-        });
+        let rounded = self.moving().rounded(column);
         rounded.ok_or_else(|| failed("rounding numbers to be marked"))
     }
 
@@ -225,26 +245,11 @@ impl Carrier for Numeric {
     fn write(
         &self,
         column: &ArrayRef,
-        marks: &[Option<Mark>],
+        marks: &mut dyn Marks,
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError> {
-        check_length(column, marks)?;
-        let mut units = self.units(column)?;
-        let mut counting = Counting::default();
-        for (row, (units, mark)) in units.iter_mut().zip(marks).enumerate() {
-            let Some(before) = *units else {
-                if mark.is_some() && column.is_valid(row) {
-                    distortion.skipped.add(Skip::NoCarrier);
-                }
-                continue;
-            };
-            let written = mark.map_or(Ok(before), |mark| self.lattice.write(before, mark));
-            let after = distortion.skipped.written_or(written, before);
-            counting.add(before, after);
-            *units = (after != before).then_some(after);
-        }
-        counting.add_to(distortion);
-        let marked = self.coding.with_units(column, &units);
+        check_type(column, &self.data_type)?;
+        let marked = self.moving().written(column, marks, distortion);
         marked.ok_or_else(|| failed("writing marked numbers"))
     }
 

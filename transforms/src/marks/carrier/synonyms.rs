@@ -5,12 +5,13 @@
 //! touched, and no meaning changes.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 
-use super::{Carrier, Mark, Skip, check_length, check_type};
+use super::{CELLS, Carrier, Left, Mark, Marks, Skip, check_type};
 use crate::cases::failed;
 use crate::error::{Misfit, TreatmentError};
 use crate::marks::canonical;
@@ -21,9 +22,34 @@ use crate::marks::predict::Reflection;
 #[derive(Debug, Clone)]
 pub struct Synonyms {
     /// What each word shows, and the neighbour that shows the other symbol.
-    words: HashMap<String, Word>,
+    words: HashMap<String, Word, BuildHasherDefault<ShortWords>>,
     /// What each word shows, by its canonical form: how a leak may spell it.
     forms: HashMap<String, bool>,
+}
+
+/// FNV-1a, which is quick for words of a few bytes. Only the owner's words are kept under it, so
+/// nobody who sends values can make the table slow.
+#[derive(Debug, Clone, Copy)]
+struct ShortWords(u64);
+
+impl Default for ShortWords {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for ShortWords {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +66,7 @@ impl Synonyms {
     /// not tell them apart.
     pub fn new(classes: &[Vec<String>]) -> Result<Self, Misfit> {
         let refused = |what: &str| Err(Misfit::of_parameter("synonyms", what));
-        let (mut words, mut forms) = (HashMap::new(), HashMap::new());
+        let (mut words, mut forms) = (HashMap::default(), HashMap::new());
         for class in classes {
             if class.len() < 2 {
                 return refused("a group of synonyms has at least two");
@@ -105,23 +131,29 @@ impl Carrier for Synonyms {
     fn write(
         &self,
         column: &ArrayRef,
-        marks: &[Option<Mark>],
+        marks: &mut dyn Marks,
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError> {
-        check_length(column, marks)?;
         let texts = texts(column)?;
         let mut marked = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
-        for (word, mark) in texts.iter().zip(marks) {
-            let (Some(before), Some(mark)) = (word, mark) else {
-                marked.append_option(word);
-                continue;
-            };
-            let written = self.written(before, mark.symbol);
-            let after = distortion.skipped.written_or(written, before);
-            distortion.changed += u64::from(after != before);
-            let bytes = marked.values_slice().len().saturating_add(after.len());
-            i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;
-            marked.append_value(after);
+        let mut some = [Mark::NONE; CELLS];
+        let mut words = texts.iter();
+        while words.len() > 0 {
+            let (some, _) = some.split_at_mut(words.len().min(CELLS));
+            marks.next(Left::default(), some);
+            // Marks first: a word taken beyond the last of them would be lost.
+            for (mark, word) in some.iter().zip(words.by_ref()) {
+                let Some(before) = word.filter(|_| mark.is_some()) else {
+                    marked.append_option(word);
+                    continue;
+                };
+                let written = self.written(before, mark.symbol());
+                let after = distortion.skipped.written_or(written, before);
+                distortion.changed += u64::from(after != before);
+                let bytes = marked.values_slice().len().saturating_add(after.len());
+                i32::try_from(bytes).map_err(|_| TreatmentError::TooLarge)?;
+                marked.append_value(after);
+            }
         }
         Ok(Arc::new(marked.finish()))
     }
