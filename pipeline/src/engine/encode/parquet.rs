@@ -51,7 +51,7 @@ const SAMPLE_ROWS: usize = 4096;
 const GROUP_ROWS: usize = 16 * CHUNK_ROWS;
 
 /// Most rows of a row group: it ends with the chunk that makes it full.
-pub(super) const GROUP_ROWS_MAX: usize = GROUP_ROWS + CHUNK_ROWS;
+pub(in crate::engine) const GROUP_ROWS_MAX: usize = GROUP_ROWS + CHUNK_ROWS;
 
 /// Bytes of rows, before treatment, after which a row group is closed within a split.
 const GROUP_BYTES: u64 = 8 * CHUNK_BYTES;
@@ -165,12 +165,11 @@ impl ParquetEncoder {
     }
 
     /// Opens a sealed file called `name`, with the settings that suit row groups like one that begins
-    /// with `first`.
+    /// with `first`; `seal` is the keys, and the fields whose columns have keys of their own.
     pub(super) fn open_sealed(
         &self,
         sink: Sink,
-        context: &SealContext,
-        keyed_fields: &[String],
+        (context, keyed_fields): (&SealContext, &[String]),
         name: &str,
         first: &[ArrayRef],
     ) -> Result<ParquetFile, RunError> {
@@ -352,7 +351,7 @@ fn distinct(sample: &ArrayRef) -> Option<usize> {
 }
 
 /// Whether a row group of so many rows, of so many bytes before treatment, ends.
-pub(super) fn is_full_group(rows: usize, bytes: u64) -> bool {
+pub(in crate::engine) fn is_full_group(rows: usize, bytes: u64) -> bool {
     rows >= GROUP_ROWS || bytes >= GROUP_BYTES
 }
 
