@@ -568,7 +568,8 @@ mod tests {
         let moments: PrimitiveArray<arrow::datatypes::TimestampMillisecondType> =
             seconds.map(|second| Some(second * 500)).collect();
         let days: Date32Array = (-400..400).map(|step| Some(step * 1_787)).collect();
-        for column in [Arc::new(moments) as ArrayRef, Arc::new(days)] {
+        let columns: [ArrayRef; 2] = [Arc::new(moments), Arc::new(days)];
+        for column in columns {
             for text in texts(&column).unwrap().iter().flatten() {
                 canonical::write(text, &mut scratch);
                 assert_eq!(scratch, text);

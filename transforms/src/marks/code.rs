@@ -191,14 +191,16 @@ impl Code {
 
     /// One grant's symbols at many positions, in their order: what an embedding writes.
     pub fn symbols(&self, grant: GrantIndex, positions: &[Position]) -> Vec<bool> {
-        let mut symbols = Vec::with_capacity(positions.len());
         let lane = grant.lane();
+        let mut held = [Block::default(); LANES];
+        let mut symbols = Vec::with_capacity(positions.len());
         for positions in positions.chunks(LANES) {
             let ids: Vec<u128> = positions.iter().map(|position| position.id()).collect();
-            self.blocks(grant.octet(), &ids, |id, block| {
+            let blocks = self.blocks(grant.octet(), &ids, &mut held);
+            symbols.extend(blocks.iter().zip(ids).map(|(block, id)| {
                 let drawn = lanes(block).get(lane).copied().unwrap_or_default();
-                symbols.push(drawn < class_of(id).ones());
-            });
+                drawn < class_of(id).ones()
+            }));
         }
         symbols
     }
@@ -214,19 +216,18 @@ impl Code {
         marks: &mut [Mark],
     ) -> u64 {
         let shift = LANE_BITS * (OCTET - 1 - grant.lane());
+        let mut held = [Block::default(); LANES];
+        let blocks = self.blocks(grant.octet(), positions, &mut held).iter();
         let mut selected = 0;
-        let mut cells = is_anchored.iter().zip(marks);
-        self.blocks(grant.octet(), positions, |position, block| {
-            let Some((is_anchored, mark)) = cells.next() else {
-                return;
-            };
+        let cells = positions.iter().zip(is_anchored).zip(marks);
+        for (block, ((position, is_anchored), mark)) in blocks.zip(cells) {
             let drawn = low_bits(u128::from_be_bytes((*block).into()) >> shift);
             let symbol = drawn < ones_at(low_bits(position >> (ID_BITS - 16)));
-            let position = Position(position);
+            let position = Position(*position);
             let is_selected = *is_anchored & position.is_selected(density);
             *mark = Mark::new(symbol, position.tie()).only_if(is_selected);
             selected += u64::from(is_selected);
-        });
+        }
         selected
     }
 
@@ -239,34 +240,25 @@ impl Code {
         ids: &[u128],
         counts: &mut [u32; OCTET],
     ) {
-        let ones = class.ones();
+        let mut held = [Block::default(); LANES];
         for ids in ids.chunks(LANES) {
-            // Of so few blocks 16 bits hold the counts, and eight of them are added up at once.
-            let mut few = [0_u16; OCTET];
-            self.blocks(octet, ids, |_, block| {
-                for (count, drawn) in few.iter_mut().zip(lanes(block)) {
-                    *count += u16::from(drawn < ones);
-                }
-            });
+            let few = count_below(self.blocks(octet, ids, &mut held), class.ones());
             for (count, few) in counts.iter_mut().zip(few) {
                 *count += u32::from(few);
             }
         }
     }
 
-    /// The block of each position, of which there are at most [`LANES`].
+    /// The block of each position, of which there are at most [`LANES`], in `held`.
     #[inline]
-    fn blocks(&self, octet: u32, ids: &[u128], mut then: impl FnMut(u128, &Block)) {
-        let mut blocks = [Block::default(); LANES];
-        let (blocks, _) = blocks.split_at_mut(ids.len().min(LANES));
+    fn blocks<'a>(&self, octet: u32, ids: &[u128], held: &'a mut [Block; LANES]) -> &'a [Block] {
+        let (blocks, _) = held.split_at_mut(ids.len().min(LANES));
         for (block, id) in blocks.iter_mut().zip(ids) {
             // What the shift loses of a position is no part of its identity.
             *block = Block::from((id << 32 | u128::from(octet)).to_be_bytes());
         }
         self.cipher.encrypt_blocks(blocks);
-        for (block, id) in blocks.iter().zip(ids) {
-            then(*id, block);
-        }
+        blocks
     }
 }
 
@@ -274,6 +266,18 @@ impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Code(..)")
     }
+}
+
+/// For each of the eight lanes, in how many of at most [`LANES`] blocks it is below `ones`: so few that
+/// 16 bits hold the counts, and eight of them are added up at once.
+fn count_below(blocks: &[Block], ones: u16) -> [u16; OCTET] {
+    let mut counts = [0; OCTET];
+    for block in blocks {
+        for (count, drawn) in counts.iter_mut().zip(lanes(block)) {
+            *count += u16::from(drawn < ones);
+        }
+    }
+    counts
 }
 
 /// A block as eight numbers of 16 bits, the first bytes first.

@@ -47,7 +47,7 @@ impl Mark {
     /// set: drawn with the position, so that such moves cancel out.
     #[inline]
     pub fn new(symbol: bool, tie: bool) -> Self {
-        Self(Self::IS_SOME | u8::from(symbol) * Self::SYMBOL | u8::from(tie) * Self::TIE)
+        Self(Self::IS_SOME | (u8::from(symbol) * Self::SYMBOL) | (u8::from(tie) * Self::TIE))
     }
 
     /// The mark, or none: without a branch, for there are two a cell that are as good as drawn.
