@@ -26,6 +26,17 @@ pub(super) fn nonce() -> Result<[u8; NONCE_BYTES], KeyringError> {
     Ok(nonce)
 }
 
+/// Additional data that is there: some modules crash where it is empty, and a key that is bound to
+/// nothing can be put anywhere.
+pub(super) fn data(aad: &[u8]) -> Result<&[u8], KeyringError> {
+    if aad.is_empty() {
+        return Err(KeyringError::Fault {
+            what: "a key was to be wrapped without additional data",
+        });
+    }
+    Ok(aad)
+}
+
 /// Seals a plaintext.
 pub(super) fn seal(
     key: &[u8; KEY_BYTES],

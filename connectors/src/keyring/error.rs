@@ -87,6 +87,81 @@ pub enum KeyringError {
         /// What the key is for.
         purpose: Purpose,
     },
+    /// A secret that opens the keyring cannot be had.
+    #[error("{what}")]
+    Secret {
+        /// What is wrong with the reference, and what to do; never the secret.
+        what: String,
+    },
+    /// The passphrase is too short to protect anything.
+    #[error("the passphrase is shorter than {characters_min} characters: take a longer one")]
+    Weak {
+        /// Fewest characters.
+        characters_min: usize,
+    },
+    /// What was given does not open the keyring.
+    #[error("the {with} does not open the keyring in {}: give the one it was protected with last", directory.display())]
+    Locked {
+        /// `passphrase`, `key file` or `token`.
+        with: &'static str,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// The keyring is protected in another way than the site says.
+    #[error("the keyring in {} is protected by {found}, and [keys] of lockgate.toml says {said}: make [keys] say how it is protected, or run `lockgate keys protect`", directory.display())]
+    Protection {
+        /// How the keyring is protected.
+        found: &'static str,
+        /// What the site says.
+        said: &'static str,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// A record, or the keyring's head, is not as it was written.
+    #[error("{} was altered, or belongs to another keyring or another time: restore the whole keyring from the newest backup, and find out who changed it", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The keyring is an older one.
+    #[error("the keyring in {} is an older one: it is of generation {found}, and the ledger knows generation {recorded}; restore the newest one", directory.display())]
+    RolledBack {
+        /// Its generation.
+        found: u64,
+        /// The generation that the ledger holds.
+        recorded: u64,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// The version of the key was destroyed.
+    #[error("version {version} of the key for {purpose} was destroyed: nothing brings it back")]
+    Destroyed {
+        /// What the key was for.
+        purpose: Purpose,
+        /// Its version.
+        version: u32,
+    },
+    /// KEKs in a token cannot be taken out of it.
+    #[error(
+        "the token holds keys of deliveries that cannot leave it: dispose of those deliveries first, or keep the token"
+    )]
+    Held,
+    /// The token, or its module, cannot be used.
+    #[error("token `{token}`: {what}")]
+    Token {
+        /// The token's label.
+        token: String,
+        /// What failed, and what to do.
+        what: &'static str,
+    },
+    /// The token refused the login.
+    #[error(
+        "token `{token}` refused its pin: check it before trying again, for tokens lock themselves"
+    )]
+    Pin {
+        /// The token's label.
+        token: String,
+    },
     /// The text is no KEK's id.
     #[error("not the id of a delivery's key: use DELIVERY.ATTEMPT")]
     KekId,
@@ -152,10 +227,15 @@ impl KeyringError {
         match self {
             Self::Random { .. } => ErrorClass::Unavailable,
             Self::NotSigning { .. } | Self::Fault { .. } => ErrorClass::Bug,
-            Self::NoKek { .. } | Self::KekDestroyed { .. } | Self::Unwrap { .. } => {
-                ErrorClass::Integrity
-            }
+            Self::Altered { .. }
+            | Self::RolledBack { .. }
+            | Self::Destroyed { .. }
+            | Self::NoKek { .. }
+            | Self::KekDestroyed { .. }
+            | Self::Unwrap { .. } => ErrorClass::Integrity,
             Self::KekExists { .. } => ErrorClass::Bug,
+            Self::Token { .. } => ErrorClass::Unavailable,
+            Self::Locked { .. } | Self::Pin { .. } => ErrorClass::Denied,
             // A key file that isn't there is a site that isn't complete, not bad data.
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorClass::Config
@@ -171,6 +251,10 @@ impl KeyringError {
             | Self::Exists { .. }
             | Self::Name
             | Self::KekId
+            | Self::Secret { .. }
+            | Self::Weak { .. }
+            | Self::Protection { .. }
+            | Self::Held
             | Self::Versions { .. } => ErrorClass::Config,
         }
     }

@@ -1,29 +1,28 @@
-//! The local keyring: one plain file per purpose and version.
+//! The local keyring: files of the site, plain or protected.
 //!
-//! `PURPOSE.vN.key` holds `lockgate-key:v1:PURPOSE:BASE64`; signing purposes also have
-//! `PURPOSE.pub`, one `ed25519:BASE64` per version. The highest version is used, older ones stay
-//! readable, so that what was signed or derived with them can still be checked.
+//! Plain, `PURPOSE.vN.key` holds `lockgate-key:v1:PURPOSE:BASE64`; under a passphrase or a key file
+//! the keys are sealed records. Signing purposes also have `PURPOSE.pub`, one `ed25519:BASE64` per
+//! version. The highest version is used, older ones stay readable, so that what was signed or
+//! derived with them can still be checked. Keys of deliveries (KEKs) are records in either case.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use super::cipher;
-use super::pair::{encode_line, random_secret, read_line, write_secret};
+use super::guard::Unlock;
+use super::pair::random_secret;
+use super::store::{Headed, State, Store, kek_id};
 use super::{
     Attestation, Destroyed, KEY_BYTES, KekAttestation, KekId, KeyProvider, KeyringError, MasterKey,
-    ProviderKind, PublicKey, Purpose,
+    ProviderKind, PublicKey, Purpose, cipher,
 };
-use crate::durable;
 use crate::error::ConnectorError;
 
-/// A directory of key files. Holds no key: each is read when asked for.
-#[derive(Debug, Clone)]
+/// A directory of keys. Reads each when it is asked for, and holds the opened root, if there is one.
+#[derive(Debug)]
 pub struct LocalKeyring {
-    directory: PathBuf,
+    store: Store,
 }
 
 /// A key that exists, as `keys list` shows it.
@@ -38,16 +37,21 @@ pub struct KeyEntry {
 }
 
 impl LocalKeyring {
-    /// The keyring in `directory`, which need not exist yet. Reads nothing.
+    /// The plain keyring in `directory`, which need not exist yet. Reads nothing.
     pub fn open(directory: impl Into<PathBuf>) -> Self {
+        Self::protected(directory, Unlock::Plain)
+    }
+
+    /// The keyring in `directory`, opened by `unlock` when something is asked of it. Reads nothing.
+    pub fn protected(directory: impl Into<PathBuf>, unlock: Unlock) -> Self {
         Self {
-            directory: directory.into(),
+            store: Store::new(directory.into(), unlock),
         }
     }
 
     /// The directory that holds the key files.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        self.store.directory()
     }
 
     /// Makes the next version of a purpose's key and returns its number, 1 for the first.
@@ -58,41 +62,9 @@ impl LocalKeyring {
     /// # Errors
     /// If the directory can't be made or written, or existing files of the purpose are unusable.
     pub fn create(&self, purpose: Purpose) -> Result<u32, ConnectorError> {
-        Ok(self.create_next(purpose)?)
-    }
-
-    fn create_next(&self, purpose: Purpose) -> Result<u32, KeyringError> {
-        self.make_directory()?;
-        let _lock = self.lock()?;
-        let newest = self.versions(purpose)?.last().copied().unwrap_or(0);
-        let version = newest
-            .checked_add(1)
-            .ok_or(KeyringError::Versions { purpose })?;
-        let secret = random_secret()?;
-        let line = encode_line(purpose.as_str(), &secret);
-        let path = self.path(purpose, version);
-        // The key appears under its name last: nothing signs before the public side is there.
-        let unnamed = self
-            .directory
-            .join(format!(".{purpose}.v{version}.key.new"));
-        remove_leftover(&unnamed)?;
-        write_secret(&unnamed, &line)?;
-        let named = self.publish_public(purpose, &secret).and_then(|()| {
-            fs::hard_link(&unnamed, &path).map_err(|source| KeyringError::Io {
-                action: "create key file",
-                path: path.clone(),
-                source: source.into(),
-            })
-        });
-        let removed = remove_leftover(&unnamed);
-        named?;
-        removed?;
-        durable::sync_directory(&self.directory).map_err(|source| KeyringError::Io {
-            action: "sync",
-            path: self.directory.clone(),
-            source: source.into(),
-        })?;
-        Ok(version)
+        Ok(self
+            .store
+            .changing(|state| self.store.create(state, purpose))?)
     }
 
     /// Reads a key: of that version, or the newest.
@@ -101,36 +73,9 @@ impl LocalKeyring {
     /// If there is none, its file is open to others than its owner, or isn't a key of the
     /// purpose.
     pub fn get(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, ConnectorError> {
-        Ok(self.read(purpose, version)?)
-    }
-
-    fn read(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, KeyringError> {
-        let directory = || self.directory.clone();
-        let versions = self.versions(purpose)?;
-        let newest = *versions.last().ok_or_else(|| KeyringError::Missing {
-            purpose,
-            directory: directory(),
-        })?;
-        let version = version.unwrap_or(newest);
-        if !versions.contains(&version) {
-            return Err(KeyringError::MissingVersion {
-                purpose,
-                version,
-                directory: directory(),
-            });
-        }
-        let (label, secret) = read_line(&self.path(purpose, version))?;
-        if label != purpose.as_str() {
-            return Err(KeyringError::Malformed {
-                path: self.path(purpose, version),
-                what: "the key is for another purpose than the file's name says: restore the right file",
-            });
-        }
-        Ok(MasterKey {
-            purpose,
-            version,
-            secret,
-        })
+        Ok(self
+            .store
+            .reading(|state| self.store.master(state, purpose, version))?)
     }
 
     /// Every key, by purpose and version. Reads names, not keys.
@@ -138,15 +83,7 @@ impl LocalKeyring {
     /// # Errors
     /// If the directory exists and can't be listed.
     pub fn list(&self) -> Result<Vec<KeyEntry>, ConnectorError> {
-        let mut entries = Vec::new();
-        for &purpose in Purpose::all() {
-            entries.extend(self.versions(purpose)?.into_iter().map(|version| KeyEntry {
-                purpose,
-                version,
-                path: self.path(purpose, version),
-            }));
-        }
-        Ok(entries)
+        Ok(self.store.reading(|state| self.store.list(state))?)
     }
 
     /// The newest signing key of a purpose that signs.
@@ -154,10 +91,7 @@ impl LocalKeyring {
     /// # Errors
     /// As [`Self::get`], and if the purpose doesn't sign.
     pub fn signing_key(&self, purpose: Purpose) -> Result<SigningKey, ConnectorError> {
-        if !purpose.signs() {
-            return Err(KeyringError::NotSigning { purpose }.into());
-        }
-        Ok(SigningKey::from_bytes(self.read(purpose, None)?.expose()))
+        KeyProvider::signing_key(self, purpose)
     }
 
     /// The public sides of all versions of a purpose that signs, oldest first; of these any may
@@ -166,11 +100,7 @@ impl LocalKeyring {
     /// # Errors
     /// If the purpose doesn't sign, or its `.pub` file is missing, unreadable or malformed.
     pub fn verifying_keys(&self, purpose: Purpose) -> Result<Vec<VerifyingKey>, ConnectorError> {
-        Ok(self
-            .public_keys(purpose)?
-            .iter()
-            .filter_map(PublicKey::verifying_key)
-            .collect())
+        KeyProvider::verifying_keys(self, purpose)
     }
 
     /// As [`Self::verifying_keys`], in the form that is written and has a fingerprint.
@@ -178,157 +108,81 @@ impl LocalKeyring {
     /// # Errors
     /// As [`Self::verifying_keys`].
     pub fn public_keys(&self, purpose: Purpose) -> Result<Vec<PublicKey>, ConnectorError> {
-        if !purpose.signs() {
-            return Err(KeyringError::NotSigning { purpose }.into());
-        }
-        let keys = self.read_public(purpose)?;
-        if keys.is_empty() {
-            let directory = self.directory.clone();
-            return Err(KeyringError::Missing { purpose, directory }.into());
-        }
-        Ok(keys)
+        Ok(self.store.public_keys(purpose)?)
     }
 
-    fn read_public(&self, purpose: Purpose) -> Result<Vec<PublicKey>, KeyringError> {
-        let path = self.public_path(purpose);
-        let text = match durable::read_small(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => {
-                return Err(KeyringError::Io {
-                    action: "read",
-                    path,
-                    source: source.into(),
-                });
-            }
-        };
-        let malformed = |what| KeyringError::Malformed {
-            path: path.clone(),
-            what,
-        };
-        let text = std::str::from_utf8(&text)
-            .map_err(|_| malformed("expected lines of `ed25519:BASE64`"))?;
-        let mut keys = Vec::new();
-        for line in text.lines() {
-            let key = PublicKey::checked_parse(line)
-                .ok()
-                .filter(|key| key.verifying_key().is_some())
-                .ok_or_else(|| malformed("expected lines of `ed25519:BASE64`"))?;
-            keys.push(key);
-        }
-        Ok(keys)
-    }
-
-    /// Adds the public side of `secret` to the purpose's `.pub` file, replaced atomically.
-    fn publish_public(
+    fn kek(
         &self,
-        purpose: Purpose,
-        secret: &Zeroizing<[u8; KEY_BYTES]>,
-    ) -> Result<(), KeyringError> {
-        if !purpose.signs() {
-            return Ok(());
-        }
-        let mut keys = self.read_public(purpose)?;
-        keys.push(PublicKey::from(&SigningKey::from_bytes(secret)));
-        let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
-        let path = self.public_path(purpose);
-        let unnamed = self.directory.join(format!(".{purpose}.pub.new"));
-        remove_leftover(&unnamed)?;
-        durable::write_new(&unnamed, text.as_bytes(), 0o644)
-            .and_then(|()| fs::rename(&unnamed, &path))
-            .and_then(|()| durable::sync_directory(&self.directory))
-            .map_err(|source| KeyringError::Io {
-                action: "write",
-                path,
-                source: source.into(),
-            })
-    }
-
-    fn path(&self, purpose: Purpose, version: u32) -> PathBuf {
-        self.directory.join(format!("{purpose}.v{version}.key"))
-    }
-
-    fn public_path(&self, purpose: Purpose) -> PathBuf {
-        self.directory.join(format!("{purpose}.pub"))
-    }
-
-    /// Versions of a purpose that have a file, ascending.
-    fn versions(&self, purpose: Purpose) -> Result<Vec<u32>, KeyringError> {
-        let list = |source: io::Error| KeyringError::Io {
-            action: "list",
-            path: self.directory.clone(),
-            source: source.into(),
+        headed: Option<&Headed>,
+        id: &KekId,
+    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
+        let missing = || KeyringError::NoKek {
+            id: id.clone(),
+            directory: self.store.directory().to_owned(),
         };
-        let entries = match fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(list(error)),
-        };
-        let mut versions = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(list)?.file_name();
-            let version = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(purpose.as_str())?.strip_prefix(".v"))
-                .and_then(|rest| rest.strip_suffix(".key"))
-                .and_then(|digits| {
-                    digits
-                        .parse::<u32>()
-                        .ok()
-                        .filter(|n| n.to_string() == digits)
-                });
-            versions.extend(version.filter(|version| *version > 0));
+        let headed = headed.ok_or_else(missing)?;
+        // Before the record is looked for: one that was put back opens nothing.
+        if headed.head.destroyed.contains(&kek_id(id)) {
+            return Err(KeyringError::KekDestroyed { id: id.clone() });
         }
-        versions.sort_unstable();
-        Ok(versions)
+        self.store.read_kek(headed, id)?.ok_or_else(missing)
     }
 
-    fn make_directory(&self) -> Result<(), KeyringError> {
-        durable::make_directories(&self.directory, 0o700).map_err(|source| KeyringError::Io {
-            action: "make directory",
-            path: self.directory.clone(),
-            source: source.into(),
-        })
+    fn open_wrapped(
+        &self,
+        headed: Option<&Headed>,
+        id: &KekId,
+        wrapped: &[u8],
+        aad: &[u8],
+    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
+        let kek = self.kek(headed, id)?;
+        cipher::open(&kek, wrapped, aad)
+            .and_then(|opened| cipher::key_of(&opened))
+            .ok_or_else(|| KeyringError::Unwrap { id: id.clone() })
     }
 
-    /// One process at a time makes keys, so that no version is drawn twice.
-    fn lock(&self) -> Result<File, KeyringError> {
-        let directory = File::open(&self.directory).and_then(|file| file.lock().map(|()| file));
-        directory.map_err(|source| KeyringError::Io {
-            action: "lock",
-            path: self.directory.clone(),
-            source: source.into(),
-        })
-    }
-}
-
-impl LocalKeyring {
-    fn kek_path(&self, id: &KekId) -> PathBuf {
-        self.directory.join(KEKS).join(format!("{id}.key"))
-    }
-
-    fn kek(&self, id: &KekId) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
-        let path = self.kek_path(id);
-        if !path.exists() {
+    fn destroy_held(&self, state: State, id: &KekId) -> Result<Destroyed, KeyringError> {
+        let State::Headed(mut headed) = state else {
             return Err(KeyringError::NoKek {
                 id: id.clone(),
-                directory: self.directory.clone(),
+                directory: self.store.directory().to_owned(),
             });
+        };
+        let mut probe = None;
+        if !headed.head.destroyed.contains(&kek_id(id)) {
+            let kek = self.kek(Some(&headed), id)?;
+            probe = Some(cipher::seal(&kek, &[0; KEY_BYTES], PROBE)?);
+            self.store.advance(&mut headed, |head| {
+                head.destroyed.insert(kek_id(id));
+            })?;
         }
-        Ok(read_line(&path)?.1)
+        self.store.delete(&self.store.kek_path(&headed, id))?;
+        let wrapped = probe.unwrap_or_default();
+        match self.open_wrapped(Some(&headed), id, &wrapped, PROBE) {
+            Ok(_) => Err(KeyringError::Fault {
+                what: "a key that was destroyed still opens",
+            }),
+            Err(error) => Ok(Destroyed {
+                id: id.clone(),
+                provider: ProviderKind::Local,
+                generation: headed.head.generation,
+                answer: "record deleted, id barred",
+                trial: error.to_string(),
+            }),
+        }
     }
 }
 
-/// Directory of KEKs.
-const KEKS: &str = "keks";
+/// What the key that is wrapped to try a destruction is bound to.
+const PROBE: &[u8] = b"lockgate/v1 trial of a destruction";
 
 impl KeyProvider for LocalKeyring {
     fn get(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, ConnectorError> {
-        Ok(self.read(purpose, version)?)
+        self.get(purpose, version)
     }
 
     fn create(&self, purpose: Purpose) -> Result<u32, ConnectorError> {
-        Ok(self.create_next(purpose)?)
+        self.create(purpose)
     }
 
     fn list(&self) -> Result<Vec<KeyEntry>, ConnectorError> {
@@ -340,21 +194,15 @@ impl KeyProvider for LocalKeyring {
     }
 
     fn create_kek(&self, id: &KekId) -> Result<(), ConnectorError> {
-        let path = self.kek_path(id);
-        durable::make_directories(&self.directory.join(KEKS), 0o700).map_err(|source| {
-            KeyringError::Io {
-                action: "make directory",
-                path: path.clone(),
-                source: source.into(),
+        Ok(self.store.changing(|state| {
+            let headed = self.store.headed(state)?;
+            self.store.check_new(&headed, id)?;
+            if self.store.read_kek(&headed, id)?.is_some() {
+                return Err(KeyringError::KekExists { id: id.clone() });
             }
-        })?;
-        if path.exists() {
-            return Err(KeyringError::KekExists { id: id.clone() }.into());
-        }
-        Ok(write_secret(
-            &path,
-            &encode_line("kek", &*random_secret()?),
-        )?)
+            let key = random_secret()?;
+            self.store.write_kek(&headed, id, &key)
+        })?)
     }
 
     fn wrap(
@@ -363,7 +211,10 @@ impl KeyProvider for LocalKeyring {
         key: &[u8; KEY_BYTES],
         aad: &[u8],
     ) -> Result<Vec<u8>, ConnectorError> {
-        Ok(cipher::seal(&*self.kek(id)?, key, aad)?)
+        Ok(self.store.reading(|state| {
+            let kek = self.kek(state.headed(), id)?;
+            cipher::seal(&kek, key, cipher::data(aad)?)
+        })?)
     }
 
     fn unwrap(
@@ -372,66 +223,59 @@ impl KeyProvider for LocalKeyring {
         wrapped: &[u8],
         aad: &[u8],
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, ConnectorError> {
-        let key = self.kek(id)?;
-        let opened = cipher::open(&key, wrapped, aad).and_then(|opened| cipher::key_of(&opened));
-        Ok(opened.ok_or_else(|| KeyringError::Unwrap { id: id.clone() })?)
+        Ok(self
+            .store
+            .reading(|state| self.open_wrapped(state.headed(), id, wrapped, cipher::data(aad)?))?)
     }
 
     fn destroy_kek(&self, id: &KekId) -> Result<Destroyed, ConnectorError> {
-        remove_leftover(&self.kek_path(id))?;
-        Ok(Destroyed {
-            id: id.clone(),
-            provider: ProviderKind::Local,
-            generation: 0,
-            answer: "record removed",
-            trial: String::new(),
-        })
+        Ok(self.store.changing(|state| self.destroy_held(state, id))?)
     }
 
     fn keks(&self) -> Result<Vec<KekId>, ConnectorError> {
-        Ok(Vec::new())
+        Ok(self.store.reading(|state| match state.headed() {
+            Some(headed) => self.store.kek_records(headed),
+            None => Ok(Vec::new()),
+        })?)
     }
 
     fn attest_kek(&self, id: &KekId) -> Result<KekAttestation, ConnectorError> {
-        Ok(KekAttestation {
-            provider: ProviderKind::Local,
-            generation: 0,
-            exists: self.kek_path(id).exists(),
-            destroyed: false,
-            extractable: true,
-        })
+        Ok(self.store.reading(|state| {
+            let headed = state.headed();
+            let destroyed =
+                headed.is_some_and(|headed| headed.head.destroyed.contains(&kek_id(id)));
+            let exists = match headed {
+                Some(headed) if !destroyed => self.store.read_kek(headed, id)?.is_some(),
+                Some(_) | None => false,
+            };
+            Ok(KekAttestation {
+                provider: ProviderKind::Local,
+                generation: headed.map_or(0, |headed| headed.head.generation),
+                exists,
+                destroyed,
+                extractable: true,
+            })
+        })?)
     }
 
     fn attest(&self) -> Result<Attestation, ConnectorError> {
-        Ok(Attestation {
-            provider: ProviderKind::Local,
-            protection: "none",
-            generation: 0,
-            root: 0,
-            extractable: true,
-        })
+        Ok(self.store.attest(ProviderKind::Local)?)
     }
 
     fn destroy(&self, purpose: Purpose, version: u32) -> Result<(), ConnectorError> {
-        Ok(remove_leftover(&self.path(purpose, version))?)
+        Ok(self
+            .store
+            .changing(|state| self.store.destroy(state, purpose, version))?)
     }
 
     fn rotate(&self) -> Result<u32, ConnectorError> {
-        Err(ConnectorError::bug("rotation comes with protection"))
+        Ok(self.store.rotate()?)
     }
-}
-
-/// Removes what an earlier process left when it was killed while making a key.
-fn remove_leftover(path: &Path) -> Result<(), KeyringError> {
-    durable::remove_if_there(path).map_err(|source| KeyringError::Io {
-        action: "remove",
-        path: path.to_owned(),
-        source: source.into(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use base64::Engine as _;

@@ -10,23 +10,41 @@
 
 mod cipher;
 mod error;
+mod guard;
+mod head;
 mod local;
 mod pair;
+mod pkcs11;
 mod provider;
 mod public_key;
+mod secret;
+mod store;
+mod token;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use self::store::Store;
+use crate::error::ConnectorError;
+
 pub use self::error::KeyringError;
+pub use self::guard::{Unlock, write_key_file};
 pub use self::local::{KeyEntry, LocalKeyring};
 pub use self::pair::{PairFiles, PairKind, PrivateKey, read_private, write_pair};
+pub use self::pkcs11::Pkcs11Keyring;
 pub use self::provider::{
     Attestation, Destroyed, KekAttestation, KekId, KeyProvider, ProviderKind,
 };
 pub use self::public_key::{KeyAlgorithm, PublicKey};
+pub use self::secret::SecretSource;
+pub use self::token::TokenSource;
 
 /// Bytes of every key, secret or public.
 pub const KEY_BYTES: usize = 32;
@@ -94,6 +112,52 @@ impl FromStr for Purpose {
             .copied()
             .find(|purpose| purpose.as_str() == text)
             .ok_or(KeyringError::Purpose)
+    }
+}
+
+/// Protects the keyring in `directory` by `to`, or by nothing where it is [`Unlock::Plain`]; `from`
+/// opens it as it is now. Keys stay what they are, so that outputs do not change: they are sealed under
+/// a new root, read back, brought into use in one step, and only then are the earlier files removed.
+/// A process killed at any point leaves a keyring that opens by `from` or by `to`; doing it again
+/// finishes it.
+///
+/// # Errors
+/// If the keyring cannot be opened or written, or a token holds keys that would have to leave it.
+pub fn protect(
+    directory: &Path,
+    from: &Unlock,
+    to: &Unlock,
+) -> Result<Attestation, ConnectorError> {
+    let store = Store::new(directory.to_owned(), from.clone());
+    store.changing(|state| store.rewrap(&state, to))?;
+    let provider = match to {
+        Unlock::Token(_) => ProviderKind::Pkcs11,
+        Unlock::Plain | Unlock::Passphrase(_) | Unlock::KeyFile(_) => ProviderKind::Local,
+    };
+    Ok(Store::new(directory.to_owned(), to.clone()).attest(provider)?)
+}
+
+/// Whether a keyring has a head: whether it was ever protected, rotated, or given a key of a delivery.
+pub fn has_head(directory: &Path) -> bool {
+    directory.join(head::HEAD).exists()
+}
+
+/// Plain key files in the directory of a keyring. Beside a protected one they are what a killed
+/// process left, or what somebody put there; nothing uses them.
+///
+/// # Errors
+/// If the directory cannot be listed.
+pub fn plain_key_files(directory: &Path) -> Result<Vec<KeyEntry>, ConnectorError> {
+    Ok(Store::new(directory.to_owned(), Unlock::Plain).plain_leftovers()?)
+}
+
+/// What the operating system said to something that was tried.
+fn durable_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyringError {
+    let path = path.to_owned();
+    move |source| KeyringError::Io {
+        action,
+        path,
+        source: source.into(),
     }
 }
 

@@ -212,8 +212,8 @@ pub(super) fn write_secret(path: &Path, line: &str) -> Result<(), KeyringError> 
     durable::write_new(path, line.as_bytes(), 0o600).map_err(|source| writing(path, source))
 }
 
-/// Reads a key file: its label and its secret.
-pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES]>), KeyringError> {
+/// Opens a file that is its owner's alone; any other is refused before it is read.
+pub(super) fn open_private(path: &Path) -> Result<fs::File, KeyringError> {
     let io = |source: io::Error| KeyringError::Io {
         action: "read key file",
         path: path.to_owned(),
@@ -229,12 +229,11 @@ pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES
     let file = fs::File::open(path).map_err(io)?;
     // The mode of the opened file, not of whatever the path names a moment later.
     let metadata = file.metadata().map_err(io)?;
-    let malformed = || KeyringError::Malformed {
-        path: path.to_owned(),
-        what: "expected one line `lockgate-key:v1:PURPOSE:BASE64` with a key of 32 bytes: restore the file from a backup",
-    };
     if !metadata.is_file() {
-        return Err(malformed());
+        return Err(KeyringError::Malformed {
+            path: path.to_owned(),
+            what: "not a file: restore the file from a backup",
+        });
     }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -243,6 +242,21 @@ pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES
             mode,
         });
     }
+    Ok(file)
+}
+
+/// Reads a key file: its label and its secret.
+pub(super) fn read_line(path: &Path) -> Result<(String, Zeroizing<[u8; KEY_BYTES]>), KeyringError> {
+    let io = |source: io::Error| KeyringError::Io {
+        action: "read key file",
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let malformed = || KeyringError::Malformed {
+        path: path.to_owned(),
+        what: "expected one line `lockgate-key:v1:PURPOSE:BASE64` with a key of 32 bytes: restore the file from a backup",
+    };
+    let file = open_private(path)?;
     let mut content = Zeroizing::new(Vec::with_capacity(LINE_BYTES_MAX + 1));
     let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
     file.take(limit).read_to_end(&mut content).map_err(io)?;
