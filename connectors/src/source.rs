@@ -151,7 +151,7 @@ pub async fn open_source(
     }
     let snapshot = list_files(&spec.store, &spec.path, spec.format.extension()).await?;
     match spec.format.clone() {
-        Format::Parquet => {
+        Format::Parquet | Format::EncryptedParquet(_) => {
             let source = parquet::ParquetSource::open(spec, request, columns, snapshot).await?;
             Ok(Arc::new(source))
         }

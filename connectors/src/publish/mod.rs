@@ -3,6 +3,7 @@
 //! ```text
 //! DESTINATION/GRANT/DELIVERY/manifest.json            created last, by one conditional create
 //! DESTINATION/GRANT/DELIVERY/ATTEMPT/part-00000.parquet
+//! DESTINATION/GRANT/DELIVERY/ATTEMPT/keys.json        where the delivery is sealed
 //! ```
 //!
 //! Attempts at one delivery race for one manifest. Each writes into a folder of its own, named by
@@ -39,6 +40,7 @@ use self::remote::Remote;
 pub use self::sweep::{Sweep, SweptAttempt};
 use crate::durable;
 use crate::error::ConnectorError;
+use crate::seal::KEY_FILE_NAME;
 use crate::store::Store;
 
 /// Name of the manifest within a delivery.
@@ -266,16 +268,27 @@ impl Attempt {
                 "a part's extension has other than letters and digits",
             ));
         }
-        let name = format!("part-{index:05}.{extension}");
+        self.begin_file(&format!("part-{index:05}.{extension}"))
+    }
+
+    /// Begins the attempt's key file, `ATTEMPT/keys.json`, on the terms of [`Self::part`].
+    ///
+    /// # Errors
+    /// If the file can't be made, as when it was begun before.
+    pub fn key_file(&self) -> Result<PartWriter, ConnectorError> {
+        self.begin_file(KEY_FILE_NAME)
+    }
+
+    fn begin_file(&self, name: &str) -> Result<PartWriter, ConnectorError> {
         let path = format!("{}/{name}", self.id);
         let staged = Arc::clone(&self.staged);
         match &self.destination.place {
             Place::Local(local) => {
-                let sink = local.create_part(&self.folder, &self.id, &name)?;
+                let sink = local.create_part(&self.folder, &self.id, name)?;
                 Ok(PartWriter::new(path, sink.into(), staged))
             }
             Place::Remote(remote) => {
-                let object = remote.part_path(&self.folder, &self.id, &name);
+                let object = remote.part_path(&self.folder, &self.id, name);
                 let (sink, task) = remote.upload(object, self.stop.clone());
                 self.uploads.spawn_on(task, &self.runtime);
                 Ok(PartWriter::new(path, sink.into(), staged))

@@ -14,6 +14,7 @@ use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 
+use super::encryption::{self, SourceKeys};
 use super::reader::{Fetch, parquet_error};
 use crate::error::ConnectorError;
 use crate::source::{BATCH_BYTES, VALUE_BYTES_MAX};
@@ -114,8 +115,29 @@ impl Footer {
     }
 }
 
+/// Refuses a file that isn't encrypted where keys were given for it, and columns that were left plain in
+/// one that is.
+async fn confirm_encrypted(fetch: &Fetch) -> Result<(), ParquetError> {
+    let plain = || {
+        ParquetError::General(
+            "it is not encrypted, or its footer isn't, and the catalogue has keys for it"
+                .to_owned(),
+        )
+    };
+    let length = u64::try_from(encryption::MAGIC.len()).unwrap_or(u64::MAX);
+    let tail = fetch.size.checked_sub(length).ok_or_else(plain)?;
+    let ends = fetch.ranges(&[0..length, tail..fetch.size]).await?;
+    match ends.as_slice() {
+        [begin, end] if encryption::is_encrypted(begin, end) => Ok(()),
+        _ => Err(plain()),
+    }
+}
+
 /// Reads and checks a footer.
-pub(super) async fn read(mut fetch: Fetch) -> Result<Footer, ConnectorError> {
+pub(super) async fn read(
+    mut fetch: Fetch,
+    keys: Option<SourceKeys>,
+) -> Result<Footer, ConnectorError> {
     let damaged = {
         let place = Arc::clone(&fetch.place);
         move |what: &str| ConnectorError::Damaged {
@@ -126,7 +148,12 @@ pub(super) async fn read(mut fetch: Fetch) -> Result<Footer, ConnectorError> {
     };
     let size = fetch.size;
     let reading = async {
+        if keys.is_some() {
+            confirm_encrypted(&fetch).await?;
+        }
+        let properties = keys.as_ref().map(|keys| Arc::clone(keys.properties()));
         let metadata = ParquetMetaDataReader::new()
+            .with_decryption_properties(properties)
             .with_page_index_policy(PageIndexPolicy::Skip)
             .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
             .load_and_finish(&mut fetch, size)
@@ -140,6 +167,15 @@ pub(super) async fn read(mut fetch: Fetch) -> Result<Footer, ConnectorError> {
         Ok(Err(error)) => return Err(parquet_error(&error, &fetch.place, Some("its footer"))),
         Err(_) => return Err(damaged("the decoder cannot make sense of it")),
     };
+    let mut chunks = metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
+    if keys.is_some() && chunks.any(|column| column.crypto_metadata().is_none()) {
+        return Err(damaged(
+            "a column is plain, and the catalogue has keys for the file",
+        ));
+    }
     let columns = metadata.file_metadata().schema_descr().num_columns();
     let mut group_rows = Vec::with_capacity(metadata.num_row_groups());
     let mut rows = 0_u64;

@@ -8,6 +8,7 @@
 //! number of rows is compared when the split ends.
 
 mod conform;
+pub mod encryption;
 mod footer;
 mod pruning;
 mod reader;
@@ -38,9 +39,11 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 
+use self::encryption::SourceKeys;
 use self::footer::Footer;
 use self::reader::{Fetch, SplitReaderFactory, decode_error};
 use crate::error::ConnectorError;
+use crate::format::Format;
 use crate::schema;
 use crate::snapshot::{CONCURRENT_FILES, PinnedStore, Snapshot, confirm_unchanged};
 use crate::source::{ReadRequest, Source, SourceBatch, SourceSpec, Split};
@@ -78,7 +81,11 @@ impl ParquetSource {
         snapshot: Snapshot,
     ) -> Result<Self, ConnectorError> {
         let pinned = Arc::new(PinnedStore::new(&spec.store, &snapshot)?);
-        let footers = read_footers(&spec.store, &pinned, &snapshot).await?;
+        let keys = match &spec.format {
+            Format::EncryptedParquet(keys) => Some(keys),
+            Format::Parquet | Format::Csv(_) => None,
+        };
+        let footers = read_footers(&spec.store, &pinned, &snapshot, keys).await?;
         let mut ignored = BTreeSet::new();
         let mut differences = Vec::new();
         for (file, footer) in snapshot.files.iter().zip(&footers) {
@@ -374,6 +381,7 @@ async fn read_footers(
     store: &Store,
     pinned: &Arc<PinnedStore>,
     snapshot: &Snapshot,
+    keys: Option<&SourceKeys>,
 ) -> Result<Vec<Footer>, ConnectorError> {
     let mut reads = Vec::with_capacity(snapshot.files.len());
     for file in &snapshot.files {
@@ -383,7 +391,7 @@ async fn read_footers(
             size: file.size,
             place: Arc::from(store.place(&file.path)),
         };
-        reads.push(footer::read(fetch));
+        reads.push(footer::read(fetch, keys.cloned()));
     }
     stream::iter(reads)
         .buffered(CONCURRENT_FILES)

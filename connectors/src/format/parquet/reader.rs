@@ -34,7 +34,7 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
+    pub(super) async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
         let inside = |range: &Range<u64>| range.start <= range.end && range.end <= self.size;
         if !ranges.iter().all(inside) {
             return Err(ParquetError::EOF(
