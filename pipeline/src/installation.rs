@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::engine::{Budget, ColumnTreatment, Digester, RowRead};
 use crate::error::RunError;
 use crate::ledger::Ledger;
+use crate::marks::record::check_not_lost;
 use crate::marks::rounding_of;
 use crate::plan::predicate::Condition;
 use crate::plan::row_filter::RowFilter;
@@ -88,8 +89,10 @@ impl Installation {
     /// The site's ledger, to append to.
     ///
     /// # Errors
-    /// No key to sign it with, or a ledger that does not verify.
+    /// No key to sign it with, or a ledger that does not verify, or is gone though marked deliveries
+    /// left.
     pub fn ledger(&self) -> Result<Ledger, RunError> {
+        check_not_lost(&self.state(), &self.ledger_dir())?;
         let keyring = self.keyring();
         let key = keyring.signing_key(Purpose::Ledger)?;
         let earlier = keyring.verifying_keys(Purpose::Ledger)?;

@@ -729,15 +729,27 @@ fn leaks_that_cannot_be_read_are_errors_that_say_what_to_do() {
         );
         let error = &refused.document()["error"];
         let what = error["what"].as_str().expect("what");
-        let remedy = error["remedy"].as_str().expect("remedy");
+        let told = |key: &str| error[key].as_str().is_some_and(|text| !text.is_empty());
         assert!(
-            !what.is_empty() && (!remedy.is_empty() || what.contains(';')),
+            !what.is_empty() && told("remedy") && told("where"),
             "{name}: {error}"
         );
     }
     let there = leak(&site, "part.csv", csv(&sheet(&part(&rows, &FIELDS, 0..50))));
     let missing = site.beside().join("nowhere.csv");
-    assert_eq!(trace_with(&site, &missing, &[]).code, 1);
+    let missing = trace_with(&site, &missing, &[]).expecting(1).document();
+    let place = missing["error"]["where"].as_str().expect("where");
+    assert!(place.ends_with("nowhere.csv"), "{missing}");
+    // What Parquet has no use for is refused, not ignored.
+    let parquet = leak(&site, "whole.parquet", &whole);
+    for useless in [
+        &["--encoding", "gb18030"][..],
+        &["--delimiter", ";"],
+        &["--sheet", "1"],
+        &["--no-header"],
+    ] {
+        trace_with(&site, &parquet, useless).expect_code(2);
+    }
     for wrong in [
         &["--column", "income"][..],
         &["--column", "income=nowhere"],
@@ -760,6 +772,103 @@ fn leaks_that_cannot_be_read_are_errors_that_say_what_to_do() {
         let error = refused.document()["error"]["what"].to_string();
         assert!(error.contains(what), "{error}");
     }
+}
+
+#[test]
+fn a_lost_ledger_or_scheme_is_told_and_never_begun_anew() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..300))),
+    );
+    let problems = || -> String { site.json(["check"]).document()["problems"].to_string() };
+    assert_eq!(problems(), "[]");
+    let schemes = || {
+        let listed = fs::read_dir(site.path("state/marks")).expect("schemes");
+        let paths = listed.map(|entry| entry.expect("a scheme").path());
+        let mut schemes = paths.filter(|path| path.extension().is_some_and(|of| of == "json"));
+        schemes.next().expect("a scheme")
+    };
+    // A scheme that was altered is found before a trace needs it.
+    let (path, scheme) = (schemes(), fs::read(schemes()).expect("a scheme"));
+    fs::write(&path, b"{}").expect("a scheme");
+    assert!(problems().contains("state/marks/"), "{}", problems());
+    fs::write(&path, &scheme).expect("a scheme");
+    // One that no entry of the ledger has.
+    let stray = path.with_file_name(format!("{}.json", "0".repeat(64)));
+    fs::write(&stray, &scheme).expect("a scheme");
+    assert!(
+        problems().contains("no entry of the ledger"),
+        "{}",
+        problems()
+    );
+    fs::remove_file(stray).expect("a scheme");
+    assert_eq!(problems(), "[]");
+    // The ledger is gone.
+    let (ledger, away) = (site.path("state/ledger"), site.path("state/away"));
+    fs::rename(&ledger, &away).expect("the ledger");
+    let lost = "state/ledger is gone";
+    assert!(problems().contains(lost), "{}", problems());
+    for arguments in [
+        &["run", "G-1", "--again"][..],
+        &[
+            "trace",
+            file.to_str().expect("a path"),
+            "--dataset",
+            "citizens",
+        ],
+    ] {
+        let refused = site.json(arguments).expecting(4).document();
+        let what = refused["error"]["what"].as_str().expect("what");
+        assert!(
+            what.contains(lost) && what.contains("put it back"),
+            "{what}"
+        );
+        assert!(!ledger.join("checkpoint").exists(), "{arguments:?}");
+    }
+    if ledger.exists() {
+        fs::remove_dir_all(&ledger).expect("nothing");
+    }
+    fs::rename(&away, &ledger).expect("the ledger");
+    assert_eq!(accused(&trace(&site, &file)), ["G-1"]);
+}
+
+#[test]
+fn an_opened_key_lies_in_a_folder_of_its_owner() {
+    let (site, rows, _) = leaky_site();
+    let file = leak(
+        &site,
+        "part.csv",
+        csv(&sheet(&part(&rows, &FIELDS, 0..300))),
+    );
+    let mode = |path: &Path| {
+        let found = fs::metadata(path).expect("a file");
+        found.permissions().mode() & 0o777
+    };
+    let traced = |folder: &Path| {
+        let folder = folder.to_str().expect("a path");
+        trace_with(&site, &file, &["--evidence", folder, "--open-key"])
+    };
+    let folder = site.beside().join("opened");
+    traced(&folder).expect_code(0);
+    assert_eq!(mode(&folder), 0o700);
+    let open = site.beside().join("open");
+    fs::create_dir(&open).expect("a folder");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let private = site.beside().join("private");
+    fs::create_dir(&private).expect("a folder");
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).expect("a mode");
+    let link = site.beside().join("link");
+    std::os::unix::fs::symlink(&private, &link).expect("a link");
+    for unfit in [&open, &link] {
+        let refused = traced(unfit).expecting(2).document();
+        assert_ne!(refused["error"]["remedy"], "", "{refused}");
+        assert_eq!(fs::read_dir(unfit).expect("a folder").count(), 0);
+    }
+    // Refused before it was begun.
+    assert_eq!(recorded(&site, "trace-begun").len(), 1);
+    traced(&private).expect_code(0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The attack suite as a command. Called otherwise than by `run` or `report`, it is the program
-//! `lockgate` itself, so that what is attacked is the very code it was built with.
+//! The attack suite as a command. Called otherwise than by `run`, `report` or `speed`, it is the
+//! program `lockgate` itself, so that what is attacked is the very code it was built with.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use lockgate_acceptance::attack::report;
+use lockgate_acceptance::attack::speed;
 use lockgate_acceptance::attack::suite::{self, Plan};
 use lockgate_acceptance::attack::tables::Table;
 use lockgate_acceptance::attack::world::Size;
@@ -49,6 +50,19 @@ enum Command {
         #[arg(long)]
         budget: Option<u64>,
     },
+    /// Times a trace, from the leaked file to the verdicts; exit code 1 if it takes longer than it may,
+    /// or doesn't accuse the leaker alone. To be built with --release.
+    Speed {
+        /// Carriers of the leak.
+        #[arg(long, default_value_t = 100_000)]
+        carriers: usize,
+        /// Grants issued.
+        #[arg(long, default_value_t = 10_000)]
+        grants: usize,
+        /// Seconds that it may take.
+        #[arg(long, default_value_t = 10.0)]
+        most: f64,
+    },
     /// Prints the measured table, or writes it.
     Report {
         /// Directory of the results.
@@ -70,7 +84,10 @@ fn table(name: &str) -> Result<Table, String> {
 
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
-    if !matches!(first.as_str(), "run" | "report" | "--help" | "help" | "") {
+    if !matches!(
+        first.as_str(),
+        "run" | "report" | "speed" | "--help" | "help" | ""
+    ) {
         return lockgate::command::main();
     }
     match execute(Arguments::parse().command) {
@@ -123,6 +140,25 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
             let all = suite::results(&dir)?;
             let is_bad = report::is_anyone_innocent_accused(&all) || report::has_failed(&all);
             Ok(ExitCode::from(u8::from(is_bad)))
+        }
+        Command::Speed {
+            carriers,
+            grants,
+            most,
+        } => {
+            let speed = speed::measured(&std::env::current_exe()?, carriers, grants);
+            println!(
+                "{} carriers against {} grants in {:.2} s, at most {most} s; {}",
+                speed.carriers,
+                speed.grants,
+                speed.seconds,
+                match speed.is_right {
+                    true => "the leaker accused, and nobody else",
+                    false => "WRONG: not the leaker alone is accused",
+                }
+            );
+            let is_met = speed.seconds <= most && speed.is_right;
+            Ok(ExitCode::from(u8::from(!is_met)))
         }
         Command::Report { dir, docs } => {
             let page = report::page(&suite::results(&dir)?);

@@ -9,11 +9,13 @@ use super::output::Answer;
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
+use crate::marks;
 use crate::site::{Problem, Site, SiteError, schema};
 use crate::vault;
 
 /// Validates every file of the site, that its keys are there and usable, that its token vaults are
-/// whole, and that its delivery store keeps a conditional create.
+/// whole, that its schemes of marks are those of the ledger, and that its delivery store keeps a
+/// conditional create.
 pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
@@ -26,6 +28,7 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
             problems.extend(unusable_keys(&installation));
             problems.extend(missing_secrets(&installation));
             problems.extend(vault::problems(&installation));
+            problems.extend(marks::record::problems(&installation));
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use lockgate_connectors::ConnectorError;
 use lockgate_transforms::TreatmentError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -249,9 +250,9 @@ pub(super) fn place_and_remedy(error: &RunError) -> (String, String) {
             "run `lockgate ledger verify`".to_owned(),
         ),
         RunError::Denied { remedy, .. } => ("the site".to_owned(), remedy.clone()),
+        RunError::Connector(error) => of_connector(error),
         // These say in their text what to do.
-        RunError::Connector(_)
-        | RunError::Vault(_)
+        RunError::Vault(_)
         | RunError::Tokens(_)
         | RunError::Site(_)
         | RunError::Demo(_)
@@ -260,6 +261,85 @@ pub(super) fn place_and_remedy(error: &RunError) -> (String, String) {
         | RunError::Interrupted
         | RunError::Internal { .. } => (String::new(), String::new()),
     }
+}
+
+/// The place of a fault of stores, sources and files, and what to do about it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "errors of keys say in their text what to do, and so do faults of the program"
+)]
+fn of_connector(error: &ConnectorError) -> (String, String) {
+    let (place, remedy) = match error {
+        ConnectorError::Config { remedy, .. } => ("the site or the options", remedy.as_str()),
+        ConnectorError::NotFound { place } => {
+            (place.as_str(), "check the path and the store's url")
+        }
+        ConnectorError::NoFiles { place, .. } => (place.as_str(), "check the path and the format"),
+        ConnectorError::Denied { place } => (
+            place.as_str(),
+            "check the credentials and permissions of its store",
+        ),
+        ConnectorError::Unavailable { place, .. } => {
+            (place.as_str(), "check the endpoint and try again later")
+        }
+        ConnectorError::Io { place, .. } => {
+            (place.as_str(), "check the file system, and try again")
+        }
+        ConnectorError::Exhausted { place, .. } => (place.as_str(), "free some and try again"),
+        ConnectorError::Changed { place } => (
+            place.as_str(),
+            "run again once nobody writes to it any more",
+        ),
+        ConnectorError::Schema { differences } => {
+            let first = differences.first();
+            return (
+                first.map_or_else(String::new, |difference| difference.file.clone()),
+                "correct the files, or the catalogue and then the approval".to_owned(),
+            );
+        }
+        ConnectorError::Damaged { place, part, .. } => {
+            return (
+                within(place, part.as_ref()),
+                "have its provider write it again".to_owned(),
+            );
+        }
+        ConnectorError::Malformed {
+            place,
+            row,
+            rows_lost,
+            ..
+        } => {
+            let remedy = match rows_lost {
+                true => "correct the file",
+                false => "correct the file, or set on_malformed = \"reject\"",
+            };
+            return (format!("{place}, data row {row}"), remedy.to_owned());
+        }
+        ConnectorError::Unreadable {
+            place,
+            part,
+            remedy,
+            ..
+        } => return (within(place, part.as_ref()), remedy.clone()),
+        ConnectorError::NoConditionalCreate { place, .. } => (
+            place.as_str(),
+            "use a file system with hard links, or an object store that honours If-None-Match",
+        ),
+        ConnectorError::Altered { place, .. } => (
+            place.as_str(),
+            "find out what else writes there, check the disk or store, and run again",
+        ),
+        ConnectorError::Unsettled { place, .. } => {
+            (place.as_str(), "run again, which looks before it writes")
+        }
+        _ => ("", ""),
+    };
+    (place.to_owned(), remedy.to_owned())
+}
+
+/// A place and the part of it, where one is known.
+fn within(place: &str, part: Option<&String>) -> String {
+    part.map_or_else(|| place.to_owned(), |part| format!("{place}, {part}"))
 }
 
 /// A table with a header, as text.

@@ -64,10 +64,13 @@ pub struct FieldForecast {
     /// How far a value moves at most, in the field's unit or as a duration; none for synonyms and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub furthest: Option<String>,
-    /// The root of the mean square of all moves, in the field's unit (seconds for times); none for
-    /// synonyms and tags.
+    /// The root of the mean square of all moves, in the field's unit (seconds for times), if values lie
+    /// evenly within a step; none for synonyms and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviation: Option<f64>,
+    /// The most that is to be expected of it, wherever values lie; the least is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation_most: Option<f64>,
 }
 
 impl Forecast {
@@ -129,6 +132,8 @@ impl FieldForecast {
             },
             furthest: expected.map(|expected| units.length(whole(expected.furthest).into())),
             deviation: expected.map(|expected| expected.mean_square.sqrt() * units.size()),
+            deviation_most: expected
+                .map(|expected| expected.mean_square_most.sqrt() * units.size()),
         }
     }
 }

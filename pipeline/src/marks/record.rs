@@ -6,6 +6,7 @@
 //! its salt and, once it is opened, the key, anyone can check it. Schemes stand in `state/marks/`,
 //! each under its SHA-256, which the ledger holds too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +16,14 @@ use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::{COMMITMENT_BYTES, GrantIndex, MarkKey};
 
 use super::index::index_of;
+use super::layout::Layout;
 use super::scheme::{Scheme, SchemeError};
 use crate::digest::{from_hex, hex, is_hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History, Ledger};
 use crate::plan::ExchangePlan;
+use crate::site::Problem;
 
 /// Folder of the schemes, within the program's own directory.
 const SCHEMES: &str = "marks";
@@ -120,6 +123,113 @@ pub fn read_scheme(state: &Path, sha256: &str) -> Result<Scheme, RunError> {
         return Err(unusable("isn't what was written"));
     }
     Ok(scheme)
+}
+
+/// The SHA-256 of every scheme that is kept in `state/marks`, in order; what else is there is of no
+/// account.
+fn kept(state: &Path) -> Vec<String> {
+    let listed = fs::read_dir(state.join(SCHEMES)).into_iter().flatten();
+    let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let hashes = names.filter_map(|name| {
+        let sha256 = name.strip_suffix(".json")?;
+        is_hex(sha256, 64).then(|| sha256.to_owned())
+    });
+    let mut hashes: Vec<String> = hashes.collect();
+    hashes.sort();
+    hashes
+}
+
+/// Refuses a ledger that is gone while schemes say that marked deliveries left: begun anew, it would say
+/// that none ever did, and no leak of them could be traced.
+///
+/// # Errors
+/// It is.
+pub(crate) fn check_not_lost(state: &Path, ledger: &Path) -> Result<(), RunError> {
+    // Before the first scheme is kept, the ledger has the grant that it is for.
+    if kept(state).is_empty() {
+        return Ok(());
+    }
+    let reader = Ledger::reader(ledger)?;
+    if reader.checkpoint().is_some_and(|of| of.size > 0) {
+        return Ok(());
+    }
+    Err(RunError::Unverified {
+        what: format!(
+            "state/ledger is gone, and state/{SCHEMES} says that marked deliveries left, which only that \
+             ledger can name the recipients of; put it back from a copy of the site's state. Where there \
+             is none, move state/{SCHEMES} away: a new ledger is begun, and what left before can never \
+             be traced"
+        ),
+    })
+}
+
+/// A scheme of the dataset that the ledger has no entry of, if any is kept: the ledger isn't the one
+/// that was written to when deliveries by it left, or a run was interrupted before its first.
+pub(crate) fn unrecorded(state: &Path, history: &History, dataset: &str) -> Option<String> {
+    let known = markings(history, dataset);
+    let is_known = |sha256: &String| known.iter().any(|of| of.scheme_sha256 == *sha256);
+    let mut kept = kept(state).into_iter();
+    kept.find(|sha256| {
+        !is_known(sha256)
+            && read_scheme(state, sha256).is_ok_and(|scheme| scheme.dataset == dataset)
+    })
+}
+
+/// What is wrong with the schemes that are kept, held against the ledger: what a trace would fail by.
+pub fn problems(installation: &Installation) -> Vec<Problem> {
+    let state = installation.state();
+    let problem = |file: String, what: String, hint: Option<&str>| Problem {
+        file,
+        line: 1,
+        column: 1,
+        what,
+        hint: hint.map(str::to_owned),
+    };
+    let of_scheme = |sha256: &str| format!("state/{SCHEMES}/{sha256}.json");
+    let ledger = || "state/ledger".to_owned();
+    let kept = kept(&state);
+    if let Err(error) = check_not_lost(&state, &installation.ledger_dir()) {
+        return vec![problem(ledger(), error.to_string(), None)];
+    }
+    let reader = Ledger::reader(&installation.ledger_dir());
+    let history = match reader.and_then(|reader| reader.entries()) {
+        Ok(history) => history,
+        Err(_) if kept.is_empty() => return Vec::new(),
+        Err(error) => {
+            let what =
+                format!("whether the schemes of marks are those in use can't be said: {error}");
+            return vec![problem(
+                ledger(),
+                what,
+                Some("run `lockgate ledger verify`"),
+            )];
+        }
+    };
+    let recorded: BTreeSet<&String> = history
+        .iter()
+        .filter_map(|entry| {
+            let Event::MarkingBegun { scheme_sha256, .. } = &entry.event else {
+                return None;
+            };
+            Some(scheme_sha256)
+        })
+        .collect();
+    let unusable = recorded.iter().filter_map(|sha256| {
+        let error = read_scheme(&state, sha256).err()?;
+        Some(problem(of_scheme(sha256), error.to_string(), None))
+    });
+    let unknown = kept.iter().filter(|sha256| !recorded.contains(sha256));
+    let unknown = unknown.map(|sha256| {
+        problem(
+            of_scheme(sha256),
+            "no entry of the ledger has this scheme of marks".to_owned(),
+            Some(
+                "if a run was interrupted before its first delivery, run it again or remove the file; \
+                 if state/ledger is not the one that was there, put it back from a copy",
+            ),
+        )
+    });
+    unusable.chain(unknown).collect()
 }
 
 /// What a delivery's manifest says of key and scheme.
@@ -269,6 +379,32 @@ pub(crate) fn hold(
         return Ok(None);
     };
     let (key, version) = installation.mark_key(&plan.dataset, layout.epoch)?;
+    held(layout, plan, key, version).map(Some)
+}
+
+/// Makes the marker of a plan's deliveries by the key of that version; none where no field carries
+/// marks.
+///
+/// # Errors
+/// As [`hold`].
+pub(crate) fn hold_of(
+    installation: &Installation,
+    plan: &ExchangePlan,
+    version: u32,
+) -> Result<Option<Held>, RunError> {
+    let Some(layout) = &plan.marks else {
+        return Ok(None);
+    };
+    let key = installation.mark_key_of(&plan.dataset, layout.epoch, version)?;
+    held(layout, plan, key, version).map(Some)
+}
+
+fn held(
+    layout: &Layout,
+    plan: &ExchangePlan,
+    key: MarkKey,
+    version: u32,
+) -> Result<Held, RunError> {
     let scheme = layout.scheme(&plan.dataset, version);
     let columns: Vec<&str> = plan
         .fields
@@ -284,11 +420,11 @@ pub(crate) fn hold(
             what: "the plan's marks name a field that is not delivered".to_owned(),
         });
     }
-    Ok(Some(Held {
+    Ok(Held {
         scheme,
         key,
         marker,
-    }))
+    })
 }
 
 /// The error of a grant that was never recorded as signed.
@@ -355,6 +491,24 @@ mod tests {
             }]
         );
         assert_eq!(markings(&history, "unknown"), []);
+    }
+
+    #[test]
+    fn a_ledger_that_is_gone_is_not_begun_anew_where_marks_left() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = state.path().join("ledger");
+        check_not_lost(state.path(), &ledger).unwrap();
+        let sha256 = scheme().sha256().unwrap();
+        let _lock = lock(state.path()).unwrap();
+        check_not_lost(state.path(), &ledger).unwrap();
+        keep(state.path(), &scheme().to_bytes().unwrap(), &sha256).unwrap();
+        let error = check_not_lost(state.path(), &ledger).unwrap_err();
+        assert!(error.to_string().contains("put it back"), "{error}");
+        let none: History = std::iter::empty().collect();
+        assert_eq!(unrecorded(state.path(), &none, "residents"), Some(sha256));
+        assert_eq!(unrecorded(state.path(), &none, "companies"), None);
+        fs::write(path_of(state.path(), &"00".repeat(32)), "no scheme").unwrap();
+        assert_eq!(unrecorded(state.path(), &none, "companies"), None);
     }
 
     #[test]

@@ -234,19 +234,15 @@ impl<'a> Search<'a> {
             return Err(RunError::Invalid {
                 what: format!("the file has more than {COLUMNS_MAX} columns"),
                 at: "the leak".to_owned(),
-                remedy: "see that --delimiter and --encoding fit it, or split it".to_owned(),
+                remedy:
+                    "see that --delimiter and --encoding fit it, or leave out columns that can't \
+                         be the dataset's"
+                        .to_owned(),
             });
         }
         let mut places = BTreeMap::new();
         for (field, column) in given {
-            let place = names.iter().position(|name| name == column);
-            let place = place.ok_or_else(|| RunError::Invalid {
-                what: format!("the file has no column `{column}`"),
-                at: "--column".to_owned(),
-                // What was taken for headers may be a row of the leak.
-                remedy: "write the header as it stands in the file".to_owned(),
-            })?;
-            places.insert(field.as_str(), place);
+            places.insert(field.as_str(), place_of(column, names)?);
         }
         let whole = (0..sample.num_columns()).map(|column| pass::text(sample, column));
         let whole = whole.collect::<Result<Vec<_>, _>>()?;
@@ -556,6 +552,40 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The place of a column that the operator names: by its header, or where no header says so as `column
+/// 3`.
+///
+/// # Errors
+/// There is none, or there are several.
+fn place_of(column: &str, names: &[String]) -> Result<usize, RunError> {
+    // What was taken for headers may be a row of the leak, so that none is shown.
+    let refused = |what: String, remedy: &str| RunError::Invalid {
+        what,
+        at: "--column".to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    let mut named = (0..).zip(names).filter(|(_, name)| *name == column);
+    match (named.next(), named.count()) {
+        (Some((place, _)), 0) => return Ok(place),
+        (Some(_), others) => {
+            return Err(refused(
+                format!("the file has {} columns `{column}`", others + 1),
+                "say which by its place, counted from 1, such as `column 3`",
+            ));
+        }
+        (None, _) => {}
+    }
+    let place = column.strip_prefix("column ");
+    let place = place.and_then(|number| number.parse::<usize>().ok());
+    let place = place.and_then(|number| number.checked_sub(1));
+    place.filter(|place| *place < names.len()).ok_or_else(|| {
+        refused(
+            format!("the file has no column `{column}`"),
+            "write the header as it stands in the file, or `column 3` for the third",
+        )
+    })
+}
+
 /// The fields to read of those that have a column: which show marks, and which are named and don't
 /// show that they have lost theirs. Where there is none, the likeliest. No column is two fields.
 fn kept(mut placed: Vec<Placed<'_>>) -> Vec<Placed<'_>> {
@@ -614,6 +644,27 @@ mod tests {
 
     use super::*;
     use crate::marks::Density;
+
+    #[test]
+    fn a_given_column_is_found_by_its_header_or_its_place() {
+        let names = ["id", "名", "id", "column 1"].map(str::to_owned);
+        let place = |column: &str| place_of(column, &names);
+        assert_eq!(place("名").unwrap(), 1);
+        assert_eq!(place("column 3").unwrap(), 2);
+        // A header that says so comes first.
+        assert_eq!(place("column 1").unwrap(), 3);
+        for (column, remedy) in [
+            ("id", "by its place"),
+            ("name", "as it stands"),
+            ("column 0", "as it stands"),
+            ("column 5", "as it stands"),
+        ] {
+            let Err(RunError::Invalid { remedy: told, .. }) = place(column) else {
+                panic!("{column} is there");
+            };
+            assert!(told.contains(remedy), "{column}: {told}");
+        }
+    }
 
     #[test]
     fn the_threshold_of_presence_counts_that_a_field_may_be_left_out() {

@@ -108,8 +108,8 @@ pub fn investigate(installation: &Installation, order: &Order) -> Result<Outcome
     let tracer = Tracer::open(installation, &order.dataset)?;
     // A file that can't be read, or an option that doesn't fit it, is no trace.
     tracer.check(&table, &order.columns)?;
-    if let Some((folder, _)) = &order.evidence {
-        evidence::prepare(folder)?;
+    if let Some((folder, keys)) = &order.evidence {
+        evidence::prepare(folder, *keys)?;
     }
     let ledger = installation.ledger()?;
     let (investigation, largest_error) = begin(installation, &ledger, &tracer, (&leak, order))?;

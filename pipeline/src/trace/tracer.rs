@@ -20,6 +20,7 @@ use super::pass::{self, Polled, Way};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::LedgerReader;
+use crate::marks::record::{check_not_lost, unrecorded};
 use crate::marks::{KeyCommitment, Marking, Scheme, markings, read_scheme};
 use crate::site::FieldType;
 
@@ -72,11 +73,18 @@ impl Tracer {
     /// A dataset none of whose deliveries was marked; a key that isn't the one committed to, or none
     /// that is left; a ledger or scheme that doesn't verify.
     pub fn open(installation: &Installation, dataset: &str) -> Result<Self, RunError> {
+        check_not_lost(&installation.state(), &installation.ledger_dir())?;
         let signers = installation.keyring().verifying_keys(Purpose::Ledger)?;
         let history = LedgerReader::open(&installation.ledger_dir(), Some(&signers))?.entries()?;
         let markings = markings(&history, dataset);
+        let unrecorded = unrecorded(&installation.state(), &history, dataset);
         if markings.is_empty() {
-            return Err(nothing_marked(installation, dataset));
+            return Err(match unrecorded {
+                Some(sha256) => RunError::Unverified {
+                    what: unrecorded_text(&sha256, dataset),
+                },
+                None => nothing_marked(installation, dataset),
+            });
         }
         let mut tracer = Self {
             dataset: dataset.to_owned(),
@@ -84,7 +92,10 @@ impl Tracer {
             hypotheses: Vec::new(),
             catalogued: catalogued(installation, dataset),
             earlier: Earlier::of(&history, dataset),
-            notes: Vec::new(),
+            notes: unrecorded
+                .map(|sha256| unrecorded_text(&sha256, dataset))
+                .into_iter()
+                .collect(),
         };
         tracer.hold_keys(installation, &markings)?;
         tracer.read_schemes(installation, &markings)?;
@@ -482,6 +493,16 @@ fn nothing_marked(installation: &Installation, dataset: &str) -> RunError {
         at: "--dataset".to_owned(),
         remedy,
     }
+}
+
+/// That the ledger doesn't know of a scheme that is kept.
+fn unrecorded_text(sha256: &str, dataset: &str) -> String {
+    format!(
+        "the ledger knows of no delivery of dataset `{dataset}` by the scheme of marks \
+         state/marks/{sha256}.json: unless a run was interrupted before its first delivery, state/ledger \
+         is not the one that was there, and what left by that scheme can't be traced; put it back from a \
+         copy of the site's state"
+    )
 }
 
 fn no_columns() -> RunError {

@@ -29,6 +29,7 @@ pub mod insert;
 pub mod report;
 pub mod rotation;
 pub mod sheet;
+pub mod speed;
 pub mod subset;
 pub mod suite;
 pub mod tables;

@@ -32,18 +32,50 @@ use self::rows::Columns;
 use crate::error::ConnectorError;
 pub use crate::format::csv::Encoding;
 
-/// What the reader of a found table is told, instead of guessing it. The default guesses all.
+/// What the reader of a found table is told, instead of guessing it. The default guesses all. What
+/// the file's form has no use for is refused: it would be followed by nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundOptions {
     /// The encoding of text.
     pub encoding: Option<Encoding>,
     /// What stands between fields, an ASCII character; saying it also says that the file is
-    /// delimited text, unless it is a workbook or Parquet.
+    /// delimited text.
     pub delimiter: Option<u8>,
     /// The sheet of a workbook.
     pub sheet: Option<String>,
     /// Whether the first row names the columns.
     pub header: Option<bool>,
+}
+
+impl FoundOptions {
+    /// Refuses what a file of that form has no use for.
+    fn check(&self, form: &Form) -> Result<(), ConnectorError> {
+        let (encoding, delimiter) = (self.encoding.is_some(), self.delimiter.is_some());
+        let (sheet, header) = (self.sheet.is_some(), self.header.is_some());
+        let (is, useless): (&str, &[(bool, &str)]) = match form {
+            Form::Parquet => (
+                "Parquet, which says by itself how it is read",
+                &[
+                    (encoding, "an encoding"),
+                    (delimiter, "a delimiter"),
+                    (sheet, "a sheet"),
+                    (header, "whether there is a header"),
+                ],
+            ),
+            Form::Zip => (
+                "an Excel workbook",
+                &[(encoding, "an encoding"), (delimiter, "a delimiter")],
+            ),
+            Form::Text => ("text", &[(sheet, "a sheet")]),
+        };
+        match useless.iter().find(|(is_given, _)| *is_given) {
+            None => Ok(()),
+            Some((_, option)) => Err(ConnectorError::config(
+                format!("{option} was given for the file, and it is {is}"),
+                "leave that out, or name another file",
+            )),
+        }
+    }
 }
 
 /// The form a found table turned out to have.
@@ -134,7 +166,9 @@ impl FoundTable {
             ));
         }
         let place = place(path);
-        let (format, layout, columns) = match form(path, &place)? {
+        let form = form(path, &place)?;
+        options.check(&form)?;
+        let (format, layout, columns) = match form {
             Form::Parquet => {
                 let (layout, columns) = parquet::open(path, &place)?;
                 (FoundFormat::Parquet, Layout::Parquet(layout), columns)

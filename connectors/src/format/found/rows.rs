@@ -73,14 +73,15 @@ impl Columns {
     }
 }
 
-/// Whether the cells of a row are names: texts that differ, and none of them a number or a date.
+/// Whether the cells of a row are names: texts, none of them a number or a date, most of which differ.
+/// Some may be there twice: tables that were joined have columns of one name.
 fn looks_like_header(cells: &[String]) -> bool {
-    let mut seen = HashSet::new();
     let is_name = |cell: &String| {
         let cell = cell.trim();
         !cell.is_empty() && !looks_like_value(cell)
     };
-    cells.iter().all(is_name) && cells.iter().all(|cell| seen.insert(cell.trim()))
+    let different = cells.iter().map(|cell| cell.trim()).collect::<HashSet<_>>();
+    cells.iter().all(is_name) && 2 * different.len() > cells.len()
 }
 
 /// Whether a text looks like a number, a date, a time or an identifier: all digits and what is
@@ -172,7 +173,9 @@ mod tests {
     fn names_are_texts_that_differ() {
         assert!(is_header(&["姓名", "mobile", "Q1", "income_2024"]));
         assert!(is_header(&["id"]));
+        assert!(is_header(&["id", "name", "phone", "id"]));
         assert!(!is_header(&["name", "name"]));
+        assert!(!is_header(&["男", "男", "女", "女"]));
         assert!(!is_header(&["name", " "]));
     }
 

@@ -96,18 +96,81 @@ fn refused(bytes: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
+fn what_a_form_has_no_use_for_is_refused() {
+    let column: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let parquet = Found::new(parquet(vec![("name", column)]));
+    let workbook = Found::new(workbook(false));
+    let text = Found::new("name,of\na,b\n");
+    let none = FoundOptions::default;
+    let encoding = || FoundOptions {
+        encoding: Some(Encoding::Utf8),
+        ..none()
+    };
+    let delimiter = || FoundOptions {
+        delimiter: Some(b','),
+        ..none()
+    };
+    let sheet = || FoundOptions {
+        sheet: Some("notes".to_owned()),
+        ..none()
+    };
+    let header = || FoundOptions {
+        header: Some(true),
+        ..none()
+    };
+    for (found, useless, useful) in [
+        (
+            &parquet,
+            vec![encoding(), delimiter(), sheet(), header()],
+            vec![none()],
+        ),
+        (
+            &workbook,
+            vec![encoding(), delimiter()],
+            vec![none(), sheet(), header()],
+        ),
+        (
+            &text,
+            vec![sheet()],
+            vec![none(), encoding(), delimiter(), header()],
+        ),
+    ] {
+        for options in useless {
+            let error = found.open(&options).unwrap_err();
+            assert!(
+                matches!(error, ConnectorError::Config { .. }),
+                "{options:?}"
+            );
+        }
+        for options in useful {
+            assert!(found.open(&options).is_ok(), "{options:?}");
+        }
+    }
+}
+
+#[test]
+fn a_header_may_name_two_columns_alike() {
+    let (table, found, _) = table("id,name,id,phone\n1,甲,2,3\n");
+    assert!(table.has_header());
+    assert_eq!(table.names(), ["id", "name", "id", "phone"]);
+    assert_eq!(found, rows(&[&["1", "甲", "2", "3"]]));
+}
+
+#[test]
 fn delimited_text_is_read_in_every_encoding() {
     let text = "姓名,说明\r\n张三,\"甲,\n\"\"乙\"\"\"\r\n李四,\r\n";
-    let utf16 = |to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
-        let units = "\u{FEFF}".encode_utf16().chain(text.encode_utf16());
+    let utf16 = |mark: &str, to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let units = mark.encode_utf16().chain(text.encode_utf16());
         units.flat_map(to_bytes).collect()
     };
     let encoded = [
         (text.as_bytes().to_vec(), "UTF-8"),
         (format!("\u{FEFF}{text}").into_bytes(), "UTF-8"),
         (encoding_rs::GB18030.encode(text).0.into_owned(), "gb18030"),
-        (utf16(u16::to_le_bytes), "UTF-16LE"),
-        (utf16(u16::to_be_bytes), "UTF-16BE"),
+        (utf16("\u{FEFF}", u16::to_le_bytes), "UTF-16LE"),
+        (utf16("\u{FEFF}", u16::to_be_bytes), "UTF-16BE"),
+        (utf16("", u16::to_le_bytes), "UTF-16LE"),
+        (utf16("", u16::to_be_bytes), "UTF-16BE"),
     ];
     for (bytes, encoding) in encoded {
         let (table, found, irregular) = table(bytes);

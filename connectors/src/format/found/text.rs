@@ -70,14 +70,18 @@ impl Source {
     }
 }
 
-/// By the byte order mark; else UTF-8 if the bytes are, and GB 18030 if not. A copy may be damaged, so
-/// some bytes that are no UTF-8 do not make it another encoding where more characters are.
+/// By the byte order mark; else UTF-16 if every other byte is zero where digits and delimiters stand;
+/// else UTF-8 if the bytes are, and GB 18030 if not. A copy may be damaged, so some bytes that are no
+/// UTF-8 do not make it another encoding where more characters are.
 fn guess_encoding(sample: &[u8]) -> Encoding {
     match sample {
         [0xef, 0xbb, 0xbf, ..] => return Encoding::Utf8,
         [0xff, 0xfe, ..] => return Encoding::Utf16Le,
         [0xfe, 0xff, ..] => return Encoding::Utf16Be,
         _ => {}
+    }
+    if let Some(utf16) = utf16_of_zeros(sample) {
+        return utf16;
     }
     let (mut characters, mut invalid) = (0_usize, 0_usize);
     for chunk in sample.utf8_chunks() {
@@ -97,6 +101,39 @@ fn guess_encoding(sample: &[u8]) -> Encoding {
         Encoding::Utf8
     } else {
         Encoding::Gb18030
+    }
+}
+
+/// UTF-16 without a byte order mark. Text of one byte a character has no zeros; in UTF-16, one byte of
+/// every digit, delimiter and line end is zero, always the first or always the second. A damaged copy
+/// may have zeros, too, but its line ends stand anywhere, and most of its bytes are ASCII.
+fn utf16_of_zeros(sample: &[u8]) -> Option<Encoding> {
+    // One character in so many is ASCII at least, and few others end in a zero byte.
+    const ASCII: usize = 20;
+    const OTHERS: usize = 8;
+    let (pairs, _) = sample.as_chunks::<2>();
+    let having = |is_so: fn(&[u8; 2]) -> bool| pairs.iter().filter(|pair| is_so(pair)).count();
+    let (first, second) = (having(|pair| pair[0] == 0), having(|pair| pair[1] == 0));
+    let narrow = having(|pair| pair.iter().all(u8::is_ascii_graphic));
+    let ends = having(|pair| pair.contains(&b'\n'));
+    // No script of a table has characters from U+0A00 to U+0AFF.
+    let is_of = |high: usize, low: usize, wide_ends: usize, strange: usize| {
+        high * ASCII >= pairs.len()
+            && low * OTHERS <= high
+            && 2 * high >= narrow
+            && 2 * wide_ends > ends
+            && strange == 0
+    };
+    let (little, big) = (
+        having(|pair| pair == b"\n\0"),
+        having(|pair| pair == b"\0\n"),
+    );
+    if is_of(second, first, little, having(|pair| pair[1] == b'\n')) {
+        Some(Encoding::Utf16Le)
+    } else if is_of(first, second, big, having(|pair| pair[0] == b'\n')) {
+        Some(Encoding::Utf16Be)
+    } else {
+        None
     }
 }
 

@@ -15,9 +15,9 @@ mod check;
 mod claim;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -239,18 +239,46 @@ pub fn leak_at(path: &Path, options: &LeakOptions) -> Result<Leak, RunError> {
     })
 }
 
-/// The folder that evidence is about to be written to: made, and free of other evidence.
+/// The folder that evidence is about to be written to: made, and free of other evidence. With opened
+/// keys it is its owner's alone, and no link: a key that lay elsewhere, or open to others, would be
+/// spent on them.
 ///
 /// # Errors
-/// It can't be made, or holds a record.
-pub fn prepare(folder: &Path) -> Result<(), RunError> {
-    fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+/// It can't be made, holds a record, or isn't fit for keys.
+pub fn prepare(folder: &Path, keys: Keys) -> Result<(), RunError> {
+    let refused = |what: &str, remedy: &str| RunError::Invalid {
+        what: format!("{} {what}", folder.display()),
+        at: "--evidence".to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    let mut making = DirBuilder::new();
+    making.recursive(true);
+    if keys == Keys::Opened {
+        making.mode(0o700);
+    }
+    making
+        .create(folder)
+        .map_err(|error| unwritten(folder, &error))?;
+    if keys == Keys::Opened {
+        let found = fs::symlink_metadata(folder).map_err(|error| unwritten(folder, &error))?;
+        if !found.is_dir() {
+            return Err(refused(
+                "is a link, and the key would lie where it leads",
+                "name the folder itself",
+            ));
+        }
+        if found.permissions().mode() & 0o077 != 0 {
+            return Err(refused(
+                "is open to others than its owner, and the key would be theirs",
+                "run `chmod 700` on it, or name a folder that doesn't exist",
+            ));
+        }
+    }
     if folder.join(RECORD).exists() {
-        return Err(RunError::Invalid {
-            what: format!("{} holds the evidence of another trace", folder.display()),
-            at: "--evidence".to_owned(),
-            remedy: "name an empty folder, or one that doesn't exist".to_owned(),
-        });
+        return Err(refused(
+            "holds the evidence of another trace",
+            "name an empty folder, or one that doesn't exist",
+        ));
     }
     Ok(())
 }
@@ -288,18 +316,14 @@ pub fn write(
             .to_bytes()
             .map_err(|error| RunError::internal("the scheme of marks", &error))?;
         let path = scheme_path(folder, &traced.scheme_sha256);
-        if !path.exists() {
-            create(&path, &bytes, 0o644)?;
-        }
+        keep(&path, &bytes, 0o644)?;
         if keys == Keys::Opened {
             let KeyCommitment {
                 epoch, key_version, ..
             } = traced.key;
             let key = installation.mark_key_of(dataset, epoch, key_version)?;
             let path = folder.join(format!("mark-key-{}.key", hex(&traced.key.commitment)));
-            if !path.exists() {
-                create(&path, key_line(&key).as_bytes(), 0o600)?;
-            }
+            keep(&path, key_line(&key).as_bytes(), 0o600)?;
         }
     }
     // Last, so that a folder with a record is whole.
@@ -430,6 +454,30 @@ pub(crate) fn site_mark_keys(installation: &Installation, folder: &Path) -> Vec<
     keys.filter_map(Result::ok).collect()
 }
 
+/// Writes a file, unless it is there already and the same: of two hypotheses, or of a trace whose
+/// evidence could not be completed.
+fn keep(path: &Path, bytes: &[u8], mode: u32) -> Result<(), RunError> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return create(path, bytes, mode);
+    };
+    let most = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let is_same = found.is_file()
+        && found.permissions().mode() & 0o777 & !mode == 0
+        && durable::read_bounded(path, most)
+            .is_ok_and(|held| Zeroizing::new(held).as_slice() == bytes);
+    match is_same {
+        true => Ok(()),
+        false => Err(RunError::Invalid {
+            what: format!(
+                "{} is there, and isn't what would be written",
+                path.display()
+            ),
+            at: "--evidence".to_owned(),
+            remedy: "name an empty folder, or one that doesn't exist".to_owned(),
+        }),
+    }
+}
+
 /// Writes a file that isn't there; removes it again if it can't be completed.
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), RunError> {
     let mut options = OpenOptions::new();
@@ -445,4 +493,58 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), RunError> {
 
 fn unwritten(path: &Path, error: &io::Error) -> RunError {
     RunError::Connector(ConnectorError::from_io(error, path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_for_keys_is_its_owners_and_no_link() {
+        let room = tempfile::tempdir().unwrap();
+        let folder = room.path().join("a/b");
+        prepare(&folder, Keys::Opened).unwrap();
+        assert_eq!(
+            (mode(&folder), mode(&room.path().join("a"))),
+            (0o700, 0o700)
+        );
+        prepare(&folder, Keys::Opened).unwrap();
+        let link = room.path().join("link");
+        symlink(&folder, &link).unwrap();
+        assert!(prepare(&link, Keys::Opened).is_err());
+        prepare(&link, Keys::Closed).unwrap();
+        let open = room.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = prepare(&open, Keys::Opened).unwrap_err();
+        assert!(matches!(error, RunError::Invalid { remedy, .. } if remedy.contains("chmod 700")));
+        prepare(&open, Keys::Closed).unwrap();
+        fs::write(open.join(RECORD), "a record").unwrap();
+        assert!(prepare(&open, Keys::Closed).is_err());
+    }
+
+    #[test]
+    fn no_file_is_written_through_a_link_or_over_another() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("key");
+        keep(&path, b"secret", 0o600).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        keep(&path, b"secret", 0o600).unwrap();
+        assert!(keep(&path, b"secrets", 0o600).is_err());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(keep(&path, b"secret", 0o600).is_err());
+        let link = room.path().join("link");
+        symlink(room.path().join("elsewhere"), &link).unwrap();
+        assert!(keep(&link, b"secret", 0o600).is_err());
+        assert!(!room.path().join("elsewhere").exists());
+        fs::remove_file(&link).unwrap();
+        symlink(&path, &link).unwrap();
+        assert!(keep(&link, b"secret", 0o600).is_err());
+    }
 }
