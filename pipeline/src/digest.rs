@@ -41,6 +41,17 @@ pub fn from_hex<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     Some(bytes)
 }
 
+/// The bytes that [`hex`] writes so, however many; none where they are other digits.
+pub fn from_hex_bytes(text: &str) -> Option<Vec<u8>> {
+    if !is_hex(text, text.len()) || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +70,9 @@ mod tests {
         assert_eq!(from_hex(&hex(&[0, 1, 0xab])), Some([0, 1, 0xab]));
         assert_eq!(from_hex::<2>("0001ab"), None);
         assert_eq!(from_hex::<1>("AB"), None);
+        assert_eq!(from_hex_bytes("0001ab"), Some(vec![0, 1, 0xab]));
+        assert_eq!(from_hex_bytes("0001a"), None);
+        assert_eq!(from_hex_bytes("0001aB"), None);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct PartWriter {
 pub(super) enum Sink {
     Local(LocalPart),
     Remote(RemotePart),
+    /// Nowhere.
+    Void,
 }
 
 impl From<LocalPart> for Sink {
@@ -64,6 +66,18 @@ impl PartWriter {
         }
     }
 
+    /// The file's name, without the attempt's folder.
+    pub fn name(&self) -> &str {
+        self.path
+            .rsplit_once('/')
+            .map_or(self.path.as_str(), |(_, name)| name)
+    }
+
+    /// A part that keeps nothing, for whoever wants to know what would be written.
+    pub fn into_void(name: &str) -> Self {
+        Self::new(name.to_owned(), Sink::Void, Arc::default())
+    }
+
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -79,6 +93,7 @@ impl PartWriter {
         match self.sink {
             Sink::Local(part) => part.finish(self.bytes, &sha256)?,
             Sink::Remote(part) => part.finish(self.bytes, &sha256)?,
+            Sink::Void => {}
         }
         let file = StagedFile {
             path: self.path,
@@ -103,6 +118,7 @@ impl Write for PartWriter {
         match &mut self.sink {
             Sink::Local(part) => part.write_all(bytes),
             Sink::Remote(part) => part.write_all(bytes),
+            Sink::Void => Ok(()),
         }
         .map_err(io::Error::other)?;
         self.hasher.update(bytes);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Destination, Folder, Place, blocking};
+use super::{Destination, Folder, Place, blocking, is_attempt};
 use crate::error::ConnectorError;
 
 /// What a sweep may remove.
@@ -122,6 +122,27 @@ impl Destination {
             });
         }
         Ok(swept)
+    }
+
+    /// Removes the files of an attempt that was published, and leaves the manifest: for a delivery
+    /// that is disposed of. Returns how many files and bytes; none where they are gone already.
+    ///
+    /// # Errors
+    /// If an id isn't one, or something can't be removed.
+    pub async fn remove_released(
+        &self,
+        grant: &str,
+        delivery: &str,
+        attempt: &str,
+    ) -> Result<(u64, u64), ConnectorError> {
+        if !is_attempt(attempt) {
+            return Err(ConnectorError::config(
+                "an attempt's id is not 16 lower-case hexadecimal digits",
+                "take it from the manifest or the ledger",
+            ));
+        }
+        let folder = Folder::new(grant, delivery)?;
+        self.remove_attempt(&folder, attempt).await
     }
 
     /// Whether files of an attempt are still there: then the destination itself is, too, and a
