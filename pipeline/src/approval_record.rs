@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::approval::{SignRequest, Signed, sign, signature_path};
+use crate::approval::{SignRequest, Signed, sign, signature_bytes};
 use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, History, Ledger};
+use crate::ledger::{About, Event, History, Ledger};
+use crate::life::{self, Life, Terms};
 use crate::marks::{grants_by_index, index_of};
 use crate::plan::ExchangePlan;
 
@@ -29,7 +30,11 @@ pub fn sign_and_record(
         today: installation.today()?,
         quota: installation.quota_use(grant)?,
     };
+    if let Some(version) = installation.site.grants.get(grant).map(|it| it.version) {
+        life::may_be_signed(&history, grant, version)?;
+    }
     let signed = sign(&installation.site, &request)?;
+    let about = keep_terms(installation, &signed.grant)?;
     let grant_index = match history.grant_index(&signed.grant, &signed.recipient) {
         Some(index) => index,
         None => new_index(&history)?,
@@ -41,13 +46,24 @@ pub fn sign_and_record(
         grant_index,
         approver: signed.approver.clone(),
         approval_sha256: signed.approval_sha256.clone(),
+        about,
     };
     ledger.append(&event, installation.clock.now())?;
     Ok(signed)
 }
 
-/// Records a grant whose signature the ledger does not know (it was made at another site, or the
-/// process ended between signature and entry), so that no delivery goes out without an index.
+/// Keeps what a grant is for, and says what an entry says of it.
+fn keep_terms(installation: &Installation, grant: &str) -> Result<Option<About>, RunError> {
+    let site = &installation.site;
+    if let Some(grant) = site.grants.get(grant) {
+        Terms::from(&grant.value).keep(&installation.state())?;
+    }
+    Ok(life::about_of(site, grant))
+}
+
+/// Records a signature that the ledger does not know (it was made at another site, or the process
+/// ended between signature and entry), so that no delivery goes out without an index, and no earlier
+/// signature counts after a later one was used.
 ///
 /// # Errors
 /// A ledger that cannot be written.
@@ -58,22 +74,31 @@ pub fn ensure_recorded(
     approver: Option<&str>,
 ) -> Result<(), RunError> {
     let history = ledger.entries()?;
-    let known = history.grant_index(&plan.grant, &plan.recipient);
-    let (Some(approver), None) = (approver, known) else {
+    let (Some(approver), Some(grant)) = (approver, installation.site.grants.get(&plan.grant))
+    else {
         return Ok(());
     };
-    let Some(grant) = installation.site.grants.get(&plan.grant) else {
+    let envelope =
+        signature_bytes(&installation.site, grant).ok_or_else(|| RunError::Internal {
+            what: format!("the signature of grant {} is gone", plan.grant),
+        })?;
+    let approval_sha256 = sha256_hex(&envelope);
+    let index = history.grant_index(&plan.grant, &plan.recipient);
+    let life = Life::of(&history, &plan.grant);
+    if index.is_some() && life.has_recorded(plan.grant_version, &approval_sha256) {
         return Ok(());
-    };
-    let envelope = std::fs::read(signature_path(&installation.site, grant))
-        .map_err(|error| RunError::internal("reading the signature", &error))?;
+    }
     let event = Event::GrantSigned {
         grant: plan.grant.clone(),
         version: plan.grant_version,
         recipient: plan.recipient.clone(),
-        grant_index: new_index(&history)?,
+        grant_index: match index {
+            Some(index) => index,
+            None => new_index(&history)?,
+        },
         approver: approver.to_owned(),
-        approval_sha256: sha256_hex(&envelope),
+        approval_sha256,
+        about: keep_terms(installation, &plan.grant)?,
     };
     ledger.append(&event, installation.clock.now())?;
     Ok(())

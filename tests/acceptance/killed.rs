@@ -104,6 +104,8 @@ enum Sign {
     Started,
     /// The destination was touched.
     Begun,
+    /// The ledger has a delivery of the quota set aside.
+    Reserved,
     /// The first part is there.
     Staging,
     /// The ledger has the intent.
@@ -115,9 +117,10 @@ enum Sign {
 }
 
 impl Sign {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Started,
         Self::Begun,
+        Self::Reserved,
         Self::Staging,
         Self::Intended,
         Self::Published,
@@ -176,7 +179,7 @@ impl<'a> Watch<'a> {
                     count(self.server, &[Operation::Put, Operation::UploadPart]) > self.uploads
                 }),
             },
-            Sign::Intended | Sign::Settled => {
+            Sign::Reserved | Sign::Intended | Sign::Settled => {
                 let changed = |now: &Vec<u8>| !now.is_empty() && !self.ledger.contains(now);
                 let reached = run.reaches(|| changed(&self.site.checkpoint()));
                 let now = self.site.checkpoint();

@@ -1,23 +1,60 @@
-//! `ledger`: lists what happened, and proves that nobody changed it.
+//! `ledger`: lists what happened, proves that nobody changed it, and tells who used what.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::VerifyingKey;
+use lockgate_connectors::durable;
+use lockgate_connectors::keyring::Purpose;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::output::{Answer, table};
 use super::verify::{read_keys, site_keys};
-use crate::cli::LedgerCommand;
+use crate::cli::{LedgerCommand, UsageArgs};
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
-use crate::ledger::{self, Ledger};
-use lockgate_connectors::keyring::Purpose;
+use crate::ledger::{
+    self, ConsistencyProof, EntryProof, InclusionProof, Ledger, LedgerProblem, LedgerReader,
+    ProblemKind,
+};
+use crate::usage::{Question, to_csv, usage};
+
+/// Most bytes of a checkpoint or proof that is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn ledger(root: &Path, command: &LedgerCommand) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
     match command {
         LedgerCommand::List => list(&installation),
-        LedgerCommand::Verify { key } => verify(&installation, key.as_deref()),
+        LedgerCommand::Verify {
+            key,
+            witness,
+            proof,
+        } => verify(&installation, key.as_deref(), witness, proof),
+        LedgerCommand::Prove {
+            entry,
+            size,
+            consistency,
+        } => match (entry, consistency.as_deref()) {
+            (_, Some([old, new])) => prove_consistency(&installation, *old, Some(*new)),
+            (_, Some([old])) => prove_consistency(&installation, *old, None),
+            (Some(entry), _) => prove(&installation, *entry, *size),
+            (None, _) => Err(RunError::Interrupted), // the command line asks for one of them
+        },
+        LedgerCommand::Export {
+            extract: false,
+            out,
+            ..
+        } => export(&installation, out.as_deref()),
+        LedgerCommand::Export { out, question, .. } => {
+            extract(&installation, &asked(question), out.as_deref())
+        }
+        LedgerCommand::Usage(question) => usage_records(&installation, &asked(question)),
     }
 }
 
@@ -50,6 +87,11 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
                         "dataset",
                         "investigation",
                         "accused",
+                        "to",
+                        "basis",
+                        "scope",
+                        "generation",
+                        "what",
                     ]
                     .contains(&name.as_str())
                 })
@@ -68,12 +110,33 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn verify(installation: &Installation, key: Option<&str>) -> Result<Answer, RunError> {
+fn verify(
+    installation: &Installation,
+    key: Option<&str>,
+    witnesses: &[PathBuf],
+    proofs: &[PathBuf],
+) -> Result<Answer, RunError> {
     let keys = match key {
         Some(key) => read_keys(key)?,
         None => site_keys(installation, Purpose::Ledger)?,
     };
-    let report = ledger::verify(&installation.ledger_dir(), Some(&keys));
+    let remembered: Vec<String> = witnesses
+        .iter()
+        .map(|file| read_text(file, "--witness"))
+        .collect::<Result<_, _>>()?;
+    let mut report =
+        ledger::verify_remembering(&installation.ledger_dir(), Some(&keys), &remembered);
+    for file in proofs {
+        let text = read_text(file, "--proof")?;
+        if let Err(what) = check_proof(&text, &keys) {
+            report.valid = false;
+            report.problems.push(LedgerProblem {
+                kind: ProblemKind::Proof,
+                path: file.display().to_string(),
+                what,
+            });
+        }
+    }
     let mut text = if report.valid {
         format!("valid: {} entries\n", report.size)
     } else {
@@ -82,10 +145,227 @@ fn verify(installation: &Installation, key: Option<&str>) -> Result<Answer, RunE
     for problem in &report.problems {
         text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
     }
+    for note in &report.notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
     let exit = if report.valid {
         exit::DONE
     } else {
         exit::UNVERIFIED
     };
     Ok(Answer::new(text, &report)?.with_exit(exit))
+}
+
+/// A proof of one of the kinds that are made: by `ledger prove`, or in manifests.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyProof {
+    Entry(EntryProof),
+    Consistency(ConsistencyProof),
+    Inclusion(InclusionProof),
+}
+
+fn check_proof(text: &str, keys: &[VerifyingKey]) -> Result<(), String> {
+    let proof: AnyProof = serde_json::from_str(text)
+        .map_err(|_| "is not a proof as `lockgate ledger prove --json` prints it".to_owned())?;
+    let checked = match proof {
+        AnyProof::Entry(proof) => proof.verify(Some(keys)).map(|_| ()),
+        AnyProof::Consistency(proof) => proof.verify(Some(keys)),
+        AnyProof::Inclusion(proof) => proof.verify(Some(keys)).map(|_| ()),
+    };
+    checked.map_err(|error| error.to_string())
+}
+
+fn read_text(file: &Path, option: &str) -> Result<String, RunError> {
+    let read = durable::read_bounded(file, FILE_BYTES_MAX);
+    let text = read.and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    });
+    text.map_err(|error| RunError::Invalid {
+        what: format!("{} cannot be read: {}", file.display(), error.kind()),
+        at: option.to_owned(),
+        remedy: "name a file as `lockgate ledger export` or `ledger prove --json` writes it"
+            .to_owned(),
+    })
+}
+
+/// The ledger as of its checkpoint, verified with the site's keys.
+fn verified(installation: &Installation) -> Result<LedgerReader, RunError> {
+    let keys = site_keys(installation, Purpose::Ledger)?;
+    Ok(LedgerReader::open(&installation.ledger_dir(), Some(&keys))?)
+}
+
+fn not_there(what: String, size: u64) -> RunError {
+    RunError::Invalid {
+        what,
+        at: "command line".to_owned(),
+        remedy: format!("the ledger holds {size} entries, numbered from 0"),
+    }
+}
+
+fn prove(installation: &Installation, entry: u64, size: Option<u64>) -> Result<Answer, RunError> {
+    let reader = verified(installation)?;
+    let of = size.unwrap_or_else(|| reader.size());
+    let Some(proof) = reader.prove_at(entry, of)? else {
+        let what = format!("there is no entry {entry} in a ledger of {of} entries");
+        return Err(not_there(what, reader.size()));
+    };
+    let mut text = format!(
+        "entry {} stands in the ledger of {} entries with root {}\n  {}\n  proved by {} hashes",
+        proof.index,
+        proof.size,
+        proof.root,
+        proof.entry,
+        proof.hashes.len()
+    );
+    if !proof.consistency.is_empty() {
+        text.push_str(&format!(
+            "; that ledger is continued by the one of the checkpoint, proved by {} hashes",
+            proof.consistency.len()
+        ));
+    }
+    text.push_str(&format!("\n{}", proof.checkpoint));
+    Answer::new(text, &proof)
+}
+
+fn prove_consistency(
+    installation: &Installation,
+    old: u64,
+    new: Option<u64>,
+) -> Result<Answer, RunError> {
+    let reader = verified(installation)?;
+    let new = new.unwrap_or_else(|| reader.size());
+    let Some(proof) = reader.prove_consistency(old, new)? else {
+        let what = format!("a ledger of {new} entries never continued one of {old}");
+        return Err(not_there(what, reader.size()));
+    };
+    let text = format!(
+        "the ledger of {} entries with root {}\n  continues that of {} entries with root {}\n  \
+         proved by {} hashes\n{}",
+        proof.new,
+        proof.new_root,
+        proof.old,
+        proof.old_root,
+        proof.hashes.len(),
+        proof.checkpoint
+    );
+    Answer::new(text, &proof)
+}
+
+/// The checkpoint, for whoever keeps it out of the site's reach.
+fn export(installation: &Installation, out: Option<&Path>) -> Result<Answer, RunError> {
+    let reader = verified(installation)?;
+    let Some((note, checkpoint)) = reader.checkpoint_note().zip(reader.checkpoint()) else {
+        return Err(RunError::Invalid {
+            what: "the ledger holds nothing yet".to_owned(),
+            at: "state/ledger".to_owned(),
+            remedy: "it begins with the first event".to_owned(),
+        });
+    };
+    let document = json!({
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": STANDARD.encode(checkpoint.root),
+        "checkpoint": note,
+    });
+    let text = match out {
+        Some(out) => {
+            write_out(out, note.as_bytes())?;
+            format!(
+                "checkpoint of {} entries written to {}\n",
+                checkpoint.size,
+                out.display()
+            )
+        }
+        None => note.to_owned(),
+    };
+    Answer::new(text, &document)
+}
+
+fn asked(args: &UsageArgs) -> Question {
+    Question {
+        provider: args.provider.clone(),
+        recipient: args.recipient.clone(),
+        grant: args.grant.clone(),
+        from: args.from,
+        until: args.until,
+    }
+}
+
+/// Usage records by grant, for a competent authority.
+fn extract(
+    installation: &Installation,
+    asked: &Question,
+    out: Option<&Path>,
+) -> Result<Answer, RunError> {
+    let mut records = usage(installation, asked)?;
+    records.sort_by(|a, b| (&a.grant, a.entry).cmp(&(&b.grant, b.entry)));
+    let reader = verified(installation)?;
+    let document = json!({
+        "site": installation.site.file.site.name,
+        "checkpoint": reader.checkpoint_note(),
+        "records": records,
+    });
+    let csv = to_csv(&records);
+    let text = match out {
+        Some(out) => {
+            write_out(out, csv.as_bytes())?;
+            format!("{} records written to {}\n", records.len(), out.display())
+        }
+        // A terminal wants neither the mark nor the line ends of files.
+        None => csv.trim_start_matches('\u{feff}').replace("\r\n", "\n"),
+    };
+    Answer::new(text, &document)
+}
+
+fn usage_records(installation: &Installation, asked: &Question) -> Result<Answer, RunError> {
+    let records = usage(installation, asked)?;
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
+    let text = table(
+        &[
+            "at",
+            "grant",
+            "process",
+            "outcome",
+            "provider",
+            "recipient",
+            "dataset",
+            "rows",
+            "purpose",
+            "reason",
+        ],
+        records.iter().map(|record| {
+            [
+                record.at.clone(),
+                record.grant.clone(),
+                record.process.to_owned(),
+                record.outcome.clone(),
+                known(&record.provider),
+                known(&record.recipient),
+                known(&record.dataset),
+                record
+                    .rows
+                    .map_or_else(String::new, |rows| rows.to_string()),
+                known(&record.purpose),
+                known(&record.reason),
+            ]
+        }),
+    );
+    Answer::new(text, &json!({ "records": records }))
+}
+
+fn write_out(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+    written.map_err(|error| RunError::Invalid {
+        what: format!("cannot write {}: {}", path.display(), error.kind()),
+        at: "--out".to_owned(),
+        remedy: "name a file that does not exist, in a directory that does".to_owned(),
+    })
 }

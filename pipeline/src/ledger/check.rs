@@ -30,6 +30,8 @@ pub enum ProblemKind {
     Root,
     /// The ledger does not continue a remembered checkpoint.
     NotContinued,
+    /// A proof proves nothing.
+    Proof,
     /// A file could not be read.
     Unreadable,
 }
@@ -242,10 +244,20 @@ impl Check {
                 .and_then(|size| leaves.get(..size))
                 .is_some_and(|leaves| tree::root_of(leaves) == earlier.root);
         if !continued {
-            let what = format!(
-                "does not continue the remembered checkpoint of {} entries: the ledger was set back or rewritten, or is another one",
-                earlier.size
-            );
+            let of = earlier.size;
+            let is_one_ledger = now.is_some_and(|now| now.origin == earlier.origin);
+            let what = match now {
+                Some(now) if is_one_ledger && now.size == of => format!(
+                    "is a fork of the remembered checkpoint: both are of {of} entries, and not of the same"
+                ),
+                Some(now) if is_one_ledger && now.size < of => format!(
+                    "does not continue the remembered checkpoint of {of} entries: the ledger was set back to {}",
+                    now.size
+                ),
+                Some(_) | None => format!(
+                    "does not continue the remembered checkpoint of {of} entries: the ledger was rewritten, or is another one"
+                ),
+            };
             self.problem(ProblemKind::NotContinued, CHECKPOINT, what);
         }
     }

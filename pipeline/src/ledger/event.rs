@@ -1,17 +1,18 @@
-//! What the ledger records, and what a history of it says about a grant.
+//! What the ledger records.
 //!
 //! Entries hold ids, counts and hashes, never personal data. Each carries a random salt: its hash
 //! travels in other recipients' proofs, and must not be guessable there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use lockgate_transforms::Date;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::LedgerError;
+use super::terms::{About, GrantState, HaltScope};
 use crate::canonical_json;
 use crate::digest::{hex, is_hex};
 
@@ -40,6 +41,9 @@ pub enum Event {
         approver: String,
         /// Lower-case hex SHA-256 of the approval's envelope.
         approval_sha256: String,
+        /// Which exchange; absent in entries made before this was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
     },
     /// Deliveries of a grant are about to carry marks: recorded before the first of them, and again
     /// when their scheme, their key or their plan is another one.
@@ -88,6 +92,9 @@ pub enum Event {
         config: BTreeMap<String, String>,
         /// Groups across which pseudonyms join.
         join_groups: Vec<String>,
+        /// Which exchange; absent in entries made before this was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
     },
     /// A delivery was published.
     Released {
@@ -103,6 +110,10 @@ pub enum Event {
         rows: u64,
         /// Lower-case hex SHA-256 of the manifest's bytes.
         manifest_sha256: String,
+        /// What a replay of the delivery is held to; absent in entries made before there was one, and
+        /// of a release that an interrupted run left to the next one to settle.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<ContentDigest>,
     },
     /// An intended delivery was not published.
     Abandoned {
@@ -129,6 +140,71 @@ pub enum Event {
         profiled: Option<u64>,
         /// Whether originals were shown beside the treated rows.
         before: bool,
+    },
+    /// A grant came into another state otherwise than by its signature.
+    GrantMoved {
+        /// Id of the grant.
+        grant: String,
+        /// Version of the grant that it is said of.
+        version: u32,
+        /// The state it came into.
+        to: GrantState,
+        /// The approver whose signature the step has; absent where the site's operator took it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approver: Option<String>,
+        /// Lower-case hex SHA-256 of what the approver signed, which stands in `state/approvals/`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document_sha256: Option<String>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The legal basis of a refusal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        basis: Option<String>,
+        /// The last day on which a request has to be answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer_by: Option<Date>,
+        /// Which exchange; absent where the grant's files were not usable.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
+    },
+    /// Exchanges were halted.
+    Halted {
+        /// Which.
+        scope: HaltScope,
+        /// Why.
+        reason: String,
+    },
+    /// A halt was lifted.
+    HaltLifted {
+        /// Which.
+        scope: HaltScope,
+        /// Why.
+        reason: String,
+    },
+    /// An attempt under a quota is about to begin: one delivery is set aside for it.
+    QuotaReserved {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the attempt.
+        attempt: String,
+    },
+    /// What was set aside for an attempt is free again.
+    QuotaReturned {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the attempt.
+        attempt: String,
+        /// Why, without values.
+        reason: String,
+    },
+    /// The keyring came into another generation: an older one is refused from now on.
+    KeyringChanged {
+        /// The generation.
+        generation: u64,
+        /// What was done: `made mark v2`, `protected`, `rotated`, `destroyed mark v1`, or `found` where
+        /// whoever did it could not record it.
+        what: String,
     },
     /// A run was refused, or turning tokens back.
     Refused {
@@ -191,6 +267,107 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
     },
+    /// A recipient's signed receipt, or its statement that it destroyed a delivery, was accepted.
+    ReceiptAccepted {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the recipient.
+        recipient: String,
+        /// What it acknowledges: `received` or `destroyed`.
+        kind: String,
+        /// Lower-case hex SHA-256 of the manifest that it names.
+        manifest_sha256: String,
+        /// Lower-case hex SHA-256 of the receipt's envelope, which stands in `state/receipts/`.
+        receipt_sha256: String,
+        /// Lower-case hex SHA-256 of the key that signed it.
+        key_sha256: String,
+        /// Entries of the ledger whose checkpoint the recipient signed too.
+        checkpoint_size: u64,
+    },
+    /// Keys of a delivery that only the site could unwrap are about to be handed to its recipient.
+    ReleasedKeys {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the attempt.
+        attempt: String,
+        /// Id of the recipient.
+        recipient: String,
+        /// Lower-case hex SHA-256 of the recipient's key that they are wrapped to.
+        key_sha256: String,
+        /// How many keys.
+        keys: u64,
+        /// Lower-case hex SHA-256 of the release document's envelope.
+        document_sha256: String,
+    },
+    /// A delivery is about to be disposed of.
+    DisposalIntended {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the attempt.
+        attempt: String,
+        /// Lower-case hex SHA-256 of the manifest, which stays.
+        manifest_sha256: String,
+        /// Id of the key that is destroyed; absent where the site holds none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kek: Option<String>,
+    },
+    /// A delivery was disposed of.
+    Disposed {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the attempt.
+        attempt: String,
+        /// Lower-case hex SHA-256 of the signed record, which stands in `state/disposals/`.
+        record_sha256: String,
+    },
+    /// Encrypted values of a field are about to be turned back.
+    Revealed {
+        /// Id of the grant whose deliveries held them.
+        grant: String,
+        /// The field.
+        field: String,
+        /// Who approved it.
+        approver: String,
+        /// Lower-case hex SHA-256 of the approval's envelope, which holds salted hashes of the
+        /// values.
+        approval_sha256: String,
+        /// How many values.
+        values: u64,
+        /// How many of them a key turned back.
+        found: u64,
+    },
+    /// A delivery was made again into the void, and compared.
+    Replayed {
+        /// Id of the grant.
+        grant: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the attempt.
+        attempt: String,
+        /// What came of it: `same`, `different`, or why it could not be compared.
+        outcome: String,
+    },
+}
+
+/// A keyed digest of all that a delivery holds, by which a replay is compared. Tells nothing of the
+/// content without the site's key `encryption`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentDigest {
+    /// Lower-case hex HMAC-SHA-256.
+    pub digest: String,
+    /// Version of the key that it was made with.
+    pub key_version: u32,
+    /// Fields left out of it, because their values are other bytes in every attempt.
+    pub excluded: Vec<String>,
 }
 
 /// What a token vault holds: what an older copy of it doesn't.
@@ -284,134 +461,6 @@ pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     (time_text(at) == text).then_some(at)
 }
 
-/// All entries, in order, as read and checked at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History(Vec<Entry>);
-
-impl Deref for History {
-    type Target = [Entry];
-
-    fn deref(&self) -> &[Entry] {
-        &self.0
-    }
-}
-
-impl FromIterator<Entry> for History {
-    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
-    }
-}
-
-impl IntoIterator for History {
-    type Item = Entry;
-    type IntoIter = std::vec::IntoIter<Entry>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "each question is about one or two kinds of event; new kinds do not change its answer"
-)]
-impl History {
-    /// The random number drawn when `grant` was first signed for that recipient; absent if it never
-    /// was. Should a grant be given to another recipient, their copies must not be taken for those of
-    /// the first.
-    pub fn grant_index(&self, grant: &str, recipient: &str) -> Option<u64> {
-        self.iter().find_map(|entry| match &entry.event {
-            Event::GrantSigned {
-                grant: id,
-                recipient: of,
-                grant_index,
-                ..
-            } if id == grant && of == recipient => Some(*grant_index),
-            _ => None,
-        })
-    }
-
-    /// Deliveries and rows released so far, per grant. A delivery counts once, however often its
-    /// release was recorded.
-    pub fn quota_use(&self) -> BTreeMap<String, (u64, u64)> {
-        let mut counted = BTreeSet::new();
-        let mut uses: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for entry in self.iter() {
-            if let Event::Released {
-                grant,
-                delivery,
-                rows,
-                ..
-            } = &entry.event
-                && counted.insert((grant, delivery))
-            {
-                let (runs, total) = uses.entry(grant.clone()).or_default();
-                *runs = runs.saturating_add(1);
-                *total = total.saturating_add(*rows);
-            }
-        }
-        uses
-    }
-
-    /// Intended releases of which neither release nor abandonment is recorded: what a killed run
-    /// left to be reconciled.
-    pub fn unsettled(&self) -> Vec<Entry> {
-        let settled: BTreeSet<_> = self
-            .iter()
-            .filter_map(|entry| match &entry.event {
-                Event::Released {
-                    grant,
-                    delivery,
-                    attempt,
-                    ..
-                }
-                | Event::Abandoned {
-                    grant,
-                    delivery,
-                    attempt,
-                    ..
-                } => Some((grant, delivery, attempt)),
-                _ => None,
-            })
-            .collect();
-        self.iter()
-            .filter(|entry| match &entry.event {
-                Event::ReleaseIntended {
-                    grant,
-                    delivery,
-                    attempt,
-                    ..
-                } => !settled.contains(&(grant, delivery, attempt)),
-                _ => false,
-            })
-            .cloned()
-            .collect()
-    }
-
-    /// What was recorded last of each token vault, by the name of its file.
-    pub fn kept_vaults(&self) -> BTreeMap<String, KeptVault> {
-        let mut kept = BTreeMap::new();
-        for entry in self.iter() {
-            if let Event::TokensKept { vaults, .. } = &entry.event {
-                kept.extend(vaults.clone());
-            }
-        }
-        kept
-    }
-
-    /// SHA-256 (hex) of the manifest of the grant's latest release.
-    pub fn last_manifest(&self, grant: &str) -> Option<&str> {
-        self.iter().rev().find_map(|entry| match &entry.event {
-            Event::Released {
-                grant: id,
-                manifest_sha256,
-                ..
-            } if id == grant => Some(manifest_sha256.as_str()),
-            _ => None,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,13 +473,6 @@ mod tests {
         }
     }
 
-    fn history<const N: usize>(events: [Event; N]) -> History {
-        (0..)
-            .zip(events)
-            .map(|(index, event)| entry(index, event))
-            .collect()
-    }
-
     fn signed(grant: &str, version: u32, grant_index: u64) -> Event {
         Event::GrantSigned {
             grant: grant.to_owned(),
@@ -439,32 +481,7 @@ mod tests {
             grant_index,
             approver: "data-office".to_owned(),
             approval_sha256: "00".repeat(32),
-        }
-    }
-
-    fn intended(grant: &str, delivery: &str, attempt: &str) -> Event {
-        Event::ReleaseIntended {
-            run: "r".to_owned(),
-            delivery: delivery.to_owned(),
-            attempt: attempt.to_owned(),
-            grant: grant.to_owned(),
-            grant_version: 1,
-            plan_sha256: "00".repeat(32),
-            destination: "file:///outbox".to_owned(),
-            rows: 3,
-            config: BTreeMap::new(),
-            join_groups: Vec::new(),
-        }
-    }
-
-    fn released(grant: &str, delivery: &str, attempt: &str, rows: u64) -> Event {
-        Event::Released {
-            run: "r".to_owned(),
-            delivery: delivery.to_owned(),
-            attempt: attempt.to_owned(),
-            grant: grant.to_owned(),
-            rows,
-            manifest_sha256: format!("manifest of {delivery}"),
+            about: None,
         }
     }
 
@@ -514,90 +531,5 @@ mod tests {
             encode(&long, Utc::now(), [0; 16]),
             Err(LedgerError::EntryTooLarge(_))
         ));
-    }
-
-    #[test]
-    fn the_grant_index_is_the_first_one_drawn() {
-        let history = history([
-            signed("G-1", 1, 7),
-            signed("G-2", 1, 8),
-            signed("G-1", 2, 9),
-        ]);
-        assert_eq!(history.grant_index("G-1", "civil-affairs"), Some(7));
-        assert_eq!(history.grant_index("G-3", "civil-affairs"), None);
-    }
-
-    #[test]
-    fn a_grant_given_to_another_recipient_has_another_index() {
-        let mut later = signed("G-1", 2, 9);
-        if let Event::GrantSigned { recipient, .. } = &mut later {
-            *recipient = "statistics".to_owned();
-        }
-        let history = history([signed("G-1", 1, 7), later]);
-        assert_eq!(history.grant_index("G-1", "civil-affairs"), Some(7));
-        assert_eq!(history.grant_index("G-1", "statistics"), Some(9));
-    }
-
-    #[test]
-    fn of_a_vault_counts_what_was_recorded_last() {
-        let kept = |vaults: &[(&str, u64)]| Event::TokensKept {
-            grant: "G-1".to_owned(),
-            vaults: vaults
-                .iter()
-                .map(|(name, save)| {
-                    let vault = KeptVault {
-                        save: *save,
-                        mark: "0f".repeat(16),
-                        tokens: 10 * save,
-                    };
-                    ((*name).to_owned(), vault)
-                })
-                .collect(),
-        };
-        let events = [
-            kept(&[("a", 1), ("b", 1)]),
-            signed("G-1", 1, 7),
-            kept(&[("a", 4)]),
-        ];
-        let bytes = encode(&events[2], Utc::now(), [1; 16]).unwrap();
-        assert_eq!(decode(2, &bytes).unwrap().event, events[2]);
-        let latest = history(events).kept_vaults();
-        let saves: Vec<(&str, u64)> = latest
-            .iter()
-            .map(|(name, vault)| (name.as_str(), vault.save))
-            .collect();
-        assert_eq!(saves, [("a", 4), ("b", 1)]);
-    }
-
-    #[test]
-    fn quota_counts_each_delivery_once_and_unsettled_are_found_by_attempt() {
-        let history = history([
-            intended("G-1", "d1", "a1"),
-            released("G-1", "d1", "a1", 10),
-            released("G-1", "d1", "a1", 10),
-            intended("G-1", "d2", "a2"),
-            intended("G-1", "d2", "a3"),
-            released("G-1", "d2", "a3", 5),
-            intended("G-2", "d9", "a9"),
-            Event::Abandoned {
-                run: "r".to_owned(),
-                delivery: "d9".to_owned(),
-                attempt: "a9".to_owned(),
-                grant: "G-2".to_owned(),
-                reason: "interrupted".to_owned(),
-            },
-        ]);
-        assert_eq!(
-            history.quota_use(),
-            BTreeMap::from([("G-1".to_owned(), (2, 15))])
-        );
-        let unsettled: Vec<u64> = history
-            .unsettled()
-            .iter()
-            .map(|entry| entry.index)
-            .collect();
-        assert_eq!(unsettled, [3]);
-        assert_eq!(history.last_manifest("G-1"), Some("manifest of d2"));
-        assert_eq!(history.last_manifest("G-2"), None);
     }
 }

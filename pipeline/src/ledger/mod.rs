@@ -11,9 +11,11 @@
 
 mod check;
 mod event;
+mod history;
 mod note;
 mod proof;
 mod reader;
+mod terms;
 mod tiles;
 pub mod tree;
 
@@ -27,11 +29,13 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
 pub use check::{LedgerProblem, LedgerReport, ProblemKind, verify, verify_remembering};
-pub use event::{ENTRY_BYTES_MAX, Entry, Event, History, KeptVault};
+pub use event::{ContentDigest, ENTRY_BYTES_MAX, Entry, Event, KeptVault};
 pub(crate) use event::{parse_time, time_text};
+pub use history::History;
 pub use note::{Checkpoint, NoteError};
-pub use proof::{InclusionProof, ProofError};
+pub use proof::{ConsistencyProof, EntryProof, InclusionProof, ProofError};
 pub use reader::LedgerReader;
+pub use terms::{About, GrantState, HaltScope};
 
 use crate::digest::hex;
 use tiles::{Edge, Files, Nodes};

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 
-use super::event::{self, History};
+use super::event::{self, Entry};
+use super::history::History;
 use super::note::{self, Checkpoint, NoteError};
-use super::proof::{self, InclusionProof};
+use super::proof::{self, ConsistencyProof, EntryProof, InclusionProof};
 use super::tiles::{Edge, Files, Kind, Nodes, Tile, WIDTH};
 use super::tree::{self, Hash};
 use super::{CHECKPOINT, LedgerError, ORIGIN};
@@ -36,6 +37,15 @@ impl LedgerReader {
             ));
         }
         Ok(Self { files, head })
+    }
+
+    /// The checkpoint's file as it stands, unread: what to look at to see whether anything was
+    /// recorded since.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn look(directory: &Path) -> Result<Option<Vec<u8>>, LedgerError> {
+        Files::new(directory).read(CHECKPOINT, note::BYTES_MAX)
     }
 
     /// The checkpoint; absent if nothing was ever recorded.
@@ -82,6 +92,33 @@ impl LedgerReader {
         Ok(entries.into_iter().collect())
     }
 
+    /// The entries from position `from` on, each proved to stand under the checkpoint. Reads no more of
+    /// the ledger than that.
+    ///
+    /// # Errors
+    /// Entries that are missing, malformed, or not those the checkpoint covers.
+    pub fn entries_from(&self, from: u64) -> Result<Vec<Entry>, LedgerError> {
+        let Some((note, checkpoint)) = &self.head else {
+            return Ok(Vec::new());
+        };
+        let mut nodes = Nodes::new(&self.files, checkpoint.size);
+        let mut entries = Vec::new();
+        let tiles = Tile::all(Kind::Entries, checkpoint.size);
+        for tile in tiles.filter(|tile| (tile.number + 1) * WIDTH > from) {
+            for (index, bytes) in (tile.number * WIDTH..).zip(self.files.read_entries(tile)?) {
+                if index < from {
+                    continue;
+                }
+                proof::make(&mut nodes, checkpoint, note, index, &bytes)?;
+                let entry = event::decode(index, &bytes).map_err(|what| {
+                    LedgerError::damaged(&tile.path(), &format!("entry {index} {what}"))
+                })?;
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+
     /// Proof that entry `index` is in the ledger as of the checkpoint; absent if it holds no such
     /// entry.
     ///
@@ -94,20 +131,63 @@ impl LedgerReader {
         if index >= checkpoint.size {
             return Ok(None);
         }
+        let entry = self.entry(checkpoint.size, index)?;
+        let mut nodes = Nodes::new(&self.files, checkpoint.size);
+        proof::make(&mut nodes, checkpoint, note, index, &entry).map(Some)
+    }
+
+    /// Proof that entry `index` stood in the ledger when it had `size` entries, and that the ledger as
+    /// of the checkpoint continues that one; absent if it holds no such entry, or never was as large.
+    ///
+    /// # Errors
+    /// Files that are missing or do not agree with the checkpoint.
+    pub fn prove_at(&self, index: u64, size: u64) -> Result<Option<EntryProof>, LedgerError> {
+        let Some((note, checkpoint)) = &self.head else {
+            return Ok(None);
+        };
+        if index >= size || size > checkpoint.size {
+            return Ok(None);
+        }
+        let entry = self.entry(checkpoint.size, index)?;
+        let mut nodes = Nodes::new(&self.files, checkpoint.size);
+        EntryProof::make(&mut nodes, checkpoint, note, (index, size), &entry).map(Some)
+    }
+
+    /// Proof that the ledger of `new` entries continues that of `old`, and that the ledger as of the
+    /// checkpoint continues both; absent if it never was as large, or `old` is the larger.
+    ///
+    /// # Errors
+    /// Files that are missing or do not agree with the checkpoint.
+    pub fn prove_consistency(
+        &self,
+        old: u64,
+        new: u64,
+    ) -> Result<Option<ConsistencyProof>, LedgerError> {
+        let Some((note, checkpoint)) = &self.head else {
+            return Ok(None);
+        };
+        if old > new || new > checkpoint.size {
+            return Ok(None);
+        }
+        let mut nodes = Nodes::new(&self.files, checkpoint.size);
+        ConsistencyProof::make(&mut nodes, checkpoint, note, old, new).map(Some)
+    }
+
+    /// The bytes of an entry of the ledger of `size` entries.
+    fn entry(&self, size: u64, index: u64) -> Result<Vec<u8>, LedgerError> {
         let number = index / WIDTH;
-        let width = usize::try_from((checkpoint.size - number * WIDTH).min(WIDTH)).unwrap_or(1);
+        let width = usize::try_from((size - number * WIDTH).min(WIDTH)).unwrap_or(1);
         let tile = Tile {
             kind: Kind::Entries,
             number,
             width,
         };
         let position = usize::try_from(index % WIDTH).unwrap_or(0);
-        let entries = self.files.read_entries(tile)?;
-        let entry = entries
-            .get(position)
-            .ok_or_else(|| LedgerError::damaged(&tile.path(), "is too short"))?;
-        let mut nodes = Nodes::new(&self.files, checkpoint.size);
-        proof::make(&mut nodes, checkpoint, note, index, entry).map(Some)
+        let mut entries = self.files.read_entries(tile)?;
+        if position >= entries.len() {
+            return Err(LedgerError::damaged(&tile.path(), "is too short"));
+        }
+        Ok(entries.swap_remove(position))
     }
 
     /// Proof, for whoever keeps a checkpoint of `old` entries, that the ledger continues it; to be

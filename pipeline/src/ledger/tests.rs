@@ -578,6 +578,7 @@ fn an_event_too_long_records_nothing() {
         rows: 0,
         config: BTreeMap::from([("x".repeat(70_000), String::new())]),
         join_groups: Vec::new(),
+        about: None,
     };
     assert!(matches!(
         ledger.append_all(&[event(1), long], now()),
