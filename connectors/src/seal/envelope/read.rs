@@ -181,7 +181,7 @@ impl<R: Read + Seek> EnvelopeFile<R> {
         file_name: &str,
         keys: &dyn DekSource,
     ) -> Result<Self, ConnectorError> {
-        let place = |error: io::Error| of_io(error, file_name);
+        let place = |error: io::Error| of_io(&error, file_name);
         inner.rewind().map_err(place)?;
         let (chunks, start) = begin(&mut inner, binding, file_name, keys)?;
         Self::of_chunks(inner, chunks, start).map_err(place)
@@ -292,7 +292,7 @@ fn begin(
     file_name: &str,
     keys: &dyn DekSource,
 ) -> Result<(Chunks, u64), ConnectorError> {
-    let place = |error: io::Error| of_io(error, file_name);
+    let place = |error: io::Error| of_io(&error, file_name);
     let header = Header::read(inner, binding, file_name).map_err(place)?;
     let aad = binding.wrap_aad(file_name, DekUse::File);
     let dek = keys.dek(&header.wrapped, &aad)?;
@@ -336,10 +336,10 @@ fn fill(inner: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn of_io(error: io::Error, place: &str) -> ConnectorError {
-    match SealError::of_io(&error) {
+fn of_io(error: &io::Error, place: &str) -> ConnectorError {
+    match SealError::of_io(error) {
         Some(error) => error.clone().into(),
-        None => ConnectorError::from_io(&error, place),
+        None => ConnectorError::from_io(error, place),
     }
 }
 
