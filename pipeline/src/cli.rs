@@ -62,6 +62,23 @@ pub enum Command {
     Run(RunArgs),
     /// Check a delivery: signature, files, rows, ledger proof.
     Verify(VerifyArgs),
+    /// Open a delivery: check it, unwrap its keys, write its files.
+    Open(OpenArgs),
+    /// Acknowledge a delivery as its recipient; accept that as its provider.
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Hand the keys of a delivery that is released online to its recipient; recorded in the ledger.
+    Release(ReleaseArgs),
+    /// Approve that encrypted values of a field are turned back, and do it; recorded in the ledger.
+    #[command(subcommand)]
+    Reveal(RevealCommand),
+    /// Destroy what the site holds of a delivery, and say what that covers.
+    Dispose(DisposeArgs),
+    /// Make a delivery again into the void, and compare it with what was released.
+    Replay {
+        /// The folder that holds manifest.json: a path or a URL.
+        delivery: String,
+    },
     /// Name the grants behind a leaked copy; recorded in the ledger.
     Trace(TraceArgs),
     /// Check the evidence of a trace.
@@ -69,13 +86,15 @@ pub enum Command {
     /// Make and list keys.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Sign, list and show grants.
+    /// Lead grants through their life; list and show them.
     #[command(subcommand)]
     Grant(GrantCommand),
+    /// Stop exchanges at once, and say what had left; or let them go on.
+    Halt(HaltArgs),
     /// List token vaults; approve turning tokens back, and do it.
     #[command(subcommand)]
     Tokens(TokensCommand),
-    /// Read and verify the ledger.
+    /// Read, verify and prove the ledger; usage records.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Print a completion script for a shell.
@@ -133,6 +152,139 @@ pub struct VerifyArgs {
     /// Key of the ledger, in the same forms; without it, the site's, where there is one.
     #[arg(long, value_name = "KEY|FILE")]
     pub ledger_key: Option<String>,
+}
+
+/// `open`.
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// The folder that holds manifest.json: a path or a URL.
+    pub delivery: String,
+    /// The recipient's private key file; only a delivery that isn't sealed opens without.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// Directory to write the files to; no file there is ever overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// The site's release document, where keys are released online.
+    #[arg(long, value_name = "FILE")]
+    pub release: Option<PathBuf>,
+    /// Key of whoever signs manifests: `ed25519:BASE64`, or a file of such lines. May be repeated.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Vec<String>,
+    /// Key of the ledger, in the same forms; without it, the site's, where there is one.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub ledger_key: Option<String>,
+}
+
+/// `receipt`.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Verify a delivery and sign, as its recipient, that it was received.
+    Make(ReceiptArgs),
+    /// Sign, as its recipient, that every copy of a delivery was destroyed.
+    Destroyed(ReceiptArgs),
+    /// Check a recipient's receipt against the ledger, and record it.
+    Accept {
+        /// The receipt, as `receipt make` writes it.
+        file: PathBuf,
+    },
+}
+
+/// `receipt make` and `receipt destroyed`.
+#[derive(Debug, Args)]
+pub struct ReceiptArgs {
+    /// The folder that holds manifest.json: a path or a URL.
+    pub delivery: String,
+    /// The recipient's private key for receipts, as `keys pair --kind receipt` makes it.
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    /// Where to write the receipt; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What to add in words, without personal data.
+    #[arg(long, value_name = "TEXT")]
+    pub statement: Option<String>,
+    /// Key of whoever signs manifests: `ed25519:BASE64`, or a file of such lines. May be repeated.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Vec<String>,
+    /// Key of the ledger, in the same forms.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub ledger_key: Option<String>,
+}
+
+/// `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The folder that holds manifest.json: a path or a URL.
+    pub delivery: String,
+    /// Id of the recipient.
+    #[arg(long, value_name = "RECIPIENT")]
+    pub to: String,
+    /// Where to write the release document; must not exist. DELIVERY.release.json where absent.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `reveal`.
+#[derive(Debug, Subcommand)]
+pub enum RevealCommand {
+    /// Approve, as an approver of the provider, that delivered values of a field are turned back.
+    Approve(ApproveRevealArgs),
+    /// Turn delivered values of a field back, as CSV; needs an approval.
+    Values {
+        /// Id of the grant whose deliveries held the values.
+        grant: String,
+        /// The field.
+        #[arg(long)]
+        field: String,
+        /// The approval, as `reveal approve` writes it.
+        #[arg(long, value_name = "FILE")]
+        approval: PathBuf,
+        /// The values, one a line; standard input where absent.
+        #[arg(long, value_name = "FILE")]
+        values: Option<PathBuf>,
+    },
+}
+
+/// `reveal approve`.
+#[derive(Debug, Args)]
+pub struct ApproveRevealArgs {
+    /// Id of the grant whose deliveries held the values.
+    pub grant: String,
+    /// The field.
+    #[arg(long)]
+    pub field: String,
+    /// Why they are turned back; no personal data.
+    #[arg(long)]
+    pub reason: String,
+    /// Last day on which the approval holds.
+    #[arg(long, value_name = "DATE")]
+    pub until: chrono::NaiveDate,
+    /// Try this version of the key alone.
+    #[arg(long, value_name = "N")]
+    pub key_version: Option<u32>,
+    /// The approver's private key file.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The values, one a line; standard input where absent.
+    #[arg(long, value_name = "FILE")]
+    pub values: Option<PathBuf>,
+    /// Where to write the approval; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `dispose`.
+#[derive(Debug, Args)]
+pub struct DisposeArgs {
+    /// The folder that holds manifest.json: a path or a URL.
+    pub delivery: String,
+    /// The recipient's signed statement that it destroyed its copies, as `receipt destroyed` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub statement: Option<PathBuf>,
+    /// The last day on which a backup of the keyring made before may still be kept.
+    #[arg(long, value_name = "DATE")]
+    pub backups_until: Option<chrono::NaiveDate>,
 }
 
 /// `trace`.
@@ -237,6 +389,42 @@ pub enum KeysCommand {
     },
     /// List the site's keys, never their content.
     List,
+    /// Make a new root and wrap every record anew under it. Keys and outputs stay what they are.
+    Rotate,
+    /// Destroy one version of a key of the site, or the key of a delivery. Nothing brings it back.
+    Destroy {
+        /// The key: `PURPOSE.vN`, or `DELIVERY.ATTEMPT`.
+        key: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+        /// Destroy a key that is still needed: its name once more.
+        #[arg(long, value_name = "KEY")]
+        force: Option<String>,
+    },
+    /// Print the public keys of manifests and of the ledger, of all versions, for recipients.
+    ExportPublic {
+        /// Write `manifest.pub` and `ledger.pub` into a directory, over nothing that is there.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Protect the keyring by a passphrase, a key file or a token, or change what protects it.
+    Protect(ProtectArgs),
+}
+
+/// `keys protect`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ProtectArgs {
+    /// A file with the passphrase, of mode 0600.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// A key file; made, with mode 0600, where it does not exist.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The token that `[keys]` names.
+    #[arg(long)]
+    pub token: bool,
 }
 
 /// Whose key pair.
@@ -261,6 +449,43 @@ pub enum GrantCommand {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
+    /// Ask for a grant: from now on the provider's answer is due.
+    Request {
+        /// Id of the grant.
+        grant: String,
+        /// Anything beside what the grant itself says; no personal data.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Refuse a grant, with the legal basis of the refusal.
+    Refuse {
+        /// Id of the grant.
+        grant: String,
+        /// The legal basis.
+        #[arg(long)]
+        basis: String,
+        /// Why; no personal data.
+        #[arg(long)]
+        reason: String,
+        /// The private key of the approver who refuses; the operator records it where absent.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Hold a grant back: nothing of it is delivered until an approver resumes it.
+    Suspend(GrantStepArgs),
+    /// Let a suspended grant be used again, as an approver of its provider.
+    Resume {
+        /// Id of the grant.
+        grant: String,
+        /// Why; no personal data.
+        #[arg(long)]
+        reason: String,
+        /// The approver's private key file.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// End a grant: no signature made so far counts any more.
+    Terminate(GrantStepArgs),
     /// List the site's grants and what state each is in.
     List,
     /// Show one grant and what it resolves to.
@@ -268,6 +493,48 @@ pub enum GrantCommand {
         /// Id of the grant.
         grant: String,
     },
+}
+
+/// `grant suspend` and `grant terminate`.
+#[derive(Debug, Args)]
+pub struct GrantStepArgs {
+    /// Id of the grant.
+    pub grant: String,
+    /// Why; no personal data.
+    #[arg(long)]
+    pub reason: String,
+    /// The private key of the approver who does it; the operator does it where absent.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// `halt`.
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// What is halted.
+    #[command(flatten)]
+    pub scope: HaltScopeArgs,
+    /// Lift the halt instead.
+    #[arg(long)]
+    pub lift: bool,
+    /// Why; no personal data.
+    #[arg(long)]
+    pub reason: String,
+}
+
+/// What a halt is over.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct HaltScopeArgs {
+    /// Every exchange of this provider's data.
+    #[arg(long, value_name = "ID")]
+    pub provider: Option<String>,
+    /// Every exchange to this recipient.
+    #[arg(long, value_name = "ID")]
+    pub recipient: Option<String>,
+    /// Every exchange of the site.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `tokens`.
@@ -331,5 +598,57 @@ pub enum LedgerCommand {
         /// Key of the ledger: `ed25519:BASE64` or a file; the site's where absent.
         #[arg(long, value_name = "KEY|FILE")]
         key: Option<String>,
+        /// A checkpoint that was kept elsewhere: the ledger has to continue it. May be repeated.
+        #[arg(long, value_name = "FILE")]
+        witness: Vec<PathBuf>,
+        /// A proof, as `ledger prove --json` prints it, to be checked too. May be repeated.
+        #[arg(long, value_name = "FILE")]
+        proof: Vec<PathBuf>,
     },
+    /// Prove that an entry stands in the ledger, or that it continues what it was.
+    Prove {
+        /// Number of the entry.
+        #[arg(required_unless_present = "consistency")]
+        entry: Option<u64>,
+        /// Prove it in the ledger as it was with so many entries.
+        #[arg(long, value_name = "N", requires = "entry")]
+        size: Option<u64>,
+        /// Prove that the ledger of NEW entries (all of them where absent) continues that of OLD.
+        #[arg(long, num_args = 1..=2, value_names = ["OLD", "NEW"], conflicts_with = "entry")]
+        consistency: Option<Vec<u64>>,
+    },
+    /// Print the signed checkpoint, to be kept by others; or a readable extract.
+    Export {
+        /// Print the usage records of each grant for a competent authority, as CSV.
+        #[arg(long)]
+        extract: bool,
+        /// Write it to this file, which must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Which records.
+        #[command(flatten)]
+        question: UsageArgs,
+    },
+    /// Show who used which data for which purpose, and what became of it.
+    Usage(UsageArgs),
+}
+
+/// Which usage records.
+#[derive(Debug, Args)]
+pub struct UsageArgs {
+    /// Of this provider's data.
+    #[arg(long, value_name = "ID")]
+    pub provider: Option<String>,
+    /// By this recipient.
+    #[arg(long, value_name = "ID")]
+    pub recipient: Option<String>,
+    /// Of this grant.
+    #[arg(long, value_name = "ID")]
+    pub grant: Option<String>,
+    /// From this day on.
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<chrono::NaiveDate>,
+    /// Up to this day.
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<chrono::NaiveDate>,
 }

@@ -1,33 +1,40 @@
 //! An installation: a site with its keyring, its ledger and its clock, and what can be made of
 //! them. Commands start here, so that `plan`, `preview`, `run` and `grant sign` see the same.
 
+mod keyring;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::keyring::{KeyProvider, LocalKeyring, MasterKey, Purpose};
+use lockgate_connectors::format::parquet::encryption::SourceKeys;
+use lockgate_connectors::keyring::{KeyProvider, MasterKey, Purpose};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::source::{ReadRequest, Source, SourceSpec, open_source};
 use lockgate_connectors::store::{Store, StoreConfig};
 use lockgate_connectors::{CsvOptions, Format};
 use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::{Column, DerivedKey, KeyUse, Keys, Misfit, Read, Row, RowField};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::engine::{Budget, ColumnTreatment, Digester, RowRead};
 use crate::error::RunError;
-use crate::ledger::Ledger;
+use crate::ledger::{History, Ledger};
+use crate::life;
 use crate::marks::record::check_not_lost;
 use crate::marks::rounding_of;
 use crate::plan::predicate::Condition;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, QuotaUse, Refusal, RefusalCode};
-use crate::site::dataset::{Mode, SourceFormat};
-use crate::site::lockgate_toml::StoreSection;
+use crate::site::dataset::{Mode, SourceDecryption, SourceFormat};
+use crate::site::lockgate_toml::{SecretRef, StoreSection};
 use crate::site::units::parse_memory;
 use crate::site::{FieldType, Site};
 use crate::vault::Vaults;
@@ -56,24 +63,27 @@ pub struct Installation {
     pub site: Site,
     /// Where the time comes from.
     pub clock: Clock,
+    /// The keyring, once it was asked for: opening it takes its time.
+    keyring: OnceLock<Arc<dyn KeyProvider>>,
 }
 
 impl Installation {
+    /// The installation of a site.
+    #[must_use]
+    pub fn of(site: Site, clock: Clock) -> Self {
+        Self {
+            site,
+            clock,
+            keyring: OnceLock::new(),
+        }
+    }
+
     /// Loads the site at `root`.
     ///
     /// # Errors
     /// No site there, or a `lockgate.toml` that cannot be used.
     pub fn open(root: &Path, clock: Clock) -> Result<Self, RunError> {
-        Ok(Self {
-            site: Site::load(root)?,
-            clock,
-        })
-    }
-
-    /// The site's keyring.
-    pub fn keyring(&self) -> Arc<dyn KeyProvider> {
-        let directory = self.site.root.join(&self.site.file.keys.path);
-        Arc::new(LocalKeyring::open(directory))
+        Ok(Self::of(Site::load(root)?, clock))
     }
 
     /// The program's own directory.
@@ -90,13 +100,21 @@ impl Installation {
     ///
     /// # Errors
     /// No key to sign it with, or a ledger that does not verify, or is gone though marked deliveries
-    /// left.
+    /// left; a keyring that is older than the ledger knows.
     pub fn ledger(&self) -> Result<Ledger, RunError> {
+        // A change that whoever made it could not record is recorded now.
+        self.ledger_recording("found")
+    }
+
+    /// As [`Self::ledger`]; what is recorded of a keyring that changed since.
+    pub(crate) fn ledger_recording(&self, what: &str) -> Result<Ledger, RunError> {
         check_not_lost(&self.state(), &self.ledger_dir())?;
         let keyring = self.keyring();
         let key = keyring.signing_key(Purpose::Ledger)?;
         let earlier = keyring.verifying_keys(Purpose::Ledger)?;
-        Ok(Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?)
+        let ledger = Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?;
+        self.record_keyring(&ledger, what)?;
+        Ok(ledger)
     }
 
     /// The calendar day in the site's zone.
@@ -104,13 +122,17 @@ impl Installation {
     /// # Errors
     /// A zone that is not known.
     pub fn today(&self) -> Result<NaiveDate, RunError> {
+        Ok(self.clock.today(self.zone()?))
+    }
+
+    /// The site's zone.
+    pub(crate) fn zone(&self) -> Result<Tz, RunError> {
         let name = &self.site.file.site.timezone;
-        let zone: Tz = name.parse().map_err(|_| RunError::Invalid {
+        name.parse().map_err(|_| RunError::Invalid {
             what: format!("unknown time zone `{name}`"),
             at: "lockgate.toml, site.timezone".to_owned(),
             remedy: "write an IANA name such as Asia/Shanghai".to_owned(),
-        })?;
-        Ok(self.clock.today(zone))
+        })
     }
 
     /// The way of delivery to show a grant in: batch, or the first it allows.
@@ -131,14 +153,18 @@ impl Installation {
     /// # Errors
     /// A grant that does not exist, or problems in the files it uses.
     pub fn compile(&self, grant: &str, mode: Mode) -> Result<Compiled, RunError> {
-        let quota = self.quota_use(grant)?;
+        let history = self.history()?;
         let request = crate::plan::CompileRequest {
             grant,
             mode,
             today: self.today()?,
-            quota,
+            quota: used_of(&history, grant),
         };
-        Ok(crate::plan::compile(&self.site, &request)?)
+        let mut compiled = crate::plan::compile(&self.site, &request)?;
+        // What the ledger says of the grant's life, whatever its files say.
+        let standing = life::refusals(self, &history, &compiled.plan);
+        compiled.refusals.extend(standing);
+        Ok(compiled)
     }
 
     /// How much of a grant's quota is used. A site without a ledger has delivered nothing.
@@ -146,9 +172,7 @@ impl Installation {
     /// # Errors
     /// A ledger that cannot be read.
     pub fn quota_use(&self, grant: &str) -> Result<QuotaUse, RunError> {
-        let uses = Ledger::reader(&self.ledger_dir())?.entries()?.quota_use();
-        let (runs, rows) = uses.get(grant).copied().unwrap_or_default();
-        Ok(QuotaUse { runs, rows })
+        Ok(used_of(&self.history()?, grant))
     }
 
     /// Opens a store of `lockgate.toml`.
@@ -171,7 +195,7 @@ impl Installation {
 
     fn store_config(&self, section: &StoreSection) -> Result<StoreConfig, RunError> {
         let root = &self.site.root;
-        let secret = |reference: &Option<crate::site::lockgate_toml::SecretRef>| {
+        let secret = |reference: &Option<SecretRef>| {
             reference
                 .as_ref()
                 .map(|reference| reference.resolve(root))
@@ -224,7 +248,7 @@ impl Installation {
         let spec = SourceSpec {
             store: self.store(store)?,
             path: plan.source.path.clone().unwrap_or_default(),
-            format: source_format(&plan.source)?,
+            format: self.source_format(&plan.source)?,
             fields: source_schema(plan)?,
         };
         let batch_rows = self
@@ -253,6 +277,37 @@ impl Installation {
             }])),
             opened => Ok(opened?),
         }
+    }
+
+    fn source_format(&self, source: &crate::site::Source) -> Result<Format, RunError> {
+        match (source.format, &source.decryption) {
+            (Some(SourceFormat::Parquet) | None, Some(decryption)) => {
+                self.source_keys(decryption).map(Format::EncryptedParquet)
+            }
+            (Some(SourceFormat::Parquet) | None, None) => Ok(Format::Parquet),
+            (Some(SourceFormat::Csv), _) => csv_options(source).map(Format::Csv),
+        }
+    }
+
+    /// The keys of a source that its provider encrypts.
+    fn source_keys(&self, decryption: &SourceDecryption) -> Result<SourceKeys, RunError> {
+        let key = |reference: &SecretRef| {
+            let text = reference.resolve(&self.site.root)?;
+            let decoded = STANDARD.decode(text.trim()).map(Zeroizing::new);
+            decoded.map_err(|_| RunError::Invalid {
+                what: "a key of the source is not base64".to_owned(),
+                at: "the dataset's source.decryption".to_owned(),
+                remedy: "give 16 or 32 bytes in padded base64".to_owned(),
+            })
+        };
+        let columns = decryption
+            .columns
+            .iter()
+            .map(|(path, reference)| Ok((path.clone(), key(reference)?)))
+            .collect::<Result<BTreeMap<_, _>, RunError>>()?;
+        let footer = key(&decryption.footer_key)?;
+        let prefix = decryption.aad_prefix.as_deref();
+        Ok(SourceKeys::new(&footer, &columns, prefix)?)
     }
 
     /// The filter of a plan's rows.
@@ -444,7 +499,7 @@ impl Installation {
     /// A key that isn't there.
     pub(crate) fn digester(&self, plan: &ExchangePlan) -> Result<Option<Digester>, RunError> {
         let (key, version) = self.sealing_key(CONTENT_DOMAIN, &content_scope(&plan.grant))?;
-        Digester::new(plan, key, version).map(Some)
+        Digester::new(plan, &key, version).map(Some)
     }
 
     /// The same under the key of an earlier version.
@@ -458,7 +513,7 @@ impl Installation {
     ) -> Result<Digester, RunError> {
         let scope = content_scope(&plan.grant);
         let key = self.sealing_key_of(CONTENT_DOMAIN, &scope, version)?;
-        Digester::new(plan, key, version)
+        Digester::new(plan, &key, version)
     }
 
     /// The older version of a purpose's key that the site holds on to today.
@@ -492,6 +547,12 @@ impl Installation {
             lanes: lanes.clamp(1, threads.max(1)),
         }
     }
+}
+
+/// How much of a grant's quota a history says is used.
+fn used_of(history: &History, grant: &str) -> QuotaUse {
+    let (runs, rows) = history.quota_use().remove(grant).unwrap_or_default();
+    QuotaUse { runs, rows }
 }
 
 /// The scope of the key of digests: neither a grant's nor a join group's, so that no treatment's key
@@ -561,13 +622,6 @@ fn arrow_type(field: &str, data_type: &str) -> Result<arrow::datatypes::DataType
             at: format!("field {field}"),
             remedy: String::new(),
         })
-}
-
-fn source_format(source: &crate::site::Source) -> Result<Format, RunError> {
-    match source.format {
-        Some(SourceFormat::Parquet) | None => Ok(Format::Parquet),
-        Some(SourceFormat::Csv) => csv_options(source).map(Format::Csv),
-    }
 }
 
 fn csv_options(source: &crate::site::Source) -> Result<CsvOptions, RunError> {

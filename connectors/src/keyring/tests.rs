@@ -530,9 +530,9 @@ fn a_generation_only_rises_and_an_earlier_keyring_has_a_lower_one() {
     room.opened().create_kek(&kek(1)).unwrap();
     assert_eq!(room.opened().attest().unwrap().generation, last);
     let steps: [&dyn Fn(); 4] = [
-        &|| drop(room.opened().create(Purpose::Fpe).unwrap()),
+        &|| assert_eq!(room.opened().create(Purpose::Fpe).unwrap(), 2),
         &|| drop(room.opened().destroy_kek(&kek(1)).unwrap()),
-        &|| drop(room.opened().rotate().unwrap()),
+        &|| assert_eq!(room.opened().rotate().unwrap(), 2),
         &|| KeyProvider::destroy(&room.opened(), Purpose::Fpe, 1).unwrap(),
     ];
     for step in steps {

@@ -20,10 +20,7 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
     let problems = match Site::load(root) {
         Ok(site) => {
             let mut problems = site.problems.clone();
-            let installation = Installation {
-                site,
-                clock: Clock::System,
-            };
+            let installation = Installation::of(site, Clock::System);
             problems.extend(installation.site.key_problems());
             problems.extend(unusable_keys(&installation));
             problems.extend(missing_secrets(&installation));
@@ -51,19 +48,24 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
 }
 
 /// Keys that are there and would be refused when a run takes them: readable by others, damaged, of
-/// another purpose.
+/// another purpose; a keyring older than the ledger knows; plain files beside a protected one.
 fn unusable_keys(installation: &Installation) -> Vec<Problem> {
     let keyring = installation.keyring();
     let file = &installation.site.file;
     let problem = |error: &ConnectorError| file.problem(&["keys", "path"], error.to_string(), None);
-    match keyring.list() {
-        Ok(keys) => keys
-            .iter()
-            .filter_map(|key| keyring.get(key.purpose, Some(key.version)).err())
-            .map(|error| problem(&error))
-            .collect(),
-        Err(error) => vec![problem(&error)],
+    let keys = match keyring.list() {
+        Ok(keys) => keys,
+        Err(error) => return vec![problem(&error)],
+    };
+    let unusable = keys
+        .iter()
+        .filter_map(|key| keyring.get(key.purpose, Some(key.version)).err());
+    let mut problems: Vec<Problem> = unusable.map(|error| problem(&error)).collect();
+    if let Err(error) = installation.check_keyring() {
+        problems.push(file.problem(&["keys", "path"], error.to_string(), None));
     }
+    problems.extend(installation.site.plain_key_problems());
+    problems
 }
 
 /// Secrets of stores that a run would not find. Those of the delivery store are found missing when

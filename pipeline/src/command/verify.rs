@@ -18,30 +18,42 @@ use crate::verify::{VerifyReport, verify_delivery};
 pub(super) async fn verify(root: &Path, args: &VerifyArgs) -> Result<Answer, RunError> {
     let site = find_site(root)?;
     let keys = manifest_keys(site.as_ref(), &args.key)?;
-    let ledger_keys = match (&args.ledger_key, &site) {
-        (Some(key), _) => read_keys(key)?,
-        (None, Some(installation)) => site_keys(installation, Purpose::Ledger).unwrap_or_default(),
-        (None, None) => Vec::new(),
-    };
+    let ledger_keys = ledger_keys(site.as_ref(), args.ledger_key.as_deref())?;
     let store = delivery_store(site.as_ref(), &args.delivery)?;
     let ledger_keys = (!ledger_keys.is_empty()).then_some(ledger_keys.as_slice());
     let (objects, folder) = (store.object_store(), store.prefix());
     let report = Box::pin(verify_delivery(&objects, folder, &keys, ledger_keys)).await?;
+    report_answer(&report)
+}
+
+/// The answer to a check of a delivery.
+pub(super) fn report_answer(report: &VerifyReport) -> Result<Answer, RunError> {
     let exit = if report.valid {
         exit::DONE
     } else {
         exit::UNVERIFIED
     };
-    Ok(Answer::new(text(&report), &report)?.with_exit(exit))
+    Ok(Answer::new(text(report), report)?.with_exit(exit))
+}
+
+/// The ledger's keys: those given, or the site's, where there is one.
+pub(super) fn ledger_keys(
+    site: Option<&Installation>,
+    given: Option<&str>,
+) -> Result<Vec<VerifyingKey>, RunError> {
+    match (given, site) {
+        (Some(key), _) => read_keys(key),
+        (None, Some(installation)) => {
+            Ok(site_keys(installation, Purpose::Ledger).unwrap_or_default())
+        }
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 /// The site, if there is one; a recipient has none.
 pub(super) fn find_site(root: &Path) -> Result<Option<Installation>, RunError> {
     match Site::load(root) {
-        Ok(site) => Ok(Some(Installation {
-            site,
-            clock: Clock::System,
-        })),
+        Ok(site) => Ok(Some(Installation::of(site, Clock::System))),
         Err(SiteError::NotASite { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -112,7 +124,10 @@ pub(super) fn read_keys(text: &str) -> Result<Vec<VerifyingKey>, RunError> {
 }
 
 /// A delivery's folder: a local path, a `file:` URL, or a URL within a store of the site.
-fn delivery_store(site: Option<&Installation>, delivery: &str) -> Result<Store, RunError> {
+pub(super) fn delivery_store(
+    site: Option<&Installation>,
+    delivery: &str,
+) -> Result<Store, RunError> {
     if !delivery.contains("://") {
         return directory_store(Path::new(delivery));
     }

@@ -28,6 +28,9 @@ pub struct SiteFile {
     /// Who may approve grants, by name.
     #[serde(default)]
     pub approvers: BTreeMap<String, Approver>,
+    /// How requests for grants are answered.
+    #[serde(default)]
+    pub approval: ApprovalSection,
     /// What a run may use of the machine.
     #[serde(default)]
     pub limits: Limits,
@@ -125,6 +128,21 @@ pub struct KeysSection {
     /// The keyring's directory, relative to the site; `keys` where absent.
     #[serde(default = "keys_path")]
     pub path: PathBuf,
+    /// The passphrase that protects a local keyring, by reference; see `lockgate keys protect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<SecretRef>,
+    /// The key file that protects a local keyring: `{ file = "path" }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<SecretRef>,
+    /// `pkcs11`: the module, a shared library of the token's maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<PathBuf>,
+    /// `pkcs11`: the token's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// `pkcs11`: the token's user pin, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<SecretRef>,
     /// Older versions that stay in use for a while after a new one was made, by purpose; the newest
     /// is used where absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -171,6 +189,11 @@ impl Default for KeysSection {
         Self {
             provider: KeyProvider::Local,
             path: keys_path(),
+            passphrase: None,
+            key_file: None,
+            module: None,
+            token: None,
+            pin: None,
             hold: BTreeMap::new(),
         }
     }
@@ -187,7 +210,7 @@ pub enum KeyProvider {
     /// Files of the site.
     #[default]
     Local,
-    /// A hardware module. Supported in a later version.
+    /// A token behind PKCS#11: `module`, `token` and `pin` say which.
     Pkcs11,
 }
 
@@ -208,6 +231,28 @@ pub struct Approver {
     pub public_key: String,
     /// Providers whose data this approver may release.
     pub providers: Vec<String>,
+}
+
+/// `[approval]`.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalSection {
+    /// Working days in which a provider has to answer a request, from the day after it; 10 where
+    /// absent. The limit that counts is the regulation's, as it stands for the site: set it here.
+    #[serde(default = "answer_within_days")]
+    pub answer_within_days: u32,
+}
+
+impl Default for ApprovalSection {
+    fn default() -> Self {
+        Self {
+            answer_within_days: answer_within_days(),
+        }
+    }
+}
+
+fn answer_within_days() -> u32 {
+    10
 }
 
 /// `[limits]`.

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use lockgate_connectors::keyring::plain_key_files;
+
+use super::Checker;
 use crate::marks::carrier_of;
 use crate::site::grant::OwnTreatment;
-use crate::site::lockgate_toml::KeyProvider;
-use crate::site::{FieldType, Grant, Loaded, Problem, Site};
+use crate::site::lockgate_toml::{KeyProvider, SecretRef};
+use crate::site::{FieldType, Grant, Loaded, Problem, Site, SiteFile};
 
 /// Purpose of the key of marks.
 const MARK: &str = "mark";
@@ -16,12 +19,71 @@ const MARK: &str = "mark";
 /// Purposes of the keys that every run needs: it signs a manifest and records itself.
 const OF_EVERY_RUN: [&str; 2] = ["manifest", "ledger"];
 
+/// Checks `[keys]`: that what opens the keyring is named, and nothing that does not belong to it.
+pub(super) fn check_section(checker: &mut Checker<'_>, file: &Loaded<SiteFile>) {
+    let keys = &file.keys;
+    let secret_file = |key: &str| Some(format!("write {key} = {{ file = \"path\" }}"));
+    if keys.passphrase.is_some() && keys.key_file.is_some() {
+        let what = "a keyring is protected by a passphrase or by a key file, not by both";
+        checker.at_key(file, &["keys", "key_file"], what, None);
+    }
+    if matches!(keys.key_file, Some(SecretRef::Env(_))) {
+        let hint = secret_file("key_file");
+        checker.at(file, &["keys", "key_file"], "a key file is a file", hint);
+    }
+    match keys.provider {
+        KeyProvider::Pkcs11 => {
+            let missing = [
+                ("module", keys.module.is_none()),
+                ("token", keys.token.is_none()),
+                ("pin", keys.pin.is_none()),
+            ];
+            let missing = missing.into_iter().filter(|(_, missing)| *missing);
+            let missing: Vec<&str> = missing.map(|(key, _)| key).collect();
+            if !missing.is_empty() {
+                let what = format!("provider `pkcs11` needs {} beside it", missing.join(", "));
+                checker.at(file, &["keys", "provider"], what, None);
+            }
+            for (key, given) in [
+                ("passphrase", keys.passphrase.is_some()),
+                ("key_file", keys.key_file.is_some()),
+            ] {
+                if given {
+                    let what = format!("`{key}` is for provider `local`: a token has a pin");
+                    checker.at_key(file, &["keys", key], what, None);
+                }
+            }
+        }
+        // A local keyring may name the token that it is about to move to.
+        KeyProvider::Local => {}
+    }
+}
+
 impl Site {
-    /// A problem for every key that a run of one of the grants would look for in vain.
-    pub fn key_problems(&self) -> Vec<Problem> {
-        if self.file.keys.provider != KeyProvider::Local {
+    /// Plain key files beside a protected keyring: nothing uses them, and they protect nothing.
+    pub fn plain_key_problems(&self) -> Vec<Problem> {
+        let keys = &self.file.keys;
+        let is_plain = keys.provider == KeyProvider::Local
+            && keys.passphrase.is_none()
+            && keys.key_file.is_none();
+        if is_plain {
             return Vec::new();
         }
+        let found = plain_key_files(&self.root.join(&keys.path)).unwrap_or_default();
+        let problem = |path: &std::path::Path| {
+            let what = format!(
+                "{} is a plain key file beside a protected keyring",
+                path.display()
+            );
+            let hint = "`lockgate keys protect` finishes what was interrupted and removes it";
+            self.file
+                .problem(&["keys", "path"], what, Some(hint.to_owned()))
+        };
+        found.iter().map(|key| problem(&key.path)).collect()
+    }
+
+    /// A problem for every key that a run of one of the grants would look for in vain.
+    pub fn key_problems(&self) -> Vec<Problem> {
         let held = self.held_purposes();
         let directory = self.file.keys.path.display();
         let mut problems = Vec::new();
@@ -60,12 +122,28 @@ impl Site {
         problems
     }
 
-    /// Purposes of which a file `PURPOSE.vN.key` is there.
+    /// Purposes of which a file `PURPOSE.vN.key` is there: beside the others, or among the records of
+    /// a root.
     fn held_purposes(&self) -> BTreeSet<String> {
-        let Ok(entries) = std::fs::read_dir(self.root.join(&self.file.keys.path)) else {
-            return BTreeSet::new();
+        let directory = self.root.join(&self.file.keys.path);
+        let of = |directory: &std::path::Path| {
+            let entries = std::fs::read_dir(directory).into_iter().flatten();
+            entries.filter_map(Result::ok).collect::<Vec<_>>()
         };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let beside = of(&directory);
+        let is_root = |name: &str| {
+            let version = name.strip_prefix("root-");
+            version.is_some_and(|version| version.parse::<u32>().is_ok())
+        };
+        let records = beside
+            .iter()
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_root))
+            .flat_map(|entry| of(&entry.path()));
+        let records: Vec<_> = records.collect();
+        let names = beside
+            .iter()
+            .chain(&records)
+            .filter_map(|entry| entry.file_name().into_string().ok());
         let purpose = |name: String| {
             let (purpose, version) = name.strip_suffix(".key")?.rsplit_once(".v")?;
             version.parse::<u32>().ok()?;

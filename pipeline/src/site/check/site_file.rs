@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Checker;
 use crate::id::{DIVISION_RULE, ID_RULE, is_division, is_id};
-use crate::site::lockgate_toml::{KeyProvider, StoreSection};
+use crate::site::lockgate_toml::StoreSection;
 use crate::site::suggest::nearest;
 use crate::site::units::parse_memory;
 use crate::site::{Loaded, Recipient, SiteFile};
@@ -46,15 +46,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             );
         }
     }
-    if file.keys.provider == KeyProvider::Pkcs11 {
-        let hint = Some("supported: local".to_owned());
-        checker.at(
-            file,
-            &["keys", "provider"],
-            "`pkcs11` is not supported yet",
-            hint,
-        );
-    }
+    super::keys::check_section(checker, file);
     if let Some(store) = &file.delivery.store {
         checker.refers(
             file,

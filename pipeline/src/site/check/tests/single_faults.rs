@@ -22,7 +22,7 @@ const SITE_CASES: [(&str, &str, &str); 16] = [
     (
         "\"local\" ",
         "\"pkcs11\"",
-        "13:12: `pkcs11` is not supported yet; supported: local",
+        "13:12: provider `pkcs11` needs module, token, pin beside it",
     ),
     (
         "512MiB",
@@ -286,7 +286,7 @@ fn datasets_are_checked() {
     }
 }
 
-const GRANT_CASES: [(&str, &str, &str); 22] = [
+const GRANT_CASES: [(&str, &str, &str); 25] = [
     (
         "dataset = \"residents\"",
         "dataset = \"resident\"",
@@ -365,8 +365,23 @@ const GRANT_CASES: [(&str, &str, &str); 22] = [
     ),
     (
         "format = \"parquet\"",
+        "format = \"arrow\"",
+        "24:10: delivery as `arrow` is not supported yet; supported: parquet, csv, xlsx, jsonl",
+    ),
+    (
+        "format = \"parquet\"",
         "format = \"csv\"",
-        "24:10: delivery as `csv` is not supported yet; supported: parquet",
+        "25:15: compression is chosen for Parquet only; take it out",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"parquet\"\ncsv = { bom = true }",
+        "25:1: options of csv for files of another format; write format = \"csv\", or take them out",
+    ),
+    (
+        "format = \"parquet\"",
+        "format = \"parquet\"\nbundle = true",
+        "25:10: only csv, xlsx and jsonl are bundled; write one of these formats, or take `bundle` out",
     ),
     (
         "zstd(1)",
