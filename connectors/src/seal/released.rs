@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn nothing_unwraps_for_another_delivery_key_or_byte() {
-        let ((_one, identity), (_other, stranger)) = (self::identity("r"), self::identity("s"));
+        let ((_one, identity), (_other, stranger)) = (identity("r"), identity("s"));
         let entries = deks()
             .wrap(&binding("d1"), &[identity.public_key()])
             .unwrap();
