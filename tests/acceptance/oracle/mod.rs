@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::PROGRAM;
 
 /// The Python to ask, if there is one.
-fn python() -> Option<OsString> {
+pub(crate) fn python() -> Option<OsString> {
     let python = std::env::var_os("LOCKGATE_ORACLES");
     if python.is_none() {
         println!(
