@@ -2,15 +2,22 @@
 
 mod check;
 mod demo;
+mod dispose;
 mod grant;
+mod halt;
 mod init;
 mod keys;
 mod ledger;
+mod open;
 mod output;
 mod plan;
 mod plan_diff;
 mod preview;
 mod progress;
+mod receipt;
+mod release;
+mod replay;
+mod reveal;
 mod run;
 mod tokens;
 mod trace;
@@ -75,16 +82,25 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
     match &cli.command {
         Command::Demo(args) => Box::pin(demo::demo(args, cancel)).await,
         Command::Run(args) => Box::pin(run::run(&cli.site, args, cancel)).await,
+        Command::Dispose(args) => Box::pin(dispose::dispose(&cli.site, args, cancel)).await,
+        Command::Replay { delivery } => {
+            Box::pin(replay::replay(&cli.site, delivery, cancel)).await
+        }
         Command::Init { .. }
         | Command::Check
         | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Preview(_)
         | Command::Verify(_)
+        | Command::Open(_)
+        | Command::Receipt(_)
+        | Command::Release(_)
+        | Command::Reveal(_)
         | Command::Trace(_)
         | Command::VerifyTrace(_)
         | Command::Keys(_)
         | Command::Grant(_)
+        | Command::Halt(_)
         | Command::Tokens(_)
         | Command::Ledger(_)
         | Command::Completions { .. } => tokio::select! {
@@ -99,7 +115,10 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
     let site = &cli.site;
     match cli.command {
         // Not reached: both are executed where they can be cancelled.
-        Command::Demo(_) | Command::Run(_) => Err(RunError::Interrupted),
+        Command::Demo(_)
+        | Command::Run(_)
+        | Command::Dispose(_)
+        | Command::Replay { .. } => Err(RunError::Interrupted),
         Command::Init { dir } => init::init(&dir),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
@@ -112,10 +131,15 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         }
         Command::Preview(args) => Box::pin(preview::preview(site, &args)).await,
         Command::Verify(args) => Box::pin(verify::verify(site, &args)).await,
+        Command::Open(args) => Box::pin(open::open(site, &args)).await,
+        Command::Receipt(command) => Box::pin(receipt::receipt(site, command)).await,
+        Command::Reveal(command) => reveal::reveal(site, &command),
+        Command::Release(args) => Box::pin(release::release(site, &args)).await,
         Command::Trace(args) => Box::pin(trace::trace(site, args)).await,
         Command::VerifyTrace(args) => Box::pin(trace::verify_trace(site, args)).await,
         Command::Keys(command) => keys::keys(site, &command),
         Command::Grant(command) => grant::grant(site, &command),
+        Command::Halt(args) => Box::pin(halt::halt(site, &args)).await,
         Command::Tokens(command) => tokens::tokens(site, &command),
         Command::Ledger(command) => ledger::ledger(site, &command),
         Command::Completions { shell } => {
