@@ -6,6 +6,7 @@
 
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::error::ErrorClass;
+use lockgate_connectors::format::write::Unwritable;
 use lockgate_transforms::error::NO_ANSWER;
 use lockgate_transforms::{Share, TreatmentError, VaultError};
 use thiserror::Error;
@@ -92,6 +93,21 @@ pub enum RunError {
         row: u64,
         /// Most bytes of a value.
         limit: u64,
+    },
+    /// A value that the format of the delivery cannot hold.
+    #[error(
+        "field `{field}`, row {row} of {}: {source}; nothing was published",
+        member.as_deref().unwrap_or("a file to be delivered")
+    )]
+    Unwritable {
+        /// The field.
+        field: String,
+        /// The file, where it is a member of a bundle.
+        member: Option<String>,
+        /// Row within the file, from 1; the header is not counted.
+        row: u64,
+        /// Why, and what to do.
+        source: Unwritable,
     },
     /// More values of a field are invalid than its treatment bears.
     #[error(
@@ -196,6 +212,7 @@ impl RunError {
             | Self::Vault(_)
             | Self::Tokens(_)
             | Self::TooLong { .. }
+            | Self::Unwritable { .. }
             | Self::TooManyInvalid { .. }
             | Self::MovedTooFar { .. }
             | Self::Predicate { .. }
@@ -221,6 +238,7 @@ impl RunError {
             } => class_of(error),
             Self::Treatment { .. }
             | Self::TooLong { .. }
+            | Self::Unwritable { .. }
             | Self::TooManyInvalid { .. }
             | Self::Predicate { .. } => "data",
             Self::RowsNotConserved { .. }

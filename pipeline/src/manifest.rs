@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use lockgate_connectors::format::write::RowFormat;
+use lockgate_connectors::seal::Suite;
 use lockgate_transforms::Counts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,6 +83,9 @@ pub struct Manifest {
     pub withheld: Vec<WithheldStatement>,
     /// Files delivered, in the order of their rows.
     pub files: Vec<FileStatement>,
+    /// How files of rows are written; left out for Parquet, which describes itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<FormStatement>,
     /// What became of the rows.
     pub rows: Rows,
     /// Per field, how many values fell into which case, and how many rows its treatment rejected or
@@ -166,6 +171,40 @@ pub struct FileStatement {
     pub rows: u64,
     /// SHA-256 of its bytes.
     pub sha256: String,
+}
+
+/// How files of rows are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormStatement {
+    /// Their format, with every option spelled out.
+    pub rows: RowFormat,
+    /// Whether they are members of one zip archive.
+    pub bundle: bool,
+    /// Cells of delimited text that were given an apostrophe, so that no spreadsheet calculates them;
+    /// null where texts are written as they are.
+    pub guarded_cells: Option<u64>,
+}
+
+impl FormStatement {
+    /// What is said of a delivery of which so many cells were guarded.
+    pub fn new(rows: RowFormat, bundle: bool, guarded_cells: u64) -> Self {
+        let is_guarded = matches!(&rows, RowFormat::Csv(form) if form.formula_guard);
+        Self {
+            rows,
+            bundle,
+            guarded_cells: is_guarded.then_some(guarded_cells),
+        }
+    }
+
+    /// What the names of the files end with, unless they are sealed.
+    pub fn extension(&self) -> &'static str {
+        if self.bundle {
+            "zip"
+        } else {
+            self.rows.extension()
+        }
+    }
 }
 
 /// What became of the rows: read = filtered + rejected + delivered.

@@ -1,8 +1,11 @@
 //! The recipient's check of a delivery: without the site, given the provider's public key.
 //!
 //! The manifest must be the exact signed bytes, every file must have the size and SHA-256 it
-//! states, and Parquet files must hold exactly the stated rows and fields. A key inside the delivery
+//! states, Parquet files must hold exactly the stated rows and fields, and files of rows the stated
+//! rows. A key inside the delivery
 //! is never trusted; files that the manifest does not name do not belong to the delivery.
+
+mod rows;
 
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
@@ -271,8 +274,7 @@ impl Check<'_> {
             return Ok(());
         }
         if !file.path.ends_with(".parquet") {
-            self.note("rows and fields were checked in Parquet files only");
-            return Ok(());
+            return self.row_form(manifest, file).await;
         }
         let Some(footer) = self.footer(file).await? else {
             return Ok(());
@@ -343,6 +345,105 @@ impl Check<'_> {
         let Some(listed) = &self.listed else {
             self.note(
                 "the folder could not be listed: files beside the delivery were not looked for",
+    /// Checks that a file of rows holds as many as the manifest states.
+    async fn row_form(
+        &mut self,
+        manifest: &Manifest,
+        file: &FileStatement,
+    ) -> Result<(), VerifyError> {
+        let Some(form) = &manifest.form else {
+            self.note("the manifest does not say how files are written: rows were not counted");
+            return Ok(());
+        };
+        if !file.path.ends_with(&format!(".{}", form.extension())) {
+            let what = "it is not named as a file of the format that the manifest states";
+            self.problem(VerifyProblemKind::Format, &file.path, what);
+            return Ok(());
+        }
+        self.note("fields are compared in Parquet files only; of others, rows were counted");
+        let location = self.location(&file.path);
+        let counted = rows::count(self.store, location, file.bytes, &form.rows, form.bundle).await;
+        match counted.map_err(|source| failed(&file.path, source))? {
+            Ok(rows) if rows == file.rows => {}
+            Ok(rows) => {
+                let what = format!("{rows} rows where the manifest states {}", file.rows);
+                self.problem(VerifyProblemKind::Rows, &file.path, what);
+            }
+            Err(what) => self.problem(VerifyProblemKind::Format, &file.path, what),
+        }
+        Ok(())
+    }
+
+    /// Checks the delivery's key file: the bytes that the manifest states, and the keys of this very
+    /// attempt.
+    async fn keys(
+        &mut self,
+        manifest: &Manifest,
+        keys: &KeyFileStatement,
+    ) -> Result<(), VerifyError> {
+        let path = &keys.path;
+        if !self.content(path, keys.bytes, &keys.sha256).await? {
+            return Ok(());
+        }
+        if usize::try_from(keys.bytes).map_or(true, |bytes| bytes > KEY_FILE_BYTES_MAX) {
+            let what = "larger than a key file can be";
+            self.problem(VerifyProblemKind::Format, path, what);
+            return Ok(());
+        }
+        let Some(found) = self.open(path).await? else {
+            return Ok(()); // gone since, which the next look tells
+        };
+        let bytes = found.bytes().await.map_err(|source| failed(path, source))?;
+        let file = match KeyFile::parse(&bytes) {
+            Ok(file) => file,
+            Err(error) => {
+                self.problem(VerifyProblemKind::Format, path, error.to_string());
+                return Ok(());
+            }
+        };
+        let agrees = file.delivery == manifest.delivery
+            && file.attempt == manifest.attempt
+            && file.recipient == manifest.recipient
+            && manifest.seal.suite.as_deref() == Some(file.suite.as_str())
+            && manifest.seal.release.as_deref() == Some(file.release.as_str());
+        if !agrees {
+            let what = "its keys are of another delivery, recipient, suite or release than the \
+                        manifest states";
+            self.problem(VerifyProblemKind::Format, path, what);
+        }
+        Ok(())
+    }
+
+    /// Checks that a file is sealed at all: a plain one under a manifest that says sealed is what
+    /// somebody would put there who has no keys.
+    async fn seal(&mut self, manifest: &Manifest, file: &FileStatement) -> Result<(), VerifyError> {
+        let magic: &[u8] = match manifest.seal.is_envelope() {
+            true => &envelope::MAGIC,
+            false => encryption::MAGIC,
+        };
+        let length = u64::try_from(magic.len()).unwrap_or(u64::MAX);
+        let mut is_sealed = file.bytes >= length.saturating_mul(2);
+        if is_sealed {
+            // Parquet ends as it begins.
+            let end = match manifest.seal.is_envelope() {
+                true => 0,
+                false => file.bytes.saturating_sub(length),
+            };
+            for start in [0, end] {
+                let location = self.location(&file.path);
+                let range = start..start.saturating_add(length);
+                let found = self.store.get_range(&location, range).await;
+                let found = found.map_err(|source| failed(&file.path, source))?;
+                is_sealed = is_sealed && found.as_ref() == magic;
+            }
+        }
+        if !is_sealed {
+            let what = "it is not sealed, and the manifest says that it is";
+            self.problem(VerifyProblemKind::Format, &file.path, what);
+        }
+        Ok(())
+    }
+
             );
             return;
         };

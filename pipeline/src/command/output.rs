@@ -232,6 +232,7 @@ pub(super) fn place_and_remedy(error: &RunError) -> (String, String) {
             "leave the field out of the grant, or have the provider keep such documents apart"
                 .to_owned(),
         ),
+        RunError::Unwritable { field, .. } => (format!("field {field}"), String::new()),
         RunError::TooManyInvalid { field, .. } => (
             format!("field {field}"),
             "correct the source, or raise `max_invalid` of the field's treatment".to_owned(),

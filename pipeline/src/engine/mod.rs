@@ -37,7 +37,7 @@ use lockgate_transforms::marks::distortion::Distortion;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use encode::held_type;
-pub use encode::{Compression, Encoder};
+pub use encode::{Companion, Compression, Encoder};
 pub(crate) use first_rows::first_rows;
 pub use mark::Marking;
 pub use over_limit::OverLimit;

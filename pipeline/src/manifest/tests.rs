@@ -77,6 +77,7 @@ pub(crate) fn manifest() -> Manifest {
             rows: 7,
             sha256: "33".repeat(32),
         }],
+        form: None,
         rows: Rows {
             read: 10,
             filtered: 2,

@@ -14,6 +14,8 @@ pub mod row_filter;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lockgate_connectors::format::write::{CsvForm, RowFormat};
+use lockgate_connectors::seal::{Release, Suite};
 use lockgate_transforms::{TreatmentSpec, Uniqueness, Width};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,12 @@ pub struct ExchangePlan {
     /// zstd level of Parquet pages and the like, as written in the grant or by default.
     pub compression: String,
     /// How files are sealed.
+    /// How delimited text is written, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvForm>,
+    /// What a bundle says of the data, where files are bundled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
     pub seal: Seal,
     /// Which fields carry marks, and how; absent where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +88,37 @@ pub struct ExchangePlan {
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceField {
     /// Name.
+/// What the dictionary and the first page of a bundle say beside the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// The dataset's title for people.
+    pub title: Option<String>,
+    /// The recipient's name.
+    pub recipient: String,
+    /// What the data may be used for.
+    pub purpose: String,
+    /// The legal basis.
+    pub basis: String,
+    /// How long the recipient may keep it.
+    pub retention: Option<String>,
+    /// The delivered fields' titles for people, in the order of delivery.
+    pub titles: Vec<Option<String>>,
+}
+
+/// How files are sealed, beside the kind of seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealing {
+    /// Cipher and hash.
+    pub suite: Suite,
+    /// How the recipient comes by the keys.
+    pub release: Release,
+    /// Fields whose columns have keys of their own, in the order of delivery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyed_fields: Vec<String>,
+}
+
     pub name: String,
     /// Type as the catalogue writes it.
     pub data_type: String,
@@ -233,6 +272,16 @@ impl ExchangePlan {
 
 impl Compiled {
     /// The plan, to be shown: whether it may run is for [`Compiled::into_plan`] to say.
+
+    /// How files of rows are written; none for Parquet, which isn't rows.
+    pub fn row_format(&self) -> Option<RowFormat> {
+        match self.format {
+            DeliveryFormat::Csv => Some(RowFormat::Csv(self.csv.clone().unwrap_or_default())),
+            DeliveryFormat::Jsonl => Some(RowFormat::Jsonl),
+            DeliveryFormat::Xlsx => Some(RowFormat::Xlsx),
+            DeliveryFormat::Parquet | DeliveryFormat::Arrow => None,
+        }
+    }
     pub fn plan(&self) -> &ExchangePlan {
         &self.plan
     }

@@ -14,7 +14,7 @@ use crate::engine::Outcome;
 use crate::error::RunError;
 use crate::ledger::{Event, InclusionProof, time_text};
 use crate::manifest::{
-    FieldStatement, FileStatement, GrantReference, Manifest, Rows, SealStatement, SourceStatement,
+    FieldStatement, FileStatement, FormStatement, GrantReference, Manifest, Rows, SourceStatement,
     WithheldStatement,
 };
 use crate::marks::MarkStatement;
@@ -124,6 +124,9 @@ impl Release<'_> {
             rows: Rows {
                 read: rows.read,
                 filtered: rows.filtered,
+            form: plan
+                .row_format()
+                .map(|rows| FormStatement::new(rows, plan.bundle.is_some(), outcome.guarded)),
                 pruned: rows.pruned,
                 rejected: rows.rejected,
                 delivered: rows.delivered,

@@ -4,6 +4,7 @@
 //! where no reader looks; the source is confirmed unchanged and the grant compiled again before
 //! anything is released; the ledger knows of a release before the manifest makes it visible.
 
+mod bundle;
 mod key;
 mod leftovers;
 mod manifest;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use arrow::datatypes::Schema;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Destination;
@@ -351,18 +353,7 @@ fn exchange(
     progress: Arc<Progress>,
     stop: CancellationToken,
 ) -> Result<Exchange, RunError> {
-    let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
-        what,
-        at: format!("grant {}", plan.grant),
-        remedy: "write compression = \"zstd(1)\"".to_owned(),
-    })?;
-    // What a treatment of strength 1 or from 3 on makes of text stands in no order of use.
-    let prunable = plan
-        .fields
-        .iter()
-        .map(|field| matches!(field.strength, 0 | 2));
-    let schema = delivered_schema(treater.columns());
-    let encoder = Encoder::parquet(&schema, prunable.collect(), compression, SOFTWARE)?;
+    let encoder = encoder(plan, &delivered_schema(treater.columns()))?;
     let bytes = source.splits().iter().map(|split| split.bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
     let pruned = source.rows_pruned().unwrap_or(0);
@@ -434,3 +425,21 @@ async fn lock_grant(
         }
     }
 }
+/// Writes files as the plan says.
+fn encoder(plan: &ExchangePlan, schema: &Schema) -> Result<Encoder, RunError> {
+    if let Some(format) = plan.row_format() {
+        return Encoder::rows(schema, &format, bundle::companions(plan, &format)?);
+    }
+    let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
+        what,
+        at: format!("grant {}", plan.grant),
+        remedy: "write compression = \"zstd(1)\"".to_owned(),
+    })?;
+    // What a treatment of strength 1 or from 3 on makes of text stands in no order of use.
+    let prunable = plan
+        .fields
+        .iter()
+        .map(|field| matches!(field.strength, 0 | 2));
+    Encoder::parquet(schema, prunable.collect(), compression, SOFTWARE)
+}
+

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use lockgate_connectors::Encoding;
+use lockgate_connectors::format::write::{CsvForm, LineEnd, RowFormat};
+use lockgate_connectors::seal::Release;
 use lockgate_transforms::{Date, TreatmentSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dataset::Mode;
+use super::dataset::{Encoding as Charset, Mode};
 
 /// An approval: which recipient may have which fields and rows of a dataset, how and when.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -152,13 +155,106 @@ pub enum DeliveryFormat {
     /// Apache Parquet.
     #[default]
     Parquet,
-    /// Delimited text. Supported in a later version.
+    /// Delimited text.
     Csv,
-    /// Office Open XML spreadsheet. Supported in a later version.
+    /// Office Open XML spreadsheet.
     Xlsx,
-    /// One JSON document a line. Supported in a later version.
+    /// How `csv` is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDelivery>,
+    /// Whether the files are put into one zip archive, with a data dictionary and a page to read
+    /// first; for `csv`, `xlsx` and `jsonl`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bundle: bool,
+    /// One JSON object a line.
     Jsonl,
     /// Arrow IPC file. Supported in a later version.
+    /// How the recipient comes by the keys of sealed files; `offline` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ReleaseName>")]
+    pub release: Option<Release>,
+}
+
+/// `csv = { … }`: how delimited text is written; every key may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CsvDelivery {
+    /// `utf-8` (the default) or `gb18030`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Charset>,
+    /// Whether the file begins with a byte order mark, by which Excel knows UTF-8; true for `utf-8`
+    /// where absent, and false for `gb18030`, which has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bom: Option<bool>,
+    /// Between values: `,` (the default), `;`, `|` or a tab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// What ends a line: `crlf` (the default) or `lf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newline: Option<Newline>,
+    /// Whether the first line names the fields; true where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// The unquoted text that stands for null; the empty text where absent. An empty text is quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null: Option<String>,
+    /// Whether texts that a spreadsheet would calculate get an apostrophe before them; true where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula_guard: Option<bool>,
+}
+
+/// What ends a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Newline {
+    /// Carriage return and line feed (RFC 4180).
+    Crlf,
+    /// Line feed.
+    Lf,
+}
+
+impl CsvDelivery {
+    /// The options with every default spelled out.
+    pub fn form(&self) -> CsvForm {
+        let default = CsvForm::default();
+        let encoding = match self.encoding {
+            Some(Charset::Gb18030) => Encoding::Gb18030,
+            Some(Charset::Utf8) | None => Encoding::Utf8,
+        };
+        CsvForm {
+            encoding,
+            bom: self.bom.unwrap_or(encoding == Encoding::Utf8),
+            delimiter: self.delimiter.unwrap_or(default.delimiter),
+            newline: match self.newline {
+                Some(Newline::Crlf) => LineEnd::CrLf,
+                Some(Newline::Lf) => LineEnd::Lf,
+                None => default.newline,
+            },
+            header: self.header.unwrap_or(default.header),
+            null: self.null.clone().unwrap_or(default.null),
+            formula_guard: self.formula_guard.unwrap_or(default.formula_guard),
+        }
+    }
+}
+
+impl GrantDelivery {
+    /// How files of rows are written; none for Parquet, which isn't rows.
+    pub fn row_format(&self) -> Option<RowFormat> {
+        match self.format {
+            DeliveryFormat::Csv => {
+                Some(RowFormat::Csv(self.csv.clone().unwrap_or_default().form()))
+            }
+            DeliveryFormat::Jsonl => Some(RowFormat::Jsonl),
+            DeliveryFormat::Xlsx => Some(RowFormat::Xlsx),
+            DeliveryFormat::Parquet | DeliveryFormat::Arrow => None,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
     Arrow,
 }
 

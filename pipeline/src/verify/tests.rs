@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::DateTime;
 use futures::TryStreamExt as _;
+use lockgate_connectors::format::write::{CsvForm, RowFormat};
 use object_store::PutPayload;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -16,6 +17,7 @@ use super::*;
 use crate::digest::sha256_hex;
 use crate::ledger::Ledger;
 use crate::manifest::FieldStatement;
+use crate::manifest::{FieldStatement, FormStatement};
 use crate::manifest::tests::{ATTEMPT, key, manifest};
 
 const FOLDER: &str = "outbox/G-2026-0117/0123456789abcdef0123456789abcdef";
@@ -380,7 +382,28 @@ async fn foreign_files_are_noted() {
 }
 
 #[tokio::test]
-async fn other_formats_are_hashed_and_noted() {
+async fn rows_of_other_formats_are_counted() {
+    for (rows, content, problem) in [
+        (1, b"a,b\n1,\"2\n3\"\n".as_slice(), None),
+        (2, b"a,b\n1,\"2\n3\"\n", Some(VerifyProblemKind::Rows)),
+        (1, b"a,b\n1,\"2\n", Some(VerifyProblemKind::Format)),
+    ] {
+        let files = [("part-00000.csv", content, rows)];
+        let form = RowFormat::Csv(CsvForm::default());
+        let stated = Manifest {
+            form: Some(FormStatement::new(form, false, 0)),
+            ..statement(&files)
+        };
+        let delivery = Delivery::publish(Arc::new(InMemory::new()), &stated, &files).await;
+        let report = delivery.verify().await;
+        let found = report.problems.first().map(|problem| problem.kind);
+        assert_eq!(found, problem, "{:?}", report.problems);
+        assert!(report.notes[0].contains("Parquet files only"));
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_the_manifest_does_not_state_is_noted() {
     let files = [("part-00000.csv", b"a,b\n1,2\n".as_slice(), 1)];
     let delivery = Delivery::publish(Arc::new(InMemory::new()), &statement(&files), &files).await;
     let report = delivery.verify().await;

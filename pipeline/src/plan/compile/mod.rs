@@ -21,8 +21,8 @@ use thiserror::Error;
 use super::predicate::PredicateErrorKind;
 use super::row_filter::{RowFilter, RowFilterError};
 use super::{
-    Compiled, ExchangePlan, FilterField, QuotaUse, Refusal, RefusalCode, Results, RowScope,
-    SourceField, Warning,
+    Bundle, Compiled, ExchangePlan, FilterField, PlannedField, QuotaUse, Refusal, RefusalCode,
+    Results, RowScope, SourceField, Warning,
 };
 use crate::approval::{self, SignatureState};
 use crate::marks::Unmarked;
@@ -33,6 +33,7 @@ use crate::site::{Dataset, FieldType, Grant, Loaded, Problem, Recipient, Site, n
 use fields::Resolved;
 use lockgate_connectors::keyring::PublicKey;
 use lockgate_transforms::category;
+use lockgate_connectors::format::write::RowFormat;
 use lockgate_transforms::facets::{self, Delivered};
 
 /// Compression where the grant names none.
@@ -511,18 +512,41 @@ fn plan(
         fields: resolved.fields.clone(),
         withheld: resolved.withheld.clone(),
         filter_only: filter_fields
+/// What a bundle says of the data beside the plan.
+fn bundle(subject: &Subject<'_>, resolved: &Resolved) -> Bundle {
+    let (grant, dataset) = (subject.grant, subject.dataset);
+    let title = |field: &PlannedField| dataset.field(&field.name)?.title.clone();
+    Bundle {
+        title: dataset.title.clone(),
+        recipient: subject.recipient.name.clone(),
+        purpose: grant.purpose.clone(),
+        basis: grant.basis.clone(),
+        retention: grant.retention.clone(),
+        titles: resolved.fields.iter().map(title).collect(),
+    }
+}
+
             .iter()
             .map(|field| field.name.clone())
             .collect(),
         filter_fields,
         rows,
         format: grant.delivery.format,
-        compression: grant
-            .delivery
-            .compression
-            .clone()
-            .unwrap_or_else(|| COMPRESSION.to_owned()),
-        seal: grant.delivery.seal.unwrap_or(Seal::Parquet),
+        compression: match grant.delivery.row_format() {
+            Some(_) => "none".to_owned(),
+            None => grant
+                .delivery
+                .compression
+                .clone()
+                .unwrap_or_else(|| COMPRESSION.to_owned()),
+        },
+        csv: match grant.delivery.row_format() {
+            Some(RowFormat::Csv(form)) => Some(form),
+            Some(RowFormat::Jsonl | RowFormat::Xlsx) | None => None,
+        },
+        bundle: (grant.delivery.bundle).then(|| bundle(subject, resolved)),
+        seal: Seal::None,
+        sealing: None,
         marks: None,
     })
 }

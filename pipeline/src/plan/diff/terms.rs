@@ -47,8 +47,14 @@ fn of_plan(old: &ExchangePlan, new: &ExchangePlan) -> Vec<String> {
             "the recipient's keys change",
         ),
         (old.sharing != new.sharing, "the sharing attribute changes"),
-        (old.seal != new.seal, "the sealing changes"),
-        (old.format != new.format, "the format changes"),
+        (
+            old.seal != new.seal || old.sealing != new.sealing,
+            "the sealing changes",
+        ),
+        (
+            old.format != new.format || old.csv != new.csv || old.bundle != new.bundle,
+            "the format changes",
+        ),
         (
             old.compression != new.compression,
             "the compression changes",

@@ -122,26 +122,49 @@ fn check_exemptions(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
 }
 
 fn check_delivery(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
-    let name = match grant.delivery.format {
-        DeliveryFormat::Parquet => None,
-        DeliveryFormat::Csv => Some("csv"),
-        DeliveryFormat::Xlsx => Some("xlsx"),
-        DeliveryFormat::Jsonl => Some("jsonl"),
-        DeliveryFormat::Arrow => Some("arrow"),
-    };
-    if let Some(name) = name {
-        let hint = Some("supported: parquet".to_owned());
-        let what = format!("delivery as `{name}` is not supported yet");
+    let delivery = &grant.delivery;
+    if delivery.format == DeliveryFormat::Arrow {
+        let hint = Some("supported: parquet, csv, xlsx, jsonl".to_owned());
+        let what = "delivery as `arrow` is not supported yet".to_owned();
         checker.at(grant, &["delivery", "format"], what, hint);
     }
-    if let Some(compression) = &grant.delivery.compression
-        && let Err(error) = compression.parse::<Compression>()
-    {
-        let (what, hint) = match error.split_once("; ") {
-            Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
-            None => (error, None),
+    if let Some(compression) = &delivery.compression {
+        let fault = match delivery.format {
+            DeliveryFormat::Parquet | DeliveryFormat::Arrow => {
+                compression.parse::<Compression>().err()
+            }
+            DeliveryFormat::Csv | DeliveryFormat::Xlsx | DeliveryFormat::Jsonl => {
+                Some("compression is chosen for Parquet only; take it out".to_owned())
+            }
         };
-        checker.at(grant, &["delivery", "compression"], what, hint);
+        if let Some(fault) = fault {
+            let (what, hint) = match fault.split_once("; ") {
+                Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
+                None => (fault, None),
+            };
+            checker.at(grant, &["delivery", "compression"], what, hint);
+        }
+    }
+    if let Some(csv) = &delivery.csv {
+        let fault = match delivery.format {
+            DeliveryFormat::Csv => csv.form().fault(),
+            DeliveryFormat::Parquet
+            | DeliveryFormat::Xlsx
+            | DeliveryFormat::Jsonl
+            | DeliveryFormat::Arrow => Some((
+                "options of csv for files of another format",
+                "write format = \"csv\", or take them out",
+            )),
+        };
+        if let Some((what, hint)) = fault {
+            let hint = Some(hint.to_owned());
+            checker.at_key(grant, &["delivery", "csv"], what.to_owned(), hint);
+        }
+    }
+    if delivery.bundle && delivery.row_format().is_none() {
+        let what = "only csv, xlsx and jsonl are bundled".to_owned();
+        let hint = Some("write one of these formats, or take `bundle` out".to_owned());
+        checker.at(grant, &["delivery", "bundle"], what, hint);
     }
 }
 

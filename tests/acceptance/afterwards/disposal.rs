@@ -1,0 +1,144 @@
+//! Disposal: what the site holds is gone, the ledger and the manifest say so, and the record claims no
+//! more than was done.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{events, folder, listed, receipt, site};
+
+fn not_covered(record: &Value) -> String {
+    record["does_not_cover"].to_string()
+}
+
+#[test]
+fn a_plain_delivery_is_removed_and_verify_says_so() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let place = folder(&delivery).to_owned();
+    let document = site.json(["dispose", &place]).expecting(0).document();
+    assert_eq!(document["unchanged"], false);
+    let record = &document["record"];
+    assert_eq!(record["release"], "none");
+    assert_eq!(record["key"], Value::Null);
+    assert!(not_covered(record).contains("they were not sealed"));
+    assert!(not_covered(record).contains("has stated nothing"));
+    let left: Vec<_> = listed(delivery.folder())
+        .into_iter()
+        .map(|(path, _)| path.file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(left, ["disposal.json", "manifest.json"]);
+    let intended = events(&site, "disposal-intended");
+    let disposed = events(&site, "disposed");
+    assert_eq!((intended.len(), disposed.len()), (1, 1));
+    assert_eq!(record["ledger_entry"], intended[0]["index"]);
+    assert_eq!(disposed[0]["record_sha256"], document["record_sha256"]);
+    let verified = site.json(["verify", &place]).expecting(4).document();
+    let problems = verified["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0]["kind"], "disposed");
+    // Once is enough.
+    let again = site.json(["dispose", &place]).expecting(0).document();
+    assert_eq!(again["unchanged"], true);
+    assert_eq!(again["record_sha256"], document["record_sha256"]);
+    assert_eq!(events(&site, "disposed").len(), 1);
+    site.json(["ledger", "verify"]).expect_code(0);
+}
+
+#[test]
+fn what_was_disposed_of_is_not_taken_for_delivered_or_lost() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    site.json(["dispose", folder(&delivery)]).expect_code(0);
+    let refused = site.run("G-1").expecting(3).document();
+    assert!(refused.to_string().contains("disposed of"), "{refused}");
+    let anew = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    assert_eq!(anew["status"], "delivered");
+}
+
+#[test]
+fn files_that_are_gone_without_a_record_are_missing_not_disposed_of() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    for file in delivery.files() {
+        fs::remove_file(file).unwrap();
+    }
+    let kinds = |document: &Value| -> Vec<String> {
+        let problems = document["problems"].as_array().unwrap();
+        problems
+            .iter()
+            .map(|problem| problem["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // Nor does a record count that the site didn't sign, or that is another delivery's.
+    let forged = delivery.folder().join("disposal.json");
+    for content in [
+        b"{}".to_vec(),
+        fs::read(delivery.folder().join("manifest.json")).unwrap(),
+    ] {
+        fs::write(&forged, content).unwrap();
+        let verified = site.json(["verify", folder(&delivery)]).expecting(4);
+        assert_eq!(kinds(&verified.document()), ["missing"]);
+    }
+}
+
+#[test]
+fn a_recipients_statement_is_in_the_record() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let received = receipt(&site, &delivery, "make");
+    let destroyed = receipt(&site, &delivery, "destroyed");
+    let place = folder(&delivery);
+    // A receipt of having it is no statement of having destroyed it.
+    site.json(["dispose", place, "--statement", received.to_str().unwrap()])
+        .expect_code(4);
+    assert!(delivery.files()[0].exists());
+    let statement = destroyed.to_str().unwrap();
+    let document = site
+        .json(["dispose", place, "--statement", statement])
+        .expecting(0)
+        .document();
+    let record = &document["record"];
+    let accepted = events(&site, "receipt-accepted");
+    let stated = accepted
+        .iter()
+        .find(|entry| entry["kind"] == "destroyed")
+        .unwrap();
+    assert_eq!(record["statement"]["ledger_entry"], stated["index"]);
+    assert_eq!(
+        record["statement"]["receipt_sha256"],
+        stated["receipt_sha256"]
+    );
+    assert!(record["covers"].to_string().contains("signed statement"));
+    assert!(not_covered(record).contains("plaintext"));
+}
+
+#[test]
+fn a_disposal_that_broke_off_is_ended_by_the_next() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    // What stands in the way of the record: files are removed by then, and the ledger knows.
+    let record = delivery.folder().join("disposal.json");
+    fs::create_dir_all(record.join("in-the-way")).unwrap();
+    assert_ne!(site.json(["dispose", folder(&delivery)]).code, 0);
+    assert_eq!(events(&site, "disposal-intended").len(), 1);
+    assert!(events(&site, "disposed").is_empty());
+    fs::remove_dir_all(&record).unwrap();
+    let document = site
+        .json(["dispose", folder(&delivery)])
+        .expecting(0)
+        .document();
+    assert_eq!(document["unchanged"], false);
+    assert_eq!(events(&site, "disposal-intended").len(), 1);
+    assert_eq!(events(&site, "disposed").len(), 1);
+    assert!(record.is_file());
+}
+
+#[test]
+fn what_the_ledger_did_not_release_is_not_disposed_of() {
+    let (site, other) = (site(), super::site());
+    let foreign = other.deliver("G-1");
+    site.json(["dispose", folder(&foreign)]).expect_code(4);
+    assert!(foreign.files()[0].exists());
+    assert!(events(&site, "disposal-intended").is_empty());
+}
