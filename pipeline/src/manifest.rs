@@ -237,15 +237,50 @@ impl Rows {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealStatement {
-    /// `none`, or the kind of seal.
+    /// `none`, `parquet` (modular encryption) or `envelope`.
     pub kind: String,
+    /// Cipher and hash: `AES256GCM-SHA256` or `SM4GCM-SM3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// `offline`: the keys are wrapped to the recipient. `online`: the site unwraps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The delivery's key file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyFileStatement>,
+    /// What each Parquet file's authenticated data begins with, where `{file}` stands for its name:
+    /// a reader supplies it and doesn't take it from the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aad_prefix: Option<String>,
 }
+
+/// The file that holds a delivery's keys, or says where they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFileStatement {
+    /// Path relative to the manifest: `ATTEMPT/keys.json`.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// Name of the key file within an attempt.
+pub const KEYS_NAME: &str = "keys.json";
+
+/// What the name of a file in an envelope ends with.
+pub const ENVELOPE_EXTENSION: &str = ".gdx";
 
 impl SealStatement {
     /// Files are not sealed.
     pub fn none() -> Self {
         Self {
             kind: "none".to_owned(),
+            suite: None,
+            release: None,
+            keys: None,
+            aad_prefix: None,
         }
     }
 
@@ -253,6 +288,51 @@ impl SealStatement {
     pub fn is_sealed(&self) -> bool {
         self.kind != "none"
     }
+
+    /// Whether files are sealed in envelopes.
+    pub fn is_envelope(&self) -> bool {
+        self.kind == "envelope"
+    }
+
+    /// What contradicts itself, of a delivery of that id and attempt.
+    fn fault(&self, delivery: &str, attempt: &str, files: &[FileStatement]) -> Option<String> {
+        if !self.is_sealed() {
+            let bare = *self == Self::none();
+            return (!bare).then(|| "`seal` says none, and how".to_owned());
+        }
+        let prefix = self
+            .aad_prefix
+            .as_deref()
+            .map(|prefix| prefix == format!("lockgate/{delivery}/{attempt}/{{file}}"));
+        let extension = match (self.kind.as_str(), prefix) {
+            ("parquet", Some(true)) => ".parquet",
+            ("envelope", None) => ENVELOPE_EXTENSION,
+            _ => return Some("`seal` is of no kind that is known, or with other data".to_owned()),
+        };
+        if !self.suite.as_deref().is_some_and(is_suite) {
+            return Some("`seal.suite` is not one that is known".to_owned());
+        }
+        if !matches!(self.release.as_deref(), Some("offline" | "online")) {
+            return Some("`seal.release` is neither offline nor online".to_owned());
+        }
+        let named = self.keys.as_ref().is_some_and(|keys| {
+            keys.path == format!("{attempt}/{KEYS_NAME}") && is_hex(&keys.sha256, 64)
+        });
+        if !named {
+            return Some(format!(
+                "`seal.keys` does not name `{KEYS_NAME}` of its own attempt"
+            ));
+        }
+        let sealed = |file: &FileStatement| file.path.ends_with(extension);
+        files
+            .iter()
+            .find(|file| !sealed(file))
+            .map(|file| format!("file `{}` is not named as a sealed one", file.path))
+    }
+}
+
+fn is_suite(name: &str) -> bool {
+    name.parse::<Suite>().is_ok()
 }
 
 impl Manifest {
@@ -369,6 +449,10 @@ impl Manifest {
                 )
             })?;
             rows = rows.and_then(|sum| sum.checked_add(file.rows));
+        }
+        let fault = self.seal.fault(&self.delivery, &self.attempt, &self.files);
+        if let Some(what) = fault {
+            return Err(ManifestError::Invalid(what));
         }
         demand(rows == Some(self.rows.delivered), || {
             "rows delivered are not the sum of the files' rows".to_owned()

@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use ed25519_dalek::VerifyingKey;
 use futures::StreamExt as _;
+use lockgate_connectors::format::parquet::encryption;
+use lockgate_connectors::seal::{KEY_FILE_BYTES_MAX, KeyFile, envelope};
 use object_store::path::Path;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::parquet_to_arrow_schema;
@@ -24,9 +26,10 @@ use thiserror::Error;
 
 use crate::canonical_json;
 use crate::digest::hex;
+use crate::dispose::{self, DisposalRecord};
 use crate::engine::held_type;
 use crate::ledger::Event;
-use crate::manifest::{FILE_NAME, FileStatement, Manifest};
+use crate::manifest::{FILE_NAME, FileStatement, KeyFileStatement, Manifest};
 use crate::site::field_type::FieldType;
 
 /// Bytes of a Parquet file's tail: length of the footer and magic.
@@ -73,6 +76,8 @@ pub enum VerifyProblemKind {
     Schema,
     /// The ledger does not prove the release.
     Ledger,
+    /// The delivery was disposed of: its files are gone on purpose.
+    Disposed,
 }
 
 /// One problem of a delivery.
@@ -133,8 +138,14 @@ pub async fn verify_delivery(
     if let Some(mark) = &manifest.mark {
         check.note(mark.note());
     }
+    if check.disposed(&manifest, keys).await? {
+        return Ok(check.report(Some(&manifest)));
+    }
+    if let Some(keys) = &manifest.seal.keys {
+        check.keys(&manifest, keys).await?;
+    }
     for file in &manifest.files {
-        if check.content(file).await? {
+        if check.content(&file.path, file.bytes, &file.sha256).await? {
             check.form(&manifest, file).await?;
         }
     }
@@ -238,18 +249,53 @@ impl Check<'_> {
         }
     }
 
+    /// Whether the delivery was disposed of, by what its site signed and put beside the manifest.
+    async fn disposed(
+        &mut self,
+        manifest: &Manifest,
+        keys: &[VerifyingKey],
+    ) -> Result<bool, VerifyError> {
+        let Some(found) = self.open(dispose::FILE_NAME).await? else {
+            return Ok(false);
+        };
+        let mut record = None;
+        if usize::try_from(found.meta.size).is_ok_and(|size| size <= dispose::BYTES_MAX) {
+            let bytes = found.bytes().await;
+            let bytes = bytes.map_err(|source| failed(dispose::FILE_NAME, source))?;
+            record = DisposalRecord::open(&bytes, keys).ok();
+        }
+        let record = record.filter(|record| {
+            record.delivery == manifest.delivery && record.attempt == manifest.attempt
+        });
+        let Some(record) = record else {
+            self.note(format!(
+                "`{}` is no record of this delivery's disposal by its site: it was not looked at",
+                dispose::FILE_NAME
+            ));
+            return Ok(false);
+        };
+        let what = format!(
+            "the delivery was disposed of on {}: its files are gone on purpose",
+            record.at
+        );
+        self.problem(VerifyProblemKind::Disposed, dispose::FILE_NAME, what);
+        for not in &record.does_not_cover {
+            self.note(format!("its disposal doesn't cover {not}"));
+        }
+        Ok(true)
+    }
+
     /// Checks size and hash of a file; tells whether both are right.
-    async fn content(&mut self, file: &FileStatement) -> Result<bool, VerifyError> {
-        let path = &file.path;
+    async fn content(&mut self, path: &str, bytes: u64, sha256: &str) -> Result<bool, VerifyError> {
         let Some(found) = self.open(path).await? else {
             let what = "the manifest names it, and it is not there, or is no regular file";
             self.problem(VerifyProblemKind::Missing, path, what);
             return Ok(false);
         };
-        if found.meta.size != file.bytes {
+        if found.meta.size != bytes {
             let what = format!(
-                "{} bytes where the manifest states {}",
-                found.meta.size, file.bytes
+                "{} bytes where the manifest states {bytes}",
+                found.meta.size
             );
             self.problem(VerifyProblemKind::Size, path, what);
             return Ok(false);
@@ -259,7 +305,7 @@ impl Check<'_> {
         while let Some(chunk) = stream.next().await {
             hash.update(chunk.map_err(|source| failed(path, source))?);
         }
-        if hex(&hash.finalize()) != file.sha256 {
+        if hex(&hash.finalize()) != sha256 {
             let what = "its SHA-256 is not the one the manifest states: it was altered or replaced";
             self.problem(VerifyProblemKind::Hash, path, what);
             return Ok(false);
@@ -271,7 +317,7 @@ impl Check<'_> {
     async fn form(&mut self, manifest: &Manifest, file: &FileStatement) -> Result<(), VerifyError> {
         if manifest.seal.is_sealed() {
             self.note("files are sealed: what they hold was not checked");
-            return Ok(());
+            return self.seal(manifest, file).await;
         }
         if !file.path.ends_with(".parquet") {
             return self.row_form(manifest, file).await;
@@ -299,52 +345,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Reads the Parquet footer of a file, whose size is the stated one.
-    async fn footer(&mut self, file: &FileStatement) -> Result<Option<bytes::Bytes>, VerifyError> {
-        let location = self.location(&file.path);
-        let Some(tail_start) = file.bytes.checked_sub(TAIL_BYTES) else {
-            self.problem(
-                VerifyProblemKind::Format,
-                &file.path,
-                "too short for a Parquet file",
-            );
-            return Ok(None);
-        };
-        let store = Arc::clone(self.store);
-        let read = async |range: std::ops::Range<u64>| {
-            store
-                .get_range(&location, range)
-                .await
-                .map_err(|source| failed(&file.path, source))
-        };
-        let tail = read(tail_start..file.bytes).await?;
-        let length = FooterTail::try_from(tail.as_ref())
-            .ok()
-            .filter(|tail| !tail.is_encrypted_footer())
-            .and_then(|tail| u64::try_from(tail.metadata_length()).ok())
-            .filter(|length| (1..=FOOTER_BYTES_MAX.min(tail_start)).contains(length));
-        let Some(length) = length else {
-            self.problem(
-                VerifyProblemKind::Format,
-                &file.path,
-                "does not end as a Parquet file",
-            );
-            return Ok(None);
-        };
-        read(tail_start - length..tail_start).await.map(Some)
-    }
-
-    /// Notes what stands beside the delivery without belonging to it.
-    fn bystanders(&mut self, manifest: &Manifest) {
-        let mut named: BTreeSet<Path> = manifest
-            .files
-            .iter()
-            .map(|file| self.location(&file.path))
-            .collect();
-        named.insert(self.location(FILE_NAME));
-        let Some(listed) = &self.listed else {
-            self.note(
-                "the folder could not be listed: files beside the delivery were not looked for",
     /// Checks that a file of rows holds as many as the manifest states.
     async fn row_form(
         &mut self,
@@ -444,6 +444,59 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Reads the Parquet footer of a file, whose size is the stated one.
+    async fn footer(&mut self, file: &FileStatement) -> Result<Option<bytes::Bytes>, VerifyError> {
+        let location = self.location(&file.path);
+        let Some(tail_start) = file.bytes.checked_sub(TAIL_BYTES) else {
+            self.problem(
+                VerifyProblemKind::Format,
+                &file.path,
+                "too short for a Parquet file",
+            );
+            return Ok(None);
+        };
+        let store = Arc::clone(self.store);
+        let read = async |range: std::ops::Range<u64>| {
+            store
+                .get_range(&location, range)
+                .await
+                .map_err(|source| failed(&file.path, source))
+        };
+        let tail = read(tail_start..file.bytes).await?;
+        let length = FooterTail::try_from(tail.as_ref())
+            .ok()
+            .filter(|tail| !tail.is_encrypted_footer())
+            .and_then(|tail| u64::try_from(tail.metadata_length()).ok())
+            .filter(|length| (1..=FOOTER_BYTES_MAX.min(tail_start)).contains(length));
+        let Some(length) = length else {
+            self.problem(
+                VerifyProblemKind::Format,
+                &file.path,
+                "does not end as a Parquet file",
+            );
+            return Ok(None);
+        };
+        read(tail_start - length..tail_start).await.map(Some)
+    }
+
+    /// Notes what stands beside the delivery without belonging to it.
+    fn bystanders(&mut self, manifest: &Manifest) {
+        let mut named: BTreeSet<Path> = manifest
+            .files
+            .iter()
+            .map(|file| self.location(&file.path))
+            .collect();
+        named.insert(self.location(FILE_NAME));
+        named.extend(
+            manifest
+                .seal
+                .keys
+                .iter()
+                .map(|keys| self.location(&keys.path)),
+        );
+        let Some(listed) = &self.listed else {
+            self.note(
+                "the folder could not be listed: files beside the delivery were not looked for",
             );
             return;
         };
@@ -475,6 +528,31 @@ impl Check<'_> {
             notes: self.notes,
         }
     }
+}
+
+/// The bytes of the manifest in a folder, for whoever opens it; `None` if there is none.
+///
+/// # Errors
+/// A store that cannot be read.
+pub async fn read_manifest(
+    store: &Arc<dyn ObjectStore>,
+    folder: &Path,
+) -> Result<Option<bytes::Bytes>, VerifyError> {
+    let check = Check {
+        store,
+        folder,
+        listed: listing(store, folder).await,
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let Some(found) = check.open(FILE_NAME).await? else {
+        return Ok(None);
+    };
+    if usize::try_from(found.meta.size).map_or(true, |size| size > canonical_json::BYTES_MAX) {
+        return Ok(None); // no manifest is so large
+    }
+    let bytes = found.bytes().await;
+    bytes.map(Some).map_err(|source| failed(FILE_NAME, source))
 }
 
 /// What stands in a folder, links followed; `None` if the store does not say, or of too much.
@@ -522,11 +600,23 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
         | Event::Released { .. }
         | Event::Abandoned { .. }
         | Event::Previewed { .. }
+        | Event::GrantMoved { .. }
+        | Event::Halted { .. }
+        | Event::HaltLifted { .. }
+        | Event::QuotaReserved { .. }
+        | Event::QuotaReturned { .. }
+        | Event::KeyringChanged { .. }
         | Event::Refused { .. }
         | Event::TokensKept { .. }
         | Event::TokensRevealed { .. }
         | Event::TraceBegun { .. }
-        | Event::Traced { .. } => false,
+        | Event::Traced { .. }
+        | Event::ReceiptAccepted { .. }
+        | Event::ReleasedKeys { .. }
+        | Event::DisposalIntended { .. }
+        | Event::Disposed { .. }
+        | Event::Revealed { .. }
+        | Event::Replayed { .. } => false,
     }
 }
 
@@ -555,6 +645,16 @@ fn read_footer(footer: &[u8]) -> Result<(u64, Vec<FoundField>), String> {
         .map(|field| (field.name().clone(), field.data_type().clone()))
         .collect();
     Ok((rows, fields))
+}
+
+/// Checks that a sealed file which was opened holds the fields that the manifest states.
+pub(crate) fn check_fields(found: &Schema, manifest: &Manifest) -> Result<(), String> {
+    let found: Vec<FoundField> = found
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect();
+    compare_fields(&found, manifest)
 }
 
 /// Compares names, order and types. Says which field differs, by the name the manifest has for it.

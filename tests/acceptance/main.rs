@@ -6,6 +6,8 @@
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockgate-under-test");
 
 #[cfg(test)]
+mod afterwards;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod broken_stores;
@@ -24,15 +26,27 @@ mod exchange;
 #[cfg(test)]
 mod exchange_site;
 #[cfg(test)]
+mod grant_life;
+#[cfg(test)]
+mod halt;
+#[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod ledger_proofs;
 #[cfg(test)]
 mod marks;
 #[cfg(test)]
 mod no_leak;
+#[cfg(test)]
+mod open;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -41,6 +55,10 @@ mod people;
 mod pseudonym;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod sealing;
+#[cfg(test)]
+mod sealing_python;
 #[cfg(test)]
 mod tags;
 #[cfg(test)]

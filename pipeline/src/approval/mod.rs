@@ -9,6 +9,7 @@
 //! An approver signs as the name under which lockgate.toml lists the key, and the name is signed
 //! too, so that exchanging names in that file gains nothing.
 
+pub mod reveals;
 mod sign;
 pub mod tokens;
 
@@ -24,12 +25,14 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use lockgate_connectors::keyring::PublicKey;
+use lockgate_connectors::seal::Release;
 use lockgate_transforms::{Strength, TreatmentSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::marks::{Anchor, CarrierSpec};
-use crate::plan::{ExchangePlan, FilterField, PlannedField};
+use crate::plan::{ExchangePlan, FilterField, PlannedField, Sealing};
 use crate::site::dataset::{Level, Sharing, Source};
+use crate::site::grant::{DeliveryFormat, Seal};
 use crate::site::policy::{Below, Marking};
 use crate::site::{Grant, Loaded, Site};
 use crate::{canonical_json, dsse};
@@ -79,6 +82,78 @@ pub struct Approval {
     pub filter_only: Vec<FilterField>,
     /// How few carriers of marks a delivery may have.
     pub marking: Marking,
+    /// Format and sealing of the files; absent where they are plain Parquet, as all were before files
+    /// could be sealed.
+    #[serde(default, skip_serializing_if = "ApprovedDelivery::is_plain")]
+    pub delivery: ApprovedDelivery,
+}
+
+/// Format and sealing, as approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedDelivery {
+    /// Format of the files.
+    pub format: DeliveryFormat,
+    /// Kind of seal.
+    pub seal: Seal,
+    /// Cipher, keys and their release; absent where files aren't sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Sealing>,
+}
+
+impl Default for ApprovedDelivery {
+    fn default() -> Self {
+        Self {
+            format: DeliveryFormat::Parquet,
+            seal: Seal::None,
+            sealing: None,
+        }
+    }
+}
+
+impl ApprovedDelivery {
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What makes `self`, of these fields, another delivery than was approved, or a weaker one.
+    fn compare(&self, approved: &Self, fields: &[ApprovedField], changes: &mut Vec<String>) {
+        if self.format != approved.format {
+            changes.push("the format of the files changed".to_owned());
+        }
+        let Some(then) = &approved.sealing else {
+            // Whatever is sealed now was to be plain.
+            return;
+        };
+        let Some(now) = &self.sealing else {
+            changes.push("the delivery would no longer be sealed".to_owned());
+            return;
+        };
+        if self.seal != approved.seal {
+            changes.push(format!(
+                "the seal changed from {} to {}",
+                approved.seal.as_str(),
+                self.seal.as_str()
+            ));
+        }
+        if now.suite != then.suite {
+            changes.push(format!(
+                "the suite of the seal changed from {} to {}",
+                then.suite, now.suite
+            ));
+        }
+        if now.release == Release::Offline && then.release == Release::Online {
+            changes.push("keys would be given out ahead".to_owned());
+        }
+        // A field that isn't delivered any more has no column.
+        let delivered = |name: &&String| fields.iter().any(|field| field.name == **name);
+        let keyed = then.keyed_fields.iter().filter(delivered);
+        for name in keyed.filter(|name| !now.keyed_fields.contains(name)) {
+            changes.push(format!(
+                "the column of field `{name}` would have no key of its own"
+            ));
+        }
+    }
 }
 
 /// Where the data is, as approved: the catalogue's entry and the store it names.
@@ -172,12 +247,22 @@ pub fn resolve(plan: &ExchangePlan, marking: &Marking, approver: &str) -> Approv
             .collect(),
         filter_only: plan.filter_fields.clone(),
         marking: marking.clone(),
+        delivery: ApprovedDelivery {
+            format: plan.format,
+            seal: plan.seal,
+            sealing: plan.sealing.clone(),
+        },
     }
 }
 
 /// Where the signature of a grant is: beside its file.
 pub fn signature_path(site: &Site, grant: &Loaded<Grant>) -> PathBuf {
     site.root.join(format!("{}.sig", grant.file))
+}
+
+/// The bytes of a grant's signature; absent where there is none that can be read.
+pub(crate) fn signature_bytes(site: &Site, grant: &Loaded<Grant>) -> Option<Vec<u8>> {
+    read(&signature_path(site, grant)).ok().flatten()
 }
 
 /// Checks the signature of a grant against what it resolves to now.
@@ -262,7 +347,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
-fn key_of(text: &str) -> Option<VerifyingKey> {
+pub(crate) fn key_of(text: &str) -> Option<VerifyingKey> {
     PublicKey::parse(text).ok()?.verifying_key()
 }
 
@@ -308,6 +393,8 @@ fn changes(approval: &Approval, plan: &ExchangePlan, marking: &Marking) -> Vec<S
         }
     }
     filter_changes(approval, &now, &mut changes);
+    now.delivery
+        .compare(&approval.delivery, &now.fields, &mut changes);
     changes
 }
 
@@ -477,7 +564,11 @@ fn strictness(sharing: Sharing) -> u8 {
 }
 
 /// Names of the approvers that have this key and are listed for the provider.
-fn approvers_of<'a>(site: &'a Site, provider: &str, key: &VerifyingKey) -> BTreeSet<&'a str> {
+pub(crate) fn approvers_of<'a>(
+    site: &'a Site,
+    provider: &str,
+    key: &VerifyingKey,
+) -> BTreeSet<&'a str> {
     site.file
         .approvers
         .iter()

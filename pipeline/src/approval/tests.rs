@@ -477,6 +477,7 @@ fn only_the_key_of_a_listed_approver_signs() {
 #[test]
 fn what_compile_refuses_is_not_signed() {
     let site = TestSite::new();
+    site.policy("[marking]", "[sealing]\nsuite = \"SM4GCM-SM3\"\n[marking]");
     site.grant("seal = \"none\"", "");
     site.grant_table("[treatments]\nname = { kind = \"clear\" }");
     let SignError::Refused { refusals } = site.sign("office").unwrap_err() else {
@@ -497,6 +498,106 @@ fn what_compile_refuses_is_not_signed() {
         site.sign("office").unwrap_err(),
         SignError::Compile(_)
     ));
+}
+
+/// A signed grant whose delivery is sealed, under a policy with those keys in `[sealing]`.
+fn sealed(policy: &str, delivery: &str) -> TestSite {
+    let site = TestSite::new();
+    site.policy("[marking]", &format!("[sealing]\n{policy}\n[marking]"));
+    site.grant("seal = \"none\"", delivery);
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    site
+}
+
+#[test]
+fn a_seal_that_policy_weakens_or_changes_is_stale() {
+    let site = sealed("", "seal = \"envelope\"");
+    site.policy("[sealing]", "[sealing]\nsuite = \"SM4GCM-SM3\"");
+    assert_stale(&site, "from AES256GCM-SHA256 to SM4GCM-SM3");
+    let site = sealed("suite = \"SM4GCM-SM3\"", "seal = \"envelope\"");
+    site.policy("suite = \"SM4GCM-SM3\"", "");
+    assert_stale(&site, "from SM4GCM-SM3 to AES256GCM-SHA256");
+    let site = sealed("column_keys_from_level = 3", "");
+    site.policy("column_keys_from_level = 3", "column_keys_from_level = 4");
+    assert_stale(&site, "field `id` would have no key of its own");
+    site.policy("column_keys_from_level = 4", "column_keys_from_level = 1");
+    assert_eq!(states(&site), [], "more keys are no weakening");
+}
+
+#[test]
+fn another_key_to_seal_to_is_stale() {
+    let site = sealed("", "");
+    let (own, thief) = (site.read("recipient.pub"), site.read("thief.pub"));
+    site.edit("recipients/civil-affairs.toml", own.trim(), thief.trim());
+    assert_stale(&site, "the recipient's keys changed");
+}
+
+#[test]
+fn what_a_grant_says_of_its_seal_is_part_of_its_file() {
+    for (signed, edited) in [
+        ("seal = \"parquet\"", "seal = \"none\""),
+        ("seal = \"parquet\"", "seal = \"envelope\""),
+        ("release = \"online\"", "release = \"offline\""),
+        ("release = \"online\"", ""),
+    ] {
+        let site = sealed("", signed);
+        site.grant(signed, edited);
+        assert_unsigned(&site, "over another file or version");
+    }
+}
+
+#[test]
+fn deliveries_compare_by_what_is_weaker() {
+    let of = |seal, release, keyed: &[&str]| ApprovedDelivery {
+        format: DeliveryFormat::Parquet,
+        seal,
+        sealing: Some(Sealing {
+            suite: lockgate_connectors::seal::Suite::Aes256GcmSha256,
+            release,
+            keyed_fields: keyed.iter().map(|name| (*name).to_owned()).collect(),
+        }),
+    };
+    let changes = |now: &ApprovedDelivery, approved: &ApprovedDelivery| {
+        let mut changes = Vec::new();
+        now.compare(approved, &[], &mut changes);
+        changes.len()
+    };
+    let plain = ApprovedDelivery::default();
+    let offline = of(Seal::Parquet, Release::Offline, &[]);
+    let online = of(Seal::Parquet, Release::Online, &[]);
+    assert_eq!(changes(&plain, &plain), 0);
+    assert_eq!(
+        changes(&offline, &plain),
+        0,
+        "sealed where plain was approved"
+    );
+    assert_eq!(changes(&plain, &offline), 1);
+    assert_eq!(changes(&online, &offline), 0);
+    assert_eq!(changes(&offline, &online), 1);
+    assert_eq!(
+        changes(&of(Seal::Envelope, Release::Offline, &[]), &offline),
+        1
+    );
+    let keyed = of(Seal::Parquet, Release::Offline, &["gone"]);
+    assert_eq!(changes(&offline, &keyed), 0, "a field that isn't delivered");
+    let csv = ApprovedDelivery {
+        format: DeliveryFormat::Csv,
+        ..plain.clone()
+    };
+    assert_eq!(changes(&csv, &plain), 1);
+}
+
+#[test]
+fn an_approval_from_before_files_were_sealed_is_of_plain_parquet() {
+    let site = TestSite::signed();
+    let compiled = site.compile();
+    let approval = resolve(compiled.plan(), &site.site().policy.marking, "office");
+    let document = serde_json::to_value(&approval).unwrap();
+    assert!(document.get("delivery").is_none());
+    let older: Approval = serde_json::from_value(document).unwrap();
+    assert_eq!(older.delivery, ApprovedDelivery::default());
+    assert!(changes(&older, compiled.plan(), &site.site().policy.marking).is_empty());
 }
 
 #[test]

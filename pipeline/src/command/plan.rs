@@ -15,9 +15,10 @@ use crate::marks::forecast::{self, FieldForecast, Traceable};
 use crate::marks::{Forecast, Unmarked};
 use crate::plan::{
     Compiled, ExchangePlan, PlannedField, Projection, Refusal, RefusalCode, Results, RowScope,
-    Warning, WithheldField,
+    Sealing, Warning, WithheldField,
 };
 use crate::site::dataset::{Level, Mode};
+use crate::site::grant::{DeliveryFormat, Seal};
 
 /// The document of a plan.
 #[derive(Debug, Serialize)]
@@ -32,10 +33,20 @@ struct PlanDocument<'a> {
     withheld: &'a [WithheldField],
     warnings: &'a [Warning],
     rows: &'a RowScope,
+    delivery: DeliveryDocument<'a>,
     source: Option<SourceDocument>,
     carriers: Option<u64>,
     marks: MarksDocument<'a>,
     residual_candidates: &'a BTreeMap<String, u64>,
+}
+
+/// In which form the delivery leaves.
+#[derive(Debug, Serialize)]
+struct DeliveryDocument<'a> {
+    format: DeliveryFormat,
+    seal: Seal,
+    #[serde(flatten)]
+    sealing: Option<&'a Sealing>,
 }
 
 /// What is to be expected of the delivery's marks, and the fields that could carry some and don't.
@@ -118,6 +129,11 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
+        delivery: DeliveryDocument {
+            format: plan.format,
+            seal: plan.seal,
+            sealing: plan.sealing.as_ref(),
+        },
         carriers: carriers(plan, source.as_ref()),
         source,
         marks: MarksDocument {
@@ -212,6 +228,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.rows.divisions.join(", ")
         ));
     }
+    text.push_str(&seal_text(&document.delivery));
     text.push_str(
         &document
             .source
@@ -230,6 +247,23 @@ fn text(document: &PlanDocument<'_>) -> String {
         ));
     }
     text
+}
+
+/// How files are sealed, in words.
+fn seal_text(delivery: &DeliveryDocument<'_>) -> String {
+    let Some(sealing) = delivery.sealing else {
+        return "sealed      not\n".to_owned();
+    };
+    let keyed = match sealing.keyed_fields.as_slice() {
+        [] => String::new(),
+        fields => format!("; keys of their own: {}", fields.join(", ")),
+    };
+    format!(
+        "sealed      {} with {}, keys {}{keyed}\n",
+        delivery.seal.as_str(),
+        sealing.suite,
+        sealing.release.as_str()
+    )
 }
 
 /// The marks, in words: how many, from how much of a leak they name somebody, what they move.

@@ -4,17 +4,24 @@
 //! neighbouring splits are joined, so that a narrow grant over a large table does not end in
 //! thousands of tiny row groups. Which rows share a row group follows from the splits' row counts,
 //! which follow from the source.
+//!
+//! A sealed Parquet file encodes for itself, since encryption binds each page to its file and to the
+//! number of its row group: lanes hand on treated chunks then, and say where row groups begin and end.
 
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
+use arrow::array::ArrayRef;
 use lockgate_connectors::ConnectorError;
-use lockgate_connectors::publish::{Attempt, StagedFile};
+use lockgate_connectors::publish::StagedFile;
+use lockgate_connectors::seal::envelope::{self, EnvelopeWriter};
 use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
-use super::encode::{EncodedGroup, Encoder, GroupWriter, PartEnd, PartFile, Sink};
+use super::encode::{EncodedGroup, Encoder, GROUP_ROWS_MAX, GroupWriter, PartEnd, PartFile, Sink};
+use super::seal::SealKind;
 use super::treat::{Chunk, ColumnTreatment, Tally};
+use super::void::Staging;
 use super::{CHUNK_ROWS, Exchange, Outcome, Rows};
 use crate::error::RunError;
 use crate::fault;
@@ -25,6 +32,24 @@ const MIN_GROUP_ROWS: usize = 2 * CHUNK_ROWS;
 /// Whether so many rows, of so many bytes before treatment, have a row group of their own.
 pub(super) fn is_worth_a_group(rows: usize, bytes: u64) -> bool {
     rows >= MIN_GROUP_ROWS || bytes >= CHUNK_BYTES
+}
+
+/// Whether all rows of a group are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    NotYet,
+}
+
+fn rows_of(chunks: &[Chunk]) -> u64 {
+    let rows = chunks.iter().map(|chunk| chunk.rows).sum::<usize>();
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+fn out_of_turn() -> RunError {
+    RunError::Internal {
+        what: "a lane sent a piece of a row group out of turn".to_owned(),
+    }
 }
 
 /// What a lane says about a split.
@@ -45,6 +70,12 @@ pub(super) enum Piece {
     Group(EncodedGroup),
     /// Few rows, treated but not encoded.
     Chunks(Vec<Chunk>),
+    /// The first chunks of a row group that the file encodes itself.
+    Begin(Vec<Chunk>),
+    /// The next chunk of it.
+    More(Chunk),
+    /// Its end.
+    End,
 }
 
 /// Rows and counts of a split.
@@ -57,7 +88,7 @@ pub(super) struct SplitTotals {
 /// Writes everything the lanes deliver, split after split, into parts of the attempt.
 pub(super) fn assemble(
     exchange: &Exchange,
-    attempt: &Attempt,
+    attempt: Staging<'_>,
     pool: &ThreadPool,
     receivers: Vec<Receiver<Message>>,
 ) -> Result<Outcome, RunError> {
@@ -65,16 +96,24 @@ pub(super) fn assemble(
     let mut rows = Rows::default();
     let mut tally = exchange.treater.tally();
     for receiver in receivers {
+        let mut next = None;
         loop {
-            match receiver.recv() {
+            match next.take().map_or_else(|| receiver.recv(), Ok) {
                 Ok(Message::Piece(Piece::Group(group))) => {
                     parts.flush()?;
                     parts.append(group)?;
                 }
                 Ok(Message::Piece(Piece::Chunks(chunks))) => parts.hold(chunks)?,
+                Ok(Message::Piece(Piece::Begin(chunks))) => parts.begin(chunks)?,
+                Ok(Message::Piece(Piece::More(chunk))) => {
+                    let chunks;
+                    (chunks, next) = together(chunk, &receiver);
+                    parts.more(chunks)?;
+                }
+                Ok(Message::Piece(Piece::End)) => parts.end()?,
                 Ok(Message::Done(totals)) => {
                     rows += totals.rows;
-                    tally.merge(totals.tally);
+                    exchange.treater.merge(&mut tally, totals.tally);
                     break;
                 }
                 Ok(Message::Failed(error)) => return Err(error),
@@ -111,16 +150,45 @@ pub(super) fn assemble(
     })
 }
 
+/// A chunk and those behind it that are ready, and what is ready behind them: columns wait for each
+/// other less often when there is more to do for each.
+fn together(first: Chunk, receiver: &Receiver<Message>) -> (Vec<Chunk>, Option<Message>) {
+    let mut chunks = vec![first];
+    while chunks.len() < CHUNKS_TOGETHER {
+        match receiver.try_recv() {
+            Ok(Message::Piece(Piece::More(chunk))) => chunks.push(chunk),
+            Ok(other) => return (chunks, Some(other)),
+            // Nothing there yet, or nothing to come, which the next look tells.
+            Err(_) => break,
+        }
+    }
+    (chunks, None)
+}
+
+/// Chunks that are encoded at a time in a file that encodes itself.
+const CHUNKS_TOGETHER: usize = 4;
+
+/// A row group that its file encodes itself.
+#[derive(Default)]
+struct Streamed {
+    /// Chunks that wait until it is known which file they go into.
+    waiting: Vec<Chunk>,
+    rows: u64,
+    writer: Option<GroupWriter>,
+}
+
 /// The parts of a delivery under way.
 struct Parts<'a> {
     exchange: &'a Exchange,
-    attempt: &'a Attempt,
+    attempt: Staging<'a>,
     pool: &'a ThreadPool,
     /// Treated chunks that wait for a row group.
     pending: Vec<Chunk>,
     pending_rows: usize,
     pending_bytes: u64,
     open: Option<PartFile>,
+    /// The row group that a lane is sending, where files encode themselves.
+    streamed: Option<Streamed>,
     /// Parts being synced, re-read and hashed, in order, with their rows.
     closing: Vec<(JoinHandle<Result<StagedFile, ConnectorError>>, u64)>,
     /// Cells of closed parts that were given an apostrophe.
@@ -128,7 +196,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(exchange: &'a Exchange, attempt: &'a Attempt, pool: &'a ThreadPool) -> Self {
+    fn new(exchange: &'a Exchange, attempt: Staging<'a>, pool: &'a ThreadPool) -> Self {
         Self {
             exchange,
             attempt,
@@ -137,6 +205,7 @@ impl<'a> Parts<'a> {
             pending_rows: 0,
             pending_bytes: 0,
             open: None,
+            streamed: None,
             closing: Vec::new(),
             guarded: 0,
         }
@@ -167,6 +236,14 @@ impl<'a> Parts<'a> {
         let Some(first) = pending.first() else {
             return Ok(());
         };
+        if self.exchange.encodes_in_files() {
+            self.streamed = Some(Streamed {
+                rows: rows_of(&pending),
+                waiting: pending,
+                writer: None,
+            });
+            return self.end();
+        }
         let encoder = self.encoder();
         let mut group = GroupWriter::begin(encoder, &first.columns)?;
         let encoded = self.pool.install(|| {
@@ -188,7 +265,7 @@ impl<'a> Parts<'a> {
             }
             let mut open = match self.open.take() {
                 Some(open) => open,
-                None => self.open_part()?,
+                None => self.open_part(&[])?,
             };
             rest = open.append(group, self.pool)?;
             self.open = Some(open);
@@ -197,12 +274,94 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn open_part(&self) -> Result<PartFile, RunError> {
+    /// Begins a row group that its file encodes.
+    fn begin(&mut self, chunks: Vec<Chunk>) -> Result<(), RunError> {
+        self.flush()?;
+        self.streamed = Some(Streamed::default());
+        self.more(chunks)
+    }
+
+    /// Goes on with it.
+    fn more(&mut self, chunks: Vec<Chunk>) -> Result<(), RunError> {
+        let mut group = self.streamed.take().ok_or_else(out_of_turn)?;
+        group.rows = group.rows.saturating_add(rows_of(&chunks));
+        group.waiting.extend(chunks);
+        self.encode(&mut group, Whole::NotYet)?;
+        self.streamed = Some(group);
+        Ok(())
+    }
+
+    /// Ends it.
+    fn end(&mut self) -> Result<(), RunError> {
+        let mut group = self.streamed.take().ok_or_else(out_of_turn)?;
+        self.encode(&mut group, Whole::Yes)?;
+        let writer = group.writer.take().ok_or_else(out_of_turn)?;
+        let encoded = self.pool.install(|| writer.close())?;
+        let mut open = self.open.take().ok_or_else(out_of_turn)?;
+        open.append(encoded, self.pool)?;
+        self.open = Some(open);
+        self.exchange.progress.deliver_rows(group.rows);
+        Ok(())
+    }
+
+    /// Encodes what waits of a row group, once it is known which file it goes into.
+    fn encode(&mut self, group: &mut Streamed, whole: Whole) -> Result<(), RunError> {
+        let encoder = self.encoder();
+        let writer = match group.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let first = group.waiting.first().ok_or_else(out_of_turn)?;
+                if !self.open_for(&first.columns, group.rows, whole)? {
+                    return Ok(());
+                }
+                let open = self.open.as_ref().ok_or_else(out_of_turn)?;
+                GroupWriter::begin_in(encoder, open)?
+            }
+        };
+        let chunks = std::mem::take(&mut group.waiting);
+        let written = (self.pool).install(|| writer.write_in(encoder, &chunks))?;
+        group.writer = Some(written);
+        Ok(())
+    }
+
+    /// Opens the file that a row group of so many rows goes into, and says whether it could: a group
+    /// that may still grow may turn out too large for the open one.
+    fn open_for(&mut self, first: &[ArrayRef], rows: u64, whole: Whole) -> Result<bool, RunError> {
+        if let Some(open) = &self.open {
+            if open.is_full_for_rows(rows) {
+                self.close_part()?;
+            } else {
+                let most = u64::try_from(GROUP_ROWS_MAX).unwrap_or(u64::MAX);
+                return Ok(whole == Whole::Yes || !open.is_full_for_rows(most));
+            }
+        }
+        self.open = Some(self.open_part(first)?);
+        Ok(true)
+    }
+
+    fn open_part(&self, first: &[ArrayRef]) -> Result<PartFile, RunError> {
         let index = u32::try_from(self.closing.len())
             .map_err(|error| RunError::internal("numbering parts", &error))?;
         let encoder = self.encoder();
-        let part = self.attempt.part(index, encoder.extension())?;
-        encoder.open(Sink::Plain(part))
+        let Some(seal) = &self.exchange.seal else {
+            let part = self.attempt.part(index, encoder.extension())?;
+            return encoder.open(Sink::Plain(part));
+        };
+        match seal.kind() {
+            SealKind::Parquet { keyed_fields } => {
+                let part = self.attempt.part(index, encoder.extension())?;
+                let name = part.name().to_owned();
+                let sink = Sink::Plain(part);
+                encoder.open_sealed(sink, (seal.context(), keyed_fields), &name, first)
+            }
+            SealKind::Envelope => {
+                let extension = format!("{}{}", encoder.extension(), envelope::EXTENSION);
+                let part = self.attempt.part(index, &extension)?;
+                let name = part.name().to_owned();
+                let envelope = EnvelopeWriter::new(part, seal.context(), &name)?;
+                encoder.open(Sink::Sealed(Box::new(envelope)))
+            }
+        }
     }
 
     /// Writes the part's end and leaves syncing and re-reading to a thread of its own.
@@ -226,7 +385,7 @@ impl<'a> Parts<'a> {
     fn finish(mut self) -> Result<(Vec<(StagedFile, u64)>, u64), RunError> {
         self.flush()?;
         if self.open.is_none() && self.closing.is_empty() {
-            self.open = Some(self.open_part()?);
+            self.open = Some(self.open_part(&[])?);
         }
         self.close_part()?;
         let files = self.closing.into_iter().map(|(closing, rows)| {

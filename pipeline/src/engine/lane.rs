@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::assemble::{Message, Piece, SplitTotals, is_worth_a_group};
 use super::chunk;
-use super::encode::{EncodedGroup, Encoder, GroupWriter};
+use super::encode::{EncodedGroup, Encoder, GroupWriter, is_full_group};
 use super::origin::Origins;
 use super::place::{self, from_one};
 use super::scan::{Scan, Scanning};
@@ -99,6 +99,7 @@ impl Lane<'_> {
             sender,
             mut scanning,
         } = reading;
+        self.exchange.permit.check()?;
         let mut work = SplitWork::new(self, split, &sender);
         while let Some(scanned) = scanning.next() {
             if self.exchange.cancel.is_cancelled() {
@@ -139,6 +140,8 @@ struct SplitWork<'a> {
     /// Chunks of the first row group, kept until the split has proven large enough for a row
     /// group of its own; `None` once it has.
     held: Option<Vec<Chunk>>,
+    /// Rows of the group under way, and their bytes, where the assembler encodes it.
+    streamed: (usize, u64),
     totals: SplitTotals,
     /// Chunks treated so far.
     chunks: u64,
@@ -153,6 +156,7 @@ impl<'a> SplitWork<'a> {
             treated: None,
             group: None,
             held: Some(Vec::new()),
+            streamed: (0, 0),
             totals: SplitTotals {
                 rows: Rows::default(),
                 tally: lane.exchange.treater.tally(),
@@ -170,6 +174,13 @@ impl<'a> SplitWork<'a> {
             chunk: self.chunks,
         };
         self.chunks += 1;
+        if exchange.encodes_in_files() {
+            let tally = &mut self.totals.tally;
+            let treated = (self.lane.pool).install(|| exchange.treater.treat(rows, id, tally));
+            let chunk = treated.map_err(|untreated| self.located(untreated, origins))?;
+            self.count(&chunk);
+            return self.stream(chunk);
+        }
         let (before, group) = (self.treated.take(), self.group.take());
         let tally = &mut self.totals.tally;
         let (encoded, treated) = self.lane.pool.install(|| {
@@ -180,10 +191,44 @@ impl<'a> SplitWork<'a> {
         });
         self.encoded(encoded?, before)?;
         let chunk = treated.map_err(|untreated| self.located(untreated, origins))?;
+        self.count(&chunk);
+        self.treated = (chunk.rows > 0).then_some(chunk);
+        Ok(())
+    }
+
+    /// Counts the rows of a treated chunk.
+    fn count(&mut self, chunk: &Chunk) {
         self.totals.rows.filtered += count(chunk.dropped);
         self.totals.rows.rejected += count(chunk.rejected);
         self.totals.rows.delivered += count(chunk.rows);
-        self.treated = (chunk.rows > 0).then_some(chunk);
+    }
+
+    /// Hands a treated chunk on to the assembler, which encodes it for the file that it goes into,
+    /// and says where row groups begin and end: where they would if they were encoded here.
+    fn stream(&mut self, chunk: Chunk) -> Result<(), RunError> {
+        if chunk.rows == 0 {
+            return Ok(());
+        }
+        let (rows, bytes) = &mut self.streamed;
+        *rows += chunk.rows;
+        *bytes = bytes.saturating_add(chunk.bytes);
+        let (rows, bytes) = self.streamed;
+        match &mut self.held {
+            Some(held) => {
+                held.push(chunk);
+                if is_worth_a_group(rows, bytes) {
+                    let chunks = self.held.take().unwrap_or_default();
+                    self.send(Piece::Begin(chunks))?;
+                }
+            }
+            None => self.send(Piece::More(chunk))?,
+        }
+        if self.held.is_none() && is_full_group(rows, bytes) {
+            self.send(Piece::End)?;
+            // What follows in this split may be few rows again.
+            self.held = Some(Vec::new());
+            self.streamed = (0, 0);
+        }
         Ok(())
     }
 
@@ -220,6 +265,7 @@ impl<'a> SplitWork<'a> {
                 let group = self.lane.pool.install(|| group.close())?;
                 self.send(Piece::Group(group))?;
             }
+            (None, None) => self.send(Piece::End)?,
             _ => {}
         }
         tracing::debug!(

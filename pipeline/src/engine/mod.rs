@@ -13,16 +13,20 @@
 
 mod assemble;
 mod chunk;
+mod content;
 mod encode;
 mod first_rows;
 mod lane;
 mod mark;
 mod origin;
 mod over_limit;
+mod permit;
 mod place;
 mod progress;
 mod scan;
+mod seal;
 mod treat;
+mod void;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,26 +40,34 @@ use lockgate_transforms::Counts;
 use lockgate_transforms::marks::distortion::Distortion;
 use tokio_util::sync::CancellationToken;
 
+pub use content::Digester;
 pub(crate) use encode::held_type;
 pub use encode::{Companion, Compression, Encoder};
 pub(crate) use first_rows::first_rows;
 pub use mark::Marking;
 pub use over_limit::OverLimit;
+pub use permit::{Permit, Unpublished};
 pub use progress::Progress;
+pub use seal::{FileSeal, SealKind};
 pub(crate) use treat::Tally;
 pub use treat::{ColumnTreatment, RowRead, Treater};
 
 use crate::error::RunError;
 use crate::fault;
+use crate::ledger::ContentDigest;
 use crate::plan::row_filter::RowFilter;
 use lane::Lane;
 use scan::Scan;
+use void::Staging;
 
 /// Rows per chunk: the unit of treatment and encoding. Part of what a delivery's bytes depend on.
 pub const CHUNK_ROWS: usize = 16_384;
 
 /// Finished row groups a lane may hold ready before its turn comes.
 const READY_ROW_GROUPS: usize = 1;
+
+/// Treated chunks that a lane may hold ready where the assembler encodes them.
+const READY_CHUNKS: usize = 3;
 
 /// Everything a run's lanes share.
 #[derive(Debug)]
@@ -68,10 +80,14 @@ pub struct Exchange {
     pub treater: Treater,
     /// How the result is written.
     pub encoder: Encoder,
+    /// How parts are sealed; absent where they aren't.
+    pub seal: Option<FileSeal>,
     /// Random, drawn for this attempt alone: what nonces are made of.
     pub nonces: [u8; 16],
     /// Counters that a progress bar reads.
     pub progress: Arc<Progress>,
+    /// Asked before each split whether the run may go on.
+    pub permit: Arc<dyn Permit>,
     /// Stops the run.
     pub cancel: CancellationToken,
 }
@@ -92,14 +108,16 @@ pub struct Outcome {
     pub rows: Rows,
     /// Files staged, in order.
     pub files: Vec<(StagedFile, u64)>,
+    /// Cells that were given an apostrophe, so that no spreadsheet takes them for a formula.
+    pub guarded: u64,
     /// Counts by delivered field, in the order of delivery.
     pub counts: Vec<Counts>,
     /// What marks did to each marked field, in the order of the plan's marks.
-    /// Cells that were given an apostrophe, so that no spreadsheet takes them for a formula.
-    pub guarded: u64,
     pub distortions: Vec<Distortion>,
     /// Whether each delivered field was read, in the order of delivery. What was not has no counts.
     pub read: Vec<bool>,
+    /// What a replay is held to; absent where no digest was asked for.
+    pub content: Option<ContentDigest>,
     /// Versions of the keys that each delivered field was treated with, by purpose, in the order of
     /// delivery.
     pub key_versions: Vec<BTreeMap<&'static str, u32>>,
@@ -151,6 +169,28 @@ impl Exchange {
         runtime: &tokio::runtime::Handle,
         budget: Budget,
     ) -> Result<Outcome, RunError> {
+        self.execute(Staging::Attempt(attempt), runtime, budget)
+    }
+
+    /// Runs the exchange as [`run`](Self::run) does, and keeps nothing of what it writes: what would
+    /// be delivered is known by its counts and its digest alone.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_into_void(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        budget: Budget,
+    ) -> Result<Outcome, RunError> {
+        self.execute(Staging::Void, runtime, budget)
+    }
+
+    fn execute(
+        &self,
+        attempt: Staging<'_>,
+        runtime: &tokio::runtime::Handle,
+        budget: Budget,
+    ) -> Result<Outcome, RunError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(budget.threads.max(1))
             .thread_name(|index| format!("treat-{index}"))
@@ -158,7 +198,7 @@ impl Exchange {
             .map_err(|error| RunError::internal("starting worker threads", &error))?;
         let splits = self.source.splits().len();
         let (senders, receivers): (Vec<SyncSender<_>>, Vec<Receiver<_>>) =
-            (0..splits).map(|_| sync_channel(READY_ROW_GROUPS)).unzip();
+            (0..splits).map(|_| sync_channel(self.ready())).unzip();
         let next = AtomicUsize::new(0);
         let queue = lane::Queue::new(senders, &next);
         let scan = Scan::of(self);
@@ -185,6 +225,20 @@ impl Exchange {
             outcome
         })
         .and_then(|outcome| self.accounted(outcome))
+    }
+
+    /// Whether a file encrypts what it encodes, so that lanes can't encode for it.
+    fn encodes_in_files(&self) -> bool {
+        let kind = self.seal.as_ref().map(FileSeal::kind);
+        matches!(kind, Some(SealKind::Parquet { .. }))
+    }
+
+    /// How much a lane may hold ready before its turn comes.
+    fn ready(&self) -> usize {
+        match self.encodes_in_files() {
+            true => READY_CHUNKS,
+            false => READY_ROW_GROUPS,
+        }
     }
 
     /// Refuses an outcome in which a row was lost or doubled.

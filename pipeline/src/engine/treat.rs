@@ -16,8 +16,10 @@ use lockgate_transforms::{
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::chunk;
+use super::content::{Content, Digester};
 use super::mark::Marking;
 use crate::error::RunError;
+use crate::ledger::ContentDigest;
 use crate::plan::predicate::Condition;
 
 /// A delivered column and what is done to it.
@@ -124,6 +126,7 @@ impl ColumnTreatment {
 pub struct Treater {
     columns: Vec<ColumnTreatment>,
     marking: Option<Marking>,
+    digester: Option<Digester>,
 }
 
 /// What is counted while rows are treated.
@@ -133,18 +136,8 @@ pub(crate) struct Tally {
     pub(crate) counts: Vec<Counts>,
     /// What marks did, one entry a marked field.
     pub(crate) distortions: Vec<Distortion>,
-}
-
-impl Tally {
-    /// Adds what was counted of other rows.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (total, counts) in self.counts.iter_mut().zip(other.counts) {
-            *total += counts;
-        }
-        for (total, distortion) in self.distortions.iter_mut().zip(&other.distortions) {
-            total.merge(distortion);
-        }
-    }
+    /// What was treated, hashed, where a digest was asked for.
+    pub(crate) content: Option<Content>,
 }
 
 /// A treated chunk: columns of one length, rejected rows already gone.
@@ -177,6 +170,7 @@ impl Treater {
         Self {
             columns,
             marking: None,
+            digester: None,
         }
     }
 
@@ -186,12 +180,44 @@ impl Treater {
         Self { marking, ..self }
     }
 
+    /// The same, hashing what was treated.
+    #[must_use]
+    pub fn digesting(self, digester: Option<Digester>) -> Self {
+        Self { digester, ..self }
+    }
+
+    /// Adds what was counted of a split's rows; to be called in the order of the splits.
+    pub(super) fn merge(&self, total: &mut Tally, split: Tally) {
+        for (total, counts) in total.counts.iter_mut().zip(split.counts) {
+            *total += counts;
+        }
+        for (total, distortion) in total.distortions.iter_mut().zip(&split.distortions) {
+            total.merge(distortion);
+        }
+        let hashed = self.digester.as_ref().zip(total.content.as_mut());
+        if let (Some((digester, total)), Some(split)) = (hashed, split.content) {
+            digester.append(total, split);
+        }
+    }
+
+    /// The digest of all splits that were merged into a tally, where one was asked for.
+    ///
+    /// # Errors
+    /// A key that can't be used.
+    pub(super) fn content_digest(&self, tally: &Tally) -> Result<Option<ContentDigest>, RunError> {
+        let hashed = self.digester.as_ref().zip(tally.content.as_ref());
+        hashed
+            .map(|(digester, content)| digester.digest(content))
+            .transpose()
+    }
+
     /// Where counting begins.
     pub(crate) fn tally(&self) -> Tally {
         let marked = self.marking.as_ref().map_or(0, Marking::fields);
         Tally {
             counts: vec![Counts::default(); self.columns.len()],
             distortions: vec![Distortion::default(); marked],
+            content: self.digester.as_ref().map(Digester::begin),
         }
     }
 
@@ -276,6 +302,9 @@ impl Treater {
         })?;
         if let Some(marking) = &self.marking {
             marking.mark(&mut chunk.columns, &mut tally.distortions)?;
+        }
+        if let (Some(digester), Some(content)) = (&self.digester, &mut tally.content) {
+            digester.add(content, &chunk.columns, chunk.rows)?;
         }
         Ok(chunk)
     }

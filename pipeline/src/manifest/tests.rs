@@ -181,6 +181,78 @@ fn what_contradicts_itself_about_marks_is_refused() {
     }
 }
 
+fn sealed(kind: &str) -> Manifest {
+    let mut manifest = manifest();
+    let prefix = format!("lockgate/{}/{ATTEMPT}/{{file}}", manifest.delivery);
+    manifest.seal = SealStatement {
+        kind: kind.to_owned(),
+        suite: Some("AES256GCM-SHA256".to_owned()),
+        release: Some("offline".to_owned()),
+        keys: Some(KeyFileStatement {
+            path: format!("{ATTEMPT}/keys.json"),
+            bytes: 400,
+            sha256: "44".repeat(32),
+        }),
+        aad_prefix: (kind == "parquet").then_some(prefix),
+    };
+    if kind == "envelope" {
+        for file in &mut manifest.files {
+            file.path.push_str(ENVELOPE_EXTENSION);
+        }
+    }
+    manifest
+}
+
+#[test]
+fn a_sealed_manifest_opens_and_names_its_keys() {
+    for kind in ["parquet", "envelope"] {
+        let sealed = sealed(kind);
+        let bytes = sealed.sign(&key(1)).unwrap();
+        let opened = Manifest::open(&bytes, &[key(1).verifying_key()]).unwrap();
+        assert_eq!(opened, sealed);
+        assert!(opened.seal.is_sealed());
+        assert_eq!(opened.seal.is_envelope(), kind == "envelope");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_about_the_seal_is_refused() {
+    let changes: [(&str, &dyn Fn(&mut Manifest)); 11] = [
+        ("another kind", &|m| m.seal.kind = "zip".to_owned()),
+        ("none with a suite", &|m| m.seal.kind = "none".to_owned()),
+        ("an envelope with a prefix", &|m| {
+            m.seal.kind = "envelope".to_owned();
+        }),
+        ("no suite", &|m| m.seal.suite = None),
+        ("another suite", &|m| m.seal.suite = Some("AES".to_owned())),
+        ("no release", &|m| m.seal.release = None),
+        ("another release", &|m| {
+            m.seal.release = Some("later".to_owned());
+        }),
+        ("no keys", &|m| m.seal.keys = None),
+        ("keys elsewhere", &|m| {
+            m.seal.keys.as_mut().unwrap().path = "ffffffffffffffff/keys.json".to_owned();
+        }),
+        ("no hash of the keys", &|m| {
+            m.seal.keys.as_mut().unwrap().sha256 = "x".to_owned();
+        }),
+        ("another prefix", &|m| {
+            m.seal.aad_prefix = Some("lockgate/{file}".to_owned());
+        }),
+    ];
+    for (what, change) in changes {
+        let mut altered = sealed("parquet");
+        change(&mut altered);
+        assert!(
+            matches!(altered.sign(&key(1)), Err(ManifestError::Invalid(_))),
+            "{what}"
+        );
+    }
+    let mut plain_name = sealed("envelope");
+    plain_name.files[0].path = format!("{ATTEMPT}/part-00000.csv");
+    assert!(plain_name.sign(&key(1)).is_err());
+}
+
 #[test]
 fn the_attempt_is_told_whoever_signed_and_whatever_the_format() {
     let bytes = manifest().sign(&key(9)).unwrap();

@@ -69,25 +69,25 @@ pub struct ExchangePlan {
     pub rows: RowScope,
     /// Format of the files.
     pub format: DeliveryFormat,
-    /// zstd level of Parquet pages and the like, as written in the grant or by default.
+    /// zstd level of Parquet pages and the like, as written in the grant or by default; `none` for
+    /// other formats.
     pub compression: String,
-    /// How files are sealed.
     /// How delimited text is written, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvForm>,
     /// What a bundle says of the data, where files are bundled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Bundle>,
+    /// How files are sealed.
     pub seal: Seal,
+    /// Cipher, keys and their release, where files are sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Sealing>,
     /// Which fields carry marks, and how; absent where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marks: Option<Layout>,
 }
 
-/// A field the source must hold.
-#[derive(Debug, Clone, Serialize)]
-pub struct SourceField {
-    /// Name.
 /// What the dictionary and the first page of a bundle say beside the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +119,10 @@ pub struct Sealing {
     pub keyed_fields: Vec<String>,
 }
 
+/// A field the source must hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceField {
+    /// Name.
     pub name: String,
     /// Type as the catalogue writes it.
     pub data_type: String,
@@ -268,10 +272,6 @@ impl ExchangePlan {
             .unwrap_or_else(|_| self.grant_sha256.clone().into_bytes());
         sha256_hex(&bytes)
     }
-}
-
-impl Compiled {
-    /// The plan, to be shown: whether it may run is for [`Compiled::into_plan`] to say.
 
     /// How files of rows are written; none for Parquet, which isn't rows.
     pub fn row_format(&self) -> Option<RowFormat> {
@@ -282,6 +282,10 @@ impl Compiled {
             DeliveryFormat::Parquet | DeliveryFormat::Arrow => None,
         }
     }
+}
+
+impl Compiled {
+    /// The plan, to be shown: whether it may run is for [`Compiled::into_plan`] to say.
     pub fn plan(&self) -> &ExchangePlan {
         &self.plan
     }

@@ -7,12 +7,13 @@ use lockgate_connectors::publish::Attempt;
 use lockgate_connectors::source::Source;
 
 use super::SOFTWARE;
-use super::release::Release;
+use super::release::{Release, Staged};
 use super::report::RunRows;
 use crate::digest::hex;
 use crate::engine::Outcome;
 use crate::error::RunError;
 use crate::ledger::{Event, InclusionProof, time_text};
+use crate::life;
 use crate::manifest::{
     FieldStatement, FileStatement, FormStatement, GrantReference, Manifest, Rows, SourceStatement,
     WithheldStatement,
@@ -59,6 +60,7 @@ impl Release<'_> {
             rows: outcome.rows.delivered,
             config,
             join_groups: joins.into_iter().collect(),
+            about: life::about(site, plan),
         }
     }
 
@@ -71,12 +73,13 @@ impl Release<'_> {
     /// The signed manifest of the delivery.
     pub(super) fn manifest(
         &self,
-        outcome: &Outcome,
+        staged: &Staged,
         source: &dyn Source,
         attempt: &Attempt,
         ledger: InclusionProof,
         previous: Option<String>,
     ) -> Result<Vec<u8>, RunError> {
+        let outcome = &staged.outcome;
         let plan = self.plan;
         let snapshot = serde_json::to_value(source.snapshot())
             .map_err(|error| RunError::internal("describing the snapshot", &error))?;
@@ -121,12 +124,12 @@ impl Release<'_> {
                     sha256: hex(&file.sha256),
                 })
                 .collect(),
-            rows: Rows {
-                read: rows.read,
-                filtered: rows.filtered,
             form: plan
                 .row_format()
                 .map(|rows| FormStatement::new(rows, plan.bundle.is_some(), outcome.guarded)),
+            rows: Rows {
+                read: rows.read,
+                filtered: rows.filtered,
                 pruned: rows.pruned,
                 rejected: rows.rejected,
                 delivered: rows.delivered,
@@ -140,7 +143,7 @@ impl Release<'_> {
                 .filter_map(|(counted, read)| read.then_some(counted))
                 .collect(),
             mark: self.mark(outcome),
-            seal: SealStatement::none(),
+            seal: staged.seal.clone(),
             ledger,
             previous,
         };

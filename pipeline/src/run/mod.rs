@@ -12,14 +12,15 @@ mod marks;
 mod reconcile;
 mod release;
 mod report;
+mod seal;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use arrow::datatypes::Schema;
+use bytes::Bytes;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Destination;
@@ -28,10 +29,12 @@ use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
+use crate::delivered::{Delivered, Disposal};
 use crate::engine::{Encoder, Exchange, Progress, Treater, delivered_schema, random_attempt};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
+use crate::life::{self, Watch};
 use crate::manifest::Manifest;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
@@ -40,6 +43,7 @@ use crate::vault::HeldVaults;
 
 use leftovers::{discard, sweep, sweep_rules, tell_swept};
 use release::Release;
+use seal::AttemptSeal;
 
 pub use key::RunKey;
 pub use report::{RunReport, RunRows, Status};
@@ -119,34 +123,63 @@ async fn attempt_run(
         splits = source.splits().len(),
         "Run begins."
     );
+    let watch = Watch::begin(installation, &ledger, &plan)?;
     let vaults = HeldVaults::open(installation, &plan, cancel).await?;
     let projection = Projection::needed(&plan, &filter);
     let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
     let marks = marks::begin(installation, &ledger, &plan)?;
     let (marking, recorded) = marks.unzip();
-    let treater = Treater::new(treatments).marking(marking);
+    let treater = Treater::new(treatments)
+        .marking(marking)
+        .digesting(installation.digester(&plan)?);
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
-    let exchange = exchange(&plan, treater, filter, Arc::clone(&source), progress, stop)?;
+    let control = (Arc::clone(&watch), stop.clone());
+    let mut exchange = exchange(&plan, treater, filter, Arc::clone(&source), progress, control)?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
+    if let Err(error) = life::reserve(installation, &ledger, &plan, attempt.id()) {
+        discard(attempt).await;
+        return Err(error);
+    }
+    let id = attempt.id().to_owned();
+    let seal = match AttemptSeal::begin(installation, &plan, key.delivery(), attempt.id()) {
+        Ok(seal) => seal,
+        Err(error) => {
+            discard(attempt).await;
+            return Err(error);
+        }
+    };
+    exchange.seal = seal.as_ref().map(AttemptSeal::files);
     let release = Release {
+        seal: seal.as_ref(),
         installation,
         plan: &plan,
         key: &key,
         destination: &destination,
         marks: recorded.as_ref(),
         ledger: &ledger,
+        watch: &watch,
+        stop: &stop,
     };
     let staged = Box::pin(release.stage(exchange, &vaults, &attempt, cancel)).await;
+    let is_staged = staged.is_ok();
     let report = match staged {
-        Ok(outcome) => Box::pin(release.publish(&outcome, source.as_ref(), &attempt)).await,
+        Ok(staged) => Box::pin(release.publish(&staged, source.as_ref(), &attempt)).await,
         Err(error) => release.lost_or(error).await,
     };
     let published = report
         .as_ref()
         .is_ok_and(|report| report.status != Status::Unchanged);
+    match seal {
+        Some(seal) if published => seal.keep(),
+        Some(seal) if report.is_ok() || !is_staged || is_refused(&report) => seal.forget(),
+        // Once there is an intent, whether the manifest stands is for the next run to settle.
+        Some(_) | None => {}
+    }
     if !published {
         discard(attempt).await;
+        let reason = "the attempt published nothing";
+        life::give_back(installation, &ledger, &plan.grant, Some(&id), reason)?;
     }
     if report.is_ok() {
         sweep(installation, &destination, &plan.grant, cancel).await;
@@ -155,6 +188,11 @@ async fn attempt_run(
         ignored_columns: source.ignored_columns().to_vec(),
         ..report
     })
+}
+
+/// Whether an attempt was refused in the end: before its intent, or with the intent abandoned.
+fn is_refused(report: &Result<RunReport, RunError>) -> bool {
+    matches!(report, Err(RunError::Refused(_)))
 }
 
 /// Waits for something that may be given up at any point, unless the run is interrupted.
@@ -302,11 +340,22 @@ async fn still_there(
     let Some(store) = installation.store_of_url(destination.url())? else {
         return Ok(());
     };
-    for file in &manifest.files {
-        let path = store.resolve(&format!("{}/{}/{}", plan.grant, key.delivery(), file.path))?;
+    let files = manifest.files.iter().map(|file| (&file.path, file.bytes));
+    let keys = manifest.seal.keys.iter();
+    let keys = keys.map(|keys| (&keys.path, keys.bytes));
+    for (path, bytes) in files.chain(keys) {
+        let path = store.resolve(&format!("{}/{}/{path}", plan.grant, key.delivery()))?;
         match store.object_store().head(&path).await {
-            Ok(meta) if meta.size == file.bytes => {}
+            Ok(meta) if meta.size == bytes => {}
             Ok(_) => return Err(spoilt("a file of it has another size")),
+            Err(object_store::Error::NotFound { .. })
+                if is_disposed(installation, key.delivery())? =>
+            {
+                return Err(RunError::Denied {
+                    what: format!("{place} was delivered before and disposed of since"),
+                    remedy: "deliver anew with --again".to_owned(),
+                });
+            }
             Err(object_store::Error::NotFound { .. }) => {
                 return Err(spoilt("a file of it is gone"));
             }
@@ -314,6 +363,13 @@ async fn still_there(
         }
     }
     Ok(())
+}
+
+/// Whether a delivery's files are gone on purpose.
+fn is_disposed(installation: &Installation, delivery: &str) -> Result<bool, RunError> {
+    let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    let delivered = Delivered::find(&history, delivery);
+    Ok(delivered.is_some_and(|delivered| delivered.disposal != Disposal::None))
 }
 
 /// Finds the run's key, and whether its delivery was published before.
@@ -351,7 +407,7 @@ fn exchange(
     filter: RowFilter,
     source: Arc<dyn Source>,
     progress: Arc<Progress>,
-    stop: CancellationToken,
+    (permit, stop): (Arc<Watch>, CancellationToken),
 ) -> Result<Exchange, RunError> {
     let encoder = encoder(plan, &delivered_schema(treater.columns()))?;
     let bytes = source.splits().iter().map(|split| split.bytes);
@@ -368,10 +424,30 @@ fn exchange(
         filter: Arc::new(filter),
         treater,
         encoder,
+        seal: None,
         nonces: random_attempt()?,
         progress,
+        permit,
         cancel: stop,
     })
+}
+
+/// Writes files as the plan says.
+fn encoder(plan: &ExchangePlan, schema: &Schema) -> Result<Encoder, RunError> {
+    if let Some(format) = plan.row_format() {
+        return Encoder::rows(schema, &format, bundle::companions(plan, &format)?);
+    }
+    let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
+        what,
+        at: format!("grant {}", plan.grant),
+        remedy: "write compression = \"zstd(1)\"".to_owned(),
+    })?;
+    // What a treatment of strength 1 or from 3 on makes of text stands in no order of use.
+    let prunable = plan
+        .fields
+        .iter()
+        .map(|field| matches!(field.strength, 0 | 2));
+    Encoder::parquet(schema, prunable.collect(), compression, SOFTWARE)
 }
 
 /// Notes a refusal in the ledger. A site whose ledger cannot be written refuses all the same.
@@ -397,7 +473,7 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// Runs of one grant at one site follow one another, so that quotas are counted and a delivery is
 /// settled before the next begins. Held until dropped; the system lets go when the process ends.
-async fn lock_grant(
+pub(crate) async fn lock_grant(
     installation: &Installation,
     grant: &str,
     cancel: &CancellationToken,
@@ -425,21 +501,3 @@ async fn lock_grant(
         }
     }
 }
-/// Writes files as the plan says.
-fn encoder(plan: &ExchangePlan, schema: &Schema) -> Result<Encoder, RunError> {
-    if let Some(format) = plan.row_format() {
-        return Encoder::rows(schema, &format, bundle::companions(plan, &format)?);
-    }
-    let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
-        what,
-        at: format!("grant {}", plan.grant),
-        remedy: "write compression = \"zstd(1)\"".to_owned(),
-    })?;
-    // What a treatment of strength 1 or from 3 on makes of text stands in no order of use.
-    let prunable = plan
-        .fields
-        .iter()
-        .map(|field| matches!(field.strength, 0 | 2));
-    Encoder::parquet(schema, prunable.collect(), compression, SOFTWARE)
-}
-

@@ -6,11 +6,12 @@
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::Destination;
 
-use super::RunRequest;
+use super::{RunRequest, seal};
 use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, Ledger};
+use crate::life;
 use crate::manifest::Manifest;
 
 /// Settles what the grant of `request` has left open.
@@ -22,6 +23,8 @@ pub(super) async fn reconcile(
     ledger: &Ledger,
     request: &RunRequest<'_>,
 ) -> Result<(), RunError> {
+    let killed = "the process that had set it aside ended";
+    life::give_back(installation, ledger, request.grant, None, killed)?;
     for entry in ledger.entries()?.unsettled() {
         let Some(intent) = Intent::of(&entry.event).filter(|it| it.grant == request.grant) else {
             continue;
@@ -39,7 +42,7 @@ pub(super) async fn reconcile(
             );
         }
     }
-    Ok(())
+    seal::reconcile(installation, ledger, request.grant)
 }
 
 /// A release that was intended.
@@ -99,6 +102,7 @@ async fn settlement(
             grant: intent.grant.to_owned(),
             rows: intent.rows,
             manifest_sha256: sha256_hex(bytes),
+            content: None, // known to the process that died alone
         }));
     }
     let lost = manifest.is_some()

@@ -11,16 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::key::RunKey;
 use super::marks;
 use super::report::RunReport;
+use super::seal::AttemptSeal;
 use super::unless_interrupted;
-use crate::engine::{Exchange, Outcome, OverLimit};
+use crate::engine::{Exchange, Outcome, OverLimit, Permit as _};
 use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Appended, Event, History, Ledger};
+use crate::life::{self, Asked, Watch};
+use crate::manifest::SealStatement;
 use crate::marks::Units;
 use crate::marks::record::Recorded;
-use crate::plan::{ExchangePlan, Refusal, RefusalCode};
-use crate::site::dataset::Mode;
+use crate::plan::ExchangePlan;
 use crate::vault::HeldVaults;
 
 /// A delivery on its way out.
@@ -32,6 +34,19 @@ pub(super) struct Release<'a> {
     /// Key and scheme of its marks, as the ledger holds them.
     pub(super) marks: Option<&'a Recorded>,
     pub(super) ledger: &'a Ledger,
+    /// Asked whether the grant may still be used.
+    pub(super) watch: &'a Arc<Watch>,
+    /// Stops the engine.
+    pub(super) stop: &'a CancellationToken,
+    /// What it is sealed with; absent where it isn't.
+    pub(super) seal: Option<&'a AttemptSeal>,
+}
+
+/// What an attempt has staged.
+pub(super) struct Staged {
+    pub(super) outcome: Outcome,
+    /// What the manifest says of the seal.
+    pub(super) seal: SealStatement,
 }
 
 impl Release<'_> {
@@ -43,7 +58,11 @@ impl Release<'_> {
         vaults: &HeldVaults,
         attempt: &Arc<Attempt>,
         cancel: &CancellationToken,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<Staged, RunError> {
+        let seal = match self.seal {
+            Some(seal) => seal.statement(&seal.stage_keys(attempt).await?),
+            None => SealStatement::none(),
+        };
         let source = Arc::clone(&exchange.source);
         let budget = self.installation.budget(source.as_ref());
         let runtime = tokio::runtime::Handle::current();
@@ -57,18 +76,25 @@ impl Release<'_> {
                 attempt.stop();
                 engine.await
             }
+            () = Arc::clone(self.watch).withdrawn() => {
+                attempt.stop();
+                self.stop.cancel();
+                engine.await
+            }
         };
         let outcome = ended.map_err(|error| fault::of_task("running the exchange", error))?;
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
+        // What a run that was stopped failed of is that it was stopped.
+        self.watch.check()?;
         let outcome = outcome?;
         self.confirm_limits(&outcome)?;
         self.confirm_marks(&outcome)?;
         let read = outcome.rows.read;
         marks::check_read(self.installation, self.plan, source.as_ref(), read)?;
         unless_interrupted(cancel, source.confirm_unchanged()).await?;
-        self.confirm_grant(&outcome)?;
+        self.confirm_grant(&outcome, attempt)?;
         // No token leaves that a crash, or an older copy, could make the vault forget.
         vaults
             .keep(self.installation, self.ledger, &self.plan.grant)
@@ -76,7 +102,7 @@ impl Release<'_> {
         if cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
-        Ok(outcome)
+        Ok(Staged { outcome, seal })
     }
 
     /// Refuses an outcome with more invalid values of a field than its treatment bears: by shares of
@@ -131,58 +157,68 @@ impl Release<'_> {
                 .is_ok_and(|manifest| manifest.is_some())
     }
 
-    /// Compiles the grant again from the files as they are now, and settles its quota.
-    fn confirm_grant(&self, outcome: &Outcome) -> Result<(), RunError> {
-        let now = Installation::open(&self.installation.site.root, self.installation.clock)?;
-        let plan = now.compile(&self.plan.grant, Mode::Batch)?.into_plan()?;
-        if plan.sha256() != self.plan.sha256() {
-            return Err(RunError::Invalid {
-                what: "the grant, or what it resolves to, changed during the run".to_owned(),
-                at: format!("grant {}", self.plan.grant),
-                remedy: "run again".to_owned(),
-            });
-        }
-        let used = now.quota_use(&self.plan.grant)?;
-        let allowed = now
-            .site
-            .grants
-            .get(&self.plan.grant)
-            .and_then(|grant| grant.quota.rows);
-        match allowed {
-            Some(allowed) if used.rows.saturating_add(outcome.rows.delivered) > allowed => {
-                Err(RunError::Refused(vec![Refusal {
-                    code: RefusalCode::Quota,
-                    field: None,
-                    reason: format!(
-                        "this delivery of {} rows would exceed the grant's quota of {allowed}; {} \
-                         are used",
-                        outcome.rows.delivered, used.rows
-                    ),
-                    basis: None,
-                }]))
+    /// Compiles the grant again from the files as they are now, and holds its quota to the rows that
+    /// are to be delivered.
+    fn confirm_grant(&self, outcome: &Outcome, attempt: &Attempt) -> Result<(), RunError> {
+        let now = self.watch.confirm()?;
+        self.confirm_quota(&now, &now.history()?, outcome, attempt)
+    }
+
+    fn confirm_quota(
+        &self,
+        now: &Installation,
+        history: &History,
+        outcome: &Outcome,
+        attempt: &Attempt,
+    ) -> Result<(), RunError> {
+        let asked = Asked {
+            grant: &self.plan.grant,
+            attempt: attempt.id(),
+            rows: outcome.rows.delivered,
+            quota: life::quota_of(now, self.plan),
+        };
+        life::confirm(history, &asked)
+    }
+
+    /// Records the intent: only if nothing was recorded since the grant and its quota were found to
+    /// allow it.
+    fn intend(
+        &self,
+        outcome: &Outcome,
+        attempt: &Attempt,
+    ) -> Result<(Appended, Option<String>), RunError> {
+        let event = self.intent(outcome, attempt);
+        loop {
+            let reader = self.ledger.snapshot()?;
+            let history = reader.entries()?;
+            self.watch.check()?;
+            self.confirm_quota(self.installation, &history, outcome, attempt)?;
+            let now = self.installation.clock.now();
+            if let Some(appended) = self.ledger.append_if(reader.size(), &event, now)? {
+                let previous = history.last_manifest(&self.plan.grant).map(str::to_owned);
+                return Ok((appended, previous));
             }
-            _ => Ok(()),
         }
     }
 
     /// Records the intent, makes the manifest visible, records what came of it.
     pub(super) async fn publish(
         &self,
-        outcome: &Outcome,
+        staged: &Staged,
         source: &dyn Source,
         attempt: &Attempt,
     ) -> Result<RunReport, RunError> {
+        let outcome = &staged.outcome;
         let clock = self.installation.clock;
-        let previous = self
-            .ledger
-            .entries()?
-            .last_manifest(&self.plan.grant)
-            .map(str::to_owned);
-        let intent = self
-            .ledger
-            .append(&self.intent(outcome, attempt), clock.now())?;
+        let (intent, previous) = self.intend(outcome, attempt)?;
+        if let Err(withdrawn) = self.watch.check() {
+            let reason = "the grant was withdrawn before the manifest was published";
+            let abandoned = self.abandoned(attempt, reason);
+            self.ledger.append(&abandoned, clock.now())?;
+            return Err(withdrawn);
+        }
         let manifest =
-            Bytes::from(self.manifest(outcome, source, attempt, intent.proof, previous)?);
+            Bytes::from(self.manifest(staged, source, attempt, intent.proof, previous)?);
         let publication = match attempt.publish(manifest.clone()).await {
             Ok(publication) => Some(publication),
             // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
@@ -209,6 +245,7 @@ impl Release<'_> {
                     grant: self.plan.grant.clone(),
                     rows: outcome.rows.delivered,
                     manifest_sha256: crate::digest::sha256_hex(&manifest),
+                    content: outcome.content.clone(),
                 },
                 RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),

@@ -1,5 +1,6 @@
 //! `catalogue/*.toml`: the datasets that exist.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FieldType;
+use super::lockgate_toml::SecretRef;
 
 /// A dataset: what a provider holds and under which terms it may be shared.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -169,6 +171,23 @@ pub struct Source {
     /// CSV: what zeros before a whole number are, such as `007`; `malformed` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leading_zeros: Option<LeadingZeros>,
+    /// Parquet: the keys of files that their provider encrypts; with them, plain files are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption: Option<SourceDecryption>,
+}
+
+/// Keys of encrypted Parquet, each a reference to 16 or 32 bytes in base64.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDecryption {
+    /// The footer's key, and that of every column without one of its own.
+    pub footer_key: SecretRef,
+    /// Keys of columns, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, SecretRef>,
+    /// What the writer bound its files to, where it did and didn't store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aad_prefix: Option<String>,
 }
 
 /// Format of a source's files.

@@ -58,6 +58,10 @@ pub struct Grant {
     /// Treatments other than the floor, by field.
     #[serde(default)]
     pub treatments: BTreeMap<String, TreatmentSpec>,
+    /// Who may turn values back, by field: `none`, or `site` with an approval of its own, which holds
+    /// for fields that aren't named. What the `recipient` could turn back counts as clear.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reveal: BTreeMap<String, Reveal>,
     /// Treatments weaker than the floor, each with reason and approver.
     #[serde(default)]
     pub exemptions: Vec<Exemption>,
@@ -95,6 +99,18 @@ impl Grant {
             .map(OwnTreatment::Exempted)
             .or_else(|| self.treatments.get(field).map(OwnTreatment::Treated))
     }
+}
+
+/// Who may turn the values of a field back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reveal {
+    /// Nobody, through this program.
+    None,
+    /// The site, for values that an approver signed for.
+    Site,
+    /// The recipient, to whom the field is then as good as clear.
+    Recipient,
 }
 
 /// `valid = { from, until }`: both days inclusive, in the site's zone.
@@ -140,25 +156,9 @@ pub struct GrantDelivery {
     /// Format of the files; `parquet` where absent.
     #[serde(default)]
     pub format: DeliveryFormat,
-    /// Compression; `zstd(1)` where absent.
+    /// Compression of Parquet; `zstd(1)` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
-    /// Sealing; the strongest the format has, where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seal: Option<Seal>,
-}
-
-/// Format of delivered files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeliveryFormat {
-    /// Apache Parquet.
-    #[default]
-    Parquet,
-    /// Delimited text.
-    Csv,
-    /// Office Open XML spreadsheet.
-    Xlsx,
     /// How `csv` is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvDelivery>,
@@ -166,9 +166,9 @@ pub enum DeliveryFormat {
     /// first; for `csv`, `xlsx` and `jsonl`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub bundle: bool,
-    /// One JSON object a line.
-    Jsonl,
-    /// Arrow IPC file. Supported in a later version.
+    /// Sealing; the strongest the format has, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
     /// How the recipient comes by the keys of sealed files; `offline` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ReleaseName>")]
@@ -255,6 +255,22 @@ impl GrantDelivery {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// Format of delivered files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryFormat {
+    /// Apache Parquet.
+    #[default]
+    Parquet,
+    /// Delimited text.
+    Csv,
+    /// Office Open XML spreadsheet.
+    Xlsx,
+    /// One JSON object a line.
+    Jsonl,
+    /// Arrow IPC file. Supported in a later version.
     Arrow,
 }
 
@@ -262,10 +278,44 @@ fn is_false(value: &bool) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seal {
-    /// Parquet modular encryption. Supported in a later version.
+    /// Parquet modular encryption.
     Parquet,
-    /// Chunked envelope. Supported in a later version.
+    /// Chunked envelope around each file, whatever its format.
     Envelope,
     /// Not sealed.
     None,
+}
+
+impl Seal {
+    /// The name in grants and manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Envelope => "envelope",
+            Self::None => "none",
+        }
+    }
+
+    /// The strongest seal that a format has.
+    pub fn strongest_of(format: DeliveryFormat) -> Self {
+        match format {
+            DeliveryFormat::Parquet => Self::Parquet,
+            DeliveryFormat::Csv
+            | DeliveryFormat::Xlsx
+            | DeliveryFormat::Jsonl
+            | DeliveryFormat::Arrow => Self::Envelope,
+        }
+    }
+}
+
+/// How a recipient comes by the keys of sealed files, for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ReleaseName {
+    /// They are delivered with the files, wrapped to the recipient's public key. What was delivered
+    /// so can't be called back: disposal rests on the recipient's word.
+    Offline,
+    /// They stay with the site, which unwraps them when asked, until it destroys them.
+    Online,
 }

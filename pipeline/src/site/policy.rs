@@ -1,5 +1,6 @@
 //! `policy.toml`: category and level to the least treatment allowed.
 
+use lockgate_connectors::seal::Suite;
 use lockgate_transforms::TreatmentSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,31 @@ pub struct Sealing {
     /// A delivery with a field at or above this level must be sealed; absent means never demanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_level: Option<Level>,
+    /// Cipher and hash of sealed deliveries; `AES256GCM-SHA256` where absent. Nothing is put in the
+    /// place of a suite that a kind of seal doesn't have: such a delivery is refused.
+    #[serde(default)]
+    #[schemars(with = "SuiteName")]
+    pub suite: Suite,
+    /// Keys may be given to recipients ahead (`release = "offline"`) only if every field of the
+    /// delivery is below this level; absent means always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_below_level: Option<Level>,
+    /// In sealed Parquet, every column of a field at or above this level has a key of its own;
+    /// absent means that all columns of a file share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column_keys_from_level: Option<Level>,
+}
+
+/// The names of the suites, for the schema.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SuiteName {
+    /// AES-256-GCM with SHA-256.
+    #[serde(rename = "AES256GCM-SHA256")]
+    Aes256GcmSha256,
+    /// SM4-GCM with SM3; Parquet's own encryption doesn't have it.
+    #[serde(rename = "SM4GCM-SM3")]
+    Sm4GcmSm3,
 }
 
 /// `[marking]`.

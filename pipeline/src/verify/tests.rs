@@ -16,9 +16,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::digest::sha256_hex;
 use crate::ledger::Ledger;
-use crate::manifest::FieldStatement;
-use crate::manifest::{FieldStatement, FormStatement};
 use crate::manifest::tests::{ATTEMPT, key, manifest};
+use crate::manifest::{FieldStatement, FormStatement};
 
 const FOLDER: &str = "outbox/G-2026-0117/0123456789abcdef0123456789abcdef";
 
@@ -90,6 +89,7 @@ fn statement(files: &[(&str, &[u8], u64)]) -> Manifest {
         rows: stated.rows.delivered,
         config: BTreeMap::new(),
         join_groups: Vec::new(),
+        about: None,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     stated.ledger = ledger.append(&event, at).unwrap().proof;
@@ -408,7 +408,7 @@ async fn a_form_that_the_manifest_does_not_state_is_noted() {
     let delivery = Delivery::publish(Arc::new(InMemory::new()), &statement(&files), &files).await;
     let report = delivery.verify().await;
     assert!(report.valid);
-    assert!(report.notes[0].contains("Parquet files only"));
+    assert!(report.notes[0].contains("not counted"));
 }
 
 #[test]

@@ -356,7 +356,7 @@ pub(in crate::engine) fn is_full_group(rows: usize, bytes: u64) -> bool {
 }
 
 /// A row group under way. Used on a rayon pool.
-pub(super) struct ParquetGroupWriter {
+pub(in crate::engine) struct ParquetGroupWriter {
     /// Of each column, the writers of its leaves.
     columns: Vec<Vec<ArrowColumnWriter>>,
     rows: usize,
@@ -452,7 +452,7 @@ impl ParquetGroupWriter {
 
 /// An encoded row group, ready to be appended to a file.
 #[derive(Debug)]
-pub(super) struct ParquetGroup {
+pub(in crate::engine) struct ParquetGroup {
     chunks: Vec<ArrowColumnChunk>,
     rows: usize,
 }

@@ -8,6 +8,8 @@ mod fields;
 mod marks;
 mod residual;
 mod results;
+mod reveal;
+mod seal;
 
 #[cfg(test)]
 mod tests;
@@ -31,9 +33,9 @@ use crate::site::grant::Seal;
 use crate::site::lockgate_toml::StoreSection;
 use crate::site::{Dataset, FieldType, Grant, Loaded, Problem, Recipient, Site, nearest};
 use fields::Resolved;
+use lockgate_connectors::format::write::RowFormat;
 use lockgate_connectors::keyring::PublicKey;
 use lockgate_transforms::category;
-use lockgate_connectors::format::write::RowFormat;
 use lockgate_transforms::facets::{self, Delivered};
 
 /// Compression where the grant names none.
@@ -237,7 +239,8 @@ pub(crate) fn draft(
     let resolved = fields::resolve(subject, &mut refusals, &mut warnings)?;
     let rows = row_scope(subject, &mut refusals)?;
     let filter_fields = filter_fields(subject, &rows, &resolved, &mut refusals);
-    check_seal(subject, &resolved, &mut refusals);
+    let sealing = seal::check(subject, &resolved, &mut refusals);
+    reveal::check(subject, &resolved, &mut refusals);
     let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
     let results = results::check(subject, &resolved, &mut warnings);
     warn_of_facets(&resolved, &mut warnings);
@@ -246,6 +249,8 @@ pub(crate) fn draft(
     let laid = marks::check(subject, &resolved, &mut refusals, &mut warnings);
     let plan = ExchangePlan {
         marks: laid.layout,
+        seal: sealing.seal,
+        sealing: sealing.sealing,
         ..plan(subject, &resolved, rows.scope, filter_fields)?
     };
     Ok(Draft {
@@ -382,36 +387,6 @@ fn filter_fields(
     found
 }
 
-/// Until deliveries can be sealed, everything that asks for sealing is refused, never sent plain.
-fn check_seal(subject: &Subject<'_>, resolved: &Resolved, refusals: &mut Vec<Refusal>) {
-    let seal = subject.grant.delivery.seal;
-    if seal != Some(Seal::None) {
-        let asked = if seal.is_some() {
-            "asks for"
-        } else {
-            "does not opt out of"
-        };
-        let reason = format!(
-            "the grant {asked} sealing, which this version does not have; where policy allows plain \
-             deliveries, write seal = \"none\""
-        );
-        refusals.push(Refusal::new(RefusalCode::Seal, reason));
-    }
-    let Some(from_level) = subject.site.policy.sealing.from_level else {
-        return;
-    };
-    if let Some(field) = resolved
-        .fields
-        .iter()
-        .find(|field| field.level >= from_level)
-    {
-        let reason = format!(
-            "policy demands sealing from level {from_level}, which this version does not have"
-        );
-        refusals.push(Refusal::new(RefusalCode::Seal, reason).of_field(&field.name));
-    }
-}
-
 /// Facets of one person that keep different parts of the original don't fit together.
 fn warn_of_facets(resolved: &Resolved, warnings: &mut Vec<Warning>) {
     let fields = resolved.fields.iter();
@@ -512,20 +487,6 @@ fn plan(
         fields: resolved.fields.clone(),
         withheld: resolved.withheld.clone(),
         filter_only: filter_fields
-/// What a bundle says of the data beside the plan.
-fn bundle(subject: &Subject<'_>, resolved: &Resolved) -> Bundle {
-    let (grant, dataset) = (subject.grant, subject.dataset);
-    let title = |field: &PlannedField| dataset.field(&field.name)?.title.clone();
-    Bundle {
-        title: dataset.title.clone(),
-        recipient: subject.recipient.name.clone(),
-        purpose: grant.purpose.clone(),
-        basis: grant.basis.clone(),
-        retention: grant.retention.clone(),
-        titles: resolved.fields.iter().map(title).collect(),
-    }
-}
-
             .iter()
             .map(|field| field.name.clone())
             .collect(),
@@ -549,6 +510,20 @@ fn bundle(subject: &Subject<'_>, resolved: &Resolved) -> Bundle {
         sealing: None,
         marks: None,
     })
+}
+
+/// What a bundle says of the data beside the plan.
+fn bundle(subject: &Subject<'_>, resolved: &Resolved) -> Bundle {
+    let (grant, dataset) = (subject.grant, subject.dataset);
+    let title = |field: &PlannedField| dataset.field(&field.name)?.title.clone();
+    Bundle {
+        title: dataset.title.clone(),
+        recipient: subject.recipient.name.clone(),
+        purpose: grant.purpose.clone(),
+        basis: grant.basis.clone(),
+        retention: grant.retention.clone(),
+        titles: resolved.fields.iter().map(title).collect(),
+    }
 }
 
 /// A URL without user, password, query and fragment, where credentials stand.

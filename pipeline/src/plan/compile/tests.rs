@@ -1,6 +1,9 @@
+use lockgate_connectors::seal::{Release, Suite};
+
 use super::*;
 use crate::approval::test_site::{TestSite, codes, day};
 use crate::plan::Origin;
+use crate::site::grant::{DeliveryFormat, Seal};
 
 mod reveals;
 
@@ -303,26 +306,127 @@ fn rows_chosen_by_core_or_important_fields_are_gated_too() {
     );
 }
 
+/// Puts keys into the policy's `[sealing]`.
+fn sealing(site: &TestSite, keys: &str) {
+    let policy = site.read("policy.toml");
+    site.write("policy.toml", &format!("[sealing]\n{keys}\n{policy}"));
+}
+
 #[test]
-fn everything_but_plain_is_refused_until_deliveries_can_be_sealed() {
+fn a_grant_that_says_nothing_is_sealed_as_strongly_as_its_format_can_be() {
+    let site = TestSite::new();
+    site.grant("seal = \"none\"", "");
+    assert_eq!(site.codes_but_unsigned(), []);
+    let compiled = site.compile();
+    let plan = compiled.plan();
+    assert_eq!(plan.seal, Seal::Parquet);
+    let sealing = plan.sealing.as_ref().unwrap();
+    assert_eq!(sealing.suite, Suite::Aes256GcmSha256);
+    assert_eq!(sealing.release, Release::Offline);
+    assert_eq!(sealing.keyed_fields, Vec::<String>::new());
+    let sha256 = plan.sha256();
+    site.grant("[delivery]", "[delivery]\nrelease = \"online\"");
+    assert_ne!(site.compile().plan().sha256(), sha256);
+    for format in [
+        DeliveryFormat::Csv,
+        DeliveryFormat::Xlsx,
+        DeliveryFormat::Jsonl,
+    ] {
+        assert_eq!(Seal::strongest_of(format), Seal::Envelope);
+    }
+}
+
+#[test]
+fn a_plain_delivery_has_neither_suite_nor_keys_in_its_plan() {
+    let site = TestSite::new();
+    let plan = serde_json::to_value(site.compile().plan()).unwrap();
+    assert_eq!(plan["seal"], "none");
+    assert!(plan.get("sealing").is_none());
+    site.grant("[delivery]", "[delivery]\nrelease = \"offline\"");
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)]);
+}
+
+#[test]
+fn policy_demands_sealing_from_a_level() {
+    let site = TestSite::new();
+    sealing(&site, "from_level = 3");
+    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Seal, "id")]);
     for seal in ["seal = \"parquet\"", "seal = \"envelope\"", ""] {
         let site = TestSite::new();
+        sealing(&site, "from_level = 3");
         site.grant("seal = \"none\"", seal);
-        assert_eq!(
-            site.codes_but_unsigned(),
-            [whole(RefusalCode::Seal)],
-            "{seal}"
-        );
+        assert_eq!(site.codes_but_unsigned(), [], "{seal}");
     }
-    let site = TestSite::new();
-    let policy = site.read("policy.toml");
-    site.write(
-        "policy.toml",
-        &format!("[sealing]\nfrom_level = 3\n{policy}"),
-    );
-    assert_eq!(site.codes_but_unsigned(), [of(RefusalCode::Seal, "id")]);
     site.grant("\"id\", ", "");
     assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn keys_of_graded_data_are_not_given_out_ahead_where_policy_forbids_it() {
+    for (release, codes) in [
+        ("", vec![of(RefusalCode::Seal, "id")]),
+        ("release = \"offline\"", vec![of(RefusalCode::Seal, "id")]),
+        ("release = \"online\"", vec![]),
+    ] {
+        let site = TestSite::new();
+        sealing(&site, "offline_below_level = 3");
+        site.grant("seal = \"none\"", release);
+        assert_eq!(site.codes_but_unsigned(), codes, "{release}");
+    }
+    let site = TestSite::new();
+    sealing(&site, "offline_below_level = 4");
+    site.grant("seal = \"none\"", "");
+    assert_eq!(site.codes_but_unsigned(), []);
+}
+
+#[test]
+fn a_suite_that_a_seal_lacks_is_refused_and_not_replaced() {
+    let site = TestSite::new();
+    sealing(&site, "suite = \"SM4GCM-SM3\"");
+    assert_eq!(site.codes_but_unsigned(), [], "plain needs no suite");
+    site.grant("seal = \"none\"", "");
+    let compiled = site.compile();
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)]);
+    let refusal = compiled
+        .refusals()
+        .iter()
+        .find(|refusal| refusal.code == RefusalCode::Seal)
+        .unwrap();
+    assert!(refusal.reason.contains("SM4GCM-SM3"), "{}", refusal.reason);
+    site.grant("[delivery]", "[delivery]\nseal = \"envelope\"");
+    assert_eq!(site.codes_but_unsigned(), []);
+    let sealing = site.compile().plan().sealing.clone().unwrap();
+    assert_eq!(sealing.suite, Suite::Sm4GcmSm3);
+    site.grant("[delivery]", "[delivery]\nrelease = \"online\"");
+    assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)]);
+}
+
+#[test]
+fn a_recipient_without_a_key_to_seal_to_is_refused() {
+    let site = TestSite::new();
+    let office = site.read("office.pub");
+    let recipient = site.read("recipients/civil-affairs.toml");
+    let (before, _) = recipient.split_once("public_keys").unwrap();
+    let only_signs = format!("{before}public_keys = [\"{}\"]\n", office.trim());
+    site.write("recipients/civil-affairs.toml", &only_signs);
+    assert_eq!(site.codes_but_unsigned(), [], "a plain delivery needs none");
+    for release in ["offline", "online"] {
+        let site = TestSite::new();
+        site.write("recipients/civil-affairs.toml", &only_signs);
+        site.grant("seal = \"none\"", &format!("release = \"{release}\""));
+        assert_eq!(site.codes_but_unsigned(), [whole(RefusalCode::Seal)]);
+    }
+}
+
+#[test]
+fn columns_from_a_level_have_keys_of_their_own() {
+    let site = TestSite::new();
+    sealing(&site, "column_keys_from_level = 2");
+    site.grant("seal = \"none\"", "");
+    let keyed = |site: &TestSite| site.compile().plan().sealing.clone().unwrap().keyed_fields;
+    assert_eq!(keyed(&site), ["id", "name"]);
+    site.grant("[delivery]", "[delivery]\nseal = \"envelope\"");
+    assert!(keyed(&site).is_empty(), "an envelope has one key");
 }
 
 #[test]
@@ -610,6 +714,7 @@ fn every_refusal_is_reported_at_once() {
         "sharing = \"conditional\"",
         "sharing = \"prohibited\"\nbasis = \"article 9\"",
     );
+    sealing(&site, "suite = \"SM4GCM-SM3\"");
     site.grant("seal = \"none\"", "");
     site.grant("until = 2026-12-31", "until = 2026-02-01");
     site.grant("\"region\"]", "\"secret\"]");

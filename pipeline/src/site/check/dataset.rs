@@ -164,6 +164,9 @@ fn given(dataset: &Dataset) -> Vec<&'static str> {
         keys.push("format");
     }
     keys.extend(csv_options(dataset));
+    if source.decryption.is_some() {
+        keys.push("decryption");
+    }
     keys
 }
 
@@ -190,6 +193,10 @@ fn check_files(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
     if source.table.is_some() {
         let what = "`table` is for databases only";
         checker.at_key(dataset, &["source", "table"], what, None);
+    }
+    if source.decryption.is_some() && source.format == Some(SourceFormat::Csv) {
+        let what = "`decryption` is for Parquet only";
+        checker.at_key(dataset, &["source", "decryption"], what, None);
     }
     match &source.path {
         None => {

@@ -38,6 +38,51 @@ pub(super) fn check_modules<R: ChunkReader>(
     Ok(())
 }
 
+/// Checks what stands in plain text before an encrypted footer: the algorithm, the prefix that modules
+/// are bound to, and the key's metadata, in the one form that is written here. The decoder would pass
+/// over what it doesn't know, and over the length of the footer's own module, so that bytes could
+/// change unnoticed. An error says what is wrong.
+pub(super) fn check_footer(footer: &[u8], prefix: &[u8]) -> Result<(), &'static str> {
+    let wrong = "what stands before its footer is not as it was written";
+    let module = after_crypto_metadata(footer, prefix).ok_or(wrong)?;
+    let (stated, module) = module.split_first_chunk::<4>().ok_or(wrong)?;
+    match usize::try_from(u32::from_le_bytes(*stated)) {
+        Ok(stated) if stated == module.len() => Ok(()),
+        Ok(_) | Err(_) => Err("its footer has another length than it states"),
+    }
+}
+
+/// What follows the metadata of encryption. In Thrift's compact protocol that is a structure with the
+/// algorithm (AES_GCM_V1, with prefix, file id, and that the prefix needn't be supplied) and the key's
+/// metadata.
+fn after_crypto_metadata<'a>(bytes: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let rest = bytes.strip_prefix(&[0x1c, 0x1c, 0x18])?;
+    let (length, rest) = varint(rest)?;
+    let stored = rest.get(..length)?;
+    let rest = rest.get(length..)?.strip_prefix(&[0x18, FILE_ID_BYTES])?;
+    let rest = rest.get(usize::from(FILE_ID_BYTES)..)?;
+    let rest = rest.strip_prefix(&[0x12, 0x00, 0x00, 0x18])?;
+    let (length, rest) = varint(rest)?;
+    let rest = rest.get(length..)?.strip_prefix(&[0x00])?;
+    (stored == prefix).then_some(rest)
+}
+
+/// Bytes of the id that a file's writer draws.
+const FILE_ID_BYTES: u8 = 8;
+
+/// A number of up to 28 bits, in its shortest form.
+fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            let is_shortest = place == 0 || *byte != 0;
+            return is_shortest.then_some((value, bytes.get(place + 1..)?));
+        }
+    }
+    None
+}
+
 fn check_column<R: ChunkReader>(input: &R, start: u64, end: u64) -> Result<(), &'static str> {
     let mut at = start;
     while at < end {

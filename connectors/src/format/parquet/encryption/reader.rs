@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -62,7 +63,10 @@ impl<R: ChunkReader + Clone + 'static> SealedReader<R> {
         properties: &Arc<FileDecryptionProperties>,
         place: &str,
     ) -> Result<Self, ConnectorError> {
-        check_ends(&input, place)?;
+        let footer = read_footer(&input, place)?;
+        let prefix = properties.aad_prefix().map_or(&[][..], Vec::as_slice);
+        guard::check_footer(&footer, prefix).map_err(|what| altered(place, what))?;
+        drop(footer);
         let options =
             ArrowReaderOptions::new().with_file_decryption_properties(Arc::clone(properties));
         let metadata = contained(place, || ArrowReaderMetadata::load(&input, options))?;
@@ -169,8 +173,8 @@ impl Iterator for GroupReader {
     }
 }
 
-/// Refuses a file that does not begin and end as one with an encrypted footer of possible length.
-fn check_ends<R: ChunkReader>(input: &R, place: &str) -> Result<(), ConnectorError> {
+/// The footer of a file, which must begin and end as one with an encrypted footer of possible length.
+fn read_footer<R: ChunkReader>(input: &R, place: &str) -> Result<Bytes, ConnectorError> {
     let unreadable = |_| ConnectorError::Io {
         place: place.to_owned(),
         what: "it cannot be read".to_owned(),
@@ -198,7 +202,9 @@ fn check_ends<R: ChunkReader>(input: &R, place: &str) -> Result<(), ConnectorErr
     if !(FOOTER_BYTES_MIN..=FOOTER_BYTES_MAX.min(tail_start - head)).contains(&length) {
         return Err(altered(place, "its footer has an impossible length"));
     }
-    Ok(())
+    let start = tail_start.saturating_sub(length);
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    input.get_bytes(start, length).map_err(unreadable)
 }
 
 /// Runs the decoder over what may be hostile: it panics where it trusts a length.

@@ -268,8 +268,8 @@ fn every_flipped_byte_of_a_small_file_is_noticed() {
     }
 }
 
-/// What of a file is read neither to open it nor to read its rows: page indexes, and the prefix that
-/// the file states, which the reader knows better.
+/// What of a file is read neither to open it nor to read its rows: page indexes, and what stands where
+/// a key service would be named.
 fn unread(sealed: &Bytes, opener: &Arc<dyn DekSource>) -> Vec<std::ops::Range<usize>> {
     let properties = decryption_properties(Arc::clone(opener), &binding(), FILE).unwrap();
     let reader = SealedReader::open(sealed.clone(), &properties, FILE).unwrap();
@@ -290,12 +290,6 @@ fn unread(sealed: &Bytes, opener: &Arc<dyn DekSource>) -> Vec<std::ops::Range<us
             ));
         }
     }
-    let prefix = aad_prefix(&binding(), FILE).into_bytes();
-    let start = sealed
-        .windows(prefix.len())
-        .position(|window| window == prefix)
-        .unwrap();
-    unread.push(start..start + prefix.len());
     let service = b"\"kmsInstanceID\":\"DEFAULT\",\"kmsInstanceURL\":\"DEFAULT\"";
     let start = sealed
         .windows(service.len())
@@ -475,7 +469,7 @@ impl DekSource for Recorder {
 fn keys_are_asked_for_with_what_they_are_bound_to() {
     let sealed = Sealer::new().seal(FILE, 10);
     let recorder = Arc::new(Recorder::default());
-    let source: Arc<dyn DekSource> = Arc::clone(&recorder) as _;
+    let source: Arc<dyn DekSource> = Arc::<Recorder>::clone(&recorder);
     let error = open(&sealed, &source, FILE).unwrap_err();
     assert!(error.to_string().contains("wrapped key"), "{error}");
     let asked = recorder.0.lock().unwrap();
