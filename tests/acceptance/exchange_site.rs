@@ -280,11 +280,23 @@ impl ExchangeSite {
                 | Event::Released { .. }
                 | Event::Abandoned { .. }
                 | Event::Previewed { .. }
+                | Event::GrantMoved { .. }
+                | Event::Halted { .. }
+                | Event::HaltLifted { .. }
+                | Event::QuotaReserved { .. }
+                | Event::QuotaReturned { .. }
+                | Event::KeyringChanged { .. }
                 | Event::Refused { .. }
                 | Event::TokensKept { .. }
                 | Event::TokensRevealed { .. }
                 | Event::TraceBegun { .. }
-                | Event::Traced { .. } => {}
+                | Event::Traced { .. }
+                | Event::ReceiptAccepted { .. }
+                | Event::ReleasedKeys { .. }
+                | Event::DisposalIntended { .. }
+                | Event::Disposed { .. }
+                | Event::Revealed { .. }
+                | Event::Replayed { .. } => {}
             }
         }
         (intended, released, abandoned)

@@ -336,7 +336,10 @@ pub(crate) fn keep(directory: &Path, sha256: &str, envelope: &[u8]) -> Result<()
 }
 
 /// A grant of the site, and the department that holds its data.
-fn grant_of<'s>(site: &'s Site, id: &str) -> Result<(&'s Loaded<Grant>, &'s str), RunError> {
+pub(super) fn grant_of<'s>(
+    site: &'s Site,
+    id: &str,
+) -> Result<(&'s Loaded<Grant>, &'s str), RunError> {
     let grant = site.grants.get(id);
     let found = grant.and_then(|grant| Some((grant, site.datasets.get(&grant.dataset)?)));
     let (grant, dataset) = found.ok_or_else(|| RunError::Invalid {
@@ -365,7 +368,7 @@ fn denied(what: String) -> RunError {
     }
 }
 
-fn hash(salt: &str, token: &str) -> String {
+pub(super) fn hash(salt: &str, token: &str) -> String {
     let mut hash = Sha256::new();
     for part in [salt, token] {
         hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());

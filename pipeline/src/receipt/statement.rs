@@ -15,13 +15,13 @@ use crate::manifest::Manifest;
 pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.receipt+json";
 
 /// The format this version writes and reads.
-pub const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
 
 /// Most bytes of a receipt that is read.
 pub const BYTES_MAX: u64 = 1 << 20;
 
 /// Most characters of what a recipient adds in words.
-pub const STATEMENT_CHARACTERS_MAX: usize = 500;
+const STATEMENT_CHARACTERS_MAX: usize = 500;
 
 /// How far the time of a cosignature may be from that of its receipt, in seconds.
 const APART_MAX: u64 = 60;

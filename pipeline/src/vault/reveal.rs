@@ -14,6 +14,8 @@ use crate::approval::tokens::{self, Approved, TokenRequest};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
+use crate::life;
+use crate::reveal::check_tokens;
 
 /// What stands in the ledger for a refusal to turn tokens back.
 const REFUSED: &str = "reveal-unapproved";
@@ -77,7 +79,12 @@ pub fn reveal(
     installation: &Installation,
     request: &RevealRequest<'_>,
 ) -> Result<Revealed, RunError> {
-    let revealed = approved(installation, request)
+    let revealed = life::check_stands(installation, request.grant)
+        .and_then(|()| approved(installation, request))
+        .and_then(|approved| {
+            check_tokens(installation, request.grant, &approved.domain)?;
+            Ok(approved)
+        })
         .and_then(|approved| Ok((find(installation, request, &approved)?, approved)));
     let (tokens, approved) = match revealed {
         Err(error @ RunError::Denied { .. }) => {

@@ -3,5 +3,6 @@
 //! nothing.
 
 mod errors;
+mod killed;
 mod residue;
 mod scanner;
