@@ -135,7 +135,14 @@ async fn attempt_run(
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
     let control = (Arc::clone(&watch), stop.clone());
-    let mut exchange = exchange(&plan, treater, filter, Arc::clone(&source), progress, control)?;
+    let mut exchange = exchange(
+        &plan,
+        treater,
+        filter,
+        Arc::clone(&source),
+        progress,
+        control,
+    )?;
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
     if let Err(error) = life::reserve(installation, &ledger, &plan, attempt.id()) {
         discard(attempt).await;
