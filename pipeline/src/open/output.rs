@@ -111,15 +111,21 @@ impl Output {
 
 /// Gives a file its name, never over another.
 fn name(file: &Named) -> Result<(), RunError> {
-    let named = fs::hard_link(&file.unnamed, &file.named).or_else(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Err(error),
+    let is_in_the_way = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let named = fs::hard_link(&file.unnamed, &file.named).or_else(|error| {
+        if is_in_the_way(&error) {
+            return Err(error);
+        }
         // A file system without links, such as that of a stick.
-        _ => renameat_with(CWD, &file.unnamed, CWD, &file.named, RenameFlags::NOREPLACE)
-            .map_err(io::Error::from),
+        renameat_with(CWD, &file.unnamed, CWD, &file.named, RenameFlags::NOREPLACE)
+            .map_err(io::Error::from)
     });
-    named.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(&file.named),
-        _ => failed(&file.named, &error),
+    named.map_err(|error| {
+        if is_in_the_way(&error) {
+            exists(&file.named)
+        } else {
+            failed(&file.named, &error)
+        }
     })
 }
 
