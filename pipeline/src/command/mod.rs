@@ -83,9 +83,7 @@ async fn execute(cli: Cli, cancel: &CancellationToken) -> Result<Answer, RunErro
         Command::Demo(args) => Box::pin(demo::demo(args, cancel)).await,
         Command::Run(args) => Box::pin(run::run(&cli.site, args, cancel)).await,
         Command::Dispose(args) => Box::pin(dispose::dispose(&cli.site, args, cancel)).await,
-        Command::Replay { delivery } => {
-            Box::pin(replay::replay(&cli.site, delivery, cancel)).await
-        }
+        Command::Replay { delivery } => Box::pin(replay::replay(&cli.site, delivery, cancel)).await,
         Command::Init { .. }
         | Command::Check
         | Command::Schema { .. }
@@ -115,10 +113,9 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
     let site = &cli.site;
     match cli.command {
         // Not reached: both are executed where they can be cancelled.
-        Command::Demo(_)
-        | Command::Run(_)
-        | Command::Dispose(_)
-        | Command::Replay { .. } => Err(RunError::Interrupted),
+        Command::Demo(_) | Command::Run(_) | Command::Dispose(_) | Command::Replay { .. } => {
+            Err(RunError::Interrupted)
+        }
         Command::Init { dir } => init::init(&dir),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
