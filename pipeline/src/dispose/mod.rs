@@ -348,6 +348,9 @@ impl Work<'_> {
                 destroyed.id
             ),
         })?;
+        // An older keyring, put back from a backup, is refused from here on.
+        let what = format!("destroyed {}", destroyed.id);
+        self.installation.record_keyring(self.ledger, &what)?;
         Ok(Some(DestroyedKey {
             kek: destroyed.id.to_string(),
             provider: destroyed.provider.to_string(),
