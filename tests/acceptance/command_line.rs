@@ -121,11 +121,17 @@ fn documents_have_the_members_that_are_promised() {
             "recipient",
             "until",
             "state",
+            "since",
+            "by",
+            "ready",
+            "refusals",
             "runs",
             "rows",
         ],
     );
-    assert_eq!(listed["grants"][0]["state"], "ready");
+    assert_eq!(listed["grants"][0]["state"], "approved");
+    assert_eq!(listed["grants"][0]["by"], "data-office");
+    assert_eq!(listed["grants"][0]["ready"], true);
     assert_eq!(
         (&listed["grants"][0]["runs"], &listed["grants"][0]["rows"]),
         (&json!(1), &run["rows"]["delivered"])

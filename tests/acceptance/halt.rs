@@ -99,41 +99,45 @@ fn suspending_and_terminating_stop_a_long_export_too() {
 }
 
 #[test]
-fn a_halt_of_one_recipient_lets_others_go_on() {
+fn a_halt_of_one_provider_lets_others_go_on() {
     let server = server();
     let site = ExchangeSite::new(Some(&server), None);
-    let recipient = |grant: &str| {
+    let provider = |grant: &str| {
         let shown = does(&site, &["grant", "show", grant]);
-        shown["grant"]["recipient"]
+        let dataset = shown["grant"]["dataset"]
             .as_str()
             .expect("an id")
-            .to_owned()
+            .to_owned();
+        let entry = std::fs::read_to_string(site.path(&format!("catalogue/{dataset}.toml")));
+        let entry = entry.expect("a catalogue entry");
+        let line = entry.lines().find(|line| line.starts_with("provider"));
+        let quoted = line.and_then(|line| line.split('"').nth(1));
+        quoted.expect("a provider").to_owned()
     };
-    let (own, other) = (recipient(GRANT), recipient(OTHER_GRANT));
-    assert_ne!(own, other, "the demo's grants are for two recipients");
+    let (own, other) = (provider(GRANT), provider(OTHER_GRANT));
+    assert_ne!(own, other, "the demo's grants are of two providers");
     let (run, hold) = reading(&site, &server);
-    let halt = ["halt", "--recipient", &other, "--reason", REASON];
+    let halt = ["halt", "--provider", &other, "--reason", REASON];
     let report = does(&site, &halt);
     assert_eq!(report["stopped"], json!([]));
     drop(hold);
     assert!(run.ended().delivered());
-    // Halted twice is halted once, and what had left to the other is told under its own name.
-    let since = does(&site, &halt)["since"].clone();
-    assert_eq!(since, report["since"]);
-    let report = does(&site, &["halt", "--recipient", &own, "--reason", REASON]);
+    // Halted twice is halted once, and what left of the other's is told under its own name alone.
+    let again = does(&site, &halt);
+    assert_eq!(again["since"], report["since"]);
+    assert_eq!(again["left"]["deliveries"], 0);
+    let report = does(&site, &["halt", "--provider", &own, "--reason", REASON]);
     let left = &report["left"];
     assert_eq!(left["deliveries"], 1, "{report}");
     let delivered = site.only_delivery();
     assert_eq!(left["rows"], delivered.content.rows.delivered);
-    assert!(delivered.content.rows.read == rows());
+    assert_eq!(delivered.content.rows.read, rows());
     let released = &left["released"][0];
     assert_eq!(released["grant"], GRANT);
     assert_eq!(released["fields_of_manifest"], true);
     let fields = released["fields"].as_array().expect("fields");
-    assert_eq!(
-        fields.len(),
-        left["fields"].as_array().expect("fields").len()
-    );
+    let all = left["fields"].as_array().expect("fields");
+    assert_eq!(fields.len(), all.len());
     assert!(!fields.is_empty());
 }
 

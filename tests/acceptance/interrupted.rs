@@ -141,10 +141,15 @@ fn a_grant_edited_during_the_run_is_not_delivered_under() {
         2,
         "config",
     );
-    // Edited and approved anew: valid, but not what this run does.
+    // Edited and approved anew: valid, but not what this run does. Both at once, since a run that
+    // sees the one without the other stops there.
     let stronger = |site: &ExchangeSite| {
-        site.edit(&grant, "to = \"1000\"", "to = \"10000\"");
-        site.sign(GRANT);
+        let twin = site.twin();
+        twin.edit(&grant, "to = \"1000\"", "to = \"10000\"");
+        twin.sign(GRANT);
+        for file in [format!("{grant}.sig"), grant.clone()] {
+            std::fs::rename(twin.path(&file), site.path(&file)).unwrap();
+        }
     };
     changed(&server, stronger, 2, "changed during the run");
 }

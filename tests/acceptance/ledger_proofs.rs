@@ -227,7 +227,8 @@ fn a_ledger_set_back_or_forked_contradicts_its_witness() {
     restore(&site, &honest);
     verify_with(&site, "--witness", &late).expect_code(0);
     // The ledger of another site continues nothing.
-    let other = witness(&self::site(), "other");
+    let elsewhere = self::site();
+    let other = witness(&elsewhere, "other");
     contradicted(
         &verify_with(&site, "--witness", &other),
         "not among those trusted",

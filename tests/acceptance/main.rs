@@ -26,11 +26,11 @@ mod exchange;
 #[cfg(test)]
 mod exchange_site;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod grant_life;
 #[cfg(test)]
 mod halt;
-#[cfg(test)]
-mod formats;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

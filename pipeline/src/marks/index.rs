@@ -54,6 +54,7 @@ mod tests {
                 grant_index,
                 approver: "office".to_owned(),
                 approval_sha256: "00".repeat(32),
+                about: None,
             },
         }
     }

@@ -420,6 +420,7 @@ pub fn issue(site: &Site, issued: usize) {
             grant_index: drawn,
             approver: APPROVER.to_owned(),
             approval_sha256: "00".repeat(32),
+            about: None,
         });
     }
     append(site, &events);
