@@ -5,6 +5,8 @@
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
+use crate::words;
+
 /// Where the characters of a value begin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Clusters<'a> {
@@ -12,17 +14,28 @@ pub(crate) enum Clusters<'a> {
     Bytes(&'a str),
     /// One code point each; the number of them.
     CodePoints(&'a str, usize),
+    /// One code point of three bytes each, as Han characters have it; the number of them.
+    Wide(&'a str, usize),
     /// Byte offsets of their beginnings, and the value's length.
     Offsets(&'a [usize], usize),
 }
 
 impl<'a> Clusters<'a> {
     /// Finds the characters of `value`, using `scratch` where they need segmentation.
+    #[inline]
     pub(crate) fn of(value: &'a str, scratch: &'a mut Vec<usize>) -> Self {
         if is_bytes(value) {
             return Self::Bytes(value);
         }
-        if let Some(count) = simple_count(value) {
+        match words::plain_count(value) {
+            Some(count) => Self::CodePoints(value, count),
+            None => Self::of_other(value, scratch),
+        }
+    }
+
+    #[inline(never)]
+    fn of_other(value: &'a str, scratch: &'a mut Vec<usize>) -> Self {
+        if let Some(count) = alone_count(value) {
             return Self::CodePoints(value, count);
         }
         scratch.clear();
@@ -31,33 +44,26 @@ impl<'a> Clusters<'a> {
     }
 
     /// How many characters there are.
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Bytes(value) => value.len(),
-            Self::CodePoints(_, count) => *count,
+            Self::CodePoints(_, count) | Self::Wide(_, count) => *count,
             Self::Offsets(offsets, _) => offsets.len(),
         }
     }
 
     /// The byte offset where character `index` begins; the value's length from the last on.
+    #[inline]
     pub(crate) fn offset(&self, index: usize) -> usize {
         match self {
             Self::Bytes(value) => index.min(value.len()),
-            Self::CodePoints(value, count) => {
-                if index >= *count {
-                    value.len()
-                } else if index <= count / 2 {
-                    value.chars().take(index).map(char::len_utf8).sum()
-                } else {
-                    let after: usize = value
-                        .chars()
-                        .rev()
-                        .take(count - index)
-                        .map(char::len_utf8)
-                        .sum();
-                    value.len() - after
-                }
-            }
+            Self::Wide(_, count) => index.min(*count) * 3,
+            Self::CodePoints(value, count) => match count.checked_sub(index) {
+                None => value.len(),
+                Some(after) if after < index => back(value.as_bytes(), after),
+                Some(_) => ahead(value.as_bytes(), index),
+            },
             Self::Offsets(offsets, length) => offsets.get(index).copied().unwrap_or(*length),
         }
     }
@@ -68,7 +74,9 @@ pub(crate) fn count(value: &str) -> usize {
     if is_bytes(value) {
         return value.len();
     }
-    simple_count(value).unwrap_or_else(|| value.graphemes(true).count())
+    words::plain_count(value)
+        .or_else(|| alone_count(value))
+        .unwrap_or_else(|| value.graphemes(true).count())
 }
 
 /// The byte offset where character `index` begins, where that and that there is one shows without
@@ -86,15 +94,19 @@ pub(crate) fn head(value: &str, index: usize) -> Option<usize> {
 }
 
 /// Whether a character begins or the value ends at a byte offset between two code points.
+#[inline]
 pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
     let byte = |at: Option<usize>| value.as_bytes().get(at?).copied();
-    if let (Some(before), Some(after)) = (byte(offset.checked_sub(1)), byte(Some(offset)))
-        && before.is_ascii()
-        && after.is_ascii()
-        && before != b'\r'
-    {
-        return true;
-    }
+    // E4 to E9 begin nearly all Han characters, of three bytes each.
+    let plain_before = match byte(offset.checked_sub(1)) {
+        None | Some(b' '..=b'~') => true,
+        Some(_) => matches!(byte(offset.checked_sub(3)), Some(0xE4..=0xE9)),
+    };
+    let plain_after = matches!(byte(Some(offset)), None | Some(b' '..=b'~' | 0xE4..=0xE9));
+    plain_before && plain_after || is_boundary_in_any(value, offset)
+}
+
+fn is_boundary_in_any(value: &str, offset: usize) -> bool {
     let before = value
         .get(..offset)
         .and_then(|text| text.chars().next_back());
@@ -108,39 +120,50 @@ pub(crate) fn is_boundary(value: &str, offset: usize) -> bool {
     }
 }
 
+/// The byte offset after so many code points; the length if there are fewer.
+#[inline]
+pub(crate) fn ahead(bytes: &[u8], count: usize) -> usize {
+    let mut at = 0;
+    for _ in 0..count {
+        at += match bytes.get(at) {
+            None => return bytes.len(),
+            Some(0..=0x7F) => 1,
+            Some(0x80..=0xDF) => 2,
+            Some(0xE0..=0xEF) => 3,
+            Some(0xF0..) => 4,
+        };
+    }
+    at
+}
+
+/// The byte offset before the last so many code points; 0 if there are fewer.
+#[inline]
+pub(crate) fn back(bytes: &[u8], count: usize) -> usize {
+    let mut left = count;
+    let mut at = bytes.len();
+    while left > 0 && at > 0 {
+        at -= 1;
+        // 80 to BF go on with a code point.
+        left -= usize::from(!matches!(bytes.get(at), Some(0x80..=0xBF)));
+    }
+    at
+}
+
 /// Whether every byte is a character: ASCII without CR, which may be one with the LF after it.
 #[inline]
-fn is_bytes(value: &str) -> bool {
-    // Most text that isn't ASCII says so with its first byte; else no early exit, so that the
-    // compiler looks at many bytes at once.
-    if !value.as_bytes().first().is_none_or(u8::is_ascii) {
-        return false;
-    }
-    let other = |byte: &u8| !byte.is_ascii() | (*byte == b'\r');
-    !value
-        .as_bytes()
-        .iter()
-        .fold(false, |found, byte| found | other(byte))
+pub(crate) fn is_bytes(value: &str) -> bool {
+    // Most text that isn't ASCII says so with its first byte.
+    value.as_bytes().first().is_none_or(u8::is_ascii)
+        && words::all(value.as_bytes(), words::not_ascii_or_cr)
 }
 
 /// The number of characters, where every code point is known to be one.
-fn simple_count(value: &str) -> Option<usize> {
-    let bytes = value.as_bytes();
+fn alone_count(value: &str) -> Option<usize> {
     let mut count = 0;
-    let mut at = 0;
-    while let Some(lead) = bytes.get(at) {
-        at += match lead {
-            // U+4000 to U+9FFF: nearly all Han text, told by its first byte alone.
-            0xE4..=0xE9 => 3,
-            b' '..=b'~' => 1,
-            _ => {
-                let character = value.get(at..)?.chars().next()?;
-                if !is_alone(character) {
-                    return None;
-                }
-                character.len_utf8()
-            }
-        };
+    for character in value.chars() {
+        if !is_alone(character) {
+            return None;
+        }
         count += 1;
     }
     Some(count)
@@ -187,6 +210,36 @@ mod tests {
         assert_eq!(head("a1", 2), None);
         assert_eq!(head("张e\u{301}x", 2), None);
         assert_eq!(head("", 0), None);
+    }
+
+    #[test]
+    fn boundaries_are_those_of_segmentation() {
+        let parts = [
+            "a",
+            "\r",
+            "\n",
+            "张",
+            "e\u{301}",
+            "·",
+            "👨‍👩‍👧",
+            "𠮷",
+            "\u{301}",
+            "한",
+            "🇨🇳",
+            "~",
+            "é",
+        ];
+        for (first, second) in parts
+            .iter()
+            .flat_map(|one| parts.map(|other| (*one, other)))
+        {
+            let value = format!("{first}{second}");
+            for (offset, _) in value.char_indices() {
+                let begins = value.grapheme_indices(true).any(|(at, _)| at == offset);
+                assert_eq!(is_boundary(&value, offset), begins, "{value:?} {offset}");
+            }
+            assert!(is_boundary(&value, value.len()));
+        }
     }
 
     #[test]

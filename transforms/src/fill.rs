@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clusters;
 use crate::error::Misfit;
+use crate::text::Output;
 
 /// Most fills that `length` may ask for.
 const LENGTH_MAX: usize = 256;
@@ -117,7 +118,12 @@ pub(crate) fn default_length() -> Length {
 pub(crate) struct Filler {
     fill: String,
     length: Length,
+    /// Many fills, to be written at once.
+    run: String,
 }
+
+/// Fills that are written at once.
+const RUN: usize = 32;
 
 impl Filler {
     /// Checks that `fill` is one visible character that stays apart from its neighbours.
@@ -144,6 +150,7 @@ impl Filler {
         Ok(Self {
             fill: fill.to_owned(),
             length,
+            run: fill.repeat(RUN),
         })
     }
 
@@ -152,46 +159,49 @@ impl Filler {
         self.length
     }
 
+    /// The fill, where it is one byte.
+    pub(crate) fn byte(&self) -> Option<u8> {
+        match self.fill.as_bytes() {
+            [byte] => Some(*byte),
+            _ => None,
+        }
+    }
+
     /// Appends what stands for that many hidden characters.
-    pub(crate) fn write(&self, hidden: usize, out: &mut Vec<u8>) {
-        let times = match self.length {
+    #[inline]
+    pub(crate) fn write(&self, hidden: usize, out: &mut impl Output) {
+        let mut left = match self.length {
             Length::Same => hidden,
             Length::Fixed(fills) => fills,
         };
-        if let [byte] = self.fill.as_bytes() {
-            out.resize(out.len() + times, *byte);
-        } else {
-            for _ in 0..times {
-                out.extend_from_slice(self.fill.as_bytes());
-            }
+        while left > RUN {
+            out.push(&self.run);
+            left -= RUN;
         }
+        out.push(self.run.get(..left * self.fill.len()).unwrap_or_default());
     }
 
     /// Appends `value` with fills for its bytes from `head` to `tail`, which are that many
     /// characters.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_over(
         &self,
-        value: &[u8],
+        value: &str,
         head: usize,
         tail: usize,
         hidden: usize,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) {
-        let width = tail.saturating_sub(head);
-        if let [byte] = self.fill.as_bytes()
-            && width == self.length.fixed().unwrap_or(hidden)
+        // Where the result is as long as the value: one copy, then the fills over it.
+        if let Some(byte) = self.byte()
+            && tail.saturating_sub(head) == self.length.fixed().unwrap_or(hidden)
+            && out.push_filled(value, head, tail, byte)
         {
-            // The result is as long as the value: one copy, then the fills over it.
-            let start = out.len();
-            out.extend_from_slice(value);
-            let hidden = out.get_mut(start + head..start + tail);
-            hidden.unwrap_or_default().fill(*byte);
             return;
         }
-        out.extend_from_slice(value.get(..head).unwrap_or_default());
+        out.push(value.get(..head).unwrap_or_default());
         self.write(hidden, out);
-        out.extend_from_slice(value.get(tail..).unwrap_or_default());
+        out.push(value.get(tail..).unwrap_or_default());
     }
 
     /// The bytes to reserve for `rows` masked values of together `bytes` bytes.

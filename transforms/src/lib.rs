@@ -40,6 +40,7 @@ pub mod number;
 pub mod options;
 mod parts;
 mod persona;
+mod prefixes;
 pub mod residual;
 pub mod results;
 mod siv;
@@ -52,6 +53,7 @@ pub mod treatment;
 pub mod treatments;
 mod values;
 pub mod vault;
+mod words;
 
 pub use date::Date;
 pub use divisions::Edition;

@@ -7,16 +7,20 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray, NullBufferBuilder, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{
+    AnyDictionaryArray, Array, ArrayRef, AsArray, BooleanBufferBuilder, StringArray, StringBuilder,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::cases::{Cases, Outcome, Rules, failed, to_text};
 use crate::clusters;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
+use crate::prefixes::Prefixes;
 use crate::spec::Column;
 use crate::treatment::{Context, Treated, Treatment};
+use crate::words;
 
 /// What a kernel made of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +33,174 @@ pub(crate) enum Written {
     Null,
 }
 
+/// What kernels append results to.
+///
+/// Bytes are checked to be UTF-8 when the array is assembled, which costs next to nothing for ASCII,
+/// and half as much as the whole mask for Han text. Text needs no check, but can't be written over.
+/// So masks, whose results are pieces of text, write [whichever is faster](MaskTreatment).
+pub(crate) trait Output: Default {
+    /// How an array of results is written.
+    type Column: TextColumn<Self>;
+
+    fn push(&mut self, text: &str);
+
+    fn length(&self) -> usize;
+
+    /// Takes back what was appended beyond so many bytes.
+    fn truncate(&mut self, length: usize);
+
+    /// Whether what was appended beyond so many bytes is that text.
+    fn ends_with(&self, length: usize, text: &str) -> bool;
+
+    /// Brings what was appended beyond so many bytes to lower case, as far as it is ASCII.
+    fn make_lowercase(&mut self, length: usize);
+
+    /// Appends `text` with `fill` over its bytes from `head` to `tail`; or returns false, having
+    /// appended nothing.
+    fn push_filled(&mut self, _text: &str, _head: usize, _tail: usize, _fill: u8) -> bool {
+        false
+    }
+
+    /// Appends `text`, of which every byte is a character, with other ASCII characters in their
+    /// places; or returns false, having appended nothing.
+    fn push_mapped(&mut self, _text: &str, _map: impl Fn(u8) -> u8) -> bool {
+        false
+    }
+
+    /// What is remembered of the values of the batch, where anything is.
+    fn prefixes(&mut self) -> Option<&mut Prefixes> {
+        None
+    }
+
+    /// What was appended, as text.
+    ///
+    /// # Errors
+    /// It isn't UTF-8.
+    fn into_text(self) -> Result<String, TreatmentError>;
+}
+
+/// A text array being written: a result is appended to [`out`](Self::out), then the row is closed.
+pub(crate) trait TextColumn<O>: Sized {
+    /// Of that many rows, of together about `bytes` bytes.
+    fn new(rows: usize, bytes: usize) -> Self;
+
+    /// What the result of a row is appended to.
+    fn out(&mut self) -> &mut O;
+
+    /// Closes a row with what was appended.
+    ///
+    /// # Errors
+    /// The array is full.
+    fn close(&mut self) -> Result<(), TreatmentError>;
+
+    /// Closes a row with a null.
+    ///
+    /// # Errors
+    /// As [`Self::close`].
+    fn null(&mut self) -> Result<(), TreatmentError>;
+
+    /// # Errors
+    /// Not all of it is UTF-8.
+    fn finish(self) -> Result<ArrayRef, TreatmentError>;
+}
+
+impl Output for Vec<u8> {
+    type Column = TextBuilder;
+
+    #[inline(always)]
+    fn push(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
+    }
+
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.truncate(length);
+    }
+
+    #[inline(always)]
+    fn ends_with(&self, length: usize, text: &str) -> bool {
+        self.len() == length + text.len() && self.get(length..) == Some(text.as_bytes())
+    }
+
+    fn make_lowercase(&mut self, length: usize) {
+        self.get_mut(length..)
+            .unwrap_or_default()
+            .make_ascii_lowercase();
+    }
+
+    #[inline(always)]
+    fn push_filled(&mut self, text: &str, head: usize, tail: usize, fill: u8) -> bool {
+        let start = self.len();
+        self.extend_from_slice(text.as_bytes());
+        let hidden = self.get_mut(start + head..start + tail);
+        hidden.unwrap_or_default().fill(fill);
+        true
+    }
+
+    #[inline(always)]
+    fn push_mapped(&mut self, text: &str, map: impl Fn(u8) -> u8) -> bool {
+        self.extend(text.bytes().map(map));
+        true
+    }
+
+    fn into_text(self) -> Result<String, TreatmentError> {
+        String::from_utf8(self).map_err(|_| failed("assembling treated text"))
+    }
+}
+
+/// Text that a mask appends to, and what it remembers from value to value.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    text: String,
+    prefixes: Prefixes,
+}
+
+impl Output for Line {
+    type Column = Lines;
+
+    #[inline(always)]
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.text.truncate(length);
+    }
+
+    #[inline(always)]
+    fn ends_with(&self, length: usize, text: &str) -> bool {
+        self.text.len() == length + text.len() && self.text.get(length..) == Some(text)
+    }
+
+    fn make_lowercase(&mut self, length: usize) {
+        if let Some(text) = self.text.get_mut(length..) {
+            text.make_ascii_lowercase();
+        }
+    }
+
+    #[inline(always)]
+    fn prefixes(&mut self) -> Option<&mut Prefixes> {
+        Some(&mut self.prefixes)
+    }
+
+    fn into_text(self) -> Result<String, TreatmentError> {
+        Ok(self.text)
+    }
+}
+
 /// What a treatment does to one value of text.
-pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
+pub(crate) trait TextKernel<O: Output = Vec<u8>>: fmt::Debug + Send + Sync {
     /// Appends the treated value to `out`, or says why it can't, having appended nothing.
     /// The value isn't null, empty or a sentinel. `scratch` is reused from value to value.
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case>;
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case>;
 
     /// The same for the value of a row, for kernels that read other fields of that row. They are
     /// never handed a dictionary, which is treated value by value.
@@ -46,14 +208,14 @@ pub(crate) trait TextKernel: fmt::Debug + Send + Sync {
         &self,
         _row: usize,
         value: &str,
-        out: &mut Vec<u8>,
+        out: &mut O,
         scratch: &mut Vec<usize>,
     ) -> Result<Written, Case> {
         self.treat(value, out, scratch)
     }
 
     /// Appends what covers a whole value of that many characters (`mask-all`).
-    fn cover(&self, characters: usize, out: &mut Vec<u8>);
+    fn cover(&self, characters: usize, out: &mut O);
 
     /// Whether `mask-all` is a null here.
     fn covers_with_null(&self) -> bool {
@@ -125,7 +287,7 @@ pub(crate) struct TextTreatment<K> {
     rules: Rules,
 }
 
-impl<K: TextKernel> TextTreatment<K> {
+impl<K> TextTreatment<K> {
     pub(crate) fn new(kernel: K, options: &Options, column: Column<'_>) -> Result<Self, Misfit> {
         Ok(Self::with_rules(kernel, Rules::resolve(options, column)?))
     }
@@ -135,79 +297,137 @@ impl<K: TextKernel> TextTreatment<K> {
         Self { kernel, rules }
     }
 
+    /// Treats a column of any physical form of text.
+    fn treat_column<O: Output>(&self, column: &ArrayRef) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
+        if let Some(dictionary) = column.as_any_dictionary_opt() {
+            return self.treat_dictionary::<O>(dictionary);
+        }
+        let rows = column.len();
+        if let Some(array) = column.as_string_opt::<i32>() {
+            let bytes = text_bytes(array.value_offsets());
+            return self.treat_rows::<O>(rows, bytes, |row| {
+                array.is_valid(row).then(|| array.value(row))
+            });
+        }
+        if let Some(array) = column.as_string_opt::<i64>() {
+            let bytes = text_bytes(array.value_offsets());
+            return self.treat_rows::<O>(rows, bytes, |row| {
+                array.is_valid(row).then(|| array.value(row))
+            });
+        }
+        if let Some(array) = column.as_string_view_opt() {
+            let bytes = array
+                .lengths()
+                .map(|length| usize::try_from(length).unwrap_or(0))
+                .sum();
+            return self.treat_rows::<O>(rows, bytes, |row| {
+                array.is_valid(row).then(|| array.value(row))
+            });
+        }
+        Err(unexpected(column.data_type()))
+    }
+
     /// Treats `rows` values, of together about `bytes` bytes.
-    fn treat_rows<'a>(
+    fn treat_rows<'a, O: Output>(
         &self,
         rows: usize,
         bytes: usize,
         value_of: impl Fn(usize) -> Option<&'a str>,
-    ) -> Result<Treated, TreatmentError> {
-        self.treat_rows_or(rows, bytes, |row| value_of(row).ok_or(Case::Null))
+    ) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
+        self.treat_rows_or::<O>(rows, bytes, |row| value_of(row).ok_or(Case::Null))
     }
 
     /// The same, where a row without text may be in a case other than null.
-    fn treat_rows_or<'a>(
+    fn treat_rows_or<'a, O: Output>(
         &self,
         rows: usize,
         bytes: usize,
         value_of: impl Fn(usize) -> Result<&'a str, Case>,
-    ) -> Result<Treated, TreatmentError> {
+    ) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
         if let Some(kernel) = self.kernel.together() {
             let reserved = self.kernel.output_bytes(rows, bytes);
             let (slots, texts) = self.treat_slots(rows, reserved, &value_of, kernel)?;
-            return self.lay_out(rows, &texts, |row| {
+            return self.lay_out::<O>(rows, texts.len(), |row| {
                 let slot = slots.get(row).unwrap_or(&Slot::NULL);
-                (slot, value_of(row).unwrap_or_default())
+                let text = texts.get(slot.text.clone()).unwrap_or_default();
+                (slot.class, text, value_of(row).unwrap_or_default())
             });
         }
         let mut cases = self.rules.cases(rows);
-        let mut out = TextBuilder::new(rows, self.kernel.output_bytes(rows, bytes));
+        let mut out = O::Column::new(rows, self.kernel.output_bytes(rows, bytes));
         let mut scratch = Vec::new();
+        let has_sentinels = !self.rules.no_sentinels();
         for row in 0..rows {
             let value = value_of(row);
-            let stand_in = match value {
-                Err(Case::Null) => self.kernel.stand_in(row),
-                _ => None,
-            };
-            if let Some(stand_in) = stand_in {
-                let written = self
-                    .kernel
-                    .treat_row(row, stand_in, &mut out.bytes, &mut scratch);
-                match written {
-                    Ok(written @ (Written::Text | Written::Widened)) => {
-                        cases.synthesized();
-                        cases.widened(written == Written::Widened);
-                        out.close()?;
-                    }
-                    Ok(Written::Null) => {
-                        cases.synthesized();
-                        out.null()?;
-                    }
-                    // What the row says of the person can't be used, as for a value.
-                    Err(_) => {
-                        let class = Class::Case(Case::Invalid);
-                        self.settle(row, stand_in, class, &mut cases, &mut out)?;
-                    }
+            let class = match self.sort_out(value, has_sentinels) {
+                Ok(value) => {
+                    let written = self.kernel.treat_row(row, value, out.out(), &mut scratch);
+                    Class::of(written)
                 }
+                Err(class) => class,
+            };
+            if matches!(class, Class::Text) {
+                out.close()?;
                 continue;
             }
-            let class = self.classify(value, |value| {
-                self.kernel
-                    .treat_row(row, value, &mut out.bytes, &mut scratch)
-            });
-            match class {
-                Class::Text | Class::Widened => {
-                    cases.widened(matches!(class, Class::Widened));
-                    out.close()?;
-                }
-                Class::Null => out.null()?,
-                class @ (Class::Sentinel | Class::Case(_)) => {
-                    let value = value.unwrap_or_default();
-                    self.settle(row, value, class, &mut cases, &mut out)?;
-                }
-            }
+            self.write_other::<O>(row, value, class, &mut cases, &mut out, &mut scratch)?;
         }
         Ok(cases.finish(out.finish()?))
+    }
+
+    /// Writes a row of which the kernel didn't make text as it makes it of nearly every one.
+    #[cold]
+    fn write_other<O: Output>(
+        &self,
+        row: usize,
+        value: Result<&str, Case>,
+        class: Class,
+        cases: &mut Cases<'_>,
+        out: &mut O::Column,
+        scratch: &mut Vec<usize>,
+    ) -> Result<(), TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
+        let stand_in = match class {
+            Class::Case(Case::Null) => self.kernel.stand_in(row),
+            _ => None,
+        };
+        let (value, class) = match stand_in {
+            Some(stand_in) => {
+                let written = self.kernel.treat_row(row, stand_in, out.out(), scratch);
+                if written.is_ok() {
+                    cases.synthesized();
+                }
+                // What the row says of the person can't be used, as for a value.
+                (stand_in, Class::of(written.map_err(|_| Case::Invalid)))
+            }
+            None => (value.unwrap_or_default(), class),
+        };
+        match class {
+            Class::Text | Class::Widened => {
+                cases.widened(matches!(class, Class::Widened));
+                out.close()
+            }
+            Class::Null => out.null(),
+            class @ (Class::Sentinel | Class::Case(_)) => {
+                match self.settle::<O>(row, class, cases)? {
+                    Settled::Value => out.out().push(value),
+                    Settled::Covered => self.kernel.cover(clusters::count(value), out.out()),
+                    Settled::Null => return out.null(),
+                }
+                out.close()
+            }
+        }
     }
 
     /// Treats the text forms of the values of another type; a value without one is invalid.
@@ -215,9 +435,12 @@ impl<K: TextKernel> TextTreatment<K> {
         &self,
         values: &dyn Array,
         texts: &StringArray,
-    ) -> Result<Treated, TreatmentError> {
+    ) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel,
+    {
         let bytes = text_bytes(texts.value_offsets());
-        self.treat_rows_or(texts.len(), bytes, |row| match texts.is_valid(row) {
+        self.treat_rows_or::<Vec<u8>>(texts.len(), bytes, |row| match texts.is_valid(row) {
             true => Ok(texts.value(row)),
             false if values.is_valid(row) => Err(Case::Invalid),
             false => Err(Case::Null),
@@ -225,14 +448,17 @@ impl<K: TextKernel> TextTreatment<K> {
     }
 
     /// Treats each distinct value once, then lays the results out by the keys.
-    fn treat_dictionary(
+    fn treat_dictionary<O: Output>(
         &self,
         dictionary: &dyn AnyDictionaryArray,
-    ) -> Result<Treated, TreatmentError> {
+    ) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
         let rows = dictionary.len();
         let values = dictionary.values();
         if values.is_empty() || dictionary.null_count() == rows {
-            return self.treat_rows(rows, 0, |_| None);
+            return self.treat_rows::<O>(rows, 0, |_| None);
         }
         let keys = dictionary.normalized_keys();
         let nulls = dictionary.nulls();
@@ -242,37 +468,53 @@ impl<K: TextKernel> TextTreatment<K> {
             nulls.is_none_or(|nulls| nulls.is_valid(row)).then_some(key)
         };
         if values.len() > rows {
-            return self.treat_rows(rows, 0, |row| key_of(row).and_then(&value_of));
+            return self.treat_rows::<O>(rows, 0, |row| key_of(row).and_then(&value_of));
         }
-        let (slots, texts) = self.treat_distinct(values.len(), &value_of)?;
-        self.lay_out(rows, &texts, |row| {
-            let key = key_of(row);
-            let slot = key.and_then(|key| slots.get(key)).unwrap_or(&Slot::NULL);
-            (slot, key.and_then(&value_of).unwrap_or_default())
+        let (slots, texts) = self.treat_distinct::<O>(values.len(), &value_of)?;
+        let slots = slots.into_iter().enumerate().map(|(index, slot)| {
+            let text = texts.get(slot.text).unwrap_or_default();
+            (slot.class, text, value_of(index).unwrap_or_default())
+        });
+        let slots: Vec<(Class, &str, &str)> = slots.collect();
+        let bytes_of = |key: &usize| slots.get(*key).map_or(0, |(_, text, _)| text.len());
+        let bytes = keys.iter().map(bytes_of).sum();
+        self.lay_out::<O>(rows, bytes, |row| {
+            let slot = key_of(row).and_then(|key| slots.get(key).copied());
+            slot.unwrap_or((Class::Case(Case::Null), "", ""))
         })
     }
 
-    /// Writes rows whose values were treated already: what became of each, and the value.
-    fn lay_out<'a>(
+    /// Writes rows whose values were treated already, of together about `bytes` bytes: what became
+    /// of each, the result and the value.
+    fn lay_out<'a, O: Output>(
         &self,
         rows: usize,
-        texts: &[u8],
-        slot_of: impl Fn(usize) -> (&'a Slot, &'a str),
-    ) -> Result<Treated, TreatmentError> {
+        bytes: usize,
+        slot_of: impl Fn(usize) -> (Class, &'a str, &'a str),
+    ) -> Result<Treated, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
         let mut cases = self.rules.cases(rows);
-        let mut out = TextBuilder::new(rows, texts.len());
+        let mut out = Lines::new(rows, bytes);
         for row in 0..rows {
-            let (slot, value) = slot_of(row);
-            match slot.class {
+            let (class, text, value) = slot_of(row);
+            match class {
                 class @ (Class::Text | Class::Widened) => {
                     cases.widened(matches!(class, Class::Widened));
-                    out.bytes
-                        .extend_from_slice(texts.get(slot.text.clone()).unwrap_or_default());
-                    out.close()?;
+                    out.append(text)?;
                 }
                 Class::Null => out.null()?,
                 class @ (Class::Sentinel | Class::Case(_)) => {
-                    self.settle(row, value, class, &mut cases, &mut out)?;
+                    match self.settle::<O>(row, class, &mut cases)? {
+                        Settled::Value => out.append(value)?,
+                        Settled::Covered => {
+                            let mut covered = O::default();
+                            self.kernel.cover(clusters::count(value), &mut covered);
+                            out.append(&covered.into_text()?)?;
+                        }
+                        Settled::Null => out.null()?,
+                    }
                 }
             }
         }
@@ -286,11 +528,12 @@ impl<K: TextKernel> TextTreatment<K> {
         bytes: usize,
         value_of: impl Fn(usize) -> Result<&'a str, Case>,
         kernel: &dyn TreatTogether,
-    ) -> Result<(Vec<Slot>, Vec<u8>), TreatmentError> {
+    ) -> Result<(Vec<Slot>, String), TreatmentError> {
         let mut slots = Vec::with_capacity(rows);
         let mut values = Vec::with_capacity(rows);
+        let has_sentinels = !self.rules.no_sentinels();
         for row in 0..rows {
-            let class = match self.sort_out(value_of(row)) {
+            let class = match self.sort_out(value_of(row), has_sentinels) {
                 Ok(value) => {
                     values.push(value);
                     Class::Text
@@ -316,55 +559,49 @@ impl<K: TextKernel> TextTreatment<K> {
                 Err(case) => slot.class = Class::Case(case),
             }
         }
-        Ok((slots, texts))
+        Ok((slots, texts.into_text()?))
     }
 
-    fn treat_distinct<'a>(
+    fn treat_distinct<'a, O: Output>(
         &self,
         distinct: usize,
         value_of: impl Fn(usize) -> Option<&'a str>,
-    ) -> Result<(Vec<Slot>, Vec<u8>), TreatmentError> {
+    ) -> Result<(Vec<Slot>, String), TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
         if let Some(kernel) = self.kernel.together() {
             let value_of = |index| value_of(index).ok_or(Case::Null);
             return self.treat_slots(distinct, 0, value_of, kernel);
         }
-        let mut bytes = Vec::new();
+        let mut texts = O::default();
         let mut scratch = Vec::new();
+        let has_sentinels = !self.rules.no_sentinels();
         let slots = (0..distinct).map(|index| {
-            let start = bytes.len();
-            let class = self.classify(value_of(index).ok_or(Case::Null), |value| {
-                self.kernel.treat(value, &mut bytes, &mut scratch)
-            });
+            let start = texts.length();
+            let value = value_of(index).ok_or(Case::Null);
+            let class = match self.sort_out(value, has_sentinels) {
+                Ok(value) => Class::of(self.kernel.treat(value, &mut texts, &mut scratch)),
+                Err(class) => class,
+            };
             Slot {
                 class,
-                text: start..bytes.len(),
+                text: start..texts.length(),
             }
         });
-        Ok((slots.collect(), bytes))
-    }
-
-    /// Treats one value, or says which decision it needs.
-    fn classify(
-        &self,
-        value: Result<&str, Case>,
-        treat: impl FnOnce(&str) -> Result<Written, Case>,
-    ) -> Class {
-        let value = match self.sort_out(value) {
-            Ok(value) => value,
-            Err(class) => return class,
-        };
-        match treat(value) {
-            Ok(Written::Text) => Class::Text,
-            Ok(Written::Widened) => Class::Widened,
-            Ok(Written::Null) => Class::Null,
-            Err(case) => Class::Case(case),
-        }
+        let slots = slots.collect();
+        Ok((slots, texts.into_text()?))
     }
 
     /// The value if it is one for the kernel.
-    fn sort_out<'a>(&self, value: Result<&'a str, Case>) -> Result<&'a str, Class> {
+    #[inline(always)]
+    fn sort_out<'a>(
+        &self,
+        value: Result<&'a str, Case>,
+        has_sentinels: bool,
+    ) -> Result<&'a str, Class> {
         let value = value.map_err(Class::Case)?;
-        if self.rules.is_sentinel(value) {
+        if has_sentinels && self.rules.is_sentinel(value) {
             return Err(Class::Sentinel);
         }
         if is_blank(value) {
@@ -373,32 +610,36 @@ impl<K: TextKernel> TextTreatment<K> {
         Ok(value)
     }
 
-    /// Writes a value that needs a decision.
-    fn settle(
+    /// Decides about a value that needs it.
+    fn settle<O: Output>(
         &self,
         row: usize,
-        value: &str,
         class: Class,
         cases: &mut Cases<'_>,
-        out: &mut TextBuilder,
-    ) -> Result<(), TreatmentError> {
+    ) -> Result<Settled, TreatmentError>
+    where
+        K: TextKernel<O>,
+    {
         let Class::Case(case) = class else {
             cases.sentinel();
-            out.bytes.extend_from_slice(value.as_bytes());
-            return out.close();
+            return Ok(Settled::Value);
         };
-        match cases.decide(row, case)? {
-            Outcome::Keep if self.kernel.keeps_empty() => {
-                out.bytes.extend_from_slice(value.as_bytes());
-                out.close()
-            }
-            Outcome::MaskAll if !self.kernel.covers_with_null() => {
-                self.kernel.cover(clusters::count(value), &mut out.bytes);
-                out.close()
-            }
-            Outcome::Keep | Outcome::MaskAll | Outcome::Null => out.null(),
-        }
+        Ok(match cases.decide(row, case)? {
+            Outcome::Keep if self.kernel.keeps_empty() => Settled::Value,
+            Outcome::MaskAll if !self.kernel.covers_with_null() => Settled::Covered,
+            Outcome::Keep | Outcome::MaskAll | Outcome::Null => Settled::Null,
+        })
     }
+}
+
+/// What is written for a value that was decided about.
+#[derive(Debug, Clone, Copy)]
+enum Settled {
+    /// The value as it is.
+    Value,
+    /// What covers the whole value.
+    Covered,
+    Null,
 }
 
 /// A treatment of the text forms of values other than text.
@@ -443,34 +684,40 @@ impl<K: TextKernel> Treatment for TextTreatment<K> {
     }
 
     fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
-        if let Some(dictionary) = column.as_any_dictionary_opt() {
-            return self.treat_dictionary(dictionary);
-        }
-        let rows = column.len();
-        if let Some(array) = column.as_string_opt::<i32>() {
-            let bytes = text_bytes(array.value_offsets());
-            return self.treat_rows(rows, bytes, |row| {
-                array.is_valid(row).then(|| array.value(row))
-            });
-        }
-        if let Some(array) = column.as_string_opt::<i64>() {
-            let bytes = text_bytes(array.value_offsets());
-            return self.treat_rows(rows, bytes, |row| {
-                array.is_valid(row).then(|| array.value(row))
-            });
-        }
-        if let Some(array) = column.as_string_view_opt() {
-            let bytes = array
-                .lengths()
-                .map(|length| usize::try_from(length).unwrap_or(0))
-                .sum();
-            return self.treat_rows(rows, bytes, |row| {
-                array.is_valid(row).then(|| array.value(row))
-            });
-        }
-        Err(unexpected(column.data_type()))
+        self.treat_column::<Vec<u8>>(column)
     }
 }
+
+/// A treatment by a mask, whose results are the same whatever they are appended to: bytes, which
+/// are written over, where the first values are ASCII, else text, which isn't checked.
+#[derive(Debug)]
+pub(crate) struct MaskTreatment<K>(TextTreatment<K>);
+
+impl<K> MaskTreatment<K> {
+    pub(crate) fn new(kernel: K, options: &Options, column: Column<'_>) -> Result<Self, Misfit> {
+        Ok(Self(TextTreatment::new(kernel, options, column)?))
+    }
+}
+
+impl<K: TextKernel + TextKernel<Line>> Treatment for MaskTreatment<K> {
+    fn output_type(&self) -> &DataType {
+        &DataType::Utf8
+    }
+
+    fn treat(&self, column: &ArrayRef, _: &Context<'_>) -> Result<Treated, TreatmentError> {
+        let is_ascii = text_getter(column).is_some_and(|value_of| {
+            let rows = 0..column.len().min(LOOKED_AT);
+            rows.filter_map(value_of).all(str::is_ascii)
+        });
+        match is_ascii {
+            true => self.0.treat_column::<Vec<u8>>(column),
+            false => self.0.treat_column::<Line>(column),
+        }
+    }
+}
+
+/// Values by which a mask tells what its column holds.
+const LOOKED_AT: usize = 16;
 
 fn unexpected(actual: &DataType) -> TreatmentError {
     TreatmentError::UnexpectedType {
@@ -511,21 +758,23 @@ pub(crate) fn text_getter(array: &ArrayRef) -> Option<TextGetter<'_>> {
 }
 
 /// Whether a value is empty or white space only.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_blank(value: &str) -> bool {
     // Nearly every value begins with what is no white space by its first byte alone.
     match value.as_bytes().first() {
         Some(b'!'..=b'~' | 0xE4..=0xE9) => false,
-        _ => value.chars().all(char::is_whitespace),
+        _ => is_white(value),
     }
+}
+
+#[cold]
+fn is_white(value: &str) -> bool {
+    value.chars().all(char::is_whitespace)
 }
 
 /// Whether there is white space (Unicode White_Space) in a value.
 pub(crate) fn has_white_space(value: &str) -> bool {
-    // White space other than ASCII's begins with one of these bytes, and most text has none of them
-    // but E3, of which only U+3000 is white.
-    let suspicious = |byte: &u8| *byte <= b' ' || matches!(*byte, 0xC2 | 0xE1..=0xE3);
-    value.as_bytes().iter().any(suspicious) && value.contains(char::is_whitespace)
+    !words::is_dense(value) && value.contains(char::is_whitespace)
 }
 
 /// What became of a value, or what has to be decided.
@@ -537,6 +786,18 @@ enum Class {
     Null,
     Sentinel,
     Case(Case),
+}
+
+impl Class {
+    #[inline(always)]
+    fn of(written: Result<Written, Case>) -> Self {
+        match written {
+            Ok(Written::Text) => Self::Text,
+            Ok(Written::Widened) => Self::Widened,
+            Ok(Written::Null) => Self::Null,
+            Err(case) => Self::Case(case),
+        }
+    }
 }
 
 /// What became of one distinct value of a dictionary.
@@ -556,7 +817,8 @@ impl Slot {
 pub(crate) struct TextBuilder {
     pub(crate) bytes: Vec<u8>,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    /// The rows without a value, which are few or cheap.
+    nulls: Vec<usize>,
 }
 
 impl TextBuilder {
@@ -566,33 +828,127 @@ impl TextBuilder {
         Self {
             bytes: Vec::with_capacity(bytes),
             offsets,
-            nulls: NullBufferBuilder::new(rows),
+            nulls: Vec::new(),
         }
     }
 
-    #[inline]
-    fn end(&mut self) -> Result<(), TreatmentError> {
-        let end = i32::try_from(self.bytes.len()).map_err(|_| TreatmentError::TooLarge)?;
+    #[inline(always)]
+    pub(crate) fn close(&mut self) -> Result<(), TreatmentError> {
+        let Ok(end) = i32::try_from(self.bytes.len()) else {
+            return Err(TreatmentError::TooLarge);
+        };
         self.offsets.push(end);
         Ok(())
     }
 
-    #[inline]
-    pub(crate) fn close(&mut self) -> Result<(), TreatmentError> {
-        self.nulls.append_non_null();
-        self.end()
-    }
-
     pub(crate) fn null(&mut self) -> Result<(), TreatmentError> {
-        self.nulls.append_null();
-        self.end()
+        self.nulls.push(self.offsets.len() - 1);
+        self.close()
     }
 
-    pub(crate) fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
+    pub(crate) fn finish(self) -> Result<ArrayRef, TreatmentError> {
+        let nulls = nulls_at(&self.nulls, self.offsets.len() - 1);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        let array = StringArray::try_new(offsets, Buffer::from(self.bytes), self.nulls.finish())
+        let array = StringArray::try_new(offsets, Buffer::from(self.bytes), nulls)
             .map_err(|_| failed("assembling treated text"))?;
         Ok(Arc::new(array))
+    }
+}
+
+/// The nulls of a column of so many rows, which stand at these.
+fn nulls_at(nulls: &[usize], rows: usize) -> Option<NullBuffer> {
+    if nulls.is_empty() {
+        return None;
+    }
+    let mut present = BooleanBufferBuilder::new(rows);
+    present.append_n(rows, true);
+    for row in nulls {
+        present.set_bit(*row, false);
+    }
+    Some(NullBuffer::new(present.finish()))
+}
+
+impl TextColumn<Vec<u8>> for TextBuilder {
+    fn new(rows: usize, bytes: usize) -> Self {
+        Self::new(rows, bytes)
+    }
+
+    #[inline(always)]
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    #[inline(always)]
+    fn close(&mut self) -> Result<(), TreatmentError> {
+        self.close()
+    }
+
+    fn null(&mut self) -> Result<(), TreatmentError> {
+        self.null()
+    }
+
+    fn finish(self) -> Result<ArrayRef, TreatmentError> {
+        self.finish()
+    }
+}
+
+/// A text array being written from text: nothing of it is checked again.
+pub(crate) struct Lines {
+    /// The result of the row that isn't closed yet.
+    line: Line,
+    array: StringBuilder,
+    /// How many more bytes the array can take.
+    left: usize,
+}
+
+impl Lines {
+    /// Appends a row that is text.
+    #[inline(always)]
+    fn append(&mut self, text: &str) -> Result<(), TreatmentError> {
+        append(&mut self.array, &mut self.left, text)
+    }
+}
+
+/// Appends a row to an array that has so much room left: without any, the builder would panic.
+#[inline(always)]
+fn append(array: &mut StringBuilder, left: &mut usize, row: &str) -> Result<(), TreatmentError> {
+    if row.len() > *left {
+        return Err(TreatmentError::TooLarge);
+    }
+    *left -= row.len();
+    array.append_value(row);
+    Ok(())
+}
+
+impl TextColumn<Line> for Lines {
+    fn new(rows: usize, bytes: usize) -> Self {
+        Self {
+            line: Line::default(),
+            array: StringBuilder::with_capacity(rows, bytes),
+            left: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
+        }
+    }
+
+    #[inline(always)]
+    fn out(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    #[inline(always)]
+    fn close(&mut self) -> Result<(), TreatmentError> {
+        append(&mut self.array, &mut self.left, &self.line.text)?;
+        self.line.text.clear();
+        Ok(())
+    }
+
+    fn null(&mut self) -> Result<(), TreatmentError> {
+        self.line.text.clear();
+        self.array.append_null();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
+        Ok(Arc::new(self.array.finish()))
     }
 }
 

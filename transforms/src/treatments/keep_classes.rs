@@ -11,7 +11,7 @@ use crate::fill::{Filler, Length, default_fill};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
 
 /// Keeps the characters of some classes, so that the shape of a value stays, and hides the others.
@@ -57,7 +57,7 @@ impl Definition for KeepClasses {
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
         let kernel = Kernel::new(&self.keep, &self.fill)?;
-        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+        Ok(Box::new(MaskTreatment::new(kernel, options, column)?))
     }
 }
 
@@ -68,8 +68,6 @@ struct Kernel {
     ascii: Box<[bool; 128]>,
     /// Whether Han characters stay.
     han: bool,
-    /// The fill, where it is a single byte.
-    byte: Option<u8>,
     filler: Filler,
 }
 
@@ -91,78 +89,75 @@ impl Kernel {
         Ok(Self {
             ascii,
             han: keep.contains(&CharacterClass::Han),
-            byte: match fill.as_bytes() {
-                [byte] => Some(*byte),
-                _ => None,
-            },
             filler: Filler::new(fill, Length::Same)?,
             keep: keep.to_vec(),
         })
     }
 
-    /// The bytes of the character at the beginning of `rest`, and whether it stays. Every code
-    /// point is a character here.
-    fn next(&self, rest: &str) -> Option<(usize, bool)> {
-        let lead = *rest.as_bytes().first()?;
+    /// The bytes of the character that begins there, and whether it stays. Every code point is a
+    /// character here.
+    #[inline]
+    fn next(&self, value: &str, at: usize) -> Option<(usize, bool)> {
+        let lead = *value.as_bytes().get(at)?;
         if let Some(stays) = self.ascii.get(usize::from(lead)) {
             return Some((1, *stays));
         }
-        if (0xE5..=0xE9).contains(&lead) {
+        if matches!(lead, 0xE5..=0xE9) {
             // U+5000 to U+9FFF, all of them Han: told by the first byte alone.
             return Some((3, self.han));
         }
-        let character = rest.chars().next()?;
+        let character = value.get(at..)?.chars().next()?;
         Some((character.len_utf8(), kept(&self.keep, character)))
     }
 
     /// Writes runs of characters that stay, and fills for runs of others.
+    #[inline]
     fn write_runs(
         &self,
         value: &str,
         mut next: impl FnMut(usize) -> Option<(usize, bool)>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) {
         let (mut at, mut run, mut hidden) = (0, 0, 0);
         while let Some((bytes, stays)) = next(at) {
             if stays {
                 if hidden > 0 {
-                    self.fill(hidden, out);
+                    self.filler.write(hidden, out);
                     (run, hidden) = (at, 0);
                 }
             } else {
                 if hidden == 0 {
-                    out.extend_from_slice(value.as_bytes().get(run..at).unwrap_or_default());
+                    out.push(value.get(run..at).unwrap_or_default());
                 }
                 hidden += 1;
             }
             at += bytes;
         }
         match hidden {
-            0 => out.extend_from_slice(value.as_bytes().get(run..at).unwrap_or_default()),
-            _ => self.fill(hidden, out),
+            0 => out.push(value.get(run..at).unwrap_or_default()),
+            _ => self.filler.write(hidden, out),
         }
     }
 
-    fn fill(&self, hidden: usize, out: &mut Vec<u8>) {
-        match self.byte {
-            Some(byte) => out.resize(out.len() + hidden, byte),
-            None => self.filler.write(hidden, out),
-        }
+    /// Writes ASCII characters where the fill is one, too, and the output takes them byte by byte.
+    #[inline]
+    fn write_ascii(&self, value: &str, out: &mut impl Output) -> bool {
+        let Some(fill) = self.filler.byte() else {
+            return false;
+        };
+        out.push_mapped(value, |byte| match self.ascii.get(usize::from(byte)) {
+            Some(true) => byte,
+            _ => fill,
+        })
     }
 
-    fn write_all(&self, value: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) {
-        match (Clusters::of(value, scratch), self.byte) {
-            (Clusters::Bytes(_), Some(fill)) => {
-                let written = |byte: u8| match self.ascii.get(usize::from(byte)) {
-                    Some(true) => byte,
-                    _ => fill,
-                };
-                out.extend(value.bytes().map(written));
+    fn write_all(&self, value: &str, out: &mut impl Output, scratch: &mut Vec<usize>) {
+        match Clusters::of(value, scratch) {
+            Clusters::Bytes(_) if self.write_ascii(value, out) => {}
+            Clusters::Bytes(_) | Clusters::CodePoints(..) | Clusters::Wide(..) => {
+                self.write_runs(value, |at| self.next(value, at), out);
             }
-            (Clusters::Bytes(_) | Clusters::CodePoints(..), _) => {
-                self.write_runs(value, |at| self.next(value.get(at..)?), out);
-            }
-            (Clusters::Offsets(offsets, length), _) => {
+            Clusters::Offsets(offsets, length) => {
                 let mut bounds = offsets.iter().skip(1).copied().chain([length]);
                 let next = |from: usize| {
                     let to = bounds.next()?;
@@ -180,23 +175,18 @@ fn kept(keep: &[CharacterClass], character: char) -> bool {
     CharacterClass::of(character).is_some_and(|class| keep.contains(&class))
 }
 
-impl TextKernel for Kernel {
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case> {
-        let start = out.len();
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
+        let start = out.length();
         self.write_all(value, out, scratch);
-        if out.get(start..) == Some(value.as_bytes()) {
+        if out.ends_with(start, value) {
             out.truncate(start);
             return Err(Case::Short);
         }
         Ok(Written::Text)
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -10,7 +10,7 @@ use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
 
 /// Keeps the first and last characters and hides what is between them.
@@ -64,7 +64,7 @@ impl Definition for KeepEnds {
             last: self.last,
             filler,
         };
-        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+        Ok(Box::new(MaskTreatment::new(kernel, options, column)?))
     }
 }
 
@@ -75,19 +75,14 @@ struct Kernel {
     filler: Filler,
 }
 
-impl TextKernel for Kernel {
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case> {
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
         // Neither what follows nor how much of it has a part in the result.
         if self.last == 0
             && self.filler.length().fixed().is_some()
             && let Some(head) = clusters::head(value, self.first)
         {
-            out.extend_from_slice(value.as_bytes().get(..head).unwrap_or_default());
+            out.push(value.get(..head).unwrap_or_default());
             self.filler.write(1, out);
             return Ok(Written::Text);
         }
@@ -99,12 +94,11 @@ impl TextKernel for Kernel {
             .ok_or(Case::Short)?;
         let head = clusters.offset(self.first);
         let tail = clusters.offset(count - self.last);
-        self.filler
-            .write_over(value.as_bytes(), head, tail, hidden, out);
+        self.filler.write_over(value, head, tail, hidden, out);
         Ok(Written::Text)
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -8,14 +8,15 @@ use arrow::datatypes::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clusters::Clusters;
+use crate::clusters::{self, Clusters};
 use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
+use crate::words;
 
 pub use delimiter::Delimiters;
 
@@ -123,7 +124,7 @@ impl Definition for MaskAround {
             search: Search::new(&self.delimiter),
             filler,
         };
-        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+        Ok(Box::new(MaskTreatment::new(kernel, options, column)?))
     }
 }
 
@@ -140,7 +141,7 @@ impl Kernel {
         &self,
         value: &str,
         delimiters: impl Iterator<Item = Range<usize>>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
         scratch: &mut Vec<usize>,
     ) -> Result<(), Case> {
         let text = |part: Range<usize>| value.get(part).unwrap_or_default();
@@ -151,52 +152,85 @@ impl Kernel {
             if self.spec.side == Side::Before || at > 0 {
                 self.hide(part, out, scratch)?;
             } else {
-                out.extend_from_slice(part.as_bytes());
+                out.push(part);
             }
             at = delimiter.end;
-            out.extend_from_slice(text(delimiter).as_bytes());
+            out.push(text(delimiter));
         }
         let rest = text(at..value.len());
         match self.spec.side {
             _ if at == 0 => Err(Case::Invalid),
             Side::After => self.hide(rest, out, scratch),
             Side::Before => {
-                out.extend_from_slice(rest.as_bytes());
+                out.push(rest);
                 Ok(())
             }
         }
     }
 
+    /// Appends a value of which each code point is known to be a character, as the delimiter is:
+    /// the way of nearly all ASCII and Han text. `None` for other values.
+    #[inline]
+    fn write_plain(&self, value: &str, out: &mut impl Output) -> Option<Result<Written, Case>> {
+        let is_bytes = clusters::is_bytes(value);
+        if !is_bytes {
+            words::plain_count(value)?;
+        }
+        let Some(delimiter) = self.search.one_in(value, self.spec.occurrence)? else {
+            return Some(Err(Case::Invalid));
+        };
+        let (keep, bytes) = (self.spec.keep, value.as_bytes());
+        let part = match self.spec.side {
+            Side::Before => 0..delimiter.start,
+            Side::After => delimiter.end..value.len(),
+        };
+        let count = match is_bytes {
+            true => part.len(),
+            false => words::plain_count(value.get(part.clone())?)?,
+        };
+        let Some(hidden) = count.checked_sub(keep).filter(|hidden| *hidden > 0) else {
+            return Some(Err(Case::Short));
+        };
+        let (head, tail) = match self.spec.side {
+            Side::Before => (clusters::ahead(bytes, keep), part.end),
+            Side::After => (part.start, clusters::back(bytes, keep)),
+        };
+        self.filler.write_over(value, head, tail, hidden, out);
+        Some(Ok(Written::Text))
+    }
+
     /// Appends a part, hidden but for what is kept at its outer edge.
-    fn hide(&self, part: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) -> Result<(), Case> {
+    fn hide(
+        &self,
+        part: &str,
+        out: &mut impl Output,
+        scratch: &mut Vec<usize>,
+    ) -> Result<(), Case> {
         let clusters = Clusters::of(part, scratch);
         let hidden = clusters.count().checked_sub(self.spec.keep);
         let hidden = hidden.filter(|hidden| *hidden > 0).ok_or(Case::Short)?;
-        let bytes = part.as_bytes();
         match self.spec.side {
             Side::Before => {
-                let kept = bytes.get(..clusters.offset(self.spec.keep));
-                out.extend_from_slice(kept.unwrap_or_default());
+                let kept = part.get(..clusters.offset(self.spec.keep));
+                out.push(kept.unwrap_or_default());
                 self.filler.write(hidden, out);
             }
             Side::After => {
                 self.filler.write(hidden, out);
-                let kept = bytes.get(clusters.offset(hidden)..);
-                out.extend_from_slice(kept.unwrap_or_default());
+                let kept = part.get(clusters.offset(hidden)..);
+                out.push(kept.unwrap_or_default());
             }
         }
         Ok(())
     }
 }
 
-impl TextKernel for Kernel {
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case> {
-        let before = out.len();
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
+        if let Some(written) = self.write_plain(value, out) {
+            return written;
+        }
+        let before = out.length();
         let written = match self.spec.occurrence {
             Occurrence::First => {
                 self.write(value, self.search.first(value).into_iter(), out, scratch)
@@ -215,7 +249,7 @@ impl TextKernel for Kernel {
         }
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -10,7 +10,7 @@ use crate::fill::{Filler, Length, default_fill};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
 
 /// Hides the characters from one position to another, both included, and keeps the rest.
@@ -75,7 +75,7 @@ impl Definition for MaskRange {
             to: self.to,
             filler: self.check()?,
         };
-        Ok(Box::new(TextTreatment::new(kernel, options, column)?))
+        Ok(Box::new(MaskTreatment::new(kernel, options, column)?))
     }
 }
 
@@ -107,23 +107,16 @@ impl Kernel {
     }
 }
 
-impl TextKernel for Kernel {
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case> {
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
         let clusters = Clusters::of(value, scratch);
         let (from, to) = self.hidden(clusters.count()).ok_or(Case::Short)?;
-        let bytes = value.as_bytes();
-        out.extend_from_slice(bytes.get(..clusters.offset(from)).unwrap_or_default());
-        self.filler.write(to - from, out);
-        out.extend_from_slice(bytes.get(clusters.offset(to)..).unwrap_or_default());
+        let (head, tail) = (clusters.offset(from), clusters.offset(to));
+        self.filler.write_over(value, head, tail, to - from, out);
         Ok(Written::Text)
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -22,7 +22,7 @@ use crate::fill::{Filler, Length, default_fill, default_length};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
 use template::{Piece, Template};
 
@@ -182,7 +182,7 @@ impl Definition for Regex {
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
-        Ok(Box::new(TextTreatment::new(
+        Ok(Box::new(MaskTreatment::new(
             self.kernel()?,
             options,
             column,
@@ -218,32 +218,58 @@ impl Kernel {
         }
     }
 
-    fn hide(&self, groups: &[usize], value: &str, out: &mut Vec<u8>) -> Result<(), Case> {
+    fn hide(&self, groups: &[usize], value: &str, out: &mut impl Output) -> Result<(), Case> {
         let locations = self.locate(value)?;
-        let mut hidden = Vec::with_capacity(groups.len());
+        let (start, mut at) = (out.length(), 0);
         for group in groups {
-            let span = span_of(&locations, *group, value)?;
-            if span.is_empty() {
-                return Err(Case::Invalid);
+            let span = hidden_span(&locations, *group, value)?;
+            if span.start < at {
+                // It stands within another, or before it.
+                out.truncate(start);
+                return self.hide_merged(groups, &locations, value, out);
             }
-            hidden.push(span);
+            at = self.hide_span(span, at, value, out);
         }
-        let mut at = 0;
-        for span in merged(hidden) {
-            out.extend_from_slice(value.get(at..span.start).unwrap_or_default().as_bytes());
-            self.filler.write(
-                clusters::count(value.get(span.clone()).unwrap_or_default()),
-                out,
-            );
-            at = span.end;
-        }
-        out.extend_from_slice(value.get(at..).unwrap_or_default().as_bytes());
+        out.push(value.get(at..).unwrap_or_default());
         Ok(())
     }
 
-    fn replace(&self, template: &Template, value: &str, out: &mut Vec<u8>) -> Result<(), Case> {
+    fn hide_merged(
+        &self,
+        groups: &[usize],
+        locations: &CaptureLocations,
+        value: &str,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
+        let hidden = groups
+            .iter()
+            .map(|group| hidden_span(locations, *group, value));
+        let mut at = 0;
+        for span in merged(hidden.collect::<Result<_, _>>()?) {
+            at = self.hide_span(span, at, value, out);
+        }
+        out.push(value.get(at..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Appends what stands from a place on to a span, and fills for that; and where it ends.
+    fn hide_span(
+        &self,
+        span: Range<usize>,
+        at: usize,
+        value: &str,
+        out: &mut impl Output,
+    ) -> usize {
+        out.push(value.get(at..span.start).unwrap_or_default());
+        let end = span.end;
+        let characters = clusters::count(value.get(span).unwrap_or_default());
+        self.filler.write(characters, out);
+        end
+    }
+
+    fn replace(&self, template: &Template, value: &str, out: &mut impl Output) -> Result<(), Case> {
         if !template.has_groups() {
-            out.extend_from_slice(template.literal().as_bytes());
+            out.push(template.literal());
             return if self.pattern.is_match(value) {
                 Ok(())
             } else {
@@ -254,10 +280,10 @@ impl Kernel {
         let mut given = Vec::new();
         for piece in template.pieces() {
             match piece {
-                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Literal(text) => out.push(text),
                 Piece::Group(group) if locations.get(*group).is_some() => {
                     let span = span_of(&locations, *group, value)?;
-                    out.extend_from_slice(value.get(span.clone()).unwrap_or_default().as_bytes());
+                    out.push(value.get(span.clone()).unwrap_or_default());
                     given.push(span);
                 }
                 Piece::Group(_) => {}
@@ -283,6 +309,18 @@ fn span_of(locations: &CaptureLocations, group: usize, value: &str) -> Result<Ra
     }
 }
 
+/// The place of a group to be hidden; invalid where there is nothing in it, too.
+fn hidden_span(
+    locations: &CaptureLocations,
+    group: usize,
+    value: &str,
+) -> Result<Range<usize>, Case> {
+    span_of(locations, group, value).and_then(|span| match span.is_empty() {
+        true => Err(Case::Invalid),
+        false => Ok(span),
+    })
+}
+
 /// The same places in ascending order, overlapping ones joined.
 fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     spans.sort_unstable_by_key(|span| (span.start, span.end));
@@ -296,21 +334,21 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     joined
 }
 
-impl TextKernel for Kernel {
-    fn treat(&self, value: &str, out: &mut Vec<u8>, _: &mut Vec<usize>) -> Result<Written, Case> {
-        let start = out.len();
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, _: &mut Vec<usize>) -> Result<Written, Case> {
+        let start = out.length();
         let written = match &self.action {
             Action::Hide(groups) => self.hide(groups, value, out),
             Action::Replace(template) => self.replace(template, value, out),
         };
-        if written.is_ok() && out.get(start..) != Some(value.as_bytes()) {
+        if written.is_ok() && !out.ends_with(start, value) {
             return Ok(Written::Text);
         }
         out.truncate(start);
         Err(Case::Invalid)
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -8,6 +8,7 @@
 mod address;
 mod forms;
 mod name;
+mod names;
 mod network;
 mod number;
 mod places;
@@ -23,11 +24,12 @@ use crate::fill::{Filler, Length, default_fill};
 use crate::key::DerivedKey;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
-use crate::text::{self, TextKernel, TextTreatment, Written};
+use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
 
 use forms::Shown;
 pub use forms::{Keep, Of};
+use network::HiddenParts;
 pub(crate) use network::mail_domain;
 
 /// Hides a value by what it is, and checks that it is one: a value that isn't of the kind is
@@ -86,10 +88,12 @@ impl TypedMask {
     }
 
     fn kernel(&self) -> Result<Kernel, Misfit> {
+        let filler = Filler::new(&self.fill, self.length())?;
         Ok(Kernel {
             of: self.of,
             shown: self.shown()?,
-            filler: Filler::new(&self.fill, self.length())?,
+            hidden_parts: HiddenParts::new(&filler),
+            filler,
             normalise: category::find(self.of.category()).map(|known| known.normalise),
         })
     }
@@ -138,7 +142,7 @@ impl Definition for TypedMask {
         _: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
         text::only(Self::KIND, column)?;
-        Ok(Box::new(TextTreatment::new(
+        Ok(Box::new(MaskTreatment::new(
             self.kernel()?,
             options,
             column,
@@ -151,22 +155,29 @@ struct Kernel {
     of: Of,
     shown: Shown,
     filler: Filler,
-    normalise: Option<fn(&str) -> std::borrow::Cow<'_, str>>,
+    hidden_parts: HiddenParts,
+    normalise: Option<number::Normalise>,
 }
 
 impl Kernel {
-    fn mask(&self, value: &str, out: &mut Vec<u8>, scratch: &mut Vec<usize>) -> Result<(), Case> {
+    fn mask(
+        &self,
+        value: &str,
+        out: &mut impl Output,
+        scratch: &mut Vec<usize>,
+    ) -> Result<(), Case> {
         let Self {
             of,
             shown,
             filler,
+            hidden_parts,
             normalise,
         } = self;
         match of {
             Of::PersonName => name::mask(value, *shown, filler, out, scratch),
             Of::Address => address::mask(value, *shown, filler, out),
             Of::Email => network::mask_email(value, *shown, filler, out),
-            Of::Ip => network::mask_ip(value, *shown, filler, out),
+            Of::Ip => network::mask_ip(value, *shown, hidden_parts, out),
             Of::Landline => number::mask_landline(value, *shown, filler, out),
             Of::ResidentId
             | Of::Mobile
@@ -174,24 +185,16 @@ impl Kernel {
             | Of::CreditCode
             | Of::Plate
             | Of::Passport
-            | Of::Permit => {
-                let text = normalise.map_or(value.into(), |normalise| normalise(value));
-                number::mask(*of, &text, *shown, filler, out)
-            }
+            | Of::Permit => number::mask(*of, value, *normalise, *shown, filler, out),
         }
     }
 }
 
-impl TextKernel for Kernel {
-    fn treat(
-        &self,
-        value: &str,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<usize>,
-    ) -> Result<Written, Case> {
-        let start = out.len();
+impl<O: Output> TextKernel<O> for Kernel {
+    fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
+        let start = out.length();
         match self.mask(value, out, scratch) {
-            Ok(()) if out.get(start..) != Some(value.as_bytes()) => Ok(Written::Text),
+            Ok(()) if !out.ends_with(start, value) => Ok(Written::Text),
             // Nothing was hidden: with a fill that values hold, or with no fill at all.
             Ok(()) => {
                 out.truncate(start);
@@ -204,7 +207,7 @@ impl TextKernel for Kernel {
         }
     }
 
-    fn cover(&self, characters: usize, out: &mut Vec<u8>) {
+    fn cover(&self, characters: usize, out: &mut O) {
         self.filler.write(characters, out);
     }
 

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Occurrence;
 use crate::clusters;
 use crate::error::Misfit;
 
@@ -136,6 +137,39 @@ impl Search {
             _ => None,
         };
         Self { texts, single }
+    }
+
+    /// Where the first or last delimiter stands, if any does, in a value of which each code point is
+    /// a character. `None` where several count, or the delimiter isn't one ASCII or Han character.
+    #[inline]
+    pub(super) fn one_in(
+        &self,
+        value: &str,
+        occurrence: Occurrence,
+    ) -> Option<Option<Range<usize>>> {
+        let bytes = value.as_bytes();
+        let one = self.single.and_then(|_| self.texts.first())?;
+        let at = match *one.as_bytes() {
+            [one] => {
+                let is_it = |found: &u8| *found == one;
+                match occurrence {
+                    Occurrence::First => bytes.iter().position(is_it),
+                    Occurrence::Last => bytes.iter().rposition(is_it),
+                    Occurrence::All => return None,
+                }
+            }
+            [lead @ 0xE4..=0xE9, second, third] => {
+                let mut found = bytes.windows(3);
+                let is_it = |found: &[u8]| *found == [lead, second, third];
+                match occurrence {
+                    Occurrence::First => found.position(is_it),
+                    Occurrence::Last => found.rposition(is_it),
+                    Occurrence::All => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some(at.map(|at| at..at + one.len()))
     }
 
     /// The delimiter that begins first.

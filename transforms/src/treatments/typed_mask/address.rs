@@ -12,8 +12,8 @@ use super::places::{is_prefecture, province};
 use crate::classes::is_han;
 use crate::clusters;
 use crate::error::Case;
-use crate::fill::Filler;
-use crate::text::has_white_space;
+use crate::fill::{Filler, Length};
+use crate::text::{Output, has_white_space};
 
 /// Names of districts that hold a character of streets, villages, estates or buildings.
 #[rustfmt::skip]
@@ -38,10 +38,13 @@ pub(super) fn mask(
     value: &str,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
     let text = spelling(value);
-    let levels = levels(&text);
+    let levels = match remembered(text.as_bytes(), out) {
+        Some(levels) => levels,
+        None => remember(&text, levels(&text), out),
+    };
     let recognised = levels
         .district
         .or(levels.city)
@@ -57,17 +60,52 @@ pub(super) fn mask(
     if hidden.is_empty() {
         return Err(Case::Short);
     }
-    out.extend_from_slice(text.get(..end).unwrap_or_default().as_bytes());
-    filler.write(clusters::count(hidden), out);
+    out.push(text.get(..end).unwrap_or_default());
+    let characters = match filler.length() {
+        Length::Fixed(_) => 0,
+        Length::Same => clusters::count(hidden),
+    };
+    filler.write(characters, out);
     Ok(())
+}
+
+/// What was read of another text that begins like this one.
+#[inline]
+fn remembered(text: &[u8], out: &mut impl Output) -> Option<Levels> {
+    let (bytes, [province, city, district]) = out.prefixes()?.find(text)?;
+    // A name of two characters may go on with one of these.
+    let goes_on = match text.get(bytes..).and_then(<[u8]>::first_chunk) {
+        Some([lead, second, third]) => {
+            matches!(
+                u32::from_be_bytes([0, *lead, *second, *third]),
+                DISTRICT | COUNTY | CITY
+            )
+        }
+        None => false,
+    };
+    (!goes_on).then_some(Levels {
+        province,
+        city,
+        district,
+    })
+}
+
+/// Remembers what was read down to a district: nothing that follows has a part in it.
+fn remember(text: &str, levels: Levels, out: &mut impl Output) -> Levels {
+    let prefix = levels.district.and_then(|end| text.as_bytes().get(..end));
+    if let (Some(prefix), Some(prefixes)) = (prefix, out.prefixes()) {
+        prefixes.remember(prefix, [levels.province, levels.city, levels.district]);
+    }
+    levels
 }
 
 /// Without white space, and without the country's name.
 fn spelling(value: &str) -> Cow<'_, str> {
     let country = |text: &str| {
-        ["中华人民共和国", "中国"]
-            .iter()
-            .find_map(|name| text.strip_prefix(name).map(str::len))
+        let text = text.strip_prefix("中")?;
+        let rest = text.strip_prefix("华人民共和国");
+        let rest = rest.or_else(|| text.strip_prefix("国"));
+        rest.map(str::len)
     };
     if has_white_space(value) {
         let text: String = value
@@ -122,12 +160,65 @@ fn levels(text: &str) -> Levels {
 
 /// Whether a name is that of a prefecture-level city.
 fn is_city(name: &str) -> bool {
-    is_prefecture(name.strip_suffix('市').unwrap_or(name))
+    is_prefecture(name.strip_suffix("市").unwrap_or(name))
 }
+
+/// Most characters of a division's name.
+const NAME_MAX: usize = 18;
+
+/// The three bytes of a character, as a number.
+const fn code(character: &str) -> u32 {
+    match character.as_bytes().first_chunk::<3>() {
+        Some([lead, second, third]) => u32::from_be_bytes([0, *lead, *second, *third]),
+        None => 0,
+    }
+}
+
+const DISTRICT: u32 = code("区");
+const COUNTY: u32 = code("县");
+const CITY: u32 = code("市");
 
 /// The bytes up to and with the first character that ends the name of a division.
 fn first_name(text: &str) -> Option<usize> {
-    let mut characters = text.char_indices().take(18).peekable();
+    const BANNER: u32 = code("旗");
+    const PREFECTURE: u32 = code("州");
+    const LEAGUE: u32 = code("盟");
+    const FIRST: u32 = code("\u{4E00}");
+    const LAST: u32 = code("\u{9FFF}");
+
+    let (characters, _) = text.as_bytes().as_chunks::<3>();
+    let at = |place: usize| match characters.get(place) {
+        Some([lead, second, third]) => u32::from_be_bytes([0, *lead, *second, *third]),
+        None => 0,
+    };
+    for place in 0..characters.len().min(NAME_MAX) {
+        let character = at(place);
+        if !(FIRST..=LAST).contains(&character) {
+            return first_name_of_any(text);
+        }
+        let ends = match character {
+            DISTRICT | COUNTY | CITY | BANNER => place > 0,
+            PREFECTURE => text.get(..3 * place + 3)?.ends_with("自治州"),
+            LEAGUE => is_prefecture(text.get(..3 * place + 3)?),
+            _ => continue,
+        };
+        // 沙市区, 津市市, 梅县区, 辉县市, 红旗区, 社旗县: a name of two characters goes on.
+        let goes_on = place == 1
+            && match at(2) {
+                DISTRICT | CITY => character != DISTRICT,
+                COUNTY => character == BANNER,
+                _ => false,
+            };
+        if ends && !goes_on {
+            return Some(3 * place + 3);
+        }
+    }
+    None
+}
+
+/// The same, of text with other characters than nearly all Han text consists of.
+fn first_name_of_any(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices().take(NAME_MAX).peekable();
     let mut place = 0;
     while let Some((at, character)) = characters.next() {
         if !is_han(character) {
@@ -141,7 +232,6 @@ fn first_name(text: &str) -> Option<usize> {
             '盟' => is_prefecture(text.get(..end)?),
             _ => false,
         };
-        // 沙市区, 津市市, 梅县区, 辉县市, 红旗区, 社旗县: a name of two characters goes on.
         let goes_on = place == 1 && character != '区' && matches!(next, Some('区' | '市'))
             || place == 1 && character == '旗' && next == Some('县');
         if ends && !goes_on {
@@ -152,40 +242,51 @@ fn first_name(text: &str) -> Option<usize> {
     None
 }
 
-/// Whether a character stands in names of streets, villages, estates and buildings.
-fn is_below_district(character: char) -> bool {
-    matches!(
-        character,
-        '路' | '街'
-            | '巷'
-            | '弄'
-            | '号'
-            | '村'
-            | '屯'
-            | '栋'
-            | '幢'
-            | '楼'
-            | '室'
-            | '组'
-            | '院'
-            | '厂'
-            | '校'
-            | '店'
-            | '苑'
-            | '园'
-            | '社'
-            | '厦'
-            | '墅'
-            | '寓'
-    )
+/// Characters that stand in names of streets, villages, estates and buildings.
+#[rustfmt::skip]
+const BELOW_DISTRICT: &[char] = &[
+    '路', '街', '巷', '弄', '号', '村', '屯', '栋', '幢', '楼', '室', '组', '院', '厂', '校', '店', '苑',
+    '园', '社', '厦', '墅', '寓',
+];
+
+/// The second and third bytes of them, a bit for each of the 64 there can be.
+const BELOW_BYTES: [u64; 2] = {
+    let mut bits = [0, 0];
+    let mut left = BELOW_DISTRICT;
+    while let Some((character, rest)) = left.split_first() {
+        let mut bytes = [0; 4];
+        if let [_, second, third] = *character.encode_utf8(&mut bytes).as_bytes() {
+            bits = [bits[0] | 1 << (second & 63), bits[1] | 1 << (third & 63)];
+        }
+        left = rest;
+    }
+    bits
+};
+
+/// Whether three characters or fewer, of three bytes each, have none of [`BELOW_DISTRICT`] among
+/// them, as a look at single bytes tells. Where it doesn't tell, false.
+#[inline]
+fn is_above(characters: &[[u8; 3]]) -> bool {
+    let [seconds, thirds] = BELOW_BYTES;
+    let may_be =
+        |[_, second, third]: &[u8; 3]| seconds >> (second & 63) & thirds >> (third & 63) & 1;
+    characters.iter().map(may_be).fold(0, |all, one| all | one) == 0
 }
 
 /// Whether a stretch that ends like the name of a district can be one.
 fn is_district(name: &str) -> bool {
-    if name.contains(is_below_district) {
+    if let (characters @ ([_, _] | [_, _, _]), []) = name.as_bytes().as_chunks::<3>()
+        && is_above(characters)
+    {
+        return name != "小区";
+    }
+    if name.contains(BELOW_DISTRICT) {
         return EXCEPTIONS.contains(&name);
     }
     let characters = name.chars().count();
+    if characters <= 3 {
+        return characters > 1 && name != "小区";
+    }
     let autonomous = name.ends_with("自治县") || name.ends_with("自治旗");
     let longest = match name.chars().next_back() {
         _ if autonomous => 18,
@@ -193,7 +294,7 @@ fn is_district(name: &str) -> bool {
         _ if name.ends_with("族区") => 8,
         _ => 5,
     };
-    if !(2..=longest).contains(&characters) {
+    if characters > longest {
         return false;
     }
     // Parts of an estate: 阳光花城东区, 大学城三区, 幸福小区.
@@ -217,14 +318,49 @@ fn is_district(name: &str) -> bool {
                 | '小'
         )
     };
-    let estate = characters >= 4
-        && name
-            .strip_suffix('区')
-            .is_some_and(|stem| stem.ends_with(part));
+    let estate = name
+        .strip_suffix('区')
+        .is_some_and(|stem| stem.ends_with(part));
     // 佛堂镇市场, 龙坞乡某区: a town before the word that looks like an end.
-    let town = characters >= 4
-        && !autonomous
-        && name != "西乡塘区"
-        && name.chars().skip(1).any(|c| matches!(c, '镇' | '乡'));
-    !estate && !town && name != "小区"
+    let town =
+        !autonomous && name != "西乡塘区" && name.chars().skip(1).any(|c| matches!(c, '镇' | '乡'));
+    !estate && !town
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::text::Line;
+
+    proptest! {
+        #[test]
+        fn names_end_where_they_end_in_any_text(text in "[区县市旗州盟自治州海北藏族阿拉善㐀𠮷1 a]{0,24}") {
+            prop_assert_eq!(first_name(&text), first_name_of_any(&text));
+        }
+
+        #[test]
+        fn what_is_remembered_is_what_would_be_read(
+            texts in prop::collection::vec(
+                "(浙江省|浙江|吉林|海南|北京市|新疆)?(杭州市|荆州市|海西蒙古族藏族自治州|市)?(市辖区)?(沙市|梅县|西湖|红旗|社旗|朝阳|市|津市)(区|县|市|旗)[区县市旗路一1]{0,4}",
+                1..60,
+            ),
+        ) {
+            let mut line = Line::default();
+            for text in texts {
+                let read = match remembered(text.as_bytes(), &mut line) {
+                    Some(levels) => levels,
+                    None => remember(&text, levels(&text), &mut line),
+                };
+                prop_assert_eq!(read, levels(&text), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_is_above_holds_nothing_below(text in "[一-龥路街区县市]{0,3}") {
+            let (characters, _) = text.as_bytes().as_chunks::<3>();
+            prop_assert!(!is_above(characters) || !text.contains(BELOW_DISTRICT));
+        }
+    }
 }

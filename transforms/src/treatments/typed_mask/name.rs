@@ -8,6 +8,7 @@ use crate::classes::is_han;
 use crate::clusters::Clusters;
 use crate::error::Case;
 use crate::fill::Filler;
+use crate::text::Output;
 
 /// The dot between the parts of a name.
 const DOT: char = '·';
@@ -25,27 +26,32 @@ pub(super) fn mask(
     value: &str,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
     scratch: &mut Vec<usize>,
 ) -> Result<(), Case> {
-    if value
-        .chars()
-        .all(|character| matches!(character, '\u{4E00}'..='\u{9FFF}'))
-    {
-        return mask_plain(value, shown, filler, out, scratch);
+    if let Some(characters) = common(value) {
+        return mask_plain(value, Clusters::Wide(value, characters), shown, filler, out);
+    }
+    let start = out.length();
+    match mask_dotted(value, shown, filler, out) {
+        Some(()) => return Ok(()),
+        None => out.truncate(start),
     }
     let text = spelling(value);
     if !text.contains(DOT) {
-        return mask_plain(&text, shown, filler, out, scratch);
+        let clusters = han_clusters(&text, scratch)?;
+        return mask_plain(&text, clusters, shown, filler, out);
     }
-    if text.split(DOT).count() > PARTS_MAX {
-        return Err(Case::Invalid);
-    }
-    for (place, part) in text.split(DOT).enumerate() {
-        if place > 0 {
-            out.extend_from_slice("·".as_bytes());
+    let mut left = PARTS_MAX;
+    for part in text.split(DOT) {
+        if left < PARTS_MAX {
+            out.push("·");
         }
-        let clusters = han_clusters(part, scratch)?;
+        left = left.checked_sub(1).ok_or(Case::Invalid)?;
+        let clusters = match common(part) {
+            Some(characters) => Clusters::Wide(part, characters),
+            None => han_clusters(part, scratch)?,
+        };
         let count = clusters.count();
         if !(1..=PART_MAX).contains(&count) {
             return Err(Case::Invalid);
@@ -56,22 +62,59 @@ pub(super) fn mask(
     Ok(())
 }
 
+/// Masks a name of nothing but characters from U+4E00 to U+9FFF and `·`, as [`mask`] does; `None`
+/// for what is no such name, of which something may have been appended.
+fn mask_dotted(value: &str, shown: Shown, filler: &Filler, out: &mut impl Output) -> Option<()> {
+    let mut rest = value;
+    for place in 0..PARTS_MAX {
+        let dot = rest.as_bytes().iter().position(|byte| *byte == 0xC2);
+        let part = rest.get(..dot.unwrap_or(rest.len()))?;
+        let count = common(part).filter(|count| (1..=PART_MAX).contains(count))?;
+        if place > 0 {
+            out.push("·");
+        }
+        let kept = if count > 1 { shown.first } else { 0 };
+        write(part, 3 * kept, count - kept, filler, out);
+        let Some(dot) = dot else {
+            return Some(());
+        };
+        rest = rest.get(dot..)?.strip_prefix("·")?;
+    }
+    None
+}
+
+/// The characters of text of nothing but those from U+4E00 to U+9FFF, of three bytes each; `None`
+/// for other text.
+#[inline]
+fn common(text: &str) -> Option<usize> {
+    let (characters, rest) = text.as_bytes().as_chunks::<3>();
+    (rest.is_empty() && characters.iter().all(is_common)).then_some(characters.len())
+}
+
+/// Whether three bytes, of which the first begins a character, are one from U+4E00 to U+9FFF.
+#[inline(always)]
+fn is_common([lead, second, _]: &[u8; 3]) -> bool {
+    match lead {
+        0xE4 => *second >= 0xB8,
+        _ => matches!(lead, 0xE5..=0xE9),
+    }
+}
+
 /// A surname of one or two characters and a given name of one to three. A compound surname alone is
 /// taken for a surname of one character.
 fn mask_plain(
     text: &str,
+    clusters: Clusters<'_>,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
-    scratch: &mut Vec<usize>,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
     let mut characters = text.chars();
-    let compound = match (characters.next(), characters.next(), characters.next()) {
-        (Some(first), Some(second), Some(_)) => is_compound(first, second),
-        _ => false,
-    };
+    characters.next();
+    characters.next();
+    let third = text.len() - characters.as_str().len();
+    let compound = third < text.len() && is_compound(text.get(..third).unwrap_or_default());
     let surname = if compound { 2 } else { 1 };
-    let clusters = han_clusters(text, scratch)?;
     let count = clusters.count();
     let given = count
         .checked_sub(surname)
@@ -85,8 +128,8 @@ fn mask_plain(
     Ok(())
 }
 
-fn write(text: &str, head: usize, hidden: usize, filler: &Filler, out: &mut Vec<u8>) {
-    out.extend_from_slice(text.get(..head).unwrap_or_default().as_bytes());
+fn write(text: &str, head: usize, hidden: usize, filler: &Filler, out: &mut impl Output) {
+    out.push(text.get(..head).unwrap_or_default());
     filler.write(hidden, out);
 }
 
@@ -95,7 +138,7 @@ fn han_clusters<'a>(text: &'a str, scratch: &'a mut Vec<usize>) -> Result<Cluste
     let clusters = Clusters::of(text, scratch);
     let all_han = match &clusters {
         Clusters::Bytes(_) => text.is_empty(),
-        Clusters::CodePoints(text, _) => text.chars().all(is_han),
+        Clusters::CodePoints(text, _) | Clusters::Wide(text, _) => text.chars().all(is_han),
         Clusters::Offsets(offsets, _) => offsets.iter().all(|offset| {
             text.get(*offset..)
                 .and_then(|rest| rest.chars().next())

@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::forms::Shown;
 use crate::error::Case;
 use crate::fill::Filler;
+use crate::text::Output;
 
 /// Half-width, without white space around it.
 fn spelling(value: &str) -> Cow<'_, str> {
@@ -22,111 +23,407 @@ pub(super) fn mask_email(
     value: &str,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
+    // What is valid has its one spelling already, and nearly every value has.
+    if let Some(address) = Address::read(value) {
+        return address.mask(shown, filler, out);
+    }
     let text = spelling(value);
-    let (local, domain) = text.split_once('@').ok_or(Case::Invalid)?;
-    if !is_local(local) || !is_domain(domain) {
-        return Err(Case::Invalid);
+    let address = Address::read(&text).ok_or(Case::Invalid)?;
+    address.mask(shown, filler, out)
+}
+
+/// An e-mail address, and where the last label of its domain begins.
+struct Address<'a> {
+    local: &'a str,
+    domain: &'a str,
+    top: usize,
+}
+
+impl<'a> Address<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (local, domain) = text.split_at_checked(local_end(text)?)?;
+        let domain = domain.strip_prefix("@")?;
+        Some(Self {
+            local,
+            domain,
+            top: top_of(domain)?,
+        })
     }
-    let (first, rest) = local.split_at_checked(shown.first).ok_or(Case::Invalid)?;
-    if rest.is_empty() {
-        return Err(Case::Short);
-    }
-    out.extend_from_slice(first.as_bytes());
-    filler.write(rest.len(), out);
-    out.push(b'@');
-    let (hidden, top) = domain.rsplit_once('.').ok_or(Case::Invalid)?;
-    let kept = match shown.last {
-        0 => "",
-        1 => top,
-        _ => domain,
-    };
-    match shown.last {
-        0 => filler.write(domain.len(), out),
-        1 => {
-            filler.write(hidden.len(), out);
-            out.push(b'.');
+
+    #[inline]
+    fn mask(&self, shown: Shown, filler: &Filler, out: &mut impl Output) -> Result<(), Case> {
+        let (first, rest) = self
+            .local
+            .split_at_checked(shown.first)
+            .ok_or(Case::Invalid)?;
+        if rest.is_empty() {
+            return Err(Case::Short);
         }
-        _ => {}
+        if shown.first > 0 {
+            out.push(first);
+        }
+        filler.write(rest.len(), out);
+        out.push("@");
+        // With the dot before it, where only the last label stays.
+        let hidden = match shown.last {
+            0 => self.domain.len(),
+            1 => self.top - 1,
+            _ => 0,
+        };
+        if hidden > 0 {
+            filler.write(hidden, out);
+        }
+        let start = out.length();
+        if shown.last > 0 {
+            out.push(self.domain.get(hidden..).unwrap_or_default());
+            out.make_lowercase(start);
+        }
+        Ok(())
     }
-    out.extend(kept.bytes().map(|byte| byte.to_ascii_lowercase()));
-    Ok(())
 }
 
 /// The domain of an address, in lower case, where it is one.
 pub(crate) fn mail_domain(value: &str) -> Option<String> {
     let text = spelling(value);
     let (_, domain) = text.rsplit_once('@')?;
-    is_domain(domain).then(|| domain.to_ascii_lowercase())
+    top_of(domain).map(|_| domain.to_ascii_lowercase())
 }
 
-/// A dot-atom (RFC 5322) of at most 64 characters.
-fn is_local(local: &str) -> bool {
-    let atom = |atom: &str| {
-        let known =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
-        !atom.is_empty() && atom.bytes().all(known)
-    };
-    local.len() <= 64 && local.split('.').all(atom)
+/// What a byte can be in an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Letter,
+    Digit,
+    Hyphen,
+    /// Another that stands in atoms: one of ``!#$%&'*+/=?^_`{|}~``.
+    Atom,
+    Dot,
+    At,
+    /// In no address.
+    Other,
 }
 
-/// Two or more labels of letters, digits and hyphens, the last one not a number.
-fn is_domain(domain: &str) -> bool {
-    let label = |label: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        (1..=63).contains(&label.len())
-            && label.bytes().all(known)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let named = |(_, top): (&str, &str)| {
-        top.len() >= 2 && top.bytes().any(|byte| byte.is_ascii_alphabetic())
-    };
-    domain.len() <= 253
-        && domain.split('.').all(label)
-        && domain.rsplit_once('.').is_some_and(named)
+static SIGNS: [Sign; 256] = signs();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+const fn signs() -> [Sign; 256] {
+    let mut signs = [Sign::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        signs[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => Sign::Letter,
+            b'0'..=b'9' => Sign::Digit,
+            b'-' => Sign::Hyphen,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~' => {
+                Sign::Atom
+            }
+            b'.' => Sign::Dot,
+            b'@' => Sign::At,
+            _ => Sign::Other,
+        };
+        byte += 1;
+    }
+    signs
+}
+
+#[inline(always)]
+fn sign(byte: u8) -> Sign {
+    SIGNS.get(usize::from(byte)).copied().unwrap_or(Sign::Other)
+}
+
+/// Where the first `@` stands, if a dot-atom (RFC 5322) of at most 64 characters stands before it.
+fn local_end(text: &str) -> Option<usize> {
+    let mut after_dot = true;
+    for (place, byte) in text.bytes().enumerate() {
+        after_dot = match sign(byte) {
+            Sign::Letter | Sign::Digit | Sign::Hyphen | Sign::Atom => false,
+            Sign::Dot if !after_dot => true,
+            Sign::At if !after_dot && place <= 64 => return Some(place),
+            Sign::Dot | Sign::At | Sign::Other => return None,
+        };
+    }
+    None
+}
+
+/// Where the last label of a domain begins: two or more labels of letters, digits and hyphens, the
+/// last one not a number. `None` for what is no domain.
+fn top_of(domain: &str) -> Option<usize> {
+    // As a hyphen does, what is empty can neither begin nor end a label.
+    let (mut label, mut before, mut has_letter) = (0, Sign::Hyphen, false);
+    for (place, byte) in domain.bytes().enumerate() {
+        let own = sign(byte);
+        match own {
+            Sign::Letter => has_letter = true,
+            Sign::Digit => {}
+            Sign::Hyphen if place > label => {}
+            Sign::Dot if before != Sign::Hyphen && place - label <= 63 => {
+                (label, before, has_letter) = (place + 1, Sign::Hyphen, false);
+                continue;
+            }
+            Sign::Hyphen | Sign::Dot | Sign::Atom | Sign::At | Sign::Other => return None,
+        }
+        before = own;
+    }
+    let top = domain.len() - label;
+    let is_domain = label > 0
+        && before != Sign::Hyphen
+        && has_letter
+        && (2..=63).contains(&top)
+        && domain.len() <= 253;
+    is_domain.then_some(label)
+}
+
+/// What stands for hidden parts of an address: a divider and fills for each part there can be.
+#[derive(Debug)]
+pub(super) struct HiddenParts {
+    four: String,
+    six: String,
+}
+
+impl HiddenParts {
+    pub(super) fn new(filler: &Filler) -> Self {
+        let mut fills = Vec::new();
+        filler.write(1, &mut fills);
+        let fills = String::from_utf8(fills).unwrap_or_default();
+        Self {
+            four: format!(".{fills}").repeat(4),
+            six: format!(":{fills}").repeat(8),
+        }
+    }
+}
+
+/// Appends what stands for all but the first parts, of which something stands before where any is
+/// shown.
+#[inline]
+fn write_hidden(parts: &str, all: usize, shown: usize, out: &mut impl Output) {
+    let part = parts.len() / all;
+    let from = usize::from(shown == 0);
+    out.push(parts.get(from..part * (all - shown)).unwrap_or_default());
 }
 
 /// Masks an address: its first parts stay, every other part is one hidden stretch.
 pub(super) fn mask_ip(
     value: &str,
     shown: Shown,
-    filler: &Filler,
-    out: &mut Vec<u8>,
+    hidden: &HiddenParts,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
-    let text = spelling(value);
-    let address: IpAddr = text.parse().map_err(|_| Case::Invalid)?;
-    let four = match address {
-        IpAddr::V4(four) => Some(four),
-        IpAddr::V6(six) => six.to_ipv4_mapped(),
-    };
-    match (four, address) {
-        (Some(four), _) => {
-            let parts = four.octets().map(|octet| octet.to_string());
-            write_parts(&parts, ".", shown, filler, out);
+    if let Some(ends) = octets(value.as_bytes()) {
+        let last = shown.first.checked_sub(1);
+        if let Some(kept) = last.and_then(|last| ends.get(last)) {
+            out.push(value.get(..*kept).unwrap_or_default());
         }
-        (None, IpAddr::V6(six)) => {
-            write_parts(&groups(six), ":", shown, filler, out);
-        }
-        (None, IpAddr::V4(_)) => return Err(Case::Invalid),
+        write_hidden(&hidden.four, ends.len(), shown.first, out);
+        return Ok(());
     }
+    let six = match groups(value.as_bytes()) {
+        Some(groups) => Ipv6Addr::from(groups),
+        None => match spelling(value).parse().map_err(|_| Case::Invalid)? {
+            IpAddr::V4(four) => return mask_ip(&four.to_string(), shown, hidden, out),
+            IpAddr::V6(six) => six,
+        },
+    };
+    if let Some(four) = six.to_ipv4_mapped() {
+        return mask_ip(&four.to_string(), shown, hidden, out);
+    }
+    write_groups(six, shown, out);
+    write_hidden(&hidden.six, 8, shown.first, out);
     Ok(())
 }
 
-/// The groups of an address of version 6, none left out.
-fn groups(address: Ipv6Addr) -> [String; 8] {
-    address.segments().map(|segment| format!("{segment:x}"))
+/// Where the four parts of an address of version 4 end, which is written as numbers without leading
+/// zeros; `None` for what is no such address.
+fn octets(bytes: &[u8]) -> Option<[usize; 4]> {
+    let mut ends = [0; 4];
+    let mut at = 0;
+    for (place, end) in ends.iter_mut().enumerate() {
+        let from = bytes.get(at..)?;
+        let digit = |place: usize| from.get(place).filter(|byte| byte.is_ascii_digit());
+        let digits = match (digit(0), digit(1), digit(2)) {
+            (None, _, _) => return None,
+            (Some(_), None, _) => 1,
+            (Some(b'1'..), Some(_), None) => 2,
+            (Some(b'1'), Some(_), Some(_))
+            | (Some(b'2'), Some(b'0'..=b'4'), Some(_))
+            | (Some(b'2'), Some(b'5'), Some(b'0'..=b'5')) => 3,
+            _ => return None,
+        };
+        *end = at + digits;
+        let divider = if place < 3 { Some(&b'.') } else { None };
+        if bytes.get(*end) != divider {
+            return None;
+        }
+        at = *end + 1;
+    }
+    Some(ends)
 }
 
-fn write_parts(parts: &[String], divider: &str, shown: Shown, filler: &Filler, out: &mut Vec<u8>) {
-    for (place, part) in parts.iter().enumerate() {
+/// The groups of an address of version 6 that is written in hexadecimal alone (RFC 4291, forms 1
+/// and 2); `None` for another.
+fn groups(bytes: &[u8]) -> Option<[u16; 8]> {
+    let mut groups = [0; 8];
+    // How many were read, and after how many those left out stand.
+    let (mut count, mut gap, mut at) = (0, None, 0);
+    loop {
+        let from = bytes.get(at..)?;
+        if gap.is_none() && from.starts_with(b"::") {
+            gap = Some(count);
+            at += 2;
+            if at == bytes.len() {
+                break;
+            }
+        } else if count > 0 {
+            if from.first() != Some(&b':') {
+                return None;
+            }
+            at += 1;
+        }
+        let (mut value, mut digits) = (0, 0);
+        while let Some(digit) = bytes
+            .get(at)
+            .and_then(|byte| char::from(*byte).to_digit(16))
+        {
+            value = value << 4 | digit;
+            digits += 1;
+            at += 1;
+        }
+        if !(1..=4).contains(&digits) {
+            return None;
+        }
+        *groups.get_mut(count)? = u16::try_from(value).ok()?;
+        count += 1;
+        if at == bytes.len() {
+            break;
+        }
+    }
+    match gap {
+        None => (count == groups.len()).then_some(groups),
+        Some(gap) => {
+            let after = count - gap;
+            let left_out = groups
+                .len()
+                .checked_sub(count)
+                .filter(|left_out| *left_out > 0)?;
+            // Those after the gap go to the end, zeros take their places.
+            groups
+                .get_mut(gap..gap + after + left_out)?
+                .rotate_right(left_out);
+            Some(groups)
+        }
+    }
+}
+
+/// Writes the first groups of an address of version 6, none left out.
+fn write_groups(address: Ipv6Addr, shown: Shown, out: &mut impl Output) {
+    let mut text = [0; 8 * 5];
+    let mut bytes = text.iter_mut();
+    let mut length = 0;
+    let mut put = |byte: u8| {
+        if let Some(place) = bytes.next() {
+            *place = byte;
+            length += 1;
+        }
+    };
+    for (place, group) in address.segments().into_iter().take(shown.first).enumerate() {
         if place > 0 {
-            out.extend_from_slice(divider.as_bytes());
+            put(b':');
         }
-        match place < shown.first {
-            true => out.extend_from_slice(part.as_bytes()),
-            false => filler.write(1, out),
+        let digits = (u16::BITS - group.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            let value = usize::from(group >> (4 * digit) & 0xF);
+            put(b"0123456789abcdef".get(value).copied().unwrap_or(b'0'));
         }
+    }
+    let text = text.get(..length).unwrap_or_default();
+    out.push(str::from_utf8(text).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_are_read_as_the_standard_library_reads_them(
+            text in "[0-9]{0,4}(\\.[0-9]{0,3}){2,4}",
+            likely in "(0|1?[1-9]?[0-9]|2[0-6][0-9])(\\.(0|1?[1-9]?[0-9]|2[0-6][0-9])){3}",
+        ) {
+            for text in [text, likely] {
+                let read: Result<Ipv4Addr, _> = text.parse();
+                let ends = octets(text.as_bytes());
+                prop_assert_eq!(ends.is_some(), read.is_ok(), "{}", text);
+                for (part, end) in ends.into_iter().flatten().enumerate() {
+                    let parts: Vec<&str> = text.split('.').take(part + 1).collect();
+                    prop_assert_eq!(text.get(..end), Some(parts.join(".").as_str()));
+                }
+            }
+        }
+
+        #[test]
+        fn groups_are_read_as_the_standard_library_reads_them(
+            text in "[0-9a-fA-F:]{0,12}",
+            likely in "(::)?([0-9a-fA-F]{1,4}:){0,4}(:|[0-9a-f]{0,5})(:[0-9a-fA-F]{1,4}){0,4}(::)?",
+        ) {
+            for text in [text, likely] {
+                let read: Option<Ipv6Addr> = text.parse().ok();
+                prop_assert_eq!(groups(text.as_bytes()).map(Ipv6Addr::from), read, "{}", text);
+            }
+        }
+
+        #[test]
+        fn a_mail_address_is_labels_and_atoms(
+            text in "[a-c.!@~ é-]{0,7}",
+            domain in "[a-bA1.é-]{0,12}",
+            length in 1..70_usize,
+        ) {
+            let atom = |atom: &str| {
+                let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+                !atom.is_empty() && atom.bytes().all(known)
+            };
+            for text in [text, format!("{}@b", "a".repeat(length))] {
+                let local = text.split_once('@').map(|(local, _)| local);
+                let local = local.filter(|local| local.len() <= 64 && local.split('.').all(atom));
+                prop_assert_eq!(local_end(&text), local.map(str::len));
+            }
+            let label = |label: &str| {
+                let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                (1..=63).contains(&label.len())
+                    && label.bytes().all(known)
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+            };
+            for domain in [domain, format!("a.{}", "b".repeat(length)), format!("{}.cn", "b".repeat(length))] {
+                let top = domain.rsplit_once('.').map(|(_, top)| top).filter(|top| {
+                    top.len() >= 2 && top.bytes().any(|byte| byte.is_ascii_alphabetic())
+                });
+                let top = top.filter(|_| domain.split('.').all(label));
+                prop_assert_eq!(top_of(&domain), top.map(|top| domain.len() - top.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn atoms_are_letters_digits_and_signs() {
+        for byte in 0..0x80_u8 {
+            let known = byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+            let text = format!("a{}@", char::from(byte));
+            assert_eq!(
+                local_end(&text),
+                (known || byte == b'@').then_some(if known { 2 } else { 1 })
+            );
+        }
+        let long = format!("{}.cn", ["a".repeat(63).as_str(); 4].join("."));
+        assert_eq!(top_of(&long), None);
     }
 }

@@ -3,44 +3,52 @@
 use std::borrow::Cow;
 
 use super::forms::{Of, Shown};
-use crate::check_digit::{credit_code, luhn, resident_id};
+use crate::check_digit::credit_code;
+use crate::clusters;
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::persona::Landline;
+use crate::text::Output;
+use crate::words;
 
-/// Masks a number in its one spelling, if it is one.
+/// Masks a number, if it is one: in its one spelling, to which `normalise` brings it.
 pub(super) fn mask(
     of: Of,
-    text: &str,
+    value: &str,
+    normalise: Option<Normalise>,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
-    let text = spelling(of, text);
+    // What is valid has its one spelling already, and nearly every value has.
+    if is_valid(of, value) {
+        return mask_ends(of, value, shown, filler, out);
+    }
+    let text = normalise.map_or(value.into(), |normalise| normalise(value));
+    let text = spelling(of, &text);
+    if !is_valid(of, &text) {
+        return Err(Case::Invalid);
+    }
+    mask_ends(of, &text, shown, filler, out)
+}
+
+/// Brings a value to the one spelling of its category.
+pub(super) type Normalise = fn(&str) -> Cow<'_, str>;
+
+/// Whether text is a number of a kind, in its one spelling.
+#[inline]
+fn is_valid(of: Of, text: &str) -> bool {
     let bytes = text.as_bytes();
-    let has_letter = bytes.first().is_some_and(u8::is_ascii_uppercase);
-    let shown = if of == Of::ResidentId && bytes.len() == 15 {
-        let last = shown.last.min(3);
-        Shown { last, ..shown }
-    } else if matches!(of, Of::Passport | Of::Permit) && !has_letter {
-        Shown { first: 0, ..shown }
-    } else {
-        shown
-    };
-    let valid = match of {
+    match of {
         Of::ResidentId => is_resident_id(bytes),
         Of::Mobile => is_mobile(bytes),
         Of::BankCard => is_bank_card(bytes),
         Of::CreditCode => is_credit_code(bytes),
-        Of::Plate => return mask_plate(&text, shown, filler, out),
+        Of::Plate => is_plate(text),
         Of::Passport => is_passport(bytes),
         Of::Permit => is_permit(bytes),
         Of::Landline | Of::PersonName | Of::Address | Of::Email | Of::Ip => false,
-    };
-    if !valid {
-        return Err(Case::Invalid);
     }
-    mask_ends(bytes, shown, filler, out)
 }
 
 /// Upper case, and plates without the dot that divides them.
@@ -55,21 +63,42 @@ fn spelling(of: Of, text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Writes the ends of ASCII text and fills between them.
-fn mask_ends(bytes: &[u8], shown: Shown, filler: &Filler, out: &mut Vec<u8>) -> Result<(), Case> {
+/// Writes the ends of a number and fills between them.
+#[inline]
+fn mask_ends(
+    of: Of,
+    text: &str,
+    mut shown: Shown,
+    filler: &Filler,
+    out: &mut impl Output,
+) -> Result<(), Case> {
+    let bytes = text.as_bytes();
+    if of == Of::Plate {
+        let hidden = text.chars().count() - shown.first - shown.last;
+        let head = clusters::ahead(bytes, shown.first);
+        let tail = clusters::back(bytes, shown.last);
+        filler.write_over(text, head, tail, hidden, out);
+        return Ok(());
+    }
+    if of == Of::ResidentId && bytes.len() == 15 {
+        shown.last = shown.last.min(3);
+    } else if matches!(of, Of::Passport | Of::Permit)
+        && !bytes.first().is_some_and(u8::is_ascii_uppercase)
+    {
+        shown.first = 0;
+    }
     let hidden = bytes
         .len()
         .checked_sub(shown.first + shown.last)
         .filter(|hidden| *hidden > 0)
         .ok_or(Case::Short)?;
-    out.extend_from_slice(bytes.get(..shown.first).unwrap_or_default());
-    filler.write(hidden, out);
-    out.extend_from_slice(bytes.get(shown.first + hidden..).unwrap_or_default());
+    let tail = shown.first + hidden;
+    filler.write_over(text, shown.first, tail, hidden, out);
     Ok(())
 }
 
 fn digits(bytes: &[u8]) -> bool {
-    bytes.iter().all(u8::is_ascii_digit)
+    words::all(bytes, words::not_digit)
 }
 
 /// The value of decimal digits; of few enough that it fits.
@@ -84,11 +113,11 @@ fn number(bytes: &[u8]) -> u32 {
 /// GB 11643: province, birth date and, of 18 characters, the check character.
 fn is_resident_id(bytes: &[u8]) -> bool {
     let (region, birth, century) = match bytes {
-        [head @ .., check] if bytes.len() == 18 => {
-            if resident_id::check(head) != Some(*check) {
+        [first @ .., last] if bytes.len() == 18 => {
+            if !is_checked(first, *last) {
                 return false;
             }
-            (head.get(..6), head.get(6..14), "")
+            (first.get(..6), first.get(6..14), "")
         }
         _ if bytes.len() == 15 && digits(bytes) => (bytes.get(..6), bytes.get(6..12), "19"),
         _ => return false,
@@ -97,6 +126,19 @@ fn is_resident_id(bytes: &[u8]) -> bool {
         return false;
     };
     is_province(number(region.get(..2).unwrap_or_default())) && is_birth_date(century, birth)
+}
+
+/// Whether a character checks the digits before it by ISO 7064 MOD 11-2, `X` in upper case: as
+/// [`resident_id::check`](crate::check_digit::resident_id::check) has it, at a third of its cost.
+fn is_checked(first: &[u8], last: u8) -> bool {
+    let last = match last {
+        b'X' => 10,
+        b'0'..=b'9' => u32::from(last - b'0'),
+        _ => return false,
+    };
+    // The weights are the powers of 2, from the end; of 17 digits their sum stays below 2^22.
+    let weighed = |sum: u32, byte: &u8| (sum + u32::from(byte & 0xF)) * 2;
+    digits(first) && (first.iter().fold(0, weighed) + last) % 11 == 1
 }
 
 /// Codes of the provinces (GB/T 2260); 81 to 83 are the residence permits of people from Hong Kong,
@@ -133,18 +175,58 @@ fn is_mobile(bytes: &[u8]) -> bool {
 
 /// 16 to 19 digits with a check digit by Luhn (ISO/IEC 7812-1).
 fn is_bank_card(bytes: &[u8]) -> bool {
-    (16..=19).contains(&bytes.len()) && bytes.first() != Some(&b'0') && luhn::is_valid(bytes)
+    (16..=19).contains(&bytes.len()) && bytes.first() != Some(&b'0') && is_luhn(bytes)
+}
+
+/// Whether digits are checked by the last of them by Luhn's formula, as
+/// [`luhn::is_valid`](crate::check_digit::luhn::is_valid) has it, at a third of its cost.
+fn is_luhn(bytes: &[u8]) -> bool {
+    let value = |byte: &u8| u32::from(byte & 0xF);
+    let pair = |pair: &[u8]| match pair {
+        [doubled, plain] => {
+            let doubled = value(doubled);
+            doubled * 2 - 9 * u32::from(doubled > 4) + value(plain)
+        }
+        _ => pair.iter().map(value).sum(),
+    };
+    digits(bytes) && bytes.rchunks(2).map(pair).sum::<u32>().is_multiple_of(10)
 }
 
 /// GB 32100: authority and category, six digits of a division, an organisation code, the check
 /// character of MOD 31-3.
 fn is_credit_code(bytes: &[u8]) -> bool {
-    let first = bytes.split_first_chunk::<17>();
-    bytes.get(2..8).is_some_and(digits)
-        && first.is_some_and(|(first, last)| {
-            credit_code::check(first).is_some_and(|check| last == [check])
-        })
+    let worth = |byte: &u8| WORTH.get(usize::from(*byte)).copied().unwrap_or(NO_WORTH);
+    // The weights are the powers of 3; the last character brings the sum to a multiple of 31.
+    let weighed = |(sum, all): (u64, u64), byte: &u8| {
+        let worth = worth(byte);
+        (sum * 3 + worth, all | worth)
+    };
+    let Some((first, [last])) = bytes.split_first_chunk::<17>() else {
+        return false;
+    };
+    let (sum, all) = first.iter().rev().fold((0, worth(last)), weighed);
+    bytes.get(2..8).is_some_and(digits) && all < NO_WORTH && (sum + worth(last)).is_multiple_of(31)
 }
+
+/// What no character of a credit code is worth: more bits than any has.
+const NO_WORTH: u64 = 0x80;
+
+/// What the characters of credit codes are worth: as
+/// [`credit_code::value`](crate::check_digit::credit_code::value) has it, without a branch.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "the compiler evaluates it: a slip is an error of compilation, and values widen"
+)]
+static WORTH: [u64; 256] = {
+    let mut worth = [NO_WORTH; 256];
+    let mut value = 0;
+    while value < credit_code::ALPHABET.len() {
+        worth[credit_code::ALPHABET[value] as usize] = value as u64;
+        value += 1;
+    }
+    worth
+};
 
 /// Ordinary passports of nine characters: E, one or two letters before seven digits, the older G,
 /// P, S, D and 14, 15; Hong Kong K, H, KJ, HJ; Macao M, MA, MB.
@@ -181,39 +263,25 @@ fn is_permit(bytes: &[u8]) -> bool {
     }
 }
 
-/// Masks a plate: the province's character, a letter, five or six more, no I and no O.
-fn mask_plate(text: &str, shown: Shown, filler: &Filler, out: &mut Vec<u8>) -> Result<(), Case> {
+/// Plates: the province's character, a letter, five or six more, no I and no O.
+fn is_plate(text: &str) -> bool {
     let mut characters = text.chars();
-    let province = characters.next().ok_or(Case::Invalid)?;
+    let Some(province) = characters.next() else {
+        return false;
+    };
     let rest = characters.as_str();
     let (body, special) = match rest.char_indices().next_back() {
-        Some((at, last)) if is_plate_use(last) => (rest.get(..at), Some(last)),
-        _ => (Some(rest), None),
+        Some((at, last)) if is_plate_use(last) => (rest.get(..at), true),
+        _ => (Some(rest), false),
     };
     let body = body.unwrap_or_default().as_bytes();
     let valid = match (body, special) {
-        ([letter, four @ ..], Some(_)) => {
-            is_plate_letter(*letter) && four.len() == 4 && plain(four)
-        }
-        ([letter, five @ ..], None) if five.len() == 5 => is_plate_letter(*letter) && plain(five),
-        ([letter, six @ ..], None) => is_plate_letter(*letter) && is_new_energy(six),
+        ([letter, four @ ..], true) => is_plate_letter(*letter) && four.len() == 4 && plain(four),
+        ([letter, five @ ..], false) if five.len() == 5 => is_plate_letter(*letter) && plain(five),
+        ([letter, six @ ..], false) => is_plate_letter(*letter) && is_new_energy(six),
         ([], _) => false,
     };
-    if !valid || !is_plate_province(province) {
-        return Err(Case::Invalid);
-    }
-    let hidden = 1 + body.len() + usize::from(special.is_some()) - shown.first - shown.last;
-    let head: usize = text.chars().take(shown.first).map(char::len_utf8).sum();
-    let tail: usize = text
-        .chars()
-        .rev()
-        .take(shown.last)
-        .map(char::len_utf8)
-        .sum();
-    out.extend_from_slice(text.get(..head).unwrap_or_default().as_bytes());
-    filler.write(hidden, out);
-    out.extend_from_slice(text.get(text.len() - tail..).unwrap_or_default().as_bytes());
-    Ok(())
+    valid && is_plate_province(province)
 }
 
 /// Whether a character stands for a province on a plate.
@@ -257,18 +325,95 @@ pub(super) fn mask_landline(
     value: &str,
     shown: Shown,
     filler: &Filler,
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
 ) -> Result<(), Case> {
+    if let Some((area, number)) = plain_landline(value) {
+        write_landline(area, number, shown, filler, out);
+        return Ok(());
+    }
     let landline = Landline::read(value).ok_or(Case::Invalid)?;
-    let (area, number) = (landline.area(), landline.number());
+    let text = |digits| str::from_utf8(digits).map_err(|_| Case::Invalid);
+    let (area, number) = (text(landline.area())?, text(landline.number())?);
+    write_landline(area, number, shown, filler, out);
+    Ok(())
+}
+
+/// The area code and the number of a landline that is written as most are, `0571-88886666` or
+/// without the hyphen; `None` where it takes more to read it.
+fn plain_landline(value: &str) -> Option<(&str, &str)> {
+    let area = match value.as_bytes() {
+        [b'0', b'1', b'0', ..] | [b'0', b'2', ..] => 3,
+        [b'0', b'3'..=b'9', ..] => 4,
+        _ => return None,
+    };
+    let (area, rest) = value.split_at_checked(area)?;
+    let number = rest.strip_prefix('-').unwrap_or(rest);
+    let first = number.as_bytes().first()?;
+    let is_plain = matches!(number.len(), 7 | 8)
+        && (b'2'..=b'9').contains(first)
+        && digits(area.as_bytes())
+        && digits(number.as_bytes());
+    is_plain.then_some((area, number))
+}
+
+fn write_landline(area: &str, number: &str, shown: Shown, filler: &Filler, out: &mut impl Output) {
     if shown.first > 0 {
-        out.extend_from_slice(area);
+        out.push(area);
     } else {
         filler.write(area.len(), out);
     }
-    out.push(b'-');
+    out.push("-");
     let hidden = number.len() - shown.last;
     filler.write(hidden, out);
-    out.extend_from_slice(number.get(hidden..).unwrap_or_default());
-    Ok(())
+    out.push(number.get(hidden..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check_digit::{luhn, resident_id};
+
+    proptest! {
+        #[test]
+        fn checks_are_those_of_the_standards(
+            digits in "[0-9]{14,19}",
+            resident in "[0-9]{17}[0-9Xx]",
+            code in "[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}",
+            other in "[0-9A-Za-z/:]{15,19}",
+        ) {
+            for text in [&digits, &resident, &code, &other] {
+                let bytes = text.as_bytes();
+                let (first, last) = bytes.split_at(bytes.len() - 1);
+                prop_assert_eq!(is_luhn(bytes), luhn::is_valid(bytes));
+                if bytes.len() == 18 {
+                    let check = resident_id::check(first);
+                    prop_assert_eq!(is_checked(first, last[0]), check == Some(last[0]));
+                    let check = credit_code::check(first).filter(|_| first[2..8].iter().all(u8::is_ascii_digit));
+                    prop_assert_eq!(is_credit_code(bytes), check == Some(last[0]));
+                }
+            }
+            // Of each one with its right check character, too.
+            let payload = &digits.as_bytes()[..digits.len() - 1];
+            let card = [payload, &[luhn::check(payload).unwrap()]].concat();
+            prop_assert!(is_luhn(&card));
+            let first = &resident.as_bytes()[..17];
+            prop_assert!(is_checked(first, resident_id::check(first).unwrap()));
+            let first = &code.as_bytes()[..17];
+            if let Some(check) = credit_code::check(first) {
+                prop_assert!(is_credit_code(&[first, &[check]].concat()));
+            }
+        }
+
+        #[test]
+        fn a_plain_landline_is_read_as_every_landline_is(text in "0(10|2[0-9]|[0-9]{3})-?[0-9]{6,9}") {
+            let plain = plain_landline(&text).map(|(area, number)| (area.to_owned(), number.to_owned()));
+            if let Some((area, number)) = plain {
+                let read = Landline::read(&text).unwrap();
+                prop_assert_eq!(area.as_bytes(), read.area());
+                prop_assert_eq!(number.as_bytes(), read.number());
+            }
+        }
+    }
 }

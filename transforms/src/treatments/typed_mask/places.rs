@@ -1,5 +1,7 @@
 //! Names of provinces and prefecture-level divisions (GB/T 2260), for reading addresses.
 
+use super::names::Names;
+
 /// A province at the beginning of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Province {
@@ -95,12 +97,31 @@ const PREFECTURES: &[&str] = &[
 /// Bytes of two Han characters.
 const TWO: usize = "浙江".len();
 
+/// The first two characters of the provinces.
+const PROVINCES_BEGIN: [&str; PROVINCES.len()] = beginnings();
+
+static PROVINCES_BY_BEGINNING: Names<256> = Names::new(&PROVINCES_BEGIN);
+
+static PREFECTURES_BY_NAME: Names<2048> = Names::new(PREFECTURES);
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+const fn beginnings() -> [&'static str; PROVINCES.len()] {
+    let mut beginnings = [""; PROVINCES.len()];
+    let mut place = 0;
+    while place < PROVINCES.len() {
+        beginnings[place] = PROVINCES[place].0.split_at(TWO).0;
+        place += 1;
+    }
+    beginnings
+}
+
 /// The province that text begins with.
 pub(super) fn province(text: &str) -> Option<Province> {
-    let two = text.get(..TWO)?;
-    let at = PROVINCES.binary_search_by_key(&two, |(short, _)| short.get(..TWO).unwrap_or(short));
-    let (short, word) = PROVINCES.get(at.ok()?)?;
-    if !text.starts_with(short) {
+    let (short, word) = PROVINCES.get(PROVINCES_BY_BEGINNING.find(text.get(..TWO)?)?)?;
+    if short.len() > TWO && !text.starts_with(short) {
         return None;
     }
     let rest = text.get(short.len()..).unwrap_or_default();
@@ -113,7 +134,7 @@ pub(super) fn province(text: &str) -> Option<Province> {
         });
     }
     // 吉林市 and 海南藏族自治州 lie in provinces that their addresses leave out.
-    if rest.starts_with('市') || rest.starts_with("藏族自治州") {
+    if rest.starts_with("市") || rest.starts_with("藏族自治州") {
         return None;
     }
     Some(Province {
@@ -126,7 +147,7 @@ pub(super) fn province(text: &str) -> Option<Province> {
 /// Whether a name is that of a prefecture-level division: a city without its last character, or
 /// another whole.
 pub(super) fn is_prefecture(name: &str) -> bool {
-    PREFECTURES.binary_search(&name).is_ok()
+    PREFECTURES_BY_NAME.find(name).is_some()
 }
 
 #[cfg(test)]
