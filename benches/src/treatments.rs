@@ -64,8 +64,8 @@ pub fn measured() -> Vec<Measured> {
 
 fn masks() -> Vec<Measured> {
     use inputs::{
-        address, as_view, dates, decimals, dictionary, email, integers, mobile, name, resident_id,
-        segmented,
+        address, as_view, dates, decimals, dictionary, email, integers, located, mobile, name,
+        resident_id, segmented,
     };
     let all = || [mobile(), name(), integers(), decimals(), dates()];
     vec![
@@ -93,13 +93,21 @@ fn masks() -> Vec<Measured> {
             [resident_id(), address()],
         ),
         Measured::new(r#"{"kind":"mask-around","keep":1}"#, [email()]),
+        Measured::new(
+            r#"{"kind":"mask-around","delimiter":"区","side":"after"}"#,
+            [located()],
+        ),
+        Measured::new(
+            r#"{"kind":"keep-classes","keep":["separator"]}"#,
+            [resident_id(), email(), name(), address()],
+        ),
     ]
 }
 
 fn typed_masks() -> Vec<Measured> {
     use inputs::{
-        address_v4, card, credit_code, email, landline, located, mobile, passport, permit, plate,
-        resident_id, surnamed,
+        address_v4, address_v6, card, credit_code, dotted, email, landline, located, located_in,
+        mobile, passport, permit, plate, resident_id, surnamed,
     };
     let masks = [
         ("resident-id", resident_id()),
@@ -115,10 +123,26 @@ fn typed_masks() -> Vec<Measured> {
         ("email", email()),
         ("ip", address_v4()),
     ];
-    let mask =
-        |(of, input)| Measured::new(&format!(r#"{{"kind":"typed-mask","of":"{of}"}}"#), [input]);
+    let mask = |(of, input)| {
+        let mut inputs = vec![input];
+        match of {
+            "person-name" => inputs.push(dotted()),
+            // What a dictionary costs follows its distinct values.
+            "address" => inputs.extend(DISTINCT.map(located_in)),
+            "ip" => inputs.push(address_v6()),
+            _ => {}
+        }
+        Measured::new(&format!(r#"{{"kind":"typed-mask","of":"{of}"}}"#), inputs)
+    };
     masks.map(mask).into()
 }
+
+/// Distinct values of the dictionaries that are measured, and what they are called.
+const DISTINCT: [(usize, &str); 3] = [
+    (100, "Han address, dictionary of 100"),
+    (1_000, "Han address, dictionary of 1000"),
+    (10_000, "Han address, dictionary of 10000"),
+];
 
 fn keyed() -> Vec<Measured> {
     use inputs::{account, as_view, card, credit_code, integers, mobile, resident_id};

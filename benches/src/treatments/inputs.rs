@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
-    ListBuilder, StringArray, StringBuilder, StringViewArray, StructArray,
+    ListBuilder, PrimitiveArray, StringArray, StringBuilder, StringViewArray, StructArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type};
@@ -138,8 +138,23 @@ pub(super) fn card() -> Input {
 }
 
 pub(super) fn credit_code() -> Input {
-    text("credit code", "credit-code", |_| {
-        "91110000600037341L".to_owned()
+    text("credit code", "credit-code", |numbers| {
+        let characters = "0123456789ABCDEFGHJKLMNPQRTUWXY";
+        let own: String = (0..9)
+            .filter_map(|_| {
+                let at = usize::try_from(numbers.below(31)).ok()?;
+                characters.chars().nth(at)
+            })
+            .collect();
+        let first = format!("91{}{own}", numbers.region());
+        let worth = first
+            .chars()
+            .filter_map(|character| characters.find(character));
+        let sum = worth.fold((0, 1), |(sum, weight), worth| {
+            (sum + worth * weight, weight * 3 % 31)
+        });
+        let check = characters.chars().nth((31 - sum.0 % 31) % 31);
+        format!("{first}{}", check.unwrap_or('0'))
     })
 }
 
@@ -173,6 +188,17 @@ pub(super) fn address_v4() -> Input {
             numbers.below(256),
             numbers.below(256),
             numbers.below(256)
+        )
+    })
+}
+
+pub(super) fn address_v6() -> Input {
+    text("IPv6", "ip-address", |numbers| {
+        format!(
+            "2001:db8:{:x}::{:x}:{:x}",
+            numbers.below(1 << 16),
+            numbers.below(1 << 16),
+            numbers.below(1 << 16)
         )
     })
 }
@@ -236,10 +262,38 @@ pub(super) fn address() -> Input {
     })
 }
 
+fn located_address(numbers: &mut Numbers) -> String {
+    let division = match numbers.below(4) {
+        0 => "北京市朝阳区",
+        1 => "浙江省杭州市西湖区",
+        2 => "广东省广州市天河区",
+        _ => "四川省成都市武侯区",
+    };
+    format!("{division}文三路{}号", numbers.below(900) + 100)
+}
+
 pub(super) fn located() -> Input {
-    text("Han address with district", "address", |numbers| {
-        format!("浙江省杭州市西湖区文三路{}号", numbers.below(900) + 100)
-    })
+    text("Han address with district", "address", located_address)
+}
+
+/// A dictionary of so many addresses, called that.
+pub(super) fn located_in((distinct, name): (usize, &'static str)) -> Input {
+    let mut numbers = Numbers(2);
+    let values: StringArray = (0..distinct)
+        .map(|number| Some(format!("{}{number}室", located_address(&mut numbers))))
+        .collect();
+    let bytes = values.value_data().len() / distinct.max(1);
+    let keys = column(|numbers| {
+        let below = u64::try_from(distinct).unwrap_or(1);
+        i32::try_from(numbers.below(below)).unwrap_or(0)
+    });
+    let keys = PrimitiveArray::<Int32Type>::from(keys);
+    Input {
+        name,
+        category: "address",
+        bytes,
+        column: Arc::new(DictionaryArray::new(keys, Arc::new(values))),
+    }
 }
 
 pub(super) fn surnamed() -> Input {
@@ -251,6 +305,17 @@ pub(super) fn surnamed() -> Input {
             _ => "张",
         };
         format!("{surname}{}", numbers.character())
+    })
+}
+
+pub(super) fn dotted() -> Input {
+    text("Han name with dot", "person-name", |numbers| {
+        let first = match numbers.below(3) {
+            0 => "阿卜杜拉",
+            1 => "古丽",
+            _ => "艾山江",
+        };
+        format!("{first}·买买{}", numbers.character())
     })
 }
 
