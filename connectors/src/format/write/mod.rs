@@ -165,7 +165,7 @@ impl RowEncoder {
                 Content::Text(sink)
             }
             Kind::Jsonl(_) => Content::Text(sink),
-            Kind::Xlsx(sheet) => Content::Workbook(sheet.open(sink)?),
+            Kind::Xlsx(sheet) => Content::Workbook(Box::new(sheet.open(sink)?)),
         };
         Ok(RowFile {
             content,
@@ -188,7 +188,7 @@ pub struct RowFile<W: Write> {
 
 enum Content<W: Write> {
     Text(W),
-    Workbook(Workbook<W>),
+    Workbook(Box<Workbook<W>>),
 }
 
 impl<W: Write> RowFile<W> {

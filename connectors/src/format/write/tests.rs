@@ -112,7 +112,7 @@ fn cells_that_a_spreadsheet_would_calculate_are_guarded_and_counted() {
     let lines: Vec<_> = text.split('\n').collect();
     assert_eq!(lines[0], "'=c,n,b");
     assert_eq!(lines[1], "'=1+1,-1,'++8=");
-    assert_eq!(lines[5], "\"'\t=1\",-1,'++8=");
+    assert_eq!(lines[5], "'\t=1,-1,'++8=");
     assert_eq!(lines[7], "'＝1,-1,'++8=");
     assert_eq!(lines[8], "''=1,-1,'++8=", "so that it can be undone");
     assert_eq!(lines[9], "'',-1,'++8=");
@@ -203,7 +203,7 @@ fn options_that_contradict_each_other_are_refused() {
         },
         CsvForm {
             null: "\n".to_owned(),
-            ..form.clone()
+            ..form
         },
     ];
     for form in faulty {
@@ -258,7 +258,7 @@ fn numbers_have_all_their_digits() {
     ]);
     assert_eq!(
         lines(floats, bare()),
-        ["0.1", "1e300", "-0.0", "NaN", "inf", "-inf"]
+        ["0.1", "1e+300", "-0.0", "NaN", "inf", "-inf"]
     );
     assert_eq!(
         lines(Float32Array::from(vec![0.1, f32::NAN]), bare()),
@@ -286,7 +286,7 @@ fn days_and_times_are_iso_with_the_fields_zone() {
     assert_eq!(lines(naive, bare()), expected);
     // In 1900 the clocks of Shanghai were 8:05:43 ahead, which no offset of minutes says.
     let zoned = TimestampSecondArray::from(vec![0, -2_200_000_000]).with_timezone("Asia/Shanghai");
-    let expected = ["1970-01-01T08:00:00+08:00", "1900-04-14T08:53:20Z"];
+    let expected = ["1970-01-01T08:00:00+08:00", "1900-04-15T00:53:20Z"];
     assert_eq!(lines(zoned, bare()), expected);
     let utc = TimestampMillisecondArray::from(vec![1]).with_timezone("UTC");
     assert_eq!(lines(utc, bare()), ["1970-01-01T00:00:00.001Z"]);
@@ -312,7 +312,7 @@ fn nested() -> Vec<(&'static str, ArrayRef)> {
     let mut list = ListBuilder::new(StringBuilder::new());
     list.append_value([Some("a\"b"), None, Some("")]);
     list.append_null();
-    list.append_value([] as [Option<&str>; 0]);
+    list.append_value(std::iter::empty::<Option<&str>>());
     let members: Fields = vec![
         Field::new("号", DataType::Int64, true),
         Field::new("d", DataType::Decimal128(20, 2), true),
@@ -522,8 +522,8 @@ fn numbers_of_a_workbook_are_exact_or_text() {
         (&Data::Bool(true), &Data::Bool(false))
     );
     assert_eq!(cells[2][5], Data::Empty);
-    for column in 0..5 {
-        assert_eq!(cells[3][column], Data::Empty);
+    for cell in &cells[3][..5] {
+        assert_eq!(*cell, Data::Empty);
     }
 }
 
@@ -786,12 +786,9 @@ proptest! {
         let cells = sheet(&columns);
         prop_assert_eq!(cells.len(), values.len() + 1);
         for (row, value) in cells[1..].iter().zip(&values) {
-            let found = match &row[0] {
-                Data::Empty => None,
-                Data::String(text) => Some(text.clone()),
-                other => panic!("{other:?}"),
-            };
-            prop_assert_eq!(found.unwrap_or_default(), value.clone().unwrap_or_default());
+            let text = value.clone().unwrap_or_default();
+            let is_nothing = text.is_empty() && row[0] == Data::Empty;
+            prop_assert!(is_nothing || row[0] == Data::String(text));
         }
         let rows = parsed(&columns);
         for (row, value) in rows.iter().zip(&values) {
@@ -847,7 +844,7 @@ fn rows_are_counted_in_every_format() {
         for part in 0..2 {
             let how = match format {
                 RowFormat::Xlsx => ArchivedAs::Stored,
-                _ => ArchivedAs::Deflated,
+                RowFormat::Csv(_) | RowFormat::Jsonl => ArchivedAs::Deflated,
             };
             let name = format!("part-0000{part}.{}", format.extension());
             archive.begin(&name, how).unwrap();

@@ -394,7 +394,7 @@ fn instant(times: &Times<'_>, moment: &Moment) -> Option<(f64, usize)> {
     let per_millisecond = 10_u32.pow(times.places().saturating_sub(3));
     let milliseconds = match times.places() {
         0 => 0,
-        _ if moment.fraction % per_millisecond == 0 => moment.fraction / per_millisecond,
+        _ if moment.fraction.is_multiple_of(per_millisecond) => moment.fraction / per_millisecond,
         _ => return None,
     };
     let day = serial(moment.local.date())?;
@@ -421,10 +421,12 @@ fn texts(array: &dyn Array) -> Option<CellWriter<'_>> {
     let cells = Cells::of(array)?;
     Some(match cells {
         Cells::Text(texts) => Box::new(move |row, at, out| text(out, at, texts.value(row))),
-        cells => Box::new(move |row, at, out| {
-            let mut scratch = Vec::new();
-            text(out, at, spelled(&cells, row, &mut scratch)?)
-        }),
+        cells @ (Cells::Binary(_) | Cells::Nested(_) | Cells::Plain(..)) => {
+            Box::new(move |row, at, out| {
+                let mut scratch = Vec::new();
+                text(out, at, spelled(&cells, row, &mut scratch)?)
+            })
+        }
     })
 }
 

@@ -210,7 +210,7 @@ impl Write for Counted {
 
 /// A group of rows under way.
 #[derive(Default)]
-pub(super) struct RowsGroupWriter {
+pub(in crate::engine) struct RowsGroupWriter {
     chunks: Vec<Vec<ArrayRef>>,
     rows: usize,
     bytes: u64,
@@ -250,7 +250,7 @@ impl RowsGroupWriter {
 }
 
 /// A group of treated rows.
-pub(super) struct RowsGroup {
+pub(in crate::engine) struct RowsGroup {
     chunks: Vec<Vec<ArrayRef>>,
     rows: usize,
 }
