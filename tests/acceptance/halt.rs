@@ -50,9 +50,9 @@ fn stopped(site: &ExchangeSite, run: Running, since: Instant, code: &str) {
     site.assert_nothing_left();
 }
 
-fn sites(
-    server: &Arc<Server>,
-) -> [(ExchangeSite, fn(&ExchangeSite, &Server) -> (Running, Hold)); 2] {
+type Held = fn(&ExchangeSite, &Server) -> (Running, Hold);
+
+fn sites(server: &Arc<Server>) -> [(ExchangeSite, Held); 2] {
     [
         (ExchangeSite::new(Some(server), None), reading),
         (ExchangeSite::new(None, Some(server)), writing),

@@ -400,7 +400,7 @@ impl<K> TextTreatment<K> {
     {
         let stand_in = match class {
             Class::Case(Case::Null) => self.kernel.stand_in(row),
-            _ => None,
+            Class::Text | Class::Widened | Class::Null | Class::Sentinel | Class::Case(_) => None,
         };
         let (value, class) = match stand_in {
             Some(stand_in) => {

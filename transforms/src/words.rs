@@ -138,10 +138,11 @@ mod tests {
     use super::*;
 
     type Test = fn(u64) -> u64;
+    type Of = fn(u8) -> bool;
 
     #[test]
     fn words_fail_where_a_byte_does() {
-        let tests: [(Test, fn(u8) -> bool); 4] = [
+        let tests: [(Test, Of); 4] = [
             (not_ascii_or_cr, |byte| byte >= 0x80 || byte == b'\r'),
             (not_digit, |byte| !byte.is_ascii_digit()),
             (

@@ -345,13 +345,13 @@ impl<'a> Parts<'a> {
         let encoder = self.encoder();
         let Some(seal) = &self.exchange.seal else {
             let part = self.attempt.part(index, encoder.extension())?;
-            return encoder.open(Sink::Plain(part));
+            return encoder.open(Sink::Plain(Box::new(part)));
         };
         match seal.kind() {
             SealKind::Parquet { keyed_fields } => {
                 let part = self.attempt.part(index, encoder.extension())?;
                 let name = part.name().to_owned();
-                let sink = Sink::Plain(part);
+                let sink = Sink::Plain(Box::new(part));
                 encoder.open_sealed(sink, (seal.context(), keyed_fields), &name, first)
             }
             SealKind::Envelope => {

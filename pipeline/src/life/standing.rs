@@ -621,7 +621,7 @@ mod tests {
             &history([
                 halted(HaltScope::All),
                 halted(provider.clone()),
-                halted(provider.clone()),
+                halted(provider),
                 lifted(HaltScope::All),
             ]),
             "G-1",

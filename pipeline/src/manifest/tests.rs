@@ -217,7 +217,8 @@ fn a_sealed_manifest_opens_and_names_its_keys() {
 
 #[test]
 fn what_contradicts_itself_about_the_seal_is_refused() {
-    let changes: [(&str, &dyn Fn(&mut Manifest)); 11] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Manifest));
+    let changes: [Change<'_>; 11] = [
         ("another kind", &|m| m.seal.kind = "zip".to_owned()),
         ("none with a suite", &|m| m.seal.kind = "none".to_owned()),
         ("an envelope with a prefix", &|m| {

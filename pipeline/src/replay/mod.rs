@@ -292,20 +292,17 @@ fn planned(
 }
 
 /// Whether a refusal says that nothing may leave now, and nothing of what may.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "any other refusal, known today or not, is about what may leave"
-)]
 fn is_of_time(code: RefusalCode) -> bool {
-    match code {
+    // Any other refusal, known today or not, is about what may leave.
+    matches!(
+        code,
         RefusalCode::Expired
-        | RefusalCode::NotYetValid
-        | RefusalCode::Suspended
-        | RefusalCode::Terminated
-        | RefusalCode::Halted
-        | RefusalCode::Quota => true,
-        _ => false,
-    }
+            | RefusalCode::NotYetValid
+            | RefusalCode::Suspended
+            | RefusalCode::Terminated
+            | RefusalCode::Halted
+            | RefusalCode::Quota
+    )
 }
 
 /// The installation, holding on to the versions of keys that the manifest names.

@@ -83,7 +83,6 @@ impl Release<'_> {
         let plan = self.plan;
         let snapshot = serde_json::to_value(source.snapshot())
             .map_err(|error| RunError::internal("describing the snapshot", &error))?;
-        let rows = RunRows::of(outcome, source);
         let manifest = Manifest {
             format: FORMAT,
             delivery: self.key.delivery().to_owned(),
@@ -127,13 +126,7 @@ impl Release<'_> {
             form: plan
                 .row_format()
                 .map(|rows| FormStatement::new(rows, plan.bundle.is_some(), outcome.guarded)),
-            rows: Rows {
-                read: rows.read,
-                filtered: rows.filtered,
-                pruned: rows.pruned,
-                rejected: rows.rejected,
-                delivered: rows.delivered,
-            },
+            rows: rows(outcome, source),
             treatment_counts: plan
                 .fields
                 .iter()
@@ -151,6 +144,18 @@ impl Release<'_> {
         manifest
             .sign(&key)
             .map_err(|error| RunError::internal("signing the manifest", &error))
+    }
+}
+
+/// What became of the rows.
+fn rows(outcome: &Outcome, source: &dyn Source) -> Rows {
+    let rows = RunRows::of(outcome, source);
+    Rows {
+        read: rows.read,
+        filtered: rows.filtered,
+        pruned: rows.pruned,
+        rejected: rows.rejected,
+        delivered: rows.delivered,
     }
 }
 

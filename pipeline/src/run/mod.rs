@@ -23,7 +23,7 @@ use arrow::datatypes::Schema;
 use bytes::Bytes;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
-use lockgate_connectors::publish::Destination;
+use lockgate_connectors::publish::{Attempt, Destination};
 use lockgate_connectors::source::Source;
 use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,9 @@ use seal::AttemptSeal;
 
 pub use key::RunKey;
 pub use report::{RunReport, RunRows, Status};
+
+/// Why what an attempt had set aside of a quota is given back.
+const NOTHING_PUBLISHED: &str = "the attempt published nothing";
 
 /// Name and version that go into files and manifests.
 pub const SOFTWARE: &str = concat!("lockgate ", env!("CARGO_PKG_VERSION"));
@@ -106,56 +109,43 @@ async fn attempt_run(
         Opened::Due(due) => due,
         Opened::Published(report) => return Ok(*report),
     };
+    let probe = due.destination.probe_conditional_create();
+    unless_interrupted(cancel, Box::pin(probe)).await?;
+    Box::pin(deliver(installation, &ledger, *due, progress, cancel)).await
+}
+
+/// Delivers what is due, and settles what came of it.
+async fn deliver(
+    installation: &Installation,
+    ledger: &Ledger,
+    due: Due,
+    progress: Arc<Progress>,
+    cancel: &CancellationToken,
+) -> Result<RunReport, RunError> {
     let Due {
         plan,
         filter,
         source,
         destination,
         key,
-    } = *due;
-    let probe = destination.probe_conditional_create();
-    unless_interrupted(cancel, Box::pin(probe)).await?;
-
-    tracing::info!(
-        grant = plan.grant,
-        delivery = key.delivery(),
-        files = source.snapshot().files.len(),
-        splits = source.splits().len(),
-        "Run begins."
-    );
-    let watch = Watch::begin(installation, &ledger, &plan)?;
+    } = due;
+    tell_begun(&plan, &key, source.as_ref());
+    let watch = Watch::begin(installation, ledger, &plan)?;
     let vaults = HeldVaults::open(installation, &plan, cancel).await?;
     let projection = Projection::needed(&plan, &filter);
     let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
-    let marks = marks::begin(installation, &ledger, &plan)?;
-    let (marking, recorded) = marks.unzip();
+    let (marking, recorded) = marks::begin(installation, ledger, &plan)?.unzip();
+    let digester = installation.digester(&plan)?;
     let treater = Treater::new(treatments)
         .marking(marking)
-        .digesting(installation.digester(&plan)?);
+        .digesting(digester);
     // The engine cancels its own token when it fails, which is no interruption.
     let stop = cancel.child_token();
     let control = (Arc::clone(&watch), stop.clone());
-    let mut exchange = exchange(
-        &plan,
-        treater,
-        filter,
-        Arc::clone(&source),
-        progress,
-        control,
-    )?;
-    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
-    if let Err(error) = life::reserve(installation, &ledger, &plan, attempt.id()) {
-        discard(attempt).await;
-        return Err(error);
-    }
+    let reading = Arc::clone(&source);
+    let mut exchange = exchange(&plan, treater, filter, reading, progress, control)?;
+    let (attempt, seal) = begin_attempt(installation, ledger, &plan, &key, &destination).await?;
     let id = attempt.id().to_owned();
-    let seal = match AttemptSeal::begin(installation, &plan, key.delivery(), attempt.id()) {
-        Ok(seal) => seal,
-        Err(error) => {
-            discard(attempt).await;
-            return Err(error);
-        }
-    };
     exchange.seal = seal.as_ref().map(AttemptSeal::files);
     let release = Release {
         seal: seal.as_ref(),
@@ -164,7 +154,7 @@ async fn attempt_run(
         key: &key,
         destination: &destination,
         marks: recorded.as_ref(),
-        ledger: &ledger,
+        ledger,
         watch: &watch,
         stop: &stop,
     };
@@ -183,11 +173,18 @@ async fn attempt_run(
         // Once there is an intent, whether the manifest stands is for the next run to settle.
         Some(_) | None => {}
     }
+    let mut returned = Ok(());
     if !published {
         discard(attempt).await;
-        let reason = "the attempt published nothing";
-        life::give_back(installation, &ledger, &plan.grant, Some(&id), reason)?;
+        returned = life::give_back(
+            installation,
+            ledger,
+            &plan.grant,
+            Some(&id),
+            NOTHING_PUBLISHED,
+        );
     }
+    let report = report.and_then(|report| returned.map(|()| report));
     if report.is_ok() {
         sweep(installation, &destination, &plan.grant, cancel).await;
     }
@@ -195,6 +192,36 @@ async fn attempt_run(
         ignored_columns: source.ignored_columns().to_vec(),
         ..report
     })
+}
+
+fn tell_begun(plan: &ExchangePlan, key: &RunKey, source: &dyn Source) {
+    tracing::info!(
+        grant = plan.grant,
+        delivery = key.delivery(),
+        files = source.snapshot().files.len(),
+        splits = source.splits().len(),
+        "Run begins."
+    );
+}
+
+/// Begins an attempt: sets a delivery aside of the grant's quota, and makes the keys that seal it.
+async fn begin_attempt(
+    installation: &Installation,
+    ledger: &Ledger,
+    plan: &ExchangePlan,
+    key: &RunKey,
+    destination: &Destination,
+) -> Result<(Arc<Attempt>, Option<AttemptSeal>), RunError> {
+    let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
+    let sealed = life::reserve(installation, ledger, plan, attempt.id())
+        .and_then(|()| AttemptSeal::begin(installation, plan, key.delivery(), attempt.id()));
+    match sealed {
+        Ok(seal) => Ok((attempt, seal)),
+        Err(error) => {
+            discard(attempt).await;
+            Err(error)
+        }
+    }
 }
 
 /// Whether an attempt was refused in the end: before its intent, or with the intent abandoned.

@@ -136,7 +136,8 @@ fn a_disposal_that_broke_off_is_ended_by_the_next() {
 
 #[test]
 fn what_the_ledger_did_not_release_is_not_disposed_of() {
-    let (site, other) = (site(), super::site());
+    let other = site();
+    let site = site();
     let foreign = other.deliver("G-1");
     site.json(["dispose", folder(&foreign)]).expect_code(4);
     assert!(foreign.files()[0].exists());

@@ -2,7 +2,7 @@
 
 use lockgate::manifest::Manifest;
 use lockgate::verify::{VerifyReport, verify_delivery};
-use lockgate_connectors::keyring::{KeyProvider as _, LocalKeyring, Purpose};
+use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 use lockgate_connectors::{Store, StoreConfig};
 use object_store::path::Path as ObjectPath;
 

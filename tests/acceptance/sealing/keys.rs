@@ -23,7 +23,7 @@ fn online_the_site_holds_the_key_and_the_delivery_only_names_it() {
     assert_eq!(manifest["seal"]["release"], "online");
     let file = KeyFile::parse(&fs::read(keys_path(&delivery)).unwrap()).unwrap();
     assert!(file.recipients.is_empty());
-    assert_eq!(keks(&site), [file.kek.clone()]);
+    assert_eq!(keks(&site), std::slice::from_ref(&file.kek));
     assert_eq!(notes(&site), 0);
     assert!(Opened::of(&delivery, &site.private_key("recipient")).is_err());
     let folder = delivery.folder().to_str().unwrap();

@@ -98,7 +98,7 @@ impl RowsEncoder {
                 let mut members = Members::of(&self.format);
                 begin_bundle(&mut archive, companions, &mut members)
                     .map_err(|error| RunError::writing(&error))?;
-                (Target::Member(archive), Some(members))
+                (Target::Member(Box::new(archive)), Some(members))
             }
         };
         let bytes = Arc::new(AtomicU64::new(0));
@@ -179,7 +179,7 @@ impl Members {
 /// What rows are written into: a file, or a member of an archive.
 enum Target {
     File(Sink),
-    Member(Archive<Sink>),
+    Member(Box<Archive<Sink>>),
 }
 
 /// Counts what was written of a file or member.

@@ -10,7 +10,7 @@ use lockgate_connectors::seal::envelope::EnvelopeWriter;
 #[derive(Debug)]
 pub(in crate::engine) enum Sink {
     /// The part, as it is.
-    Plain(PartWriter),
+    Plain(Box<PartWriter>),
     /// The part, in an envelope.
     Sealed(Box<EnvelopeWriter<PartWriter>>),
 }

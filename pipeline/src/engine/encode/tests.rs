@@ -27,7 +27,7 @@ fn chunk(first: i64, rows: i64) -> Chunk {
         _ => format!("张{number}"),
     });
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(numbers.clone())),
+        Arc::new(Int64Array::from_iter_values(numbers)),
         Arc::new(StringArray::from_iter_values(texts)),
     ];
     Chunk {
@@ -82,7 +82,7 @@ fn files(encoder: &Encoder, chunks: &[Chunk], threads: usize) -> (Vec<(Vec<u8>, 
     let part = |index: usize| {
         let index = u32::try_from(index).unwrap();
         let part = attempt.part(index, encoder.extension()).unwrap();
-        encoder.open(Sink::Plain(part)).unwrap()
+        encoder.open(Sink::Plain(Box::new(part))).unwrap()
     };
     for chunk in chunks {
         let group = GroupWriter::begin(encoder, &chunk.columns).unwrap();
@@ -203,7 +203,7 @@ fn a_value_that_the_format_cannot_hold_is_named_by_its_place_alone() {
         .block_on(Destination::new(store).begin(GRANT, DELIVERY))
         .unwrap();
     let encoder = encoder(&RowFormat::Xlsx, few_rows(100), false);
-    let part = encoder.open(Sink::Plain(attempt.part(0, "xlsx").unwrap()));
+    let part = encoder.open(Sink::Plain(Box::new(attempt.part(0, "xlsx").unwrap())));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()

@@ -23,9 +23,8 @@ impl<const SLOTS: usize> Names<SLOTS> {
         let mut slots = [0; SLOTS];
         let mut place = 0;
         while place < names.len() {
-            let mut slot = match Self::slot(names[place]) {
-                Some(slot) => slot,
-                None => panic!("a name of less than two Han characters"),
+            let Some(mut slot) = Self::slot(names[place]) else {
+                panic!("a name of less than two Han characters")
             };
             while slots[slot] != 0 {
                 slot = (slot + 1) % SLOTS;
@@ -37,11 +36,7 @@ impl<const SLOTS: usize> Names<SLOTS> {
     }
 
     /// The slot that a name would best stand in; none for what is shorter than every name.
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "there are no more slots than fit"
-    )]
+    #[expect(clippy::as_conversions, reason = "there are no more slots than fit")]
     const fn slot(name: &str) -> Option<usize> {
         let bytes = name.as_bytes();
         let (Some(first), Some(last)) = (bytes.first_chunk::<6>(), bytes.last_chunk::<6>()) else {

@@ -365,7 +365,8 @@ mod tests {
                 prop_assert_eq!(ends.is_some(), read.is_ok(), "{}", text);
                 for (part, end) in ends.into_iter().flatten().enumerate() {
                     let parts: Vec<&str> = text.split('.').take(part + 1).collect();
-                    prop_assert_eq!(text.get(..end), Some(parts.join(".").as_str()));
+                    let parts = parts.join(".");
+                    prop_assert_eq!(text.get(..end), Some(parts.as_str()));
                 }
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn mask(
     if is_valid(of, value) {
         return mask_ends(of, value, shown, filler, out);
     }
-    let text = normalise.map_or(value.into(), |normalise| normalise(value));
+    let text = normalise.map_or_else(|| value.into(), |normalise| normalise(value));
     let text = spelling(of, &text);
     if !is_valid(of, &text) {
         return Err(Case::Invalid);
