@@ -644,6 +644,13 @@ fn what_is_no_table_is_refused_with_a_remedy() {
     assert!(matches!(absent, Err(ConnectorError::NotFound { .. })));
 }
 
+#[test]
+fn a_stray_zero_byte_makes_no_utf_16() {
+    let found = Found::new(b"{\"a\":1}\n\0\n");
+    let table = found.open(&FoundOptions::default()).unwrap();
+    assert!(!read(&table).unwrap().0.is_empty());
+}
+
 /// Bytes of which tables are made, and others.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
@@ -670,8 +677,10 @@ proptest! {
             text.extend(line);
             text.push(b'\n');
         }
+        // Said, not guessed: with enough zero bytes in it, it could as well be UTF-16.
+        let options = FoundOptions { encoding: Some(Encoding::Utf8), ..FoundOptions::default() };
         let found = Found::new(&text);
-        let table = found.open(&FoundOptions::default()).unwrap();
+        let table = found.open(&options).unwrap();
         prop_assert!(!read(&table).unwrap().0.is_empty());
     }
 

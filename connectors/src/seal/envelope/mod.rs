@@ -1,6 +1,6 @@
 //! `.gdx`: a file in an envelope, for every format that has no encryption of its own.
 //!
-//! A [canonical header](header) says for whom it was sealed and holds the wrapped DEK; what follows is
+//! A canonical header says for whom it was sealed and holds the wrapped DEK; what follows is
 //! [C2SP chunked encryption](https://c2sp.org/chunked-encryption) of the file under that DEK, with the
 //! header's hash as its context:
 //!
