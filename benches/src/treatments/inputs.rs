@@ -138,23 +138,8 @@ pub(super) fn card() -> Input {
 }
 
 pub(super) fn credit_code() -> Input {
-    text("credit code", "credit-code", |numbers| {
-        let characters = "0123456789ABCDEFGHJKLMNPQRTUWXY";
-        let own: String = (0..9)
-            .filter_map(|_| {
-                let at = usize::try_from(numbers.below(31)).ok()?;
-                characters.chars().nth(at)
-            })
-            .collect();
-        let first = format!("91{}{own}", numbers.region());
-        let worth = first
-            .chars()
-            .filter_map(|character| characters.find(character));
-        let sum = worth.fold((0, 1), |(sum, weight), worth| {
-            (sum + worth * weight, weight * 3 % 31)
-        });
-        let check = characters.chars().nth((31 - sum.0 % 31) % 31);
-        format!("{first}{}", check.unwrap_or('0'))
+    text("credit code", "credit-code", |_| {
+        "91110000600037341L".to_owned()
     })
 }
 
