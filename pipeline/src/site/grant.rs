@@ -48,8 +48,7 @@ pub struct Grant {
     /// How long the recipient may keep the data, such as `"180d"`; descriptive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<String>,
-    /// Join groups this grant may use, signed by the approver. Supported in a later version; refused
-    /// until then.
+    /// Groups of grants across which this grant's pseudonyms may join, signed by the approver.
     #[serde(default)]
     pub joins: Vec<String>,
     /// Whether fields of level `important` may be delivered, which the approver thereby allows.
