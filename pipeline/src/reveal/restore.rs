@@ -61,12 +61,8 @@ pub(super) fn restore(
         remedy: misfit.hint.unwrap_or_default(),
     };
     let options = spec.options();
-    let key = Some(key);
     let treatment = match spec.treatment() {
         AnyTreatment::EncryptRand(treatment) => {
-            let Some(key) = key else {
-                return Ok(Vec::new());
-            };
             let mut opener = treatment.opener(column.name, key);
             let opened = values.iter().map(|value| {
                 let cell: ArrayRef = Arc::new(StringArray::from(vec![as_base64url(value)?]));
@@ -76,15 +72,12 @@ pub(super) fn restore(
             return Ok(opened.collect());
         }
         AnyTreatment::EncryptDet(treatment) => {
-            let Some(key) = key else {
-                return Ok(Vec::new());
-            };
             let opener = treatment.opener(key);
             return Ok(values.iter().map(|value| opener.open(value).ok()).collect());
         }
-        AnyTreatment::Fpe(fpe) => fpe.restore(column, options, key),
-        AnyTreatment::PermuteInt(permutation) => permutation.restore(column, options, key),
-        AnyTreatment::StructuredId(id) => id.restore(column, options, key),
+        AnyTreatment::Fpe(fpe) => fpe.restore(column, options, Some(key)),
+        AnyTreatment::PermuteInt(permutation) => permutation.restore(column, options, Some(key)),
+        AnyTreatment::StructuredId(id) => id.restore(column, options, Some(key)),
         _ => {
             return Err(RunError::Denied {
                 what: format!("values of field `{}` can't be turned back", column.name),
