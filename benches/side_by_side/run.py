@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Times Lockgate against DuckDB and Polars on the canonical job, side by side.
 
-usage: benches/side_by_side/run.py [--rows N] [--rounds R] [--work DIR] [--lockgate PATH] [--marked]
+usage: benches/side_by_side/run.py [--rows N] [--rounds R] [--work DIR] [--lockgate PATH]
+                                      [--marked | --sealed]
 
 Makes a synthetic resident registry of N rows, a site with one grant over it, and a virtual
 environment with the peers; then runs lockgate, DuckDB and Polars (with polars-hash) in turn, R
@@ -14,6 +15,10 @@ ratios to each peer, paired round by round. Quote the ratios: seconds are this m
 With --marked it times what marks cost instead: lockgate with and without them, over the canonical
 job with its marked variant's fields (income not rounded, score delivered), and compares the two
 deliveries cell by cell: what carries no mark is equal, what carries one differs within its tolerance.
+
+With --sealed it times what sealing costs: lockgate with the canonical job unsealed, and sealed with
+Parquet's modular encryption; the sealed delivery is opened as its recipient would, and each of its
+cells must equal the unsealed one's.
 
 Needs Python 3.10 or newer and cargo; installs everything else under DIR (target/side-by-side).
 """
@@ -103,10 +108,10 @@ def make_data(python, work, rows):
     return file
 
 
-def make_site(lockgate, work, source, marked=None):
+def make_site(lockgate, work, source, name="site", marked=None, seal="none"):
     """A site with one signed grant over the registry, of the canonical fields or, with or without
     marks, of the marked variant's."""
-    site = work / {None: "site", False: "site-plain", True: "site-marked"}[marked]
+    site = work / name
     chosen = variant(marked)
     shutil.rmtree(site, ignore_errors=True)
     sh(lockgate, "init", site, stdout=subprocess.DEVNULL)
@@ -139,7 +144,7 @@ def make_site(lockgate, work, source, marked=None):
         f'purpose = "bench"\nbasis = "bench"\nfields = [{names}]\n'
         f'divisions = ["31", "32", "33", "35", "37", "44"]\nmodes = ["batch"]\n'
         f"valid = {{ from = 2020-01-01, until = 2099-12-31 }}\n[treatments]\n{treatments}"
-        f'[delivery]\nformat = "parquet"\ncompression = "zstd(1)"\nseal = "none"\n'
+        f'[delivery]\nformat = "parquet"\ncompression = "zstd(1)"\nseal = "{seal}"\n'
     )
     sh(lockgate, "--site", site, "grant", "sign", GRANT, "--key", site / "approver.key", stdout=subprocess.DEVNULL)
     return site
@@ -188,6 +193,7 @@ def main():
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "side-by-side")
     parser.add_argument("--lockgate", type=Path, help="a built binary; built in release where absent")
     parser.add_argument("--marked", action="store_true", help="time what marks cost, and compare the deliveries")
+    parser.add_argument("--sealed", action="store_true", help="time what sealing costs, and compare the deliveries")
     parser.add_argument("--only", action="append", help="engines to run: lockgate, duckdb, polars")
     args = parser.parse_args()
     work = args.work.resolve()
@@ -199,10 +205,10 @@ def main():
     lockgate = str(Path(lockgate).resolve())
     python = make_peers(work)
     source = make_data(python, work, args.rows)
-    site = None if args.marked else make_site(lockgate, work, source)
-    if args.marked:
-        time_marks(lockgate, python, work, source, args.rounds)
+    if args.marked or args.sealed:
+        time_what_it_costs(lockgate, python, work, source, args)
         return
+    site = make_site(lockgate, work, source)
     env = dict(os.environ, PEER_KEY=derived_key(site))
     engines = args.only or ["lockgate", "duckdb", "polars"]
     results = {engine: [] for engine in engines}
@@ -237,13 +243,23 @@ def main():
     summarise(results, args.rows)
 
 
-def time_marks(lockgate, python, work, source, rounds):
-    """Lockgate without and with marks, in turn; the deliveries are compared in the first round."""
-    sites = {name: make_site(lockgate, work, source, name == "marked") for name in ("plain", "marked")}
+def time_what_it_costs(lockgate, python, work, source, args):
+    """Lockgate without and with marks or sealing, in turn; the deliveries are compared in the first round."""
+    dearer = "marked" if args.marked else "sealed"
+    if args.marked:
+        sites = {
+            "plain": make_site(lockgate, work, source, "site-plain", marked=False),
+            "marked": make_site(lockgate, work, source, "site-marked", marked=True),
+        }
+    else:
+        sites = {
+            "plain": make_site(lockgate, work, source),
+            "sealed": make_site(lockgate, work, source, "site-sealed", seal="parquet"),
+        }
     # The same pseudonyms in both.
-    shutil.copyfile(sites["plain"] / "keys" / "pseudonym.v1.key", sites["marked"] / "keys" / "pseudonym.v1.key")
+    shutil.copyfile(sites["plain"] / "keys" / "pseudonym.v1.key", sites[dearer] / "keys" / "pseudonym.v1.key")
     results = {name: [] for name in sites}
-    for round_number in range(rounds):
+    for round_number in range(args.rounds):
         delivered = {}
         for name in list(sites) if round_number % 2 == 0 else list(sites)[::-1]:
             out = work / "out" / f"{round_number}-{name}"
@@ -253,25 +269,38 @@ def time_marks(lockgate, python, work, source, rounds):
             result = timed([str(part) for part in command], dict(os.environ))
             assert json.loads(result["output"])["status"] == "delivered", result["output"]
             results[name].append(result)
-            delivered[name] = sorted(out.rglob("*.parquet"))
+            delivered[name] = out
             print(
                 f"round {round_number} {name:7} wall {result['wall']:6.2f} s  cpu {result['cpu']:6.2f} s  "
                 f"peak {result['mb']:5.0f} MB",
                 flush=True,
             )
         if round_number == 0:
-            tolerances = [f"{name}={tolerance}" for name, (_, tolerance) in MARKED.items()]
-            sh(python, HERE / "marked.py", *delivered["plain"], "--", *delivered["marked"], "--", *tolerances)
-        for name in sites:
-            shutil.rmtree(work / "out" / f"{round_number}-{name}")
-    print(f"\nmedians of {rounds} interleaved rounds, whole process")
+            if args.sealed:
+                delivered["sealed"] = opened(lockgate, work, sites["sealed"], delivered["sealed"])
+            tolerances = [f"{name}={tolerance}" for name, (_, tolerance) in MARKED.items()] if args.marked else []
+            files = {name: sorted(out.rglob("*.parquet")) for name, out in delivered.items()}
+            sh(python, HERE / "marked.py", *files["plain"], "--", *files[dearer], "--", *tolerances)
+            print("contents agree", flush=True)
+        shutil.rmtree(work / "out")
+    print(f"\n{args.rows} rows, medians of {args.rounds} interleaved rounds, whole process")
     for name, timings in results.items():
         wall, cpu, peak = (statistics.median(r[key] for r in timings) for key in ("wall", "cpu", "mb"))
         print(f"{name:7} wall {wall:6.2f} s  cpu {cpu:6.2f} s  peak {peak:5.0f} MB")
     for key in ("wall", "cpu"):
-        ratios = [a[key] / b[key] for a, b in zip(results["marked"], results["plain"])]
+        ratios = [a[key] / b[key] for a, b in zip(results[dearer], results["plain"])]
         listed = " ".join(f"{ratio:.3f}" for ratio in ratios)
-        print(f"marked / plain: {key} {statistics.median(ratios):.3f}   per round {listed}")
+        print(f"{dearer} / plain: {key} {statistics.median(ratios):.3f}   per round {listed}")
+
+
+def opened(lockgate, work, site, out):
+    """A sealed delivery, opened with the recipient's key."""
+    (manifest,) = out.rglob("manifest.json")
+    to = work / "out" / "opened"
+    key = (site / "keys" / "manifest.pub").read_text().strip()
+    command = ["open", manifest.parent, "--identity", site / "recipient.key", "--key", key, "--to", to]
+    sh(lockgate, *command, stdout=subprocess.DEVNULL)
+    return to
 
 
 # Position of bank_card among verify.py's checksums: the one column whose key polars-hash cannot take.
