@@ -109,7 +109,10 @@ pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a directory and its missing parents, each synced into its parent.
-pub(crate) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
+///
+/// # Errors
+/// One can't be made, or something else has its name.
+pub fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }

@@ -102,19 +102,25 @@ impl Installation {
     /// No key to sign it with, or a ledger that does not verify, or is gone though marked deliveries
     /// left; a keyring that is older than the ledger knows.
     pub fn ledger(&self) -> Result<Ledger, RunError> {
+        let ledger = self.open_ledger()?;
         // A change that whoever made it could not record is recorded now.
-        self.ledger_recording("found")
+        self.record_found(&ledger)?;
+        Ok(ledger)
     }
 
     /// As [`Self::ledger`]; what is recorded of a keyring that changed since.
     pub(crate) fn ledger_recording(&self, what: &str) -> Result<Ledger, RunError> {
+        let ledger = self.open_ledger()?;
+        self.record_keyring(&ledger, what)?;
+        Ok(ledger)
+    }
+
+    fn open_ledger(&self) -> Result<Ledger, RunError> {
         check_not_lost(&self.state(), &self.ledger_dir())?;
         let keyring = self.keyring();
         let key = keyring.signing_key(Purpose::Ledger)?;
         let earlier = keyring.verifying_keys(Purpose::Ledger)?;
-        let ledger = Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?;
-        self.record_keyring(&ledger, what)?;
-        Ok(ledger)
+        Ok(Ledger::open_accepting(&self.ledger_dir(), key, &earlier)?)
     }
 
     /// The calendar day in the site's zone.
@@ -162,7 +168,8 @@ impl Installation {
         };
         let mut compiled = crate::plan::compile(&self.site, &request)?;
         // What the ledger says of the grant's life, whatever its files say.
-        let standing = life::refusals(self, &history, &compiled.plan);
+        let signature = compiled.signature.as_ref();
+        let standing = life::refusals(self, &history, &compiled.plan, signature);
         compiled.refusals.extend(standing);
         Ok(compiled)
     }

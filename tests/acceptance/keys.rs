@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lockgate::ledger::Event;
+use lockgate_acceptance::site::Site;
 use serde_json::Value;
 
 use crate::PROGRAM;
 use crate::exchange_site::{Content, ExchangeSite, GRANT};
+use crate::people::{self, FIELDS};
 
 const PASSPHRASE: &str = "correct horse battery staple";
 const PIN: &str = "648219-canary";
@@ -220,7 +222,7 @@ fn a_change_that_was_not_recorded_is_recorded_by_the_next_run() {
     desk.delivers();
     assert_eq!(
         desk.changes(),
-        [(1, "rotated".to_owned()), (2, "found".to_owned())]
+        [(1, "rotated".to_owned()), (2, "found: rotated".to_owned())]
     );
 }
 
@@ -269,6 +271,169 @@ fn destruction_asks_twice_and_is_recorded() {
         );
     }
     desk.refused(&["keys", "export-public", "--to", folder], "manifest.pub");
+}
+
+#[test]
+fn a_destruction_that_was_killed_half_way_is_ended_by_asking_again() {
+    let desk = Desk::new();
+    desk.done(&["keys", "new", "manifest"]);
+    let path = desk.site.path("keys/manifest.v1.key");
+    let backup = fs::read(&path).unwrap();
+    desk.done(&["keys", "destroy", "manifest.v1", "--yes"]);
+    // Barred, and not removed; or put back from a backup.
+    fs::write(&path, &backup).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    desk.done(&["keys", "destroy", "manifest.v1", "--yes"]);
+    assert!(!path.exists());
+    fs::write(&path, &backup).unwrap();
+    desk.protect_by_key_file();
+    assert!(
+        !path.exists(),
+        "nor does it keep the keyring from being protected"
+    );
+    assert_eq!(
+        desk.changes().last().map(|(_, what)| what.as_str()),
+        Some("protected")
+    );
+}
+
+#[test]
+fn a_key_that_earlier_deliveries_need_is_not_destroyed_unasked() {
+    let desk = Desk::new();
+    desk.done(&["keys", "new", "fpe"]);
+    desk.done(&["keys", "new", "pseudonym"]);
+    desk.delivers();
+    desk.done(&["keys", "new", "fpe"]);
+    desk.refused(&["keys", "destroy", "fpe.v2", "--yes"], "turned back");
+    desk.refused(&["keys", "destroy", "pseudonym.v1", "--yes"], "made again");
+    desk.done(&["keys", "destroy", "fpe.v2", "--yes", "--force", "fpe.v2"]);
+}
+
+/// The keys of deliveries that a site keeps, and what the ledger says was done to its keyring.
+fn kept_and_done(site: &Site) -> (Vec<String>, Vec<String>) {
+    let strings = |values: &Value| -> Vec<String> {
+        let values = values.as_array().unwrap().iter();
+        values
+            .map(|value| value.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let listed = site.json(["keys", "list"]).expecting(0).document();
+    let ledger = site.json(["ledger", "list"]).expecting(0).document();
+    let entries = ledger["entries"].as_array().unwrap().iter();
+    let changes = entries.filter(|entry| entry["event"] == "keyring-changed");
+    let done = changes
+        .map(|entry| entry["what"].as_str().unwrap().to_owned())
+        .collect();
+    (strings(&listed["deliveries"]), done)
+}
+
+#[test]
+fn the_key_of_a_delivery_that_stands_is_for_dispose_to_destroy() {
+    let site = people::site(50);
+    site.signed(&people::grant("G-1", &FIELDS).delivery("release = \"online\""));
+    site.deliver("G-1");
+    let (kept, done) = kept_and_done(&site);
+    assert_eq!(done, ["began to keep keys of deliveries"]);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let kek = kept[0].as_str();
+    let refused = site.json(["keys", "destroy", kek, "--yes"]);
+    assert_ne!(refused.code, 0);
+    assert!(refused.stdout.contains("dispose"), "{refused:?}");
+    let never = format!("{}.{}", "0".repeat(32), "0".repeat(16));
+    let refused = site.json(["keys", "destroy", never.as_str(), "--yes"]);
+    assert!(refused.stdout.contains("never made"), "{refused:?}");
+    site.json(["keys", "destroy", kek, "--yes", "--force", kek])
+        .expect_code(0);
+    let (left, done) = kept_and_done(&site);
+    assert_eq!(left, [""; 0]);
+    assert_eq!(done.last(), Some(&format!("destroyed {kek}")));
+}
+
+#[test]
+fn what_a_failed_run_did_to_the_keyring_is_recorded_as_what_it_was() {
+    let site = people::site(50);
+    let fails = "{ kind = \"keep-ends\", first = 1, last = 0, on_short = \"fail\" }";
+    let grant = people::grant("G-1", &FIELDS).delivery("release = \"online\"");
+    site.signed(&grant.treatment("name", fails));
+    assert_eq!(site.run("G-1").code, 1);
+    let (kept, done) = kept_and_done(&site);
+    assert_eq!(kept, [""; 0]);
+    assert_eq!(done.len(), 2, "{done:?}");
+    assert!(done[1].ends_with("of an attempt that published nothing"));
+}
+
+#[test]
+fn a_site_can_begin_protected() {
+    let desk = Desk::new();
+    let beside = desk.site.root().parent().unwrap().to_owned();
+    let fresh = beside.join("fresh");
+    let file = desk.keys_file();
+    let init = |arguments: &[&str]| {
+        Command::new(PROGRAM)
+            .args(["--json", "init"])
+            .arg(&fresh)
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let short = desk.secret("short", "hunter2");
+    let refused = init(&["--passphrase-file", short.to_str().unwrap()]);
+    assert!(
+        text(&refused).contains("shorter than"),
+        "{}",
+        text(&refused)
+    );
+    assert!(!fresh.exists(), "nothing is half made");
+    let made = init(&["--key-file", file.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made));
+    let names: Vec<String> = fs::read_dir(fresh.join("keys"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".key"))
+        .collect();
+    assert_eq!(names, [""; 0], "no key was ever plain");
+    let checked = Command::new(PROGRAM)
+        .args(["--json", "--site"])
+        .arg(&fresh)
+        .arg("check")
+        .output()
+        .unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    let listed = Command::new(PROGRAM)
+        .args(["--json", "--site"])
+        .arg(&fresh)
+        .args(["keys", "list"])
+        .output()
+        .unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["protection"], "key-file");
+    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn what_opens_a_keyring_is_kept_apart_from_it() {
+    let desk = Desk::new();
+    desk.done(&["keys", "rotate"]);
+    for name in ["root-1.key", "mark.v9.key"] {
+        let inside = desk.site.path("keys").join(name);
+        let inside = inside.to_str().unwrap();
+        desk.refused(&["keys", "protect", "--key-file", inside], "own directory");
+        desk.refused(
+            &["keys", "protect", "--passphrase-file", inside],
+            "own directory",
+        );
+    }
+    assert!(!desk.site.path("keys/mark.v9.key").exists());
+    desk.delivers();
+}
+
+#[test]
+fn a_site_that_does_not_say_well_what_protects_its_keys_gets_none() {
+    let desk = Desk::new();
+    fs::remove_dir_all(desk.site.path("keys")).unwrap();
+    desk.keys_say("key_file = { env = \"X\" }");
+    desk.refused(&["keys", "new", "mark"], "is a file");
+    assert!(!desk.site.path("keys/mark.v1.key").exists());
 }
 
 #[test]
@@ -435,10 +600,16 @@ fn a_token_holds_the_root_and_outputs_are_the_same() {
         "provider = \"pkcs11\"",
     );
     assert_eq!(desk.delivers(), Desk::new().delivers());
-    assert_eq!(desk.done(&["keys", "rotate"])["root"], 2);
+    assert_eq!(
+        desk.done(&["keys", "rotate"])["root"],
+        3,
+        "the first was plain, and gave the keyring its id"
+    );
     let listed = desk.done(&["keys", "list"]);
     assert_eq!(listed["provider"], "pkcs11");
-    assert_eq!(listed["extractable"], false);
+    assert_eq!(listed["masters_extractable"], true);
+    assert_eq!(listed["keks_extractable"], false);
+    assert_eq!(listed["left_in"], Value::Null);
     fs::write(&pin, "wrong-canary-pin").unwrap();
     let refused = text(&desk.command(&["keys", "list"]));
     assert!(refused.contains("refused its pin"), "{refused}");

@@ -143,9 +143,40 @@ pub enum KeyringError {
     },
     /// KEKs in a token cannot be taken out of it.
     #[error(
-        "the token holds keys of deliveries that cannot leave it: dispose of those deliveries first, or keep the token"
+        "the token holds keys of deliveries that cannot leave it ({count}, {first} among them): dispose of those deliveries first (`lockgate keys destroy` for one that `keys list` does not name), or keep the token"
     )]
-    Held,
+    Held {
+        /// How many.
+        count: usize,
+        /// One of them.
+        first: String,
+    },
+    /// A token may hold copies of the keyring's keys.
+    #[error("token `{token}` may still hold keys of the keyring in {}, because `lockgate keys protect` did not come to its end: name it in [keys] (module, token, pin), and give that command again", directory.display())]
+    Left {
+        /// The token's label.
+        token: String,
+        /// The keyring's directory.
+        directory: PathBuf,
+    },
+    /// A token holds keys of another copy, or of a later state, of this keyring.
+    #[error(
+        "token `{token}` holds keys of this very keyring already ({count}, {first} among them): this directory is an older state or a copy of one that was moved into the token. Name the token in [keys] and use the newest directory; nothing in the token was changed"
+    )]
+    Taken {
+        /// The token's label.
+        token: String,
+        /// How many.
+        count: usize,
+        /// The label of one of them.
+        first: String,
+    },
+    /// What is to open the keyring lies in it.
+    #[error("{} lies in the keyring's own directory: keep what opens a keyring apart from it", path.display())]
+    Within {
+        /// The file.
+        path: PathBuf,
+    },
     /// The token, or its module, cannot be used.
     #[error("token `{token}`: {what}")]
     Token {
@@ -163,10 +194,10 @@ pub enum KeyringError {
         token: String,
     },
     /// The text is no KEK's id.
-    #[error("not the id of a delivery's key: use DELIVERY.ATTEMPT")]
+    #[error("not the id of a delivery's key: use DELIVERY.ATTEMPT, 32 and 16 hexadecimal digits")]
     KekId,
     /// There is no such KEK.
-    #[error("no key {id} for a delivery in {}: it was never made, or its record is gone", directory.display())]
+    #[error("the keyring in {} has no key {id} of a delivery: it was destroyed, or never made", directory.display())]
     NoKek {
         /// The KEK.
         id: KekId,
@@ -254,7 +285,10 @@ impl KeyringError {
             | Self::Secret { .. }
             | Self::Weak { .. }
             | Self::Protection { .. }
-            | Self::Held
+            | Self::Held { .. }
+            | Self::Left { .. }
+            | Self::Taken { .. }
+            | Self::Within { .. }
             | Self::Versions { .. } => ErrorClass::Config,
         }
     }

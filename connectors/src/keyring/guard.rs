@@ -32,7 +32,7 @@ const PASSES: u32 = 3;
 const LANES: u32 = 4;
 
 /// Most that a head may ask of Argon2id: it is read before it is known to be genuine.
-const MEMORY_KIB_MAX: u32 = 1024 * 1024;
+const MEMORY_KIB_MAX: u32 = 256 * 1024;
 const PASSES_MAX: u32 = 16;
 const LANES_MAX: u32 = 16;
 
@@ -74,6 +74,24 @@ impl Unlock {
             Self::Token(_) => "a token",
         }
     }
+
+    /// Whether master keys are sealed under it.
+    pub(super) const fn seals(&self) -> bool {
+        !matches!(self, Self::Plain)
+    }
+
+    /// Looks whether the passphrase or the key file is there and can be used, without a keyring. A
+    /// token is not asked: its pin would be tried.
+    ///
+    /// # Errors
+    /// A secret that cannot be read, a passphrase that is too short, a file that is no key file.
+    pub fn check(&self) -> Result<(), KeyringError> {
+        match self {
+            Self::Plain | Self::Token(_) => Ok(()),
+            Self::Passphrase(source) => long_enough(&source.fetch()?),
+            Self::KeyFile(path) => of_key_file(path, &[0; SALT_BYTES]).map(drop),
+        }
+    }
 }
 
 /// Makes a key file that can protect a keyring; never overwrites.
@@ -90,8 +108,36 @@ pub fn write_key_file(path: &Path) -> Result<(), KeyringError> {
     durable::sync_directory(directory).map_err(durable_error("sync", directory))
 }
 
+/// Refuses a passphrase that protects nothing.
+fn long_enough(passphrase: &str) -> Result<(), KeyringError> {
+    if passphrase.chars().count() < PASSPHRASE_CHARACTERS_MIN {
+        return Err(KeyringError::Weak {
+            characters_min: PASSPHRASE_CHARACTERS_MIN,
+        });
+    }
+    Ok(())
+}
+
+/// Whether a file lies in a keyring's directory, or would: what opens a keyring, kept in it, opens
+/// every copy of it, and is taken for one of its files.
+pub fn is_within(directory: &Path, file: &Path) -> bool {
+    let Ok(directory) = directory.canonicalize() else {
+        return false;
+    };
+    // The file may not be there yet, and a link may lead to it.
+    let parent = match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return false,
+    };
+    [file, parent]
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .any(|path| path.starts_with(&directory))
+}
+
 /// How the root is guarded, as the keyring's head writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Guard {
     /// It lies in a file of the keyring.
@@ -108,6 +154,13 @@ pub(super) enum Guard {
     KeyFile { salt: String, wrapped: String },
     /// It is an object of a token, with the id of the keyring.
     Token { keyring: String },
+}
+
+impl fmt::Debug for Guard {
+    /// The kind alone: salt and wrapped root are what a passphrase is guessed by.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({}, ..)", self.as_str())
+    }
 }
 
 impl Guard {
@@ -196,12 +249,12 @@ impl Root {
     }
 }
 
-/// Makes a new root of that version, guarded as `unlock` says.
+/// Makes a new root of that version for the keyring of that id, guarded as `unlock` says.
 pub(super) fn make(
     unlock: &Unlock,
     directory: &Path,
     version: u32,
-    former: Option<&Guard>,
+    id: &str,
 ) -> Result<(Guard, Root), KeyringError> {
     match unlock {
         Unlock::Plain => {
@@ -213,11 +266,7 @@ pub(super) fn make(
         }
         Unlock::Passphrase(source) => {
             let passphrase = source.fetch()?;
-            if passphrase.chars().count() < PASSPHRASE_CHARACTERS_MIN {
-                return Err(KeyringError::Weak {
-                    characters_min: PASSPHRASE_CHARACTERS_MIN,
-                });
-            }
+            long_enough(&passphrase)?;
             let salt = salt()?;
             let wrapping = of_passphrase(&passphrase, &salt, (MEMORY_KIB, PASSES, LANES))?;
             let key = random_secret()?;
@@ -231,6 +280,9 @@ pub(super) fn make(
             Ok((guard, Root::Software(key)))
         }
         Unlock::KeyFile(path) => {
+            if is_within(directory, path) {
+                return Err(KeyringError::Within { path: path.clone() });
+            }
             let salt = salt()?;
             let wrapping = of_key_file(path, &salt)?;
             let key = random_secret()?;
@@ -242,19 +294,16 @@ pub(super) fn make(
         }
         Unlock::Token(source) => {
             let token = Arc::new(Token::open(source)?);
-            let keyring = match former {
-                Some(Guard::Token { keyring }) => keyring.clone(),
-                Some(_) | None => durable::hex(&salt()?),
-            };
-            let id = keyring.clone().into_bytes();
+            let keyring = id.as_bytes().to_vec();
             // Of a process that was killed before the root came into use.
-            token.destroy(&root_label(version), &id)?;
-            token.generate(&root_label(version), &id)?;
+            token.destroy(&root_label(version), &keyring)?;
+            token.generate(&root_label(version), &keyring)?;
             let root = Root::Token {
                 token,
-                keyring: id,
+                keyring,
                 version,
             };
+            let keyring = id.to_owned();
             Ok((Guard::Token { keyring }, root))
         }
     }
@@ -320,11 +369,12 @@ pub(super) fn open(
     }
 }
 
-/// Destroys the roots of a keyring in a token, but the one that is in use.
-pub(super) fn remove_former(
+/// Destroys what a token holds of a keyring and `is_doomed` names, but the root that is in use.
+pub(super) fn clear_token(
     token: &Token,
     keyring: &[u8],
     in_use: &Root,
+    is_doomed: impl Fn(&str) -> bool,
 ) -> Result<(), KeyringError> {
     let kept = match in_use {
         Root::Token {
@@ -335,7 +385,7 @@ pub(super) fn remove_former(
         Root::Token { .. } | Root::Software(_) => None,
     };
     for label in token.labels(keyring)? {
-        if is_root(&label) && Some(&label) != kept.as_ref() {
+        if is_doomed(&label) && Some(&label) != kept.as_ref() {
             token.destroy(&label, keyring)?;
         }
     }
@@ -350,6 +400,11 @@ pub(super) fn is_root(label: &str) -> bool {
 /// The file of an unprotected root.
 fn plain_root(directory: &Path, version: u32) -> PathBuf {
     directory.join(format!("root-{version}.key"))
+}
+
+/// The version of a root, from its label in a token.
+pub(super) fn root_version(label: &str) -> Option<u32> {
+    label.strip_prefix(ROOT_OBJECT)?.parse().ok()
 }
 
 fn root_label(version: u32) -> String {
@@ -385,8 +440,17 @@ fn of_passphrase(
         });
     }
     let params = Params::new(memory_kib, passes, lanes, Some(KEY_BYTES)).map_err(refused)?;
-    // Our own memory, so that it is wiped.
-    let mut memory = Zeroizing::new(vec![Block::new(); params.block_count()]);
+    // Our own memory, so that it is wiped; asked for first, so that a machine without it is told.
+    let mut memory = Zeroizing::new(Vec::<Block>::new());
+    memory
+        .try_reserve_exact(params.block_count())
+        .map_err(|_| KeyringError::Secret {
+            what: format!(
+                "there are no {} MiB of memory to open the keyring by its passphrase: let something else end, and try again",
+                memory_kib / 1024
+            ),
+        })?;
+    memory.resize(params.block_count(), Block::new());
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(
@@ -490,6 +554,7 @@ mod tests {
             (u32::MAX, PASSES, LANES),
             (MEMORY_KIB, u32::MAX, LANES),
             (MEMORY_KIB, PASSES, u32::MAX),
+            (1024 * 1024, PASSES, LANES),
         ] {
             assert!(of_passphrase("correct horse battery", &[7; 16], cost).is_err());
         }
@@ -501,5 +566,34 @@ mod tests {
     fn debug_of_a_root_shows_no_key() {
         let root = Root::Software(Zeroizing::new([90; 32]));
         assert_eq!(format!("{root:?}"), "Root(software, ..)");
+        let guard = Guard::KeyFile {
+            salt: "c2FsdA==".to_owned(),
+            wrapped: "d3JhcHBlZA==".to_owned(),
+        };
+        assert_eq!(format!("{guard:?}"), "Guard(key-file, ..)");
+    }
+
+    #[test]
+    fn what_opens_a_keyring_is_told_to_lie_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = directory.path().join("keys");
+        std::fs::create_dir_all(keys.join("deeper")).unwrap();
+        std::fs::write(keys.join("root-1.key"), "x").unwrap();
+        std::os::unix::fs::symlink(keys.join("root-1.key"), directory.path().join("link")).unwrap();
+        for inside in [
+            "keys/root-1.key",
+            "keys/new",
+            "keys/deeper/x",
+            "link",
+            "keys/../keys/x",
+        ] {
+            assert!(is_within(&keys, &directory.path().join(inside)), "{inside}");
+        }
+        for outside in ["keyring.key", "keys/../keyring.key", "keys-of-another/x"] {
+            assert!(
+                !is_within(&keys, &directory.path().join(outside)),
+                "{outside}"
+            );
+        }
     }
 }

@@ -11,11 +11,10 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use super::guard::Unlock;
-use super::pair::random_secret;
-use super::store::{Headed, State, Store, kek_id};
+use super::store::Store;
 use super::{
-    Attestation, Destroyed, KEY_BYTES, KekAttestation, KekId, KeyProvider, KeyringError, MasterKey,
-    ProviderKind, PublicKey, Purpose, cipher,
+    Attestation, Destroyed, KEY_BYTES, KekAttestation, KekId, KeyProvider, MasterKey, PublicKey,
+    Purpose,
 };
 use crate::error::ConnectorError;
 
@@ -110,71 +109,7 @@ impl LocalKeyring {
     pub fn public_keys(&self, purpose: Purpose) -> Result<Vec<PublicKey>, ConnectorError> {
         Ok(self.store.public_keys(purpose)?)
     }
-
-    fn kek(
-        &self,
-        headed: Option<&Headed>,
-        id: &KekId,
-    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
-        let missing = || KeyringError::NoKek {
-            id: id.clone(),
-            directory: self.store.directory().to_owned(),
-        };
-        let headed = headed.ok_or_else(missing)?;
-        // Before the record is looked for: one that was put back opens nothing.
-        if headed.head.destroyed.contains(&kek_id(id)) {
-            return Err(KeyringError::KekDestroyed { id: id.clone() });
-        }
-        self.store.read_kek(headed, id)?.ok_or_else(missing)
-    }
-
-    fn open_wrapped(
-        &self,
-        headed: Option<&Headed>,
-        id: &KekId,
-        wrapped: &[u8],
-        aad: &[u8],
-    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyringError> {
-        let kek = self.kek(headed, id)?;
-        cipher::open(&kek, wrapped, aad)
-            .and_then(|opened| cipher::key_of(&opened))
-            .ok_or_else(|| KeyringError::Unwrap { id: id.clone() })
-    }
-
-    fn destroy_held(&self, state: State, id: &KekId) -> Result<Destroyed, KeyringError> {
-        let State::Headed(mut headed) = state else {
-            return Err(KeyringError::NoKek {
-                id: id.clone(),
-                directory: self.store.directory().to_owned(),
-            });
-        };
-        let mut probe = None;
-        if !headed.head.destroyed.contains(&kek_id(id)) {
-            let kek = self.kek(Some(&headed), id)?;
-            probe = Some(cipher::seal(&kek, &[0; KEY_BYTES], PROBE)?);
-            self.store.advance(&mut headed, |head| {
-                head.destroyed.insert(kek_id(id));
-            })?;
-        }
-        self.store.delete(&self.store.kek_path(&headed, id))?;
-        let wrapped = probe.unwrap_or_default();
-        match self.open_wrapped(Some(&headed), id, &wrapped, PROBE) {
-            Ok(_) => Err(KeyringError::Fault {
-                what: "a key that was destroyed still opens",
-            }),
-            Err(error) => Ok(Destroyed {
-                id: id.clone(),
-                provider: ProviderKind::Local,
-                generation: headed.head.generation,
-                answer: "record deleted, id barred",
-                trial: error.to_string(),
-            }),
-        }
-    }
 }
-
-/// What the key that is wrapped to try a destruction is bound to.
-const PROBE: &[u8] = b"lockgate/v1 trial of a destruction";
 
 impl KeyProvider for LocalKeyring {
     fn get(&self, purpose: Purpose, version: Option<u32>) -> Result<MasterKey, ConnectorError> {
@@ -194,15 +129,7 @@ impl KeyProvider for LocalKeyring {
     }
 
     fn create_kek(&self, id: &KekId) -> Result<(), ConnectorError> {
-        Ok(self.store.changing(|state| {
-            let headed = self.store.headed(state)?;
-            self.store.check_new(&headed, id)?;
-            if self.store.read_kek(&headed, id)?.is_some() {
-                return Err(KeyringError::KekExists { id: id.clone() });
-            }
-            let key = random_secret()?;
-            self.store.write_kek(&headed, id, &key)
-        })?)
+        Ok(self.store.create_kek(id)?)
     }
 
     fn wrap(
@@ -211,10 +138,7 @@ impl KeyProvider for LocalKeyring {
         key: &[u8; KEY_BYTES],
         aad: &[u8],
     ) -> Result<Vec<u8>, ConnectorError> {
-        Ok(self.store.reading(|state| {
-            let kek = self.kek(state.headed(), id)?;
-            cipher::seal(&kek, key, cipher::data(aad)?)
-        })?)
+        Ok(self.store.wrap(id, key, aad)?)
     }
 
     fn unwrap(
@@ -223,43 +147,23 @@ impl KeyProvider for LocalKeyring {
         wrapped: &[u8],
         aad: &[u8],
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, ConnectorError> {
-        Ok(self
-            .store
-            .reading(|state| self.open_wrapped(state.headed(), id, wrapped, cipher::data(aad)?))?)
+        Ok(self.store.unwrap(id, wrapped, aad)?)
     }
 
     fn destroy_kek(&self, id: &KekId) -> Result<Destroyed, ConnectorError> {
-        Ok(self.store.changing(|state| self.destroy_held(state, id))?)
+        Ok(self.store.destroy_kek(id)?)
     }
 
     fn keks(&self) -> Result<Vec<KekId>, ConnectorError> {
-        Ok(self.store.reading(|state| match state.headed() {
-            Some(headed) => self.store.kek_records(headed),
-            None => Ok(Vec::new()),
-        })?)
+        Ok(self.store.keks()?)
     }
 
     fn attest_kek(&self, id: &KekId) -> Result<KekAttestation, ConnectorError> {
-        Ok(self.store.reading(|state| {
-            let headed = state.headed();
-            let destroyed =
-                headed.is_some_and(|headed| headed.head.destroyed.contains(&kek_id(id)));
-            let exists = match headed {
-                Some(headed) if !destroyed => self.store.read_kek(headed, id)?.is_some(),
-                Some(_) | None => false,
-            };
-            Ok(KekAttestation {
-                provider: ProviderKind::Local,
-                generation: headed.map_or(0, |headed| headed.head.generation),
-                exists,
-                destroyed,
-                extractable: true,
-            })
-        })?)
+        Ok(self.store.attest_kek(id)?)
     }
 
     fn attest(&self) -> Result<Attestation, ConnectorError> {
-        Ok(self.store.attest(ProviderKind::Local)?)
+        Ok(self.store.attest()?)
     }
 
     fn destroy(&self, purpose: Purpose, version: u32) -> Result<(), ConnectorError> {

@@ -26,7 +26,7 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
@@ -35,7 +35,7 @@ use self::store::Store;
 use crate::error::ConnectorError;
 
 pub use self::error::KeyringError;
-pub use self::guard::{Unlock, write_key_file};
+pub use self::guard::{Unlock, is_within, write_key_file};
 pub use self::local::{KeyEntry, LocalKeyring};
 pub use self::pair::{PairFiles, PairKind, PrivateKey, read_private, write_pair};
 pub use self::pkcs11::Pkcs11Keyring;
@@ -129,12 +129,21 @@ pub fn protect(
     to: &Unlock,
 ) -> Result<Attestation, ConnectorError> {
     let store = Store::new(directory.to_owned(), from.clone());
-    store.changing(|state| store.rewrap(&state, to))?;
-    let provider = match to {
-        Unlock::Token(_) => ProviderKind::Pkcs11,
-        Unlock::Plain | Unlock::Passphrase(_) | Unlock::KeyFile(_) => ProviderKind::Local,
-    };
-    Ok(Store::new(directory.to_owned(), to.clone()).attest(provider)?)
+    store.changing(|state| store.rewrap(state, to, "protected"))?;
+    Ok(Store::new(directory.to_owned(), to.clone()).attest()?)
+}
+
+/// Destroys what `token` may still hold of a keyring that lies elsewhere now, which
+/// [`Attestation::left_in`] names; nothing where it names another, or none. `unlock` opens the keyring.
+///
+/// # Errors
+/// If the keyring or the token cannot be opened, or the token refuses.
+pub fn leave_token(
+    directory: &Path,
+    unlock: &Unlock,
+    token: &TokenSource,
+) -> Result<(), ConnectorError> {
+    Ok(Store::new(directory.to_owned(), unlock.clone()).leave(token)?)
 }
 
 /// Whether a keyring has a head: whether it was ever protected, rotated, or given a key of a delivery.
@@ -142,13 +151,14 @@ pub fn has_head(directory: &Path) -> bool {
     directory.join(head::HEAD).exists()
 }
 
-/// Plain key files in the directory of a keyring. Beside a protected one they are what a killed
-/// process left, or what somebody put there; nothing uses them.
+/// Plain key files in the directory of a keyring, roots that are plain or not in use, and files that
+/// were not completed. Beside a protected keyring they are what a killed process left, or what somebody
+/// put there; nothing uses them.
 ///
 /// # Errors
-/// If the directory cannot be listed.
-pub fn plain_key_files(directory: &Path) -> Result<Vec<KeyEntry>, ConnectorError> {
-    Ok(Store::new(directory.to_owned(), Unlock::Plain).plain_leftovers()?)
+/// If the directory cannot be listed, or its head is none.
+pub fn plain_key_files(directory: &Path) -> Result<Vec<PathBuf>, ConnectorError> {
+    Ok(Store::new(directory.to_owned(), Unlock::Plain).leftovers()?)
 }
 
 /// What the operating system said to something that was tried.

@@ -7,7 +7,6 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use super::{KEY_BYTES, KeyEntry, KeyringError, MasterKey, PublicKey, Purpose};
-use crate::durable;
 use crate::error::ConnectorError;
 
 /// The keys of a site: one master key per purpose and version, and one key-encryption key (KEK)
@@ -16,7 +15,8 @@ use crate::error::ConnectorError;
 /// # Contract
 /// A KEK never leaves the provider. What [`Self::wrap`] gives can be opened by [`Self::unwrap`] with
 /// the same id and additional data until [`Self::destroy_kek`] has returned, and never after it,
-/// whatever file is put back. No error and no `Debug` shows a key.
+/// whatever file is put back. Ids are drawn at random by whoever makes a KEK, and not given twice: the
+/// provider knows which KEKs there are, and not which there were. No error and no `Debug` shows a key.
 ///
 /// # Implementation notes
 /// Methods block on files, or on a module: call them from `spawn_blocking` where many follow.
@@ -71,7 +71,7 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// Makes the KEK of an attempt at a delivery. It is durable when this returns.
     ///
     /// # Errors
-    /// If there is or ever was one of that id, or it cannot be made.
+    /// If there is one of that id, or it cannot be made.
     fn create_kek(&self, id: &KekId) -> Result<(), ConnectorError>;
 
     /// Wraps a data key under a KEK, with AES-256-GCM: nonce (12 bytes), ciphertext, tag (16 bytes).
@@ -98,13 +98,15 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, ConnectorError>;
 
     /// Destroys a KEK and shows that a key wrapped under it just before can no longer be opened.
-    /// Once destroyed it stays so; asking again answers the same.
+    /// Asked for one that is none of the keyring's keys, it removes what lies there under its name, and
+    /// answers that.
     ///
     /// # Errors
-    /// If there never was such a KEK, or the trial still opens.
+    /// If the keyring has no keys of deliveries at all, what was destroyed is still there or still opens,
+    /// or a token that cannot be asked may hold a copy.
     fn destroy_kek(&self, id: &KekId) -> Result<Destroyed, ConnectorError>;
 
-    /// Every KEK that is there.
+    /// Every KEK that was made and not destroyed.
     ///
     /// # Errors
     /// If the keyring cannot be listed.
@@ -136,7 +138,7 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     fn rotate(&self) -> Result<u32, ConnectorError>;
 }
 
-/// Name of a KEK: `DELIVERY.ATTEMPT`. Never a path.
+/// Name of a KEK: `DELIVERY.ATTEMPT`, 32 and 16 lower-case hexadecimal digits. Never a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KekId(String);
 
@@ -165,10 +167,15 @@ impl FromStr for KekId {
     type Err = KeyringError;
 
     fn from_str(text: &str) -> Result<Self, KeyringError> {
-        if durable::is_id(text) && text.contains('.') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(KeyringError::KekId)
+        let is_hex = |part: &str, digits: usize| {
+            let mut bytes = part.bytes();
+            part.len() == digits && bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        match text.split_once('.') {
+            Some((delivery, attempt)) if is_hex(delivery, 32) && is_hex(attempt, 16) => {
+                Ok(Self(text.to_owned()))
+            }
+            Some(_) | None => Err(KeyringError::KekId),
         }
     }
 }
@@ -207,10 +214,18 @@ pub struct Attestation {
     pub protection: &'static str,
     /// How often the keyring changed; 0 for plain files that nothing was done to yet. Never falls.
     pub generation: u64,
+    /// What its last change was; empty where that is not known.
+    pub change: String,
     /// Version of the root that wraps the records; 0 where nothing is wrapped.
     pub root: u32,
-    /// Whether keys can be read out of it by whoever may use it.
-    pub extractable: bool,
+    /// Whether master keys can be read out of it by whoever may use it: always, for this program computes
+    /// with them.
+    pub masters_extractable: bool,
+    /// Whether KEKs that it makes can be. [`KekAttestation`] tells it of one that was made before.
+    pub keks_extractable: bool,
+    /// A token that may hold keys of the keyring, though they do not lie behind it: a `protect` did not
+    /// come to its end.
+    pub left_in: Option<String>,
 }
 
 /// What a provider says of a KEK.
@@ -220,11 +235,12 @@ pub struct KekAttestation {
     pub provider: ProviderKind,
     /// The keyring's generation.
     pub generation: u64,
-    /// Whether it is there.
+    /// Whether its record, or its object in a token, is there, whether or not it is the keyring's.
     pub exists: bool,
-    /// Whether it was destroyed.
+    /// Whether it is none of the keyring's keys: it was destroyed, or never made. It opens nothing then,
+    /// even where it exists.
     pub destroyed: bool,
-    /// Whether its bytes can be read by whoever may use the provider.
+    /// Whether its bytes can be, or ever could be, read by whoever may use the provider.
     pub extractable: bool,
 }
 

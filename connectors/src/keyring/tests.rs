@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::guard::Root;
+use super::head::{Head, write_former};
 use super::*;
 use crate::error::ErrorClass;
 
@@ -126,6 +128,21 @@ fn kek(number: u32) -> KekId {
     KekId::new(&"d".repeat(32), &format!("{number:016x}")).unwrap()
 }
 
+/// The list of deliveries' keys, of root 1.
+fn list_of(room: &Room) -> String {
+    let mut names = files(&room.keys()).into_iter();
+    names.find(|name| name.starts_with("root-1/keks-")).unwrap()
+}
+
+fn head_and_root(room: &Room, unlock: Unlock) -> (Head, std::sync::Arc<Root>) {
+    let store = Store::new(room.keys(), unlock);
+    let read = store.reading(|state| {
+        let headed = state.headed().unwrap();
+        Ok((headed.head.clone(), std::sync::Arc::clone(&headed.root)))
+    });
+    read.unwrap()
+}
+
 fn class(error: &ConnectorError) -> ErrorClass {
     error.class()
 }
@@ -235,6 +252,7 @@ fn any_flipped_byte_of_a_record_or_of_the_head_is_refused() {
         "keyring.json".to_owned(),
         "root-1/mark.v2.key".to_owned(),
         format!("root-1/keks/{}.key", kek(1)),
+        list_of(&room),
     ] {
         let path = room.keys().join(&name);
         let sound = fs::read(&path).unwrap();
@@ -443,6 +461,7 @@ fn a_destroyed_key_opens_nothing_and_does_not_come_back() {
 
         let destroyed = keyring.destroy_kek(&kek(1)).unwrap();
         assert_eq!(destroyed.generation, before + 1);
+        assert!(destroyed.trial.contains("is gone"), "{}", destroyed.trial);
         assert!(destroyed.trial.contains("destroyed"), "{}", destroyed.trial);
         assert!(!record.exists());
         assert!(keyring.unwrap(&kek(1), &wrapped, AAD).is_err());
@@ -455,18 +474,29 @@ fn a_destroyed_key_opens_nothing_and_does_not_come_back() {
         let error = open().unwrap(&kek(1), &wrapped, AAD).unwrap_err();
         assert!(error.to_string().contains("was destroyed"), "{error}");
         assert!(open().wrap(&kek(1), &[7; 32], AAD).is_err());
-        assert!(open().create_kek(&kek(1)).is_err());
-        assert!(!open().attest_kek(&kek(1)).unwrap().exists);
-        // Asked again it says the same, and removes what was put back.
+        let told = open().attest_kek(&kek(1)).unwrap();
+        assert!(
+            told.exists && told.destroyed,
+            "it is there, and opens nothing"
+        );
+        // Asked again it removes what was put back, and says that it was no key of the keyring.
         let again = open().destroy_kek(&kek(1)).unwrap();
         assert_eq!(again.generation, destroyed.generation);
+        assert_eq!(again.answer, "was not among the keyring's keys");
+        assert!(!record.exists());
+        // So does whatever is changed next.
+        fs::write(&record, &backup).unwrap();
+        open().create_kek(&kek(2)).unwrap();
         assert!(!record.exists());
         // Nor does a new root take it over.
         fs::write(&record, &backup).unwrap();
         fs::set_permissions(&record, fs::Permissions::from_mode(0o600)).unwrap();
         open().rotate().unwrap();
         assert!(open().unwrap(&kek(1), &wrapped, AAD).is_err());
-        assert!(open().destroy_kek(&kek(9)).is_err(), "there never was one");
+        assert!(
+            open().attest_kek(&kek(9)).unwrap().destroyed,
+            "there never was one"
+        );
     });
 }
 
@@ -624,14 +654,10 @@ fn a_key_half_made_is_made_by_whoever_comes_next() {
     room.opened().create(Purpose::Ledger).unwrap();
     room.copy("after");
     room.restore("before");
-    // The record and the public key are there, the head does not know them.
-    for name in ["root-1/ledger.v2.key", "ledger.pub"] {
-        fs::copy(
-            room.directory.path().join("after").join(name),
-            room.keys().join(name),
-        )
-        .unwrap();
-    }
+    // The record is there, the head does not know it.
+    let name = "root-1/ledger.v2.key";
+    let after = room.directory.path().join("after");
+    fs::copy(after.join(name), room.keys().join(name)).unwrap();
     assert_eq!(room.opened().get(Purpose::Ledger, None).unwrap().version, 1);
     assert_eq!(room.opened().create(Purpose::Ledger).unwrap(), 2);
     let opened = room.opened();
@@ -639,6 +665,312 @@ fn a_key_half_made_is_made_by_whoever_comes_next() {
     let signing = opened.signing_key(Purpose::Ledger).unwrap();
     assert_eq!(public.len(), 2);
     assert_eq!(public.last(), Some(&PublicKey::from(&signing)));
+
+    // The head knows it, and the public key is not published yet.
+    room.restore("after");
+    let earlier = room.directory.path().join("before/ledger.pub");
+    fs::copy(earlier, room.keys().join("ledger.pub")).unwrap();
+    let opened = room.opened();
+    let signing = opened.signing_key(Purpose::Ledger).unwrap();
+    let public = opened.public_keys(Purpose::Ledger).unwrap();
+    assert_eq!(public.last(), Some(&PublicKey::from(&signing)));
+    room.opened().create_kek(&kek(1)).unwrap();
+    let line = format!("{}\n", PublicKey::from(&signing));
+    let published = fs::read_to_string(room.keys().join("ledger.pub")).unwrap();
+    assert!(published.ends_with(&line), "{published}");
+}
+
+#[test]
+fn a_public_key_that_the_keyring_does_not_know_is_refused() {
+    let foreign = Room::full();
+    let line = fs::read_to_string(foreign.keys().join("manifest.pub")).unwrap();
+    each(|room, open| {
+        open().create_kek(&kek(1)).unwrap();
+        let path = room.keys().join("manifest.pub");
+        let own = fs::read_to_string(&path).unwrap();
+        for altered in [format!("{own}{line}"), line.clone()] {
+            fs::write(&path, altered).unwrap();
+            let error = open().signing_key(Purpose::Manifest).unwrap_err();
+            assert_eq!(class(&error), ErrorClass::Integrity);
+            assert!(error.to_string().contains("manifest.pub"), "{error}");
+            assert!(open().create(Purpose::Manifest).is_err());
+        }
+        // One that is lost is written again, with every version on its line.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(open().create(Purpose::Manifest).unwrap(), 2);
+        let lines = fs::read_to_string(&path).unwrap();
+        assert!(
+            lines.starts_with(&own) && lines.lines().count() == 2,
+            "{lines}"
+        );
+    });
+    // Where no head holds them, the private keys tell.
+    let room = Room::full();
+    fs::write(room.keys().join("manifest.pub"), &line).unwrap();
+    let error = room.plain().signing_key(Purpose::Manifest).unwrap_err();
+    assert_eq!(class(&error), ErrorClass::Integrity);
+    assert!(room.plain().create_kek(&kek(1)).is_err());
+    fs::remove_file(room.keys().join("manifest.pub")).unwrap();
+    assert_eq!(room.plain().create(Purpose::Manifest).unwrap(), 2);
+    let keyring = room.plain();
+    let public = keyring.public_keys(Purpose::Manifest).unwrap();
+    let first = keyring.get(Purpose::Manifest, Some(1)).unwrap();
+    let first = ed25519_dalek::SigningKey::from_bytes(first.expose());
+    assert_eq!(public[0], PublicKey::from(&first));
+}
+
+#[test]
+fn a_second_name_of_a_key_does_not_outlive_it() {
+    let room = Room::full();
+    let key = *room.plain().get(Purpose::Mark, Some(1)).unwrap().expose();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key);
+    let second = room.keys().join(".mark.v1.key.new");
+    fs::hard_link(room.keys().join("mark.v1.key"), second).unwrap();
+    protect(&room.keys(), &Unlock::Plain, &room.key_file()).unwrap();
+    for name in files(&room.keys()) {
+        let text = fs::read(room.keys().join(&name)).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(!text.contains(&encoded), "{name}");
+    }
+}
+
+#[test]
+fn what_is_destroyed_is_removed_by_the_next_change_wherever_it_was_put_back() {
+    each(|room, open| {
+        let path = open().list().unwrap();
+        let first = path
+            .iter()
+            .find(|entry| entry.purpose == Purpose::Mark && entry.version == 1)
+            .unwrap();
+        let backup = fs::read(&first.path).unwrap();
+        KeyProvider::destroy(&open(), Purpose::Mark, 1).unwrap();
+        // A process that was killed between the two steps left it.
+        fs::write(&first.path, &backup).unwrap();
+        fs::set_permissions(&first.path, fs::Permissions::from_mode(0o600)).unwrap();
+        // Asked again, the same destruction ends.
+        let before = open().attest().unwrap().generation;
+        KeyProvider::destroy(&open(), Purpose::Mark, 1).unwrap();
+        assert!(!first.path.exists());
+        assert_eq!(open().attest().unwrap().generation, before);
+        fs::write(&first.path, &backup).unwrap();
+        open().create(Purpose::Fpe).unwrap();
+        assert!(!first.path.exists());
+        // A plain file beside does not keep the keyring from being protected.
+        let beside = room.keys().join("mark.v1.key");
+        fs::write(&beside, "lockgate-key:v1:mark:x\n").unwrap();
+        open().rotate().unwrap();
+        assert!(!beside.exists());
+    });
+}
+
+#[test]
+fn what_opens_a_keyring_does_not_lie_in_it() {
+    let room = Room::full();
+    room.plain().create_kek(&kek(1)).unwrap();
+    let keys = all_keys(&room.plain());
+    let inside = room.keys().join("root-1.key");
+    let error = protect(&room.keys(), &Unlock::Plain, &Unlock::KeyFile(inside)).unwrap_err();
+    assert_eq!(class(&error), ErrorClass::Config);
+    assert!(error.to_string().contains("apart"), "{error}");
+    assert_eq!(all_keys(&room.plain()), keys);
+}
+
+#[test]
+fn a_head_does_not_grow_with_what_was_destroyed() {
+    let room = Room::protected();
+    let opened = room.opened();
+    let head = || {
+        fs::metadata(room.keys().join("keyring.json"))
+            .unwrap()
+            .len()
+    };
+    opened.create_kek(&kek(0)).unwrap();
+    opened.destroy_kek(&kek(0)).unwrap();
+    let before = head();
+    for number in 1..20 {
+        opened.create_kek(&kek(number)).unwrap();
+        opened.destroy_kek(&kek(number)).unwrap();
+    }
+    // The generation may have a digit more.
+    assert!(head() <= before + 2 && head() < 4096, "{}", head());
+    assert!(opened.keks().unwrap().is_empty());
+    // Of lists, the one that the head names last is left at most.
+    opened.create_kek(&kek(30)).unwrap();
+    opened.create_kek(&kek(31)).unwrap();
+    let names = files(&room.keys());
+    let lists = names.iter().filter(|name| name.contains("/keks-"));
+    assert!(lists.count() <= 2, "{names:?}");
+}
+
+#[test]
+fn a_lost_list_or_an_earlier_one_is_noticed() {
+    let room = Room::protected();
+    room.opened().create_kek(&kek(1)).unwrap();
+    let wrapped = room.opened().wrap(&kek(1), &[7; 32], AAD).unwrap();
+    let earlier = list_of(&room);
+    let earlier_bytes = fs::read(room.keys().join(&earlier)).unwrap();
+    room.opened().destroy_kek(&kek(1)).unwrap();
+    room.opened().create_kek(&kek(2)).unwrap();
+    let path = room.keys().join(list_of(&room));
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &earlier_bytes).unwrap();
+    let error = room.opened().unwrap(&kek(1), &wrapped, AAD).unwrap_err();
+    assert_eq!(class(&error), ErrorClass::Integrity);
+    fs::remove_file(&path).unwrap();
+    assert!(room.opened().keks().is_err());
+    assert!(room.opened().create_kek(&kek(3)).is_err());
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(room.opened().keks().unwrap(), [kek(2)]);
+}
+
+#[test]
+fn a_head_of_the_former_format_is_read_and_taken_over_by_the_first_change() {
+    for is_plain in [true, false] {
+        let room = if is_plain {
+            Room::full()
+        } else {
+            Room::protected()
+        };
+        let unlock = || {
+            if is_plain {
+                Unlock::Plain
+            } else {
+                room.key_file()
+            }
+        };
+        let open = || LocalKeyring::protected(room.keys(), unlock());
+        open().create_kek(&kek(1)).unwrap();
+        open().create_kek(&kek(2)).unwrap();
+        let keys = all_keys(&open());
+        let wrapped = open().wrap(&kek(1), &[7; 32], AAD).unwrap();
+        let gone = open().wrap(&kek(2), &[8; 32], AAD).unwrap();
+        KeyProvider::destroy(&open(), Purpose::Mark, 1).unwrap();
+        let (head, root) = head_and_root(&room, unlock());
+        write_former(&room.keys(), &head, &root, &[format!("kek:{}", kek(2))]);
+        fs::remove_file(room.keys().join(list_of(&room))).unwrap();
+
+        let works = |format: u32| {
+            let text = fs::read_to_string(room.keys().join("keyring.json")).unwrap();
+            assert!(text.contains(&format!("\"format\":{format},")), "{text}");
+            assert_eq!(all_keys(&open()).len(), keys.len() - 1);
+            assert_eq!(*open().unwrap(&kek(1), &wrapped, AAD).unwrap(), [7; 32]);
+            let error = open().unwrap(&kek(2), &gone, AAD).unwrap_err();
+            assert!(error.to_string().contains("was destroyed"), "{error}");
+            assert!(open().get(Purpose::Mark, Some(1)).is_err());
+            assert_eq!(open().keks().unwrap(), [kek(1)]);
+            assert_eq!(open().attest().unwrap().generation, head.generation);
+            assert_eq!(open().public_keys(Purpose::Ledger).unwrap().len(), 1);
+        };
+        works(1);
+        let record = room.keys().join(format!("root-1/keks/{}.key", kek(2)));
+        assert!(record.exists());
+        assert!(open().create_kek(&kek(1)).is_err(), "there is one");
+        works(2);
+        assert!(!record.exists(), "what is not listed is removed");
+        open().destroy_kek(&kek(1)).unwrap();
+        assert_eq!(open().attest().unwrap().generation, head.generation + 1);
+        let (taken, _) = head_and_root(&room, unlock());
+        assert_eq!(taken.public_keys(Purpose::Manifest).len(), 1);
+        assert_eq!(taken.id.len(), 32);
+    }
+}
+
+#[test]
+fn where_a_token_may_hold_a_copy_nothing_is_said_to_be_destroyed() {
+    let room = Room::protected();
+    room.opened().create_kek(&kek(1)).unwrap();
+    let store = Store::new(room.keys(), room.key_file());
+    let announced = store.changing(|state| {
+        let mut headed = store.headed(state, "")?;
+        store.advance(&mut headed, String::new(), |head| {
+            head.leaving = Some("elsewhere".to_owned());
+        })
+    });
+    announced.unwrap();
+    assert_eq!(
+        room.opened().attest().unwrap().left_in.as_deref(),
+        Some("elsewhere")
+    );
+    let error = room.opened().destroy_kek(&kek(1)).unwrap_err();
+    assert!(error.to_string().contains("`elsewhere`"), "{error}");
+    // Nor is it forgotten over another protection.
+    protect(&room.keys(), &room.key_file(), &room.key_file()).unwrap();
+    assert!(room.opened().destroy_kek(&kek(1)).is_err());
+    assert_eq!(room.opened().keks().unwrap(), [kek(1)]);
+}
+
+#[test]
+fn what_was_refused_is_not_tried_again() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let room = Room::full();
+    protect(&room.keys(), &Unlock::Plain, &passphrase(PASSPHRASE)).unwrap();
+    let tries = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&tries);
+    let wrong = Unlock::Passphrase(SecretSource::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(Zeroizing::new("another passphrase".to_owned()))
+    }));
+    let opened = LocalKeyring::protected(room.keys(), wrong);
+    for _ in 0..3 {
+        let error = opened.list().unwrap_err();
+        assert_eq!(class(&error), ErrorClass::Denied);
+    }
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_lost_head_is_told_and_nothing_begun_over_what_it_spoke_of() {
+    each(|room, open| {
+        open().create_kek(&kek(1)).unwrap();
+        let wrapped = open().wrap(&kek(1), &[7; 32], AAD).unwrap();
+        let path = room.keys().join("keyring.json");
+        let head = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(open().create_kek(&kek(2)).is_err());
+        assert!(open().rotate().is_err());
+        fs::write(&path, head).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(*open().unwrap(&kek(1), &wrapped, AAD).unwrap(), [7; 32]);
+    });
+}
+
+#[test]
+fn everything_plain_that_a_killed_process_left_is_named() {
+    let room = Room::full();
+    room.plain().create_kek(&kek(1)).unwrap();
+    room.copy("before");
+    protect(&room.keys(), &Unlock::Plain, &room.key_file()).unwrap();
+    let before = room.directory.path().join("before");
+    copy(&before.join("root-1"), &room.keys().join("root-1"));
+    fs::copy(before.join("root-1.key"), room.keys().join("root-1.key")).unwrap();
+    fs::write(room.keys().join("root-2/.mark.v1.key.new"), "half").unwrap();
+    let mut named: Vec<String> = plain_key_files(&room.keys())
+        .unwrap()
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    named.sort();
+    assert_eq!(named, [".mark.v1.key.new", "root-1", "root-1.key"]);
+    room.opened().create_kek(&kek(2)).unwrap();
+    assert!(plain_key_files(&room.keys()).unwrap().is_empty());
+}
+
+#[test]
+fn the_id_of_a_deliverys_key_is_two_hexadecimal_numbers() {
+    assert!(kek(1).as_str().parse::<KekId>().is_ok());
+    for other in [
+        "mark.v9",
+        "a.b",
+        "",
+        &"d".repeat(48),
+        &format!("{}.{}", "D".repeat(32), "0".repeat(16)),
+        &format!("{}.{}", "d".repeat(32), "0".repeat(17)),
+        &format!("{}.{}.{}", "d".repeat(32), "0".repeat(8), "0".repeat(7)),
+    ] {
+        assert!(other.parse::<KekId>().is_err(), "{other}");
+    }
 }
 
 #[test]

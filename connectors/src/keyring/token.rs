@@ -4,6 +4,7 @@
 //! calls a wrong tag a general error.
 
 use std::collections::BTreeMap;
+use std::ffi::c_ulong;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +14,21 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::types::AuthPin;
 use zeroize::Zeroizing;
 
-use super::cipher::{self, NONCE_BYTES, OVERHEAD_BYTES};
+use super::cipher::{self, NONCE_BYTES, OVERHEAD_BYTES, TAG_BYTES};
 use super::{KEY_BYTES, KeyringError, SecretSource};
+
+/// What a key is tried with when it is made, or when a token's answer does not tell what failed.
+const PROBE: [u8; KEY_BYTES] = [0; KEY_BYTES];
+
+/// What the trial is bound to.
+const PROBE_DATA: &[u8] = b"lockgate/v1 trial of a token";
+
+/// `CKR_AEAD_DECRYPT_FAILED` of PKCS#11 3.0, which the library has no name for.
+const AEAD_DECRYPT_FAILED: c_ulong = 66;
 
 /// Where a token is.
 #[derive(Debug, Clone)]
@@ -58,23 +68,46 @@ impl Token {
         Ok(token)
     }
 
+    /// The token's label.
+    pub(super) fn label(&self) -> &str {
+        &self.source.label
+    }
+
+    /// Refuses another token than this one: its keys cannot go there.
+    pub(super) fn check_is(&self, source: &TokenSource) -> Result<(), KeyringError> {
+        if (&self.source.module, &self.source.label) == (&source.module, &source.label) {
+            return Ok(());
+        }
+        Err(self.unusable(
+            "is another than the one that holds the keyring: dispose of its deliveries, protect the keyring by a passphrase or a key file, and then by the other token",
+        ))
+    }
+
     /// Whether a key is there.
     pub(super) fn holds(&self, label: &str, id: &[u8]) -> Result<bool, KeyringError> {
         self.with(|session| Ok(!session.find_objects(&named(label, id))?.is_empty()))
     }
 
-    /// Whether a key's bytes can be read out of the token.
-    pub(super) fn is_extractable(&self, label: &str, id: &[u8]) -> Result<bool, KeyringError> {
+    /// Whether a key's bytes can be, or ever could be, read: a key that was brought in was elsewhere before.
+    pub(super) fn may_have_been_read(&self, label: &str, id: &[u8]) -> Result<bool, KeyringError> {
         self.with(|session| {
             let key = only(session, label, id)?;
-            let asked = [AttributeType::Extractable, AttributeType::Sensitive];
-            let told = session.get_attributes(key, &asked)?;
-            Ok(told.iter().any(|attribute| {
-                matches!(
-                    attribute,
-                    Attribute::Extractable(true) | Attribute::Sensitive(false)
-                )
-            }))
+            let told = session.get_attributes(
+                key,
+                &[
+                    AttributeType::Extractable,
+                    AttributeType::Sensitive,
+                    AttributeType::NeverExtractable,
+                    AttributeType::AlwaysSensitive,
+                ],
+            )?;
+            let assured = [
+                Attribute::Extractable(false),
+                Attribute::Sensitive(true),
+                Attribute::NeverExtractable(true),
+                Attribute::AlwaysSensitive(true),
+            ];
+            Ok(!assured.iter().all(|assured| told.contains(assured)))
         })
     }
 
@@ -99,21 +132,24 @@ impl Token {
 
     /// Makes a key that never leaves the token.
     pub(super) fn generate(&self, label: &str, id: &[u8]) -> Result<(), KeyringError> {
+        let nonce = cipher::nonce()?;
         self.with(|session| {
             let mut template = kept(label, id);
             template.push(Attribute::ValueLen(KEY_BYTES.try_into()?));
-            session.generate_key(&Mechanism::AesKeyGen, &template)?;
-            Ok(())
+            let key = session.generate_key(&Mechanism::AesKeyGen, &template)?;
+            or_destroy(session, key, try_key(session, key, nonce))
         })
     }
 
-    /// Brings a key into the token, which it never leaves again.
+    /// Brings a key into the token, which it never leaves again, and shows that the token took this very
+    /// key, keeps it, and gives it to nobody.
     pub(super) fn import(
         &self,
         label: &str,
         id: &[u8],
         key: &[u8; KEY_BYTES],
     ) -> Result<(), KeyringError> {
+        let nonce = cipher::nonce()?;
         self.with(|session| {
             let mut template = kept(label, id);
             template.push(Attribute::Value(key.to_vec()));
@@ -123,7 +159,8 @@ impl Token {
                     zeroize::Zeroize::zeroize(value);
                 }
             }
-            created.map(drop)
+            let imported = created?;
+            or_destroy(session, imported, try_import(session, imported, key, nonce))
         })
     }
 
@@ -150,10 +187,7 @@ impl Token {
         let nonce = cipher::nonce()?;
         self.with(|session| {
             let key = only(session, label, id)?;
-            let mut iv = nonce;
-            let mechanism = Mechanism::AesGcm(GcmParams::new(&mut iv, aad, 128.into())?);
-            let body = session.encrypt(&mechanism, key, plaintext)?;
-            Ok([nonce.as_slice(), &body].concat())
+            encrypt(session, key, nonce, plaintext, aad)
         })
     }
 
@@ -172,15 +206,22 @@ impl Token {
         if sealed.len() <= OVERHEAD_BYTES {
             return Ok(None);
         }
+        let another = cipher::nonce()?;
         self.with(|session| {
             let key = only(session, label, id)?;
-            let mut iv = *nonce;
-            let mechanism = Mechanism::AesGcm(GcmParams::new(&mut iv, aad, 128.into())?);
-            Ok(match session.decrypt(&mechanism, key, body) {
-                Ok(opened) => Some(Zeroizing::new(opened)),
-                Err(Error::Pkcs11(answer, Function::Decrypt)) if refuses_content(answer) => None,
-                Err(error) => return Err(error),
-            })
+            match decrypt(session, key, *nonce, body, aad) {
+                Ok(opened) => Ok(Some(opened)),
+                Err(Error::Pkcs11(answer, Function::Decrypt)) if refuses_content(answer) => {
+                    Ok(None)
+                }
+                // SoftHSM says so of a wrong tag, others of a token that is sick: which of the two it is,
+                // the key tells.
+                Err(Error::Pkcs11(
+                    RvError::GeneralError | RvError::FunctionFailed,
+                    Function::Decrypt,
+                )) => try_key(session, key, another).map(|()| None),
+                Err(error) => Err(error),
+            }
         })
     }
 
@@ -188,7 +229,7 @@ impl Token {
     /// what state it is in.
     fn with<T>(&self, work: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, KeyringError> {
         let mut held = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = match held.take() {
+        let session = match held.take().filter(is_logged_in) {
             Some(session) => session,
             None => self.log_in()?,
         };
@@ -212,6 +253,15 @@ impl Token {
         })?;
         if another.is_some() {
             return Err(self.unusable("there are several of that label: give them different ones"));
+        }
+        let told = module.get_token_info(slot).map_err(failed)?;
+        if told.user_pin_locked() {
+            return Err(self.unusable(LOCKED));
+        }
+        if told.user_pin_final_try() {
+            return Err(self.unusable(
+                "would lock itself if its pin is wrong once more, so that it was not tried: log in with the token's own program first",
+            ));
         }
         let session = module.open_rw_session(slot).map_err(failed)?;
         let pin = AuthPin::from(self.source.pin.fetch()?.as_str().to_owned());
@@ -254,14 +304,16 @@ impl Token {
                 RvError::PinIncorrect
                 | RvError::PinInvalid
                 | RvError::PinLenRange
-                | RvError::PinExpired
-                | RvError::PinLocked
                 | RvError::UserPinNotInitialized,
                 _,
             ) => {
                 return KeyringError::Pin {
                     token: self.source.label.clone(),
                 };
+            }
+            Error::Pkcs11(RvError::PinLocked, _) => LOCKED,
+            Error::Pkcs11(RvError::PinExpired, _) => {
+                "has a pin that has expired: set a new one with the token's own program"
             }
             Error::Pkcs11(
                 RvError::DeviceRemoved
@@ -277,11 +329,112 @@ impl Token {
             Error::Pkcs11(RvError::MechanismInvalid | RvError::MechanismParamInvalid, _) => {
                 "has no AES-GCM: take a token that has"
             }
+            Error::NotSupported => {
+                "does not do AES-GCM with a nonce of 12 bytes as PKCS#11 says, or does not keep a key as it is given: take another token"
+            }
             Error::InvalidValue => "does not hold the key that is asked for, or holds it twice",
             _ => "failed: look into the log of its module",
         };
         self.unusable(what)
     }
+}
+
+/// What is said of a token whose pin is locked.
+const LOCKED: &str = "has locked its pin: have its security officer set it anew";
+
+/// Whether a session is still logged in. A token of a network forgets one that was idle, and says of its
+/// keys then that they are not there.
+fn is_logged_in(session: &Session) -> bool {
+    session
+        .get_session_info()
+        .is_ok_and(|told| matches!(told.session_state(), SessionState::RwUser))
+}
+
+/// AES-256-GCM: nonce, ciphertext, tag.
+fn encrypt(
+    session: &Session,
+    key: ObjectHandle,
+    nonce: [u8; NONCE_BYTES],
+    plaintext: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let encrypted = |mut iv: [u8; NONCE_BYTES]| -> Result<Vec<u8>, Error> {
+        let body = {
+            let mechanism = Mechanism::AesGcm(GcmParams::new(&mut iv, aad, 128.into())?);
+            session.encrypt(&mechanism, key, plaintext)?
+        };
+        // One that used the zeros it was given for a nonce would use them again.
+        if body.len() != plaintext.len().saturating_add(TAG_BYTES) || iv == [0; NONCE_BYTES] {
+            return Err(Error::NotSupported);
+        }
+        // Some tokens draw the nonce themselves, and write it where ours was.
+        Ok([iv.as_slice(), &body].concat())
+    };
+    match encrypted(nonce) {
+        // Of those, some refuse any but zeros.
+        Err(Error::Pkcs11(RvError::MechanismParamInvalid, _)) => encrypted([0; NONCE_BYTES]),
+        done => done,
+    }
+}
+
+fn decrypt(
+    session: &Session,
+    key: ObjectHandle,
+    mut nonce: [u8; NONCE_BYTES],
+    body: &[u8],
+    aad: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mechanism = Mechanism::AesGcm(GcmParams::new(&mut nonce, aad, 128.into())?);
+    session.decrypt(&mechanism, key, body).map(Zeroizing::new)
+}
+
+/// Shows that a key opens what it sealed.
+fn try_key(session: &Session, key: ObjectHandle, nonce: [u8; NONCE_BYTES]) -> Result<(), Error> {
+    let sealed = encrypt(session, key, nonce, &PROBE, PROBE_DATA)?;
+    let (nonce, body) = sealed
+        .split_first_chunk::<NONCE_BYTES>()
+        .ok_or(Error::NotSupported)?;
+    let opened = decrypt(session, key, *nonce, body, PROBE_DATA)?;
+    match opened.as_slice() == PROBE {
+        true => Ok(()),
+        false => Err(Error::NotSupported),
+    }
+}
+
+/// Shows that a key that was brought in is the one that was given, stays, and cannot be read.
+fn try_import(
+    session: &Session,
+    imported: ObjectHandle,
+    key: &[u8; KEY_BYTES],
+    nonce: [u8; NONCE_BYTES],
+) -> Result<(), Error> {
+    let sealed = encrypt(session, imported, nonce, &PROBE, PROBE_DATA)?;
+    let opened = cipher::open(key, &sealed, PROBE_DATA);
+    let is_same = opened.is_some_and(|opened| opened.as_slice() == PROBE);
+    let asked = [
+        AttributeType::Extractable,
+        AttributeType::Sensitive,
+        AttributeType::Token,
+    ];
+    let told = session.get_attributes(imported, &asked)?;
+    let assured = [
+        Attribute::Extractable(false),
+        Attribute::Sensitive(true),
+        Attribute::Token(true),
+    ];
+    match is_same && assured.iter().all(|assured| told.contains(assured)) {
+        true => Ok(()),
+        false => Err(Error::NotSupported),
+    }
+}
+
+/// Destroys a key again that was not what it should be.
+fn or_destroy(session: &Session, key: ObjectHandle, tried: Result<(), Error>) -> Result<(), Error> {
+    if tried.is_err() {
+        // The first error is the one to report.
+        drop(session.destroy_object(key));
+    }
+    tried
 }
 
 /// What finds a key.
@@ -329,7 +482,7 @@ const fn refuses_content(answer: RvError) -> bool {
             | RvError::EncryptedDataLenRange
             | RvError::DataInvalid
             | RvError::DataLenRange
-            | RvError::GeneralError
-            | RvError::FunctionFailed
+            | RvError::SignatureInvalid
+            | RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED)
     )
 }

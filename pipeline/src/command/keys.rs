@@ -4,29 +4,34 @@ use std::path::Path;
 
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::{
-    KekId, KeyEntry, PairKind, Purpose, SecretSource, Unlock, has_head, protect as protect_keyring,
-    write_key_file, write_pair,
+    Attestation, Destroyed, KekId, KeyEntry, KeyringError, PairKind, Purpose, SecretSource, Unlock,
+    has_head, is_within, leave_token, protect as protect_keyring, write_key_file, write_pair,
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::output::{Answer, table};
 use crate::cli::{KeysCommand, PairKindArg, ProtectArgs};
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Event, History, Ledger};
+use crate::run::lock_grant;
 
 /// The purposes whose public keys recipients need.
 const SIGNING: [Purpose; 2] = [Purpose::Manifest, Purpose::Ledger];
 
-pub(super) fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunError> {
+pub(super) async fn keys(root: &Path, command: &KeysCommand) -> Result<Answer, RunError> {
     let open = || Installation::open(root, Clock::System);
     match command {
         KeysCommand::New { purpose } => new(&open()?, purpose),
         KeysCommand::Pair { name, kind } => pair(name, *kind),
         KeysCommand::List => list(&open()?),
         KeysCommand::Rotate => rotate(&open()?),
-        KeysCommand::Destroy { key, yes, force } => destroy(&open()?, key, *yes, force.as_deref()),
+        KeysCommand::Destroy { key, yes, force } => {
+            let force = force.as_deref() == Some(key.as_str());
+            Box::pin(destroy(&open()?, key, *yes, force)).await
+        }
         KeysCommand::ExportPublic { to } => export_public(&open()?, to.as_deref()),
         KeysCommand::Protect(args) => protect(&open()?, args),
     }
@@ -100,6 +105,7 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
     for id in &deliveries {
         text.push_str(&format!("key of delivery {id}\n"));
     }
+    text.push_str(&left_in_token(&told));
     Answer::new(
         text,
         &json!({
@@ -109,9 +115,21 @@ fn list(installation: &Installation) -> Result<Answer, RunError> {
             "protection": told.protection,
             "generation": told.generation,
             "root": told.root,
-            "extractable": told.extractable,
+            "masters_extractable": told.masters_extractable,
+            "keks_extractable": told.keks_extractable,
+            "left_in": told.left_in,
         }),
     )
+}
+
+/// That a token may hold copies, where one may.
+fn left_in_token(told: &Attestation) -> String {
+    told.left_in.as_ref().map_or_else(String::new, |token| {
+        format!(
+            "token `{token}` may still hold keys of this keyring, because a protection did not come to its \
+             end: name it in [keys] (module, token, pin) and run `lockgate keys protect` again\n"
+        )
+    })
 }
 
 fn rotate(installation: &Installation) -> Result<Answer, RunError> {
@@ -120,41 +138,28 @@ fn rotate(installation: &Installation) -> Result<Answer, RunError> {
     record(installation, ledger.as_ref(), "rotated")?;
     let text = format!(
         "made root {root} and wrapped every record anew; keys and outputs stay what they are\n\
-         backups of the keyring still hold the earlier root: let them expire\n"
+         backups of the keyring still hold the earlier root: let them expire\n\
+         behind a token, they open no more from now on: back the keyring up right away\n\
+         whoever knew a passphrase still does: `lockgate keys protect --passphrase-file` takes a new one\n"
     );
     Answer::new(text, &json!({ "root": root }))
 }
 
-fn destroy(
+/// Destroys a key; `force` where its name was said once more.
+async fn destroy(
     installation: &Installation,
     key: &str,
     yes: bool,
-    force: Option<&str>,
+    force: bool,
 ) -> Result<Answer, RunError> {
-    let refused = |what: String, remedy: String| RunError::Invalid {
-        what,
-        at: "command line".to_owned(),
-        remedy,
-    };
-    let ledger = before_change(installation)?;
-    let keyring = installation.keyring();
-    let master = keyring.list()?.into_iter().find(|entry| name(entry) == key);
     if !yes {
         let what = format!("destroying {key} cannot be undone");
         return Err(refused(what, "say --yes".to_owned()));
     }
-    let (answer, trial) = match master {
-        Some(master) => {
-            if let Some(why) = still_needed(installation, &master)?
-                && force != Some(key)
-            {
-                let what = format!("key {key} is still needed: {why}");
-                return Err(refused(
-                    what,
-                    format!("to destroy it all the same, say --force {key}"),
-                ));
-            }
-            keyring.destroy(master.purpose, master.version)?;
+    let ledger = before_change(installation)?;
+    let (answer, trial) = match master(key) {
+        Some((purpose, version)) => {
+            destroy_master(installation, key, (purpose, version), force)?;
             ("record deleted, version barred", None)
         }
         None => {
@@ -163,21 +168,171 @@ fn destroy(
                     "name a key as PURPOSE.vN or DELIVERY.ATTEMPT; `lockgate keys list` names them";
                 refused(format!("there is no key {key}"), remedy.to_owned())
             })?;
-            let destroyed = keyring.destroy_kek(&id)?;
+            // Or a run under way would publish what nobody can open.
+            let _lock = match grant_of(installation, &id)? {
+                Some(grant) => {
+                    let never = CancellationToken::new();
+                    Some(lock_grant(installation, &grant, &never).await?)
+                }
+                None => None,
+            };
+            let destroyed = destroy_kek(installation, &id, force)?;
             (destroyed.answer, Some(destroyed.trial))
         }
     };
     record(installation, ledger.as_ref(), &format!("destroyed {key}"))?;
     let text = format!(
         "destroyed {key}: {answer}\n{}backups of the keyring still hold it, until they expire\n",
-        trial.as_ref().map_or_else(String::new, |trial| format!(
-            "asked to use it, the keyring answers: {trial}\n"
-        ))
+        trial
+            .as_ref()
+            .map_or_else(String::new, |trial| format!("{trial}\n"))
     );
     Answer::new(
         text,
         &json!({ "destroyed": key, "answer": answer, "trial": trial }),
     )
+}
+
+fn refused(what: String, remedy: String) -> RunError {
+    RunError::Invalid {
+        what,
+        at: "command line".to_owned(),
+        remedy,
+    }
+}
+
+/// What is said of a key that is still needed.
+fn needed(key: &str, why: &str) -> RunError {
+    let what = format!("key {key} is still needed: {why}");
+    refused(
+        what,
+        format!("to destroy it all the same, say --force {key}"),
+    )
+}
+
+/// The purpose and version that `PURPOSE.vN` names, whether or not there is such a key.
+fn master(key: &str) -> Option<(Purpose, u32)> {
+    let (purpose, version) = key.split_once(".v")?;
+    let version = version.parse().ok()?;
+    Some((purpose.parse().ok()?, version))
+}
+
+fn destroy_master(
+    installation: &Installation,
+    key: &str,
+    (purpose, version): (Purpose, u32),
+    force: bool,
+) -> Result<(), RunError> {
+    let keyring = installation.keyring();
+    let listed = keyring.list()?;
+    let listed = listed
+        .iter()
+        .find(|entry| (entry.purpose, entry.version) == (purpose, version));
+    // One that is barred already is not listed: a killed process may have left its file.
+    if let Some(entry) = listed
+        && let Some(why) = still_needed(installation, entry)?
+        && !force
+    {
+        return Err(needed(key, &why));
+    }
+    match keyring.destroy(purpose, version) {
+        Err(ConnectorError::Keyring(KeyringError::MissingVersion { .. })) => {
+            let remedy = "`lockgate keys list` names them";
+            Err(refused(format!("there is no key {key}"), remedy.to_owned()))
+        }
+        done => Ok(done?),
+    }
+}
+
+fn destroy_kek(
+    installation: &Installation,
+    id: &KekId,
+    force: bool,
+) -> Result<Destroyed, RunError> {
+    let keyring = installation.keyring();
+    let attested = keyring.attest_kek(id)?;
+    // One that is there and not listed is one that a killed process left, or that was put back.
+    if attested.destroyed && !attested.exists {
+        let what = format!("there is no key {id} of a delivery: it was destroyed, or never made");
+        return Err(refused(what, "`lockgate keys list` names them".to_owned()));
+    }
+    let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    if let Some(why) = stands(&history, id)
+        && !force
+    {
+        return Err(needed(id.as_str(), why));
+    }
+    Ok(keyring.destroy_kek(id)?)
+}
+
+/// The grant of an attempt, if there is any sign of it: in the ledger, or in the notes that a run makes of
+/// keys before it makes them.
+fn grant_of(installation: &Installation, id: &KekId) -> Result<Option<String>, RunError> {
+    let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    let recorded = history
+        .iter()
+        .find_map(|entry| match attempt_of(&entry.event) {
+            Some((grant, of)) if of == *id => Some(grant.to_owned()),
+            Some(_) | None => None,
+        });
+    if recorded.is_some() {
+        return Ok(recorded);
+    }
+    let notes = std::fs::read_dir(installation.state().join("seals"));
+    let mut folders = notes.into_iter().flatten().filter_map(Result::ok);
+    let noted = folders.find(|folder| folder.path().join(id.as_str()).exists());
+    Ok(noted.and_then(|folder| folder.file_name().into_string().ok()))
+}
+
+/// Why the key of a delivery is still needed; absent where its attempt came to nothing, or was disposed of.
+fn stands(history: &History, id: &KekId) -> Option<&'static str> {
+    let is_it = |event: &Event| attempt_of(event).is_some_and(|(_, of)| of == *id);
+    let is_released = history
+        .iter()
+        .any(|entry| matches!(entry.event, Event::Released { .. }) && is_it(&entry.event));
+    let is_disposed = history
+        .iter()
+        .any(|entry| matches!(entry.event, Event::Disposed { .. }) && is_it(&entry.event));
+    let is_open = history.unsettled().iter().any(|entry| is_it(&entry.event));
+    match (is_released && !is_disposed, is_open) {
+        (true, _) => Some(
+            "the delivery stands, and could not be opened nor disposed of as it should be; `lockgate \
+             dispose` destroys its key and records what that covers",
+        ),
+        (false, true) => Some(
+            "whether its delivery was published is not settled; the next run of the grant settles it",
+        ),
+        (false, false) => None,
+    }
+}
+
+/// The grant of an attempt and its key, of what is recorded of attempts.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of all events, three are about an attempt and its key"
+)]
+fn attempt_of(event: &Event) -> Option<(&str, KekId)> {
+    match event {
+        Event::ReleaseIntended {
+            grant,
+            delivery,
+            attempt,
+            ..
+        }
+        | Event::Released {
+            grant,
+            delivery,
+            attempt,
+            ..
+        }
+        | Event::Disposed {
+            grant,
+            delivery,
+            attempt,
+            ..
+        } => Some((grant, KekId::new(delivery, attempt).ok()?)),
+        _ => None,
+    }
 }
 
 /// Why a version of a key is still needed; absent where it is not.
@@ -209,8 +364,21 @@ fn still_needed(installation: &Installation, key: &KeyEntry) -> Result<Option<St
         Purpose::Encryption => {
             Some("token vaults and encrypted fields of earlier deliveries may need it".to_owned())
         }
-        Purpose::Pseudonym | Purpose::Fpe | Purpose::Manifest | Purpose::Ledger => None,
+        Purpose::Fpe => has_delivered(installation)?.then(|| {
+            "values of earlier deliveries are turned back with it, and they are made again with it"
+                .to_owned()
+        }),
+        Purpose::Pseudonym => has_delivered(installation)?
+            .then(|| "earlier deliveries could not be made again".to_owned()),
+        Purpose::Manifest | Purpose::Ledger => None,
     })
+}
+
+/// Whether anything was ever released.
+fn has_delivered(installation: &Installation) -> Result<bool, RunError> {
+    let history = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    let mut entries = history.iter();
+    Ok(entries.any(|entry| matches!(entry.event, Event::Released { .. })))
 }
 
 fn export_public(installation: &Installation, to: Option<&Path>) -> Result<Answer, RunError> {
@@ -252,16 +420,24 @@ fn protect(installation: &Installation, args: &ProtectArgs) -> Result<Answer, Ru
     };
     let (to, lines) = wanted(installation, args)?;
     before_change(&installation.opened_by(&from)?)?;
-    let told = protect_keyring(&directory, &from, &to)?;
+    let mut told = protect_keyring(&directory, &from, &to)?;
     let protected = installation.opened_by(&to)?;
     if has_ledger_key(&protected)? {
         protected.ledger_recording("protected")?;
     }
+    // What an earlier protection left in the token, if [keys] says how to get there.
+    if told.left_in.is_some() && told.left_in == installation.site.file.keys.token {
+        leave_token(&directory, &to, &installation.token())?;
+        told.left_in = None;
+    }
     let text = format!(
         "the keyring is protected by {}, generation {}, root {}; keys and outputs stay what they are\n\
-         plain files and earlier records are removed; backups still hold them, until they expire\n\
+         plain files and earlier records are removed; backups still hold them, until they expire\n{}\
          \nlockgate.toml must say:\n[keys]\n{lines}",
-        told.protection, told.generation, told.root
+        told.protection,
+        told.generation,
+        told.root,
+        left_in_token(&told)
     );
     Answer::new(
         text,
@@ -270,39 +446,57 @@ fn protect(installation: &Installation, args: &ProtectArgs) -> Result<Answer, Ru
             "provider": told.provider.as_str(),
             "generation": told.generation,
             "root": told.root,
+            "left_in": told.left_in,
         }),
     )
 }
 
 /// What is to protect the keyring, and what `[keys]` has to say then.
 fn wanted(installation: &Installation, args: &ProtectArgs) -> Result<(Unlock, String), RunError> {
-    let written = |path: &Path| {
-        let path = std::path::absolute(path)
-            .map_err(|error| RunError::internal("finding the file", &error))?;
-        Ok::<_, RunError>(Value::from(path.display().to_string()).to_string())
-    };
-    if let Some(path) = &args.passphrase_file {
-        let lines = format!(
-            "provider = \"local\"\npassphrase = {{ file = {} }}\n",
-            written(path)?
-        );
-        return Ok((
-            Unlock::Passphrase(SecretSource::of_file(path.clone())),
-            lines,
-        ));
-    }
-    if let Some(path) = &args.key_file {
-        if !path.exists() {
-            write_key_file(path).map_err(ConnectorError::from)?;
-        }
-        let lines = format!(
-            "provider = \"local\"\nkey_file = {{ file = {} }}\n",
-            written(path)?
-        );
-        return Ok((Unlock::KeyFile(path.clone()), lines));
+    let files = (args.passphrase_file.as_deref(), args.key_file.as_deref());
+    let directory = installation.keyring_dir();
+    if let Some((unlock, line)) = by_file(&directory, files)? {
+        return Ok((unlock, format!("provider = \"local\"\n{line}\n")));
     }
     let lines = "provider = \"pkcs11\"\n# and module, token and pin, which it says already\n";
     Ok((Unlock::Token(installation.token()), lines.to_owned()))
+}
+
+/// What opens a keyring in `directory`, of a passphrase's file or a key file, which is made where it does
+/// not exist; and the line of `[keys]` that says so. Absent where neither is named.
+pub(super) fn by_file(
+    directory: &Path,
+    (passphrase_file, key_file): (Option<&Path>, Option<&Path>),
+) -> Result<Option<(Unlock, String)>, RunError> {
+    let Some(path) = passphrase_file.or(key_file) else {
+        return Ok(None);
+    };
+    if is_within(directory, path) {
+        let what = format!(
+            "{} lies in the keyring's own directory, {}",
+            path.display(),
+            directory.display()
+        );
+        let remedy = "keep what opens a keyring apart from it, above all in backups";
+        return Err(refused(what, remedy.to_owned()));
+    }
+    let written = std::path::absolute(path)
+        .map_err(|error| RunError::internal("finding the file", &error))?;
+    let written = Value::from(written.display().to_string());
+    let (unlock, key) = match passphrase_file {
+        Some(path) => {
+            let source = SecretSource::of_file(path.to_owned());
+            (Unlock::Passphrase(source), "passphrase")
+        }
+        None => {
+            if !path.exists() {
+                write_key_file(path).map_err(ConnectorError::from)?;
+            }
+            (Unlock::KeyFile(path.to_owned()), "key_file")
+        }
+    };
+    unlock.check().map_err(ConnectorError::from)?;
+    Ok(Some((unlock, format!("{key} = {{ file = {written} }}"))))
 }
 
 /// Refuses to change an older keyring, which would make it look like the newest, and records a change
@@ -330,9 +524,4 @@ fn record(
         Some(ledger) => installation.record_keyring(ledger, what),
         None => Ok(()),
     }
-}
-
-/// A master key as it is named to `keys destroy`.
-fn name(key: &KeyEntry) -> String {
-    format!("{}.v{}", key.purpose, key.version)
 }

@@ -21,16 +21,13 @@ const RECORD_BYTES_MAX: u64 = 512;
 
 impl Store {
     /// The record of a delivery's key.
-    pub(in crate::keyring) fn kek_path(&self, headed: &Headed, id: &KekId) -> PathBuf {
+    pub(super) fn kek_path(&self, headed: &Headed, id: &KekId) -> PathBuf {
         let directory = self.root_directory(headed.head.root).join(KEKS);
         directory.join(format!("{id}.key"))
     }
 
     /// Ids of the keys that have a record.
-    pub(in crate::keyring) fn kek_records(
-        &self,
-        headed: &Headed,
-    ) -> Result<Vec<KekId>, KeyringError> {
+    pub(super) fn kek_records(&self, headed: &Headed) -> Result<Vec<KekId>, KeyringError> {
         let directory = self.root_directory(headed.head.root).join(KEKS);
         let mut ids: Vec<KekId> = names(&directory)?
             .iter()
@@ -40,20 +37,8 @@ impl Store {
         Ok(ids)
     }
 
-    /// Refuses the id of a key that was destroyed.
-    pub(in crate::keyring) fn check_new(
-        &self,
-        headed: &Headed,
-        id: &KekId,
-    ) -> Result<(), KeyringError> {
-        if headed.head.destroyed.contains(&kek_id(id)) {
-            return Err(KeyringError::KekDestroyed { id: id.clone() });
-        }
-        Ok(())
-    }
-
     /// Reads the record of a delivery's key; `None` if there is none.
-    pub(in crate::keyring) fn read_kek(
+    pub(super) fn read_kek(
         &self,
         headed: &Headed,
         id: &KekId,
@@ -66,7 +51,7 @@ impl Store {
     }
 
     /// Writes the record of a delivery's key.
-    pub(in crate::keyring) fn write_kek(
+    pub(super) fn write_kek(
         &self,
         headed: &Headed,
         id: &KekId,
@@ -76,7 +61,7 @@ impl Store {
     }
 
     /// Deletes a record or a key file.
-    pub(in crate::keyring) fn delete(&self, path: &Path) -> Result<(), KeyringError> {
+    pub(super) fn delete(&self, path: &Path) -> Result<(), KeyringError> {
         remove(path)?;
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         self.sync(directory)

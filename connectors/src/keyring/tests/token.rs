@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
@@ -95,6 +96,126 @@ fn initialize(module: &Path) {
     session.logout().unwrap();
 }
 
+/// Labels of a token's keys that begin so, whatever keyring they belong to.
+fn labels(source: &TokenSource, prefix: &str) -> Vec<String> {
+    let module = Pkcs11::new(&source.module).unwrap();
+    // Loaded and initialized by the process already; the login is the process's, too.
+    let slots = module.get_slots_with_initialized_token().unwrap();
+    let session = module.open_rw_session(slots[0]).unwrap();
+    drop(session.login(UserType::User, Some(&AuthPin::from(PIN.to_owned()))));
+    let template = [Attribute::Class(ObjectClass::SECRET_KEY)];
+    let mut found = Vec::new();
+    for key in session.find_objects(&template).unwrap() {
+        for told in session
+            .get_attributes(key, &[AttributeType::Label])
+            .unwrap()
+        {
+            if let Attribute::Label(label) = told {
+                found.push(String::from_utf8(label).unwrap());
+            }
+        }
+    }
+    found.retain(|label| label.starts_with(prefix));
+    found.sort();
+    found
+}
+
+/// Has the head of a plain keyring say what it says before anything moves into the token.
+fn announce(directory: &Path) {
+    let store = Store::new(directory.to_owned(), Unlock::Plain);
+    let announced = store.changing(|state| {
+        let mut headed = store.headed(state, "")?;
+        store.advance(&mut headed, String::new(), |head| {
+            head.leaving = Some(LABEL.to_owned());
+        })
+    });
+    announced.unwrap();
+}
+
+#[test]
+fn a_copy_destroys_nothing_that_the_token_holds_of_its_keyring() {
+    with_token(
+        "a_copy_destroys_nothing_that_the_token_holds_of_its_keyring",
+        |room, source| {
+            room.plain().create_kek(&kek(1)).unwrap();
+            let copy = room.copy("copy");
+            let token = Unlock::Token(source.clone());
+            protect(&room.keys(), &Unlock::Plain, &token).unwrap();
+            let open = || Pkcs11Keyring::open(room.keys(), source.clone());
+            open().create_kek(&kek(2)).unwrap();
+            let wrapped = open().wrap(&kek(2), &[7; 32], AAD).unwrap();
+            let masters = all_keys(&open());
+            let held = labels(&source, "");
+            assert_eq!(held.len(), 3);
+
+            let refused = protect(&copy, &Unlock::Plain, &token).unwrap_err();
+            assert_eq!(class(&refused), ErrorClass::Config);
+            assert!(refused.to_string().contains("already (3, "), "{refused}");
+            // Also one that was copied while it moved in, and knows of the root and the first key alone.
+            announce(&copy);
+            for refused in [
+                protect(&copy, &Unlock::Plain, &token).map(drop),
+                leave_token(&copy, &Unlock::Plain, &source),
+            ] {
+                let refused = refused.unwrap_err().to_string();
+                assert!(refused.contains("already (1, "), "{refused}");
+                assert!(refused.contains(kek(2).as_str()), "{refused}");
+            }
+
+            assert_eq!(labels(&source, ""), held);
+            assert_eq!(all_keys(&open()), masters);
+            assert_eq!(*open().unwrap(&kek(2), &wrapped, AAD).unwrap(), [7; 32]);
+        },
+    );
+}
+
+#[test]
+fn a_protection_that_was_killed_leaves_no_copy_in_the_token() {
+    with_token(
+        "a_protection_that_was_killed_leaves_no_copy_in_the_token",
+        |room, source| {
+            room.plain().create_kek(&kek(1)).unwrap();
+            room.plain().create_kek(&kek(2)).unwrap();
+            room.copy("before");
+            let token = Unlock::Token(source.clone());
+            protect(&room.keys(), &Unlock::Plain, &token).unwrap();
+            // Killed before the head was replaced: the token holds everything, and the head says that it may.
+            room.restore("before");
+            announce(&room.keys());
+            assert!(room.plain().destroy_kek(&kek(2)).is_err());
+            assert_eq!(labels(&source, kek(2).as_str()).len(), 1);
+            protect(&room.keys(), &Unlock::Plain, &token).unwrap();
+            assert_eq!(labels(&source, "lockgate-root.").len(), 1);
+            let keyring = Pkcs11Keyring::open(room.keys(), source.clone());
+            for id in [kek(1), kek(2)] {
+                assert_eq!(labels(&source, id.as_str()).len(), 1);
+                keyring.destroy_kek(&id).unwrap();
+                assert_eq!(labels(&source, id.as_str()), [""; 0]);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_token_that_was_left_half_way_is_named_until_it_is_cleared() {
+    with_token(
+        "a_token_that_was_left_half_way_is_named_until_it_is_cleared",
+        |room, source| {
+            room.plain().create_kek(&kek(1)).unwrap();
+            let token = Unlock::Token(source.clone());
+            room.copy("before");
+            protect(&room.keys(), &Unlock::Plain, &token).unwrap();
+            room.restore("before");
+            announce(&room.keys());
+            assert!(room.plain().destroy_kek(&kek(1)).is_err());
+            leave_token(&room.keys(), &Unlock::Plain, &source).unwrap();
+            assert_eq!(room.plain().attest().unwrap().left_in, None);
+            assert_eq!(labels(&source, ""), [""; 0]);
+            room.plain().destroy_kek(&kek(1)).unwrap();
+        },
+    );
+}
+
 #[test]
 fn a_token_wraps_and_destroys_keys_of_deliveries() {
     with_token(
@@ -103,7 +224,12 @@ fn a_token_wraps_and_destroys_keys_of_deliveries() {
             let masters = all_keys(&room.plain());
             let token = Unlock::Token(source.clone());
             let told = protect(&room.keys(), &Unlock::Plain, &token).unwrap();
-            assert_eq!((told.protection, told.extractable), ("token", false));
+            assert_eq!(
+                (told.protection, told.root, told.generation),
+                ("token", 2, 2)
+            );
+            assert!(told.masters_extractable && !told.keks_extractable);
+            assert_eq!(told.left_in, None);
             let open = || Pkcs11Keyring::open(room.keys(), source.clone());
             assert_eq!(all_keys(&open()), masters);
             assert!(plain_key_files(&room.keys()).unwrap().is_empty());
@@ -132,7 +258,8 @@ fn a_token_wraps_and_destroys_keys_of_deliveries() {
 
             // A new root leaves deliveries' keys where they are.
             let root = keyring.rotate().unwrap();
-            assert_eq!(root, 2);
+            assert_eq!(root, 3);
+            assert_eq!(labels(&source, "lockgate-root."), ["lockgate-root.v3"]);
             assert_eq!(all_keys(&open()), masters);
             assert_eq!(*open().unwrap(&kek(1), &wrapped, AAD).unwrap(), [7; 32]);
 
@@ -140,10 +267,7 @@ fn a_token_wraps_and_destroys_keys_of_deliveries() {
             assert_eq!(destroyed.provider, ProviderKind::Pkcs11);
             assert!(!destroyed.trial.is_empty());
             assert!(open().unwrap(&kek(1), &wrapped, AAD).is_err());
-            assert!(
-                open().create_kek(&kek(1)).is_err(),
-                "a barred id stays barred"
-            );
+            assert_eq!(labels(&source, kek(1).as_str()), [""; 0]);
             let told = open().attest_kek(&kek(1)).unwrap();
             assert!(told.destroyed && !told.exists);
             assert_eq!(
@@ -165,7 +289,10 @@ fn what_a_token_holds_does_not_leave_it() {
         protect(&room.keys(), &Unlock::Plain, &token).unwrap();
         let open = || Pkcs11Keyring::open(room.keys(), source.clone());
         assert_eq!(*open().unwrap(&kek(1), &wrapped, AAD).unwrap(), [7; 32]);
-        assert!(!open().attest_kek(&kek(1)).unwrap().extractable);
+        assert!(
+            open().attest_kek(&kek(1)).unwrap().extractable,
+            "it lay in files before"
+        );
         // It does not come out again.
         let masters = all_keys(&open());
         assert!(protect(&room.keys(), &token, &room.key_file()).is_err());
@@ -212,7 +339,7 @@ fn a_wrong_pin_or_token_is_told_coarsely_and_without_the_pin() {
             );
             protect(&room.keys(), &Unlock::Plain, &token).unwrap();
             // Any flipped byte of a record or the head is refused by the token as by files.
-            for name in ["keyring.json", "root-1/mark.v2.key"] {
+            for name in ["keyring.json", "root-2/mark.v2.key"] {
                 let path = room.keys().join(name);
                 let sound = fs::read(&path).unwrap();
                 for index in (0..sound.len()).step_by(3) {

@@ -19,7 +19,10 @@ const FOLDERS: [(&str, Open); 6] = [
 ];
 
 /// Kept out of version control: secrets, and what the program writes.
-const IGNORED: &str = "/keys/*.key\n/state/\n/outbox/\n";
+const IGNORED: &str = "/keys/*\n!/keys/*.pub\n/state/\n/outbox/\n";
+
+/// The line of the template after which `[keys]` says what protects the keyring.
+const KEYS_PATH: &str = "path = \"keys\"\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
@@ -49,11 +52,12 @@ pub enum InitError {
 }
 
 /// Makes a site in `directory`, which is created or empty, and names the files written, relative to
-/// it. What it writes passes `check`; it lacks keys, which the keyring makes in `keys/`.
+/// it. What it writes passes `check`; it lacks keys, which the keyring makes in `keys/`, protected as the
+/// line `protection` of `[keys]` says.
 ///
 /// # Errors
 /// The directory is not empty, or cannot be written.
-pub fn init(directory: &Path) -> Result<Vec<String>, InitError> {
+pub fn init(directory: &Path, protection: Option<&str>) -> Result<Vec<String>, InitError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| InitError::Write { path, source }
@@ -72,7 +76,11 @@ pub fn init(directory: &Path) -> Result<Vec<String>, InitError> {
         let path = directory.join(folder);
         create_directory(&path, open).map_err(failed(&path))?;
     }
-    let site = include_str!("lockgate.toml").replace("NAME", &toml_text(&name_of(directory)));
+    let protection = protection.map_or_else(String::new, |line| format!("{line}\n"));
+    // Of the two that say NAME, the first is the site's.
+    let site = include_str!("lockgate.toml")
+        .replacen(KEYS_PATH, &format!("{KEYS_PATH}{protection}"), 1)
+        .replacen("NAME", &toml_text(&name_of(directory)), 1);
     let files = [
         (SITE_FILE, site.as_str()),
         (POLICY_FILE, include_str!("policy.toml")),
@@ -128,13 +136,14 @@ fn toml_text(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::site::Site;
+    use crate::site::lockgate_toml::SecretRef;
 
     #[test]
     fn a_new_site_has_no_problems() {
         let parent = tempfile::tempdir().unwrap();
         for name in ["site", "数据\"局", "a'b"] {
             let directory = parent.path().join(name);
-            let files = init(&directory).unwrap();
+            let files = init(&directory, None).unwrap();
             assert_eq!(files, ["lockgate.toml", "policy.toml", ".gitignore"]);
             let site = Site::load(&directory).unwrap();
             assert_eq!(site.problems, []);
@@ -143,9 +152,35 @@ mod tests {
     }
 
     #[test]
+    fn a_site_says_what_protects_its_keys() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("NAME");
+        let line = "passphrase = { file = \"/etc/NAME\" }";
+        init(&directory, Some(line)).unwrap();
+        let site = Site::load(&directory).unwrap();
+        assert_eq!(site.problems, []);
+        assert_eq!(site.file.site.name, "NAME");
+        let named = site.file.keys.passphrase.as_ref();
+        assert!(
+            matches!(named, Some(SecretRef::File(path)) if path.as_path() == Path::new("/etc/NAME")),
+            "{named:?}"
+        );
+    }
+
+    #[test]
+    fn version_control_sees_public_keys_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        init(directory.path(), None).unwrap();
+        let ignored = fs::read_to_string(directory.path().join(".gitignore")).unwrap();
+        let lines: Vec<&str> = ignored.lines().collect();
+        assert_eq!(lines.first(), Some(&"/keys/*"));
+        assert_eq!(lines.get(1), Some(&"!/keys/*.pub"));
+    }
+
+    #[test]
     fn a_new_site_lacks_only_keys() {
         let directory = tempfile::tempdir().unwrap();
-        init(directory.path()).unwrap();
+        init(directory.path(), None).unwrap();
         let missing = |directory: &Path| Site::load(directory).unwrap().key_problems().len();
         assert_eq!(missing(directory.path()), 2);
         for key in ["manifest.v1.key", "ledger.v2.key"] {
@@ -157,7 +192,7 @@ mod tests {
     #[test]
     fn the_policy_withholds_what_it_does_not_name() {
         let directory = tempfile::tempdir().unwrap();
-        init(directory.path()).unwrap();
+        init(directory.path(), None).unwrap();
         let site = Site::load(directory.path()).unwrap();
         let last = site.policy.rules.last().unwrap();
         assert!(last.category.is_some() && last.max_level.is_some());
@@ -176,7 +211,7 @@ mod tests {
     fn a_directory_with_something_in_it_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("notes.txt"), "mine").unwrap();
-        let error = init(directory.path()).unwrap_err();
+        let error = init(directory.path(), None).unwrap_err();
         assert!(matches!(error, InitError::NotEmpty { .. }), "{error}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -187,7 +222,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
 
         let directory = tempfile::tempdir().unwrap();
-        init(directory.path()).unwrap();
+        init(directory.path(), None).unwrap();
         for folder in ["keys", "state"] {
             let mode = fs::metadata(directory.path().join(folder))
                 .unwrap()
