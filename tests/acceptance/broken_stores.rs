@@ -150,7 +150,7 @@ fn a_server_that_falls_silent_at_the_release_leaves_it_to_the_next_run() {
 }
 
 /// A grant over two pseudonyms, uncompressed, so that its one part is uploaded in pieces.
-fn make_large(site: &ExchangeSite) {
+pub(crate) fn make_large(site: &ExchangeSite) {
     const ROWS: u64 = 90_000;
     let directory = site.path("lake/residents");
     fs::remove_dir_all(&directory).unwrap();

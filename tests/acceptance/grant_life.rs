@@ -3,7 +3,11 @@
 
 use std::fs;
 
+use lockgate::approval::SignRequest;
+use lockgate::ledger::{Event, Ledger};
+use lockgate::plan::QuotaUse;
 use lockgate_acceptance::site::{Finished, Site};
+use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 use serde_json::{Value, json};
 
 use super::exchange_site::{ExchangeSite, GRANT, server};
@@ -265,15 +269,45 @@ fn reasons_are_recorded_and_personal_data_is_kept_out() {
     assert_eq!(moved[0]["about"]["recipient"], "civil-affairs");
 }
 
+/// Has a grant signed as `grant sign` did on an earlier day, while it was in force.
+fn signed_on(site: &Site, id: &str, day: &str) {
+    let loaded = lockgate::site::Site::load(&site.root()).expect("a site");
+    let request = SignRequest {
+        grant: id,
+        key: &site.private_key("approver"),
+        today: day.parse().expect("a day"),
+        quota: QuotaUse::default(),
+    };
+    let signed = lockgate::approval::sign(&loaded, &request).expect("a signature");
+    let key = LocalKeyring::open(site.path("keys")).signing_key(Purpose::Ledger);
+    let ledger = Ledger::open(&site.path("state/ledger"), key.expect("a key"));
+    let event = Event::GrantSigned {
+        grant: signed.grant,
+        version: signed.version,
+        recipient: signed.recipient,
+        grant_index: 1,
+        approver: signed.approver,
+        approval_sha256: signed.approval_sha256,
+        about: None,
+    };
+    let at = format!("{day}T08:00:00Z").parse().expect("a time");
+    let appended = ledger.expect("a ledger").append(&event, at);
+    appended.expect("an entry");
+}
+
 #[test]
 fn an_expired_grant_says_so() {
     let site = site();
-    site.signed(&grant("G-1", &["id"]));
-    site.edit("grants/G-1.toml", "2099-12-31", "2026-01-02");
+    site.grant(&grant("G-1", &["id"]).valid("from = 2026-01-01, until = 2026-01-02"));
+    signed_on(&site, "G-1", "2026-01-01");
     let listed = listed(&site);
     assert_eq!(listed["state"], "expired");
     assert_eq!(listed["since"], "2026-01-02");
-    refused(&site, "expired");
+    // It stands as it was signed: nothing but its last day is against it.
+    for command in ["plan", "run"] {
+        let ended = site.json([command, "G-1"]).expecting(3);
+        assert_eq!(ended.refusals(), ["expired"], "{command}");
+    }
 }
 
 #[test]

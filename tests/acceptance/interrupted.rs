@@ -233,6 +233,117 @@ fn a_source_file_added_during_the_run_waits_for_the_next() {
     }
 }
 
+/// How often a run reads from its destination before it creates the manifest.
+fn reads_before_the_manifest() -> u64 {
+    let server = server();
+    let site = ExchangeSite::new(None, Some(&server));
+    let hold = server.faults().hold(Operation::Create, 2);
+    let mut run = site.start_run();
+    assert!(run.reaches(|| hold.holds_one()));
+    run.kill();
+    server.faults().count(Operation::Get)
+}
+
+#[test]
+fn what_a_killed_run_published_is_settled_though_its_grant_ended_since() {
+    let server = server();
+    let site = ExchangeSite::new(None, Some(&server));
+    // The manifest is made and its answer lost; the run is killed before it can read it back.
+    let reads = reads_before_the_manifest();
+    let lost = Fault::CutAnswer { after: 0 };
+    server.faults().inject(Operation::Create, 2, 1, lost);
+    let hold = server.faults().hold(Operation::Get, reads);
+    let mut run = site.start_run();
+    assert!(run.reaches(|| hold.holds_one()));
+    run.kill();
+    drop(hold);
+    server.faults().clear();
+    assert_eq!(site.releases(GRANT), (1, 0, 0));
+    let end = ["grant", "terminate", GRANT, "--reason", "目的已实现"];
+    assert_eq!(site.start(&end).ended().code, Some(0));
+    let ended = site.run();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(site.ledger().unsettled(), []);
+    assert_eq!(site.releases(GRANT), (1, 1, 0));
+    assert_eq!(site.only_delivery().grant, GRANT);
+}
+
+#[test]
+fn what_a_killed_run_held_is_given_up_though_its_grant_is_suspended_since() {
+    let server = server();
+    let site = ExchangeSite::new(None, Some(&server));
+    let (run, hold) = held_while_writing(&site, &server);
+    run.kill();
+    drop(hold);
+    server.faults().clear();
+    assert_eq!(site.ledger().reserved(GRANT).len(), 1);
+    let suspend = ["grant", "suspend", GRANT, "--reason", "核查"];
+    assert_eq!(site.start(&suspend).ended().code, Some(0));
+    assert_eq!(site.run().code, Some(3));
+    assert!(site.ledger().reserved(GRANT).is_empty());
+}
+
+/// What is changed while a run waits for another of its grant, before it has read anything.
+#[test]
+fn a_grant_taken_back_while_its_run_waits_is_refused_at_the_start() {
+    type Change = fn(&ExchangeSite);
+    fn step(site: &ExchangeSite, arguments: &[&str]) {
+        assert_eq!(site.start(arguments).ended().code, Some(0));
+    }
+    let table: [(Change, &str); 6] = [
+        (
+            |site| site.edit(&format!("grants/{GRANT}.toml"), "amount > 0", "amount > 1"),
+            "unsigned",
+        ),
+        (
+            |site| {
+                let strict = "treatment = { kind = \"hmac\", domain = \"org.code\" }";
+                site.edit("policy.toml", strict, "treatment = { kind = \"clear\" }");
+            },
+            "approval-stale",
+        ),
+        (
+            |site| {
+                site.edit(
+                    "catalogue/payments.toml",
+                    "payments/",
+                    "payments/part-00.parquet",
+                );
+            },
+            "approval-stale",
+        ),
+        (
+            |site| step(site, &["grant", "suspend", GRANT, "--reason", "核查"]),
+            "suspended",
+        ),
+        (
+            |site| step(site, &["grant", "terminate", GRANT, "--reason", "核查"]),
+            "terminated",
+        ),
+        (
+            |site| step(site, &["halt", "--all", "--reason", "核查"]),
+            "halted",
+        ),
+    ];
+    for (change, code) in table {
+        let server = server();
+        let site = ExchangeSite::new(None, Some(&server));
+        let runs = site.path("state/runs");
+        std::fs::create_dir_all(&runs).unwrap();
+        let lock = std::fs::File::create(runs.join(format!("{GRANT}.lock"))).unwrap();
+        lock.lock().unwrap();
+        let run = site.start_run();
+        // Compiled by now, and let through so far.
+        std::thread::sleep(Duration::from_millis(700));
+        change(&site);
+        drop(lock);
+        let ended = run.ended();
+        assert_eq!(ended.code, Some(3), "{code}: {ended:?}");
+        assert_eq!(ended.document()["refusals"][0]["code"], code, "{ended:?}");
+        assert_eq!(server.faults().count(Operation::Create), 0, "{code}");
+    }
+}
+
 #[test]
 fn a_signal_after_the_release_began_leaves_it_whole() {
     let server = server();

@@ -236,6 +236,61 @@ fn a_ledger_set_back_or_forked_contradicts_its_witness() {
 }
 
 #[test]
+fn an_older_checkpoint_put_back_alone_is_found_and_nothing_runs_over_it() {
+    let site = site();
+    let file = site.path("state/ledger/checkpoint");
+    let older = fs::read(&file).expect("a checkpoint");
+    let suspend = ["grant", "suspend", "G-1", "--reason", "核查"];
+    site.json(suspend).expect_code(0);
+    let later = fs::read(&file).expect("a checkpoint");
+    fs::write(&file, older).expect("put back");
+    contradicted(&site.json(["ledger", "verify"]), "set back");
+    for command in [&["run", "G-1", "--again"][..], &["plan", "G-1"], &suspend] {
+        site.json(command).expect_code(1);
+    }
+    fs::write(&file, later).expect("put in order");
+    site.json(["ledger", "verify"]).expect_code(0);
+    let run = site.json(["run", "G-1", "--again"]).expecting(3);
+    assert_eq!(run.refusals(), ["suspended"]);
+}
+
+#[test]
+fn a_proof_from_before_a_fork_contradicts_the_ledger() {
+    let site = site();
+    let before = site.beside().join("before");
+    copy(&site.path("state/ledger"), &before);
+    site.json(["preview", "G-1", "--rows", "1"]).expect_code(0);
+    let last = (size(&site) - 1).to_string();
+    let proof = site.beside().join("proof.json");
+    let proved = site.json(["ledger", "prove", &last]).expecting(0).stdout;
+    fs::write(&proof, proved).expect("a file");
+    verify_with(&site, "--proof", &proof).expect_code(0);
+    restore(&site, &before);
+    contradicted(&verify_with(&site, "--proof", &proof), "set back");
+    site.json(["preview", "G-1", "--rows", "2"]).expect_code(0);
+    contradicted(&verify_with(&site, "--proof", &proof), "fork");
+}
+
+#[test]
+fn terms_that_are_lost_are_told_wherever_they_are_missed() {
+    let site = site();
+    fs::remove_dir_all(site.path("state/terms")).expect("removed");
+    // The grant's file has those of its third version; nobody has the others.
+    let usage = site.json(["ledger", "usage"]).expecting(0).document();
+    let lost = usage["lost_terms"].as_array().expect("terms");
+    assert_eq!(lost.len(), 2, "{usage}");
+    assert_eq!(usage["records"][0]["purpose"], Value::Null);
+    assert_ne!(usage["records"][3]["purpose"], Value::Null);
+    let extract = site.json(["ledger", "export", "--extract"]).expecting(4);
+    assert_eq!(extract.document()["lost_terms"], usage["lost_terms"]);
+    let verified = site.json(["ledger", "verify"]).expecting(0).document();
+    let notes = verified["notes"].as_array().expect("notes");
+    assert_eq!(notes.len(), 2, "{verified}");
+    let checked = site.json(["check"]).expecting(2);
+    assert!(checked.stdout.contains("state/terms"), "{checked:?}");
+}
+
+#[test]
 fn a_checkpoint_signed_with_the_manifest_key_is_none() {
     let site = site();
     let file = site.path("state/ledger/checkpoint");

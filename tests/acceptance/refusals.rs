@@ -277,6 +277,25 @@ fn an_exemption_counts_only_with_the_signature_of_the_approver_it_names() {
 }
 
 #[test]
+fn an_approver_who_is_listed_after_the_signature_makes_it_stale() {
+    let site = people::site(10);
+    site.signed(&grant("G-1", &["id"]));
+    let second = site.pair("second", "approver");
+    site.configure_more(&format!(
+        "[approvers.second]\npublic_key = \"{second}\"\nproviders = [\"{PROVIDER}\"]\n"
+    ));
+    assert_eq!(codes(&refused(&site, "G-1")), [of("approval-stale")]);
+    site.sign("G-1").expect_code(0);
+    site.run("G-1").expect_code(0);
+    // An approver of other departments is no concern of this grant's.
+    let other = site.pair("other", "approver");
+    let file = site.read("lockgate.toml");
+    let more = format!("[approvers.other]\npublic_key = \"{other}\"\nproviders = [\"tax\"]\n");
+    site.write("lockgate.toml", &format!("{file}{more}"));
+    site.json(["run", "G-1", "--again"]).expect_code(0);
+}
+
+#[test]
 fn only_fields_that_policy_withholds_are_nothing_to_deliver() {
     let site = people::site(10);
     site.policy("[[rules]]\nmax_level = 1\ntreatment = { kind = 'clear' }\n");

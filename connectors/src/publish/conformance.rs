@@ -3,12 +3,15 @@
 //! The same battery runs over a directory, an object store in memory and a real S3 server. Each
 //! function uses a delivery of its own, so that they can share a destination.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a battery of tests: what it finds is a panic"
 )]
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +48,7 @@ pub async fn all(subject: Subject<'_>) {
     one_of_many_attempts_wins(subject, 16).await;
     the_same_manifest_twice_is_one_publication(subject).await;
     nothing_is_published_without_its_files(subject).await;
+    what_is_withdrawn_is_not_published(subject).await;
     a_writer_that_goes_away_leaves_nothing(subject).await;
     orphans_are_swept_by_age(subject).await;
     losers_are_swept_at_once(subject).await;
@@ -151,6 +155,7 @@ pub async fn one_of_many_attempts_wins(subject: Subject<'_>, attempts: usize) {
                 assert_eq!(found, manifest, "a loser is given the winner's manifest");
                 attempt.discard().await.unwrap();
             }
+            Publication::Withdrawn => panic!("nobody took it back"),
         }
     }
     assert_eq!(winners, 1);
@@ -213,6 +218,39 @@ pub async fn nothing_is_published_without_its_files(subject: Subject<'_>) {
             .await
             .is_empty()
     );
+}
+
+/// Whoever may take a publication back is asked after the files were looked for, and is heard; so is a
+/// stop. Nothing is made, and what was staged can be discarded, or published after all.
+pub async fn what_is_withdrawn_is_not_published(subject: Subject<'_>) {
+    let delivery = new_delivery();
+    let attempt = subject.destination.begin(GRANT, &delivery).await.unwrap();
+    stage(&attempt, 0, b"content".to_vec()).await.unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&asked);
+    let refused: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || {
+        counting.fetch_add(1, Ordering::Relaxed);
+        false
+    });
+    let manifest = manifest_of(&attempt);
+    let published = attempt.publish_while(manifest.clone(), &refused).await;
+    assert_eq!(published.unwrap(), Publication::Withdrawn);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let found = subject.destination.existing_manifest(GRANT, &delivery);
+    assert!(found.await.unwrap().is_none());
+    assert_eq!(
+        subject.listed(&format!("{GRANT}/{delivery}")).await.len(),
+        1,
+        "the staged file alone"
+    );
+    let published = attempt.publish(manifest).await.unwrap();
+    assert_eq!(published, Publication::Published);
+    let stopped = subject.destination.begin(GRANT, &new_delivery()).await;
+    let stopped = stopped.unwrap();
+    stopped.stop();
+    let published = stopped.publish(manifest_of(&stopped)).await.unwrap();
+    assert_eq!(published, Publication::Withdrawn);
+    stopped.discard().await.unwrap();
 }
 
 /// A writer dropped half way, on either side of an upload's first request, names nothing.

@@ -178,12 +178,13 @@ impl Local {
         Ok(())
     }
 
-    /// The one conditional create.
+    /// The one conditional create, right before which `may` is asked.
     pub(super) fn create_manifest(
         &self,
         folder: &Folder,
         id: &str,
         manifest: &Bytes,
+        may: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Publication, ConnectorError> {
         let attempt = self.delivery(folder).join(id);
         let unnamed = attempt.join(UNNAMED_MANIFEST);
@@ -193,6 +194,10 @@ impl Local {
             .map_err(|error| vanished_or(&error, &unnamed))?;
         // The files' names must be on the disk before a manifest can name them.
         sync(&attempt)?;
+        if !may() {
+            drop(fs::remove_file(&unnamed));
+            return Ok(Publication::Withdrawn);
+        }
         let linked = fs::hard_link(&unnamed, &named);
         // A leftover under this name is no harm; it goes with the folder.
         drop(fs::remove_file(&unnamed));
@@ -296,7 +301,13 @@ impl Local {
             bytes = bytes.saturating_add(metadata.len());
         }
         match fs::remove_dir(&attempt) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            // A folder in it is somebody else's, and stays with whatever it holds.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
                 return Err(failed(&error, &attempt));
             }
             _ => {}

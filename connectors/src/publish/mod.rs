@@ -11,7 +11,8 @@
 //! read back against the hash of what was written before a manifest may name it. The create either
 //! makes the manifest or finds the winner's. When its outcome is unknown (a timeout, a lost
 //! answer), the manifest is read back and compared; what stays unknown is reported as
-//! [`ConnectorError::Unsettled`], never as "not published".
+//! [`ConnectorError::Unsettled`], never as "not published". Whoever may take a publication back is
+//! asked right before each create, and each create is given up after seconds.
 //!
 //! A crash leaves at most a folder that no manifest names, which [`Destination::sweep`] removes.
 //! Every path that is written or removed is built from ids of known form, never from a listing or
@@ -247,6 +248,8 @@ pub enum Publication {
     Published,
     /// Another attempt's, given here: this one is to be discarded.
     AlreadyPublished(Bytes),
+    /// Nobody's by this attempt: it was taken back before anything was sent.
+    Withdrawn,
 }
 
 impl Attempt {
@@ -296,24 +299,47 @@ impl Attempt {
         }
     }
 
-    /// Creates the manifest, unless the delivery has one.
+    /// Creates the manifest, unless the delivery has one. Nobody takes it back.
     ///
-    /// Every part must have been finished; each is looked for once more before the create. When
-    /// `Published` is returned, the manifest is durable and is the one given.
+    /// # Errors
+    /// As [`Self::publish_while`].
+    pub async fn publish(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
+        let may: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(|| true);
+        self.publish_while(manifest, &may).await
+    }
+
+    /// Creates the manifest, unless the delivery has one, as long as `may` says that it may be.
+    ///
+    /// Every part must have been finished; each is looked for once more before the create. `may` is
+    /// asked after that, right before the create and before each further one, on a thread that may
+    /// block; [`Self::stop`] counts as its refusal. When `Published` is returned, the manifest is
+    /// durable and is the one given.
     ///
     /// # Errors
     /// [`ConnectorError::Altered`] if a finished file is gone or of another size: nothing was
     /// published. [`ConnectorError::Unsettled`] if it isn't known whether the manifest was
-    /// created. Any other error: it wasn't.
-    pub async fn publish(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
+    /// created, also where `may` refused a further create. Any other error: it wasn't.
+    pub async fn publish_while(
+        &self,
+        manifest: Bytes,
+        may: &Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Result<Publication, ConnectorError> {
         let staged = self
             .staged
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let before = self.settle(Outcome::Unknown);
-        let created = match self.confirm(staged).await {
-            Ok(()) => self.create(manifest).await,
+        let confirmed = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                self.settle(before);
+                return Ok(Publication::Withdrawn);
+            }
+            confirmed = self.confirm(staged) => confirmed,
+        };
+        let created = match confirmed {
+            Ok(()) => self.create(manifest, self.unless_stopped(may)).await,
             // A sweep takes losers away at once, so that a file may be missing because the race
             // is over; then it is the manifest that is news.
             Err(gone) => match self.destination.read_manifest(&self.folder).await {
@@ -325,6 +351,7 @@ impl Attempt {
         self.settle(match &created {
             Ok(Publication::Published) => Outcome::Won,
             Ok(Publication::AlreadyPublished(_)) => Outcome::Lost,
+            Ok(Publication::Withdrawn) => before,
             Err(ConnectorError::Unsettled { .. }) => Outcome::Unknown,
             // Not by this call; an earlier one may have.
             Err(_) => before,
@@ -332,8 +359,8 @@ impl Attempt {
         created
     }
 
-    /// Stops the attempt's uploads, so that whoever writes or finishes a part is told at once and
-    /// waits for no store. What was staged stays until [`Self::discard`].
+    /// Stops the attempt: whoever writes or finishes a part is told at once and waits for no store,
+    /// and no further create of the manifest begins. What was staged stays until [`Self::discard`].
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -372,13 +399,26 @@ impl Attempt {
         }
     }
 
-    async fn create(&self, manifest: Bytes) -> Result<Publication, ConnectorError> {
+    /// `may`, until the attempt is stopped.
+    fn unless_stopped(
+        &self,
+        may: &Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let (may, stop) = (Arc::clone(may), self.stop.clone());
+        Arc::new(move || !stop.is_cancelled() && may())
+    }
+
+    async fn create(
+        &self,
+        manifest: Bytes,
+        may: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Result<Publication, ConnectorError> {
         match &self.destination.place {
             Place::Local(local) => {
                 let (local, folder, id) = (local.clone(), self.folder.clone(), self.id.clone());
-                blocking(move || local.create_manifest(&folder, &id, &manifest)).await
+                blocking(move || local.create_manifest(&folder, &id, &manifest, may.as_ref())).await
             }
-            Place::Remote(remote) => remote.create_manifest(&self.folder, manifest).await,
+            Place::Remote(remote) => remote.create_manifest(&self.folder, manifest, &may).await,
         }
     }
 

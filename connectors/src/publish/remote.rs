@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::part::ReadBack;
 use super::sweep::Found;
 use super::{
-    Folder, MANIFEST, MANIFEST_BYTES_MAX, PROBE, PROBES, Publication, StagedFile, is_attempt,
-    is_delivery,
+    Folder, MANIFEST, MANIFEST_BYTES_MAX, PROBE, PROBES, Publication, StagedFile, blocking,
+    is_attempt, is_delivery,
 };
 use crate::error::{ConnectorError, brief};
 
@@ -38,6 +38,17 @@ const BACKOFF: Duration = Duration::from_millis(200);
 /// No further create after this long, so that a store that has gone silent is reported within a
 /// minute. What stays unknown is settled at the next start.
 const CREATE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest that one create, or the look at what came of it, may take, the store's own tries inside:
+/// nobody is asked in between, and a halt counts within five seconds.
+const CREATE_ROUND: Duration = Duration::from_secs(3);
+
+/// How long a part that comes to nothing tries to take its upload back. Nobody waits for it but the
+/// attempt's discard.
+const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is said of a request that was given up.
+const NO_ANSWER: &str = "it did not answer in time";
 
 /// An object store and a prefix as a destination.
 #[derive(Clone)]
@@ -157,11 +168,13 @@ impl Remote {
     }
 
     /// The one conditional create. Whatever its answer, what can be read back decides: a create
-    /// whose answer was lost has made the manifest, a conflict (409) may have made none.
+    /// whose answer was lost has made the manifest, a conflict (409) may have made none. `may` is
+    /// asked before each try; once one was sent, its refusal can only keep further ones back.
     pub(super) async fn create_manifest(
         &self,
         folder: &Folder,
         manifest: Bytes,
+        may: &Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Result<Publication, ConnectorError> {
         let object = self.delivery(folder).join(MANIFEST);
         let place = self.place(&object);
@@ -174,7 +187,16 @@ impl Remote {
                 }
                 tokio::time::sleep(BACKOFF * (1 << round)).await;
             }
-            match self.create(&object, manifest.clone()).await {
+            let asked = Arc::clone(may);
+            // Nobody to ask is nobody who allows it.
+            if !blocking(move || Ok(asked())).await.unwrap_or(false) {
+                if round == 0 {
+                    return Ok(Publication::Withdrawn);
+                }
+                break;
+            }
+            let created = self.create(&object, manifest.clone());
+            match in_time(created).await {
                 Ok(()) => return Ok(Publication::Published),
                 Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                     let what = "it has no conditional create".to_owned();
@@ -188,11 +210,12 @@ impl Remote {
                 }
                 Err(error) => what = brief(&error),
             }
-            match self.read_manifest(folder).await {
-                Ok(Some(found)) if found == manifest => return Ok(Publication::Published),
-                Ok(Some(found)) => return Ok(Publication::AlreadyPublished(found)),
-                Ok(None) => {}
-                Err(error) => what = error.to_string(),
+            match tokio::time::timeout(CREATE_ROUND, self.read_manifest(folder)).await {
+                Ok(Ok(Some(found))) if found == manifest => return Ok(Publication::Published),
+                Ok(Ok(Some(found))) => return Ok(Publication::AlreadyPublished(found)),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => what = error.to_string(),
+                Err(_) => NO_ANSWER.clone_into(&mut what),
             }
         }
         Err(ConnectorError::Unsettled { place, what })
@@ -307,9 +330,20 @@ impl Remote {
             place: place.clone(),
         };
         let task = async move {
-            let uploaded = upload.run(received, stop).await;
+            let mut multipart = None;
+            let mut received = received;
+            let uploaded = tokio::select! {
+                uploaded = upload.run(&mut received, &mut multipart) => uploaded,
+                () = stop.cancelled() => Err(stopped(&upload.place)),
+            };
+            let came_to_nothing = uploaded.is_err();
+            // Whoever writes is told before the store is: one that does not answer would keep it.
+            drop(received);
             // The writer may be gone, and then nobody wants to know.
             drop(answer.send(uploaded));
+            if let Some(multipart) = multipart.filter(|_| came_to_nothing) {
+                abort(multipart, &upload.place).await;
+            }
         };
         (
             RemotePart {
@@ -402,27 +436,21 @@ struct Upload {
 }
 
 impl Upload {
+    /// Uploads what is received and reads it back. What stays in `multipart` is to be aborted if this
+    /// fails, or is dropped.
     async fn run(
         &self,
-        mut received: mpsc::Receiver<Message>,
-        stop: CancellationToken,
+        received: &mut mpsc::Receiver<Message>,
+        multipart: &mut Option<WriteMultipart>,
     ) -> Result<(), ConnectorError> {
-        let mut multipart = None;
-        let transferred = tokio::select! {
-            transferred = self.transfer(&mut received, &mut multipart) => transferred,
-            () = stop.cancelled() => Err(stopped(&self.place)),
-        };
-        let (bytes, sha256) = match transferred {
-            Ok(end) => end,
-            Err(error) => {
-                if let Some(multipart) = multipart {
-                    abort(multipart, &self.place).await;
-                }
-                return Err(error);
-            }
-        };
-        let completed = match multipart {
-            Some(multipart) => WriteMultipart::finish(multipart).await.map(|_| ()),
+        let (bytes, sha256) = self.transfer(received, multipart).await?;
+        if let Some(multipart) = multipart {
+            // Here, where the upload can still be aborted, and not in `finish`, which takes it.
+            let sent = multipart.wait_for_capacity(0).await;
+            sent.map_err(|error| self.failed(&error))?;
+        }
+        let completed = match multipart.take() {
+            Some(multipart) => multipart.finish().await.map(|_| ()),
             None => Ok(()),
         };
         match (self.read_back(bytes, &sha256).await, completed) {
@@ -491,14 +519,29 @@ impl Upload {
     }
 }
 
-async fn abort(multipart: WriteMultipart, place: &str) {
-    if let Err(error) = multipart.abort().await {
-        let error = brief(&error);
-        tracing::warn!(
-            place,
-            error,
-            "Upload not aborted: the bucket's lifecycle rule will do it."
-        );
+async fn abort(mut multipart: WriteMultipart, place: &str) {
+    // A request under way may arrive after the abort, and leave a part of an upload that is none any more.
+    drop(tokio::time::timeout(ABORT_PATIENCE, multipart.wait_for_capacity(0)).await);
+    let error = match tokio::time::timeout(ABORT_PATIENCE, multipart.abort()).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => brief(&error),
+        Err(_) => NO_ANSWER.to_owned(),
+    };
+    tracing::warn!(
+        place,
+        error,
+        "Upload not aborted: the bucket's lifecycle rule will do it."
+    );
+}
+
+/// A request that is given up where it takes longer than a round may.
+async fn in_time(created: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    match tokio::time::timeout(CREATE_ROUND, created).await {
+        Ok(created) => created,
+        Err(elapsed) => Err(Error::Generic {
+            store: "S3",
+            source: Box::new(elapsed),
+        }),
     }
 }
 

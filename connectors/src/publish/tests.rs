@@ -3,7 +3,8 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use object_store::ObjectStore;
@@ -257,7 +258,7 @@ async fn a_folder_inside_an_attempt_is_not_removed() {
         .join(attempt.id())
         .join("theirs");
     fs::create_dir(&folder).unwrap();
-    assert!(attempt.discard().await.is_err());
+    attempt.discard().await.unwrap();
     assert!(folder.exists());
 }
 
@@ -277,12 +278,7 @@ async fn an_attempt_abandoned_while_publishing_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_lets_both_creates_through_is_refused() {
-    let objects = Arc::new(Careless(InMemory::new()));
-    let remote = Remote::new(objects, ObjectPath::default(), "s3://bucket");
-    let destination = Destination {
-        url: "s3://bucket".to_owned(),
-        place: Place::Remote(remote),
-    };
+    let destination = remote(Careless(InMemory::new(), Creates::Replace));
     let error = destination.probe_conditional_create().await.unwrap_err();
     assert!(
         matches!(error, ConnectorError::NoConditionalCreate { .. }),
@@ -292,9 +288,61 @@ async fn a_store_that_lets_both_creates_through_is_refused() {
     assert!(error.to_string().contains("If-None-Match"), "{error}");
 }
 
-/// Ignores `PutMode::Create`, as old S3 servers do.
+fn remote(objects: Careless) -> Destination {
+    let objects = Arc::new(objects);
+    let remote = Remote::new(objects, ObjectPath::default(), "s3://bucket");
+    Destination {
+        url: "s3://bucket".to_owned(),
+        place: Place::Remote(remote),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_further_create_begins_once_it_is_withdrawn() {
+    let destination = remote(Careless(InMemory::new(), Creates::Fail));
+    let attempt = destination.begin(GRANT, DELIVERY).await.unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&asked);
+    let once: Arc<dyn Fn() -> bool + Send + Sync> =
+        Arc::new(move || counting.fetch_add(1, Ordering::Relaxed) == 0);
+    let error = attempt
+        .publish_while(Bytes::from_static(b"m"), &once)
+        .await
+        .unwrap_err();
+    // One create was sent, and what became of it nobody can say.
+    assert!(matches!(error, ConnectorError::Unsettled { .. }), "{error}");
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_not_answered_is_given_up_and_not_repeated_unasked() {
+    let destination = remote(Careless(InMemory::new(), Creates::Hang));
+    let attempt = destination.begin(GRANT, DELIVERY).await.unwrap();
+    let began = Instant::now();
+    let early: Arc<dyn Fn() -> bool + Send + Sync> =
+        Arc::new(move || began.elapsed() < Duration::from_secs(1));
+    let error = attempt
+        .publish_while(Bytes::from_static(b"m"), &early)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectorError::Unsettled { .. }), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// What a store does with a conditional create.
+#[derive(Debug, Clone, Copy)]
+enum Creates {
+    /// Lets it through, whatever is there, as old S3 servers do.
+    Replace,
+    /// Fails, and says nothing of whether it was done.
+    Fail,
+    /// Doesn't answer.
+    Hang,
+}
+
+/// A store that doesn't keep what `PutMode::Create` asks for.
 #[derive(Debug)]
-struct Careless(InMemory);
+struct Careless(InMemory, Creates);
 
 impl fmt::Display for Careless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,9 +356,19 @@ impl ObjectStore for Careless {
         &self,
         location: &ObjectPath,
         payload: object_store::PutPayload,
-        _: object_store::PutOptions,
+        options: object_store::PutOptions,
     ) -> object_store::Result<object_store::PutResult> {
-        self.0.put_opts(location, payload, Default::default()).await
+        let is_create = matches!(options.mode, object_store::PutMode::Create);
+        match self.1 {
+            Creates::Fail if is_create => Err(object_store::Error::Generic {
+                store: "Careless",
+                source: "no answer".into(),
+            }),
+            Creates::Hang if is_create => std::future::pending().await,
+            Creates::Replace | Creates::Fail | Creates::Hang => {
+                self.0.put_opts(location, payload, Default::default()).await
+            }
+        }
     }
 
     async fn put_multipart_opts(

@@ -7,7 +7,9 @@
 //! refused; what became stronger passes.
 //!
 //! An approver signs as the name under which lockgate.toml lists the key, and the name is signed
-//! too, so that exchanging names in that file gains nothing.
+//! too, so that exchanging names in that file gains nothing. The keys that could approve for the
+//! provider are signed as well: one that is listed later makes the approval stale, so that whoever
+//! signs next sees who else may.
 
 pub mod reveals;
 mod sign;
@@ -26,9 +28,11 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::VerifyingKey;
 use lockgate_connectors::keyring::PublicKey;
 use lockgate_connectors::seal::Release;
+use lockgate_transforms::marks::key::PrfSuite;
 use lockgate_transforms::{Strength, TreatmentSpec};
 use serde::{Deserialize, Serialize};
 
+use crate::digest::sha256_hex;
 use crate::marks::{Anchor, CarrierSpec};
 use crate::plan::{ExchangePlan, FilterField, PlannedField, Sealing};
 use crate::site::dataset::{Level, Sharing, Source};
@@ -67,6 +71,10 @@ pub struct Approval {
     pub approver: String,
     /// Department that holds the data.
     pub provider: String,
+    /// Fingerprints of the keys that may approve for the provider, sorted; absent in approvals made
+    /// before they were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver_keys: Option<Vec<String>>,
     /// Fingerprints of the recipient's keys, sorted.
     pub recipient_keys: Vec<String>,
     /// Where the data is.
@@ -201,16 +209,26 @@ pub struct ApprovedMark {
     /// What its rows are found by; absent where its cells are found by their own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_by: Option<Anchor>,
+    /// What it is made by; AES where it isn't said.
+    #[serde(default, skip_serializing_if = "PrfSuite::is_default")]
+    pub suite: PrfSuite,
+}
+
+/// A signature that covers what a grant resolves to, as it was read once: its file may be another one
+/// by the time that it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The approver who signed.
+    pub approver: String,
+    /// Lower-case hex SHA-256 of its envelope.
+    pub sha256: String,
 }
 
 /// What a grant's signature is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureState {
     /// It covers what the grant resolves to.
-    Valid {
-        /// The approver who signed.
-        approver: String,
-    },
+    Valid(Signature),
     /// Absent, unverifiable, by someone who may not, or over another file or version.
     Unsigned {
         /// What is wrong and what to do.
@@ -223,8 +241,8 @@ pub enum SignatureState {
     },
 }
 
-/// What `approver` approves by signing the plan at a site whose policy asks for such marks.
-pub fn resolve(plan: &ExchangePlan, marking: &Marking, approver: &str) -> Approval {
+/// What `approver` approves by signing the plan at a site.
+pub fn resolve(plan: &ExchangePlan, site: &Site, approver: &str) -> Approval {
     Approval {
         format: FORMAT,
         grant: plan.grant.clone(),
@@ -232,6 +250,7 @@ pub fn resolve(plan: &ExchangePlan, marking: &Marking, approver: &str) -> Approv
         grant_sha256: plan.grant_sha256.clone(),
         approver: approver.to_owned(),
         provider: plan.provider.clone(),
+        approver_keys: Some(approver_keys(site, &plan.provider)),
         recipient_keys: plan.recipient_keys.clone(),
         source: ApprovedSource {
             url: plan.source_url.clone(),
@@ -246,7 +265,7 @@ pub fn resolve(plan: &ExchangePlan, marking: &Marking, approver: &str) -> Approv
             .map(|field| ApprovedField::of(field, plan))
             .collect(),
         filter_only: plan.filter_fields.clone(),
-        marking: marking.clone(),
+        marking: site.policy.marking.clone(),
         delivery: ApprovedDelivery {
             format: plan.format,
             seal: plan.seal,
@@ -260,21 +279,17 @@ pub fn signature_path(site: &Site, grant: &Loaded<Grant>) -> PathBuf {
     site.root.join(format!("{}.sig", grant.file))
 }
 
-/// The bytes of a grant's signature; absent where there is none that can be read.
-pub(crate) fn signature_bytes(site: &Site, grant: &Loaded<Grant>) -> Option<Vec<u8>> {
-    read(&signature_path(site, grant)).ok().flatten()
-}
-
 /// Checks the signature of a grant against what it resolves to now.
 pub fn verify(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> SignatureState {
     match open(site, grant, plan) {
         Err(reason) => SignatureState::Unsigned { reason },
-        Ok(approval) => {
-            let changes = changes(&approval, plan, &site.policy.marking);
+        Ok((approval, sha256)) => {
+            let changes = changes(&approval, plan, site);
             if changes.is_empty() {
-                SignatureState::Valid {
+                SignatureState::Valid(Signature {
                     approver: approval.approver,
-                }
+                    sha256,
+                })
             } else {
                 SignatureState::Stale { changes }
             }
@@ -282,8 +297,13 @@ pub fn verify(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Signat
     }
 }
 
-/// The approval, if it is one: signed by an approver listed for the provider, over this very grant.
-fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Approval, String> {
+/// The approval and its envelope's hash, if it is one: signed by an approver listed for the provider,
+/// over this very grant.
+fn open(
+    site: &Site,
+    grant: &Loaded<Grant>,
+    plan: &ExchangePlan,
+) -> Result<(Approval, String), String> {
     let again = format!("sign it with `lockgate grant sign {} --key FILE`", grant.id);
     let bytes = match read(&signature_path(site, grant)) {
         Ok(Some(bytes)) => bytes,
@@ -323,7 +343,7 @@ fn open(site: &Site, grant: &Loaded<Grant>, plan: &ExchangePlan) -> Result<Appro
             "the signature is over another file or version of the grant; {again}"
         ));
     }
-    Ok(approval)
+    Ok((approval, sha256_hex(&bytes)))
 }
 
 /// The bytes of a signature file; `None` if there is none.
@@ -352,9 +372,15 @@ pub(crate) fn key_of(text: &str) -> Option<VerifyingKey> {
 }
 
 /// What has weakened or moved since the approval; empty if it covers the plan.
-fn changes(approval: &Approval, plan: &ExchangePlan, marking: &Marking) -> Vec<String> {
-    let now = resolve(plan, marking, &approval.approver);
+fn changes(approval: &Approval, plan: &ExchangePlan, site: &Site) -> Vec<String> {
+    let now = resolve(plan, site, &approval.approver);
     let mut changes = Vec::new();
+    if may_more_approve(&now, approval) {
+        changes.push(format!(
+            "another key may approve for provider `{}`",
+            now.provider
+        ));
+    }
     if now.provider != approval.provider {
         changes.push(format!(
             "the provider changed from `{}` to `{}`",
@@ -396,6 +422,15 @@ fn changes(approval: &Approval, plan: &ExchangePlan, marking: &Marking) -> Vec<S
     now.delivery
         .compare(&approval.delivery, &now.fields, &mut changes);
     changes
+}
+
+/// Whether a key may approve for the provider that could not. One that may no longer changes nothing,
+/// unless it is the one that signed.
+fn may_more_approve(now: &Approval, approved: &Approval) -> bool {
+    let (Some(now), Some(then)) = (&now.approver_keys, &approved.approver_keys) else {
+        return false;
+    };
+    now.iter().any(|key| !then.contains(key))
 }
 
 /// Whether fewer marks would do.
@@ -469,6 +504,7 @@ impl ApprovedField {
             Some(ApprovedMark {
                 carrier: mark.carrier.clone(),
                 found_by: marks.anchor_of(mark).cloned(),
+                suite: marks.suite,
             })
         });
         Self {
@@ -517,10 +553,14 @@ impl ApprovedField {
         }
         let what = match (&self.mark, &approved.mark) {
             (None, _) => "carries no mark any more",
-            (Some(now), Some(then)) if now.carrier == then.carrier => {
-                "would be found by other fields in a leak"
+            (Some(now), Some(then)) if now.carrier != then.carrier => {
+                "would be moved by marks otherwise than was approved"
             }
-            (Some(_), _) => "would be moved by marks otherwise than was approved",
+            (Some(now), Some(then)) if now.found_by == then.found_by => {
+                "would carry marks of another cipher than was approved"
+            }
+            (Some(_), Some(_)) => "would be found by other fields in a leak",
+            (Some(_), None) => "would be moved by marks otherwise than was approved",
         };
         changes.push(format!("field `{}` {what}", self.name));
     }
@@ -561,6 +601,15 @@ fn strictness(sharing: Sharing) -> u8 {
         Sharing::Conditional => 1,
         Sharing::Prohibited => 2,
     }
+}
+
+/// Fingerprints of the keys that may approve for a provider, sorted.
+fn approver_keys(site: &Site, provider: &str) -> Vec<String> {
+    let approvers = site.file.approvers.values();
+    let listed = approvers.filter(|it| it.providers.iter().any(|listed| listed == provider));
+    let keys = listed.filter_map(|it| PublicKey::parse(&it.public_key).ok());
+    let prints: BTreeSet<String> = keys.map(|key| key.fingerprint()).collect();
+    prints.into_iter().collect()
 }
 
 /// Names of the approvers that have this key and are listed for the provider.

@@ -1,7 +1,8 @@
 //! Approval of turning values of one field back: a signature over which delivered values of which
-//! grant, why and until when.
+//! grant, why, until when and how often.
 //!
-//! Values stand in it as salted hashes, as tokens do in [their approval](super::tokens).
+//! It is over the grant's very file: what an operator changes in it afterwards, by whom a field may be
+//! revealed or which join group its key is of, was not approved. Values stand in it as salted hashes, as tokens do in [their approval](super::tokens).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,10 +14,11 @@ use lockgate_connectors::keyring::read_private;
 use lockgate_transforms::Date;
 use serde::{Deserialize, Serialize};
 
-use super::tokens::{grant_of, hash};
+use super::tokens::{check_count, first_missing, grant_of, listed};
 use super::{approvers_of, key_of};
-use crate::digest::{hex, sha256_hex};
+use crate::digest::sha256_hex;
 use crate::error::RunError;
+use crate::life::check_reason;
 use crate::site::Site;
 use crate::{canonical_json, dsse};
 
@@ -24,13 +26,13 @@ use crate::{canonical_json, dsse};
 pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.reveal-approval+json";
 
 /// Version of the payload's form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Most values of one approval: turning back is for questions about somebody, not for exports.
 pub const VALUES_MAX: usize = 10_000;
 
-/// Most characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 500;
+/// Most times that one approval can be used.
+pub const USES_MAX: u32 = 1_000;
 
 /// What an approver signs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ const REASON_CHARACTERS_MAX: usize = 500;
 struct RevealApproval {
     format: u32,
     grant: String,
+    /// Lower-case hex SHA-256 of the grant's file.
+    grant_sha256: String,
     /// Department that holds the data.
     provider: String,
     field: String,
@@ -49,6 +53,8 @@ struct RevealApproval {
     reason: String,
     /// 16 random bytes, hex.
     salt: String,
+    /// How often values may be turned back with it.
+    uses: u32,
     /// Lower-case hex SHA-256 of LP(salt) ‖ LP(value) for each value, sorted.
     values: Vec<String>,
     valid_from: Date,
@@ -81,6 +87,8 @@ pub struct ValuesTerms<'a> {
     pub reason: &'a str,
     /// Last day on which it may be done.
     pub until: NaiveDate,
+    /// How often it may be done.
+    pub uses: u32,
     /// The only version of the key that is tried; every one where absent.
     pub key_version: Option<u32>,
 }
@@ -90,8 +98,14 @@ pub struct ValuesTerms<'a> {
 pub struct ApprovedValues {
     /// The approver who signed.
     pub approver: String,
+    /// Departments whose data the approver may release.
+    pub providers: BTreeSet<String>,
+    /// The recipient, where it is the recipient who asks, and the grant lets it.
+    pub recipient: Option<String>,
     /// The only version of the key that may be tried.
     pub key_version: Option<u32>,
+    /// How often values may be turned back with it.
+    pub uses: u32,
     /// Lower-case hex SHA-256 of the envelope.
     pub sha256: String,
 }
@@ -99,21 +113,22 @@ pub struct ApprovedValues {
 /// Signs an approval; gives the envelope and the approver whose key signed.
 ///
 /// # Errors
-/// No such grant; a key of nobody listed as approver for its provider; a reason that is empty or too
-/// long; a last day that is past.
+/// No such grant; a key of nobody listed as approver for its provider; no values or too many; a reason
+/// that can't be recorded; a last day that is past; uses that are none or too many.
 pub fn sign(
     site: &Site,
     request: &ValuesRequest<'_>,
     terms: &ValuesTerms<'_>,
     key: &Path,
 ) -> Result<(Vec<u8>, String), RunError> {
-    let (_, provider) = grant_of(site, request.grant)?;
-    let reason = terms.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
+    let (grant, provider) = grant_of(site, request.grant)?;
+    let reason = check_reason(terms.reason, "--reason")?;
+    check_count(request.values.len(), VALUES_MAX, "the list of values")?;
+    if !(1..=USES_MAX).contains(&terms.uses) {
         return Err(RunError::Invalid {
-            what: "the reason is empty or longer than 500 characters".to_owned(),
-            at: "--reason".to_owned(),
-            remedy: "say in a sentence why, without personal data".to_owned(),
+            what: format!("an approval is for 1 to {USES_MAX} uses"),
+            at: "--uses".to_owned(),
+            remedy: "approve as many as the reason asks for".to_owned(),
         });
     }
     if terms.until < request.today {
@@ -130,24 +145,19 @@ pub fn sign(
             "the key is not that of an approver listed for provider `{provider}` in lockgate.toml"
         )));
     };
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|error| RunError::internal("drawing a salt", &error))?;
-    let salt = hex(&salt);
-    let hashes: BTreeSet<String> = request
-        .values
-        .iter()
-        .map(|value| hash(&salt, value))
-        .collect();
+    let (salt, values) = listed(request.values)?;
     let approval = RevealApproval {
         format: FORMAT,
         grant: request.grant.to_owned(),
+        grant_sha256: grant.sha256.clone(),
         provider: provider.to_owned(),
         field: request.field.to_owned(),
         key_version: terms.key_version,
         approver: (*approver).to_owned(),
         reason: reason.to_owned(),
         salt,
-        values: hashes.into_iter().collect(),
+        uses: terms.uses,
+        values,
         valid_from: Date(request.today),
         valid_until: Date(terms.until),
     };
@@ -167,7 +177,7 @@ pub fn verify(
     request: &ValuesRequest<'_>,
     envelope: &[u8],
 ) -> Result<ApprovedValues, RunError> {
-    let (_, provider) = grant_of(site, request.grant)?;
+    let (grant, provider) = grant_of(site, request.grant)?;
     let approvers = site.file.approvers.values();
     let keys: Vec<VerifyingKey> = approvers
         .filter_map(|approver| key_of(&approver.public_key))
@@ -191,24 +201,32 @@ pub fn verify(
             "the approval is for another grant, field or provider".to_owned(),
         ));
     }
+    if approval.grant_sha256 != grant.sha256 {
+        return Err(denied(
+            "the approval is over another file or version of the grant".to_owned(),
+        ));
+    }
     if !(approval.valid_from.0..=approval.valid_until.0).contains(&request.today) {
         return Err(denied(format!(
             "the approval holds from {} to {}",
             approval.valid_from, approval.valid_until
         )));
     }
-    let approved: BTreeSet<&String> = approval.values.iter().collect();
-    let mut values = request.values.iter();
-    let missing = values.position(|value| !approved.contains(&hash(&approval.salt, value)));
+    let missing = first_missing(&approval.salt, &approval.values, request.values);
     if let Some(at) = missing {
         return Err(denied(format!(
             "the approval does not name value {}",
             at + 1
         )));
     }
+    let listed = site.file.approvers.get(&approval.approver);
+    let providers = listed.map(|approver| approver.providers.iter().cloned().collect());
     Ok(ApprovedValues {
+        providers: providers.unwrap_or_default(),
+        recipient: None,
         approver: approval.approver,
         key_version: approval.key_version,
+        uses: approval.uses,
         sha256: sha256_hex(envelope),
     })
 }

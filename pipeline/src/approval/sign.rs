@@ -111,7 +111,7 @@ pub fn sign(site: &Site, request: &SignRequest<'_>) -> Result<Signed, SignError>
     let Some(name) = name.filter(|_| refusals.is_empty()) else {
         return Err(SignError::Refused { refusals });
     };
-    let payload = canonical_json::to_bytes(&resolve(&draft.plan, &site.policy.marking, name))?;
+    let payload = canonical_json::to_bytes(&resolve(&draft.plan, site, name))?;
     let envelope = dsse::sign(PAYLOAD_TYPE, &payload, &key)?;
     let path = signature_path(site, subject.grant);
     durable::replace(&path, &envelope).map_err(|source| SignError::Write {

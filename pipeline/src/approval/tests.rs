@@ -43,7 +43,7 @@ fn a_signature_says_who_signed_what_and_is_written_whole() {
     assert_eq!((signed.grant.as_str(), signed.version), ("G-1", 1));
     assert_eq!(signed.approver, "office");
     let bytes = fs::read(&signed.path).unwrap();
-    assert_eq!(crate::digest::sha256_hex(&bytes), signed.approval_sha256);
+    assert_eq!(sha256_hex(&bytes), signed.approval_sha256);
     assert!(signed.path.ends_with("grants/G-1.toml.sig"));
     let names: Vec<_> = fs::read_dir(site.root().join("grants"))
         .unwrap()
@@ -122,6 +122,31 @@ fn a_mark_that_moves_values_otherwise_is_stale() {
         "treatment = { kind = \"null\" }",
     );
     assert_eq!(states(&site), [], "nothing is left to carry a mark");
+}
+
+#[test]
+fn a_mark_of_another_cipher_is_stale() {
+    let income = "name = \"income\", type = \"decimal(12,2)\", category = \"income\", level = 3";
+    let free = income.replace("level = 3", "level = 1, tolerance = \"1.00\"");
+    let site = TestSite::new();
+    site.catalogue(income, &free);
+    site.grant(
+        "fields = [\"id\", \"name\", \"region\"]",
+        "fields = [\"id\", \"income\"]",
+    );
+    site.sign("office").unwrap();
+    site.policy("[marking]", "[marking]\nsuite = \"AES-CMAC\"");
+    assert_eq!(states(&site), [], "what it was without a word");
+    site.policy("AES-CMAC", "SM4-CMAC");
+    assert_stale(&site, "field `income` would carry marks of another cipher");
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    // The suite of seals says it too, where marks have no word of their own.
+    site.policy(
+        "[marking]\nsuite = \"SM4-CMAC\"",
+        "[sealing]\nsuite = \"SM4GCM-SM3\"\n[marking]",
+    );
+    assert_eq!(states(&site), []);
 }
 
 #[test]
@@ -295,18 +320,18 @@ fn an_edited_rule_with_another_condition_is_stale_and_with_fewer_passes() {
 fn a_signature_from_before_reads_were_signed_covers_treatments_that_read_nothing() {
     let site = TestSite::signed();
     let plan = site.compile().plan().clone();
-    let approval = resolve(&plan, &Marking::default(), "office");
+    let approval = resolve(&plan, &site.site(), "office");
     let text = serde_json::to_string(&approval).unwrap();
     assert!(!text.contains("\"reads\""), "{text}");
     let site = TestSite::new();
     site.policy(ENDS, &choosing("region = '3301'", ENDS, ENDS));
     let plan = site.compile().plan().clone();
-    let approval = resolve(&plan, &Marking::default(), "office");
+    let approval = resolve(&plan, &site.site(), "office");
     assert_eq!(approval.fields[1].reads, ["region"]);
     let mut before = approval;
     before.fields[1].reads.clear();
     assert_eq!(
-        changes(&before, &plan, &Marking::default()),
+        changes(&before, &plan, &site.site()),
         ["the treatment of field `name` reads `region`, which was not approved"]
     );
 }
@@ -455,6 +480,36 @@ fn only_listed_approvers_count() {
 }
 
 #[test]
+fn a_key_that_is_listed_later_makes_approvals_stale_until_they_are_signed_again() {
+    let site = TestSite::signed();
+    site.edit(
+        "lockgate.toml",
+        "[\"tax\"]",
+        "[\"tax\", \"public-security\"]",
+    );
+    assert_stale(
+        &site,
+        "another key may approve for provider `public-security`",
+    );
+    site.sign("office").unwrap();
+    assert_eq!(states(&site), []);
+    // Fewer keys is stricter, and another name for one of them is no other key.
+    site.edit("lockgate.toml", "approvers.stranger", "approvers.deputy");
+    assert_eq!(states(&site), []);
+    site.edit(
+        "lockgate.toml",
+        "[\"tax\", \"public-security\"]",
+        "[\"tax\"]",
+    );
+    assert_eq!(states(&site), []);
+    // Approvals from before the keys were signed say nothing of them.
+    let mut before = resolve(site.compile().plan(), &site.site(), "office");
+    before.approver_keys = None;
+    site.edit("lockgate.toml", "[\"tax\"]", "[\"public-security\"]");
+    assert!(changes(&before, site.compile().plan(), &site.site()).is_empty());
+}
+
+#[test]
 fn only_the_key_of_a_listed_approver_signs() {
     for key in ["stranger", "outsider"] {
         let site = TestSite::new();
@@ -592,12 +647,12 @@ fn deliveries_compare_by_what_is_weaker() {
 fn an_approval_from_before_files_were_sealed_is_of_plain_parquet() {
     let site = TestSite::signed();
     let compiled = site.compile();
-    let approval = resolve(compiled.plan(), &site.site().policy.marking, "office");
+    let approval = resolve(compiled.plan(), &site.site(), "office");
     let document = serde_json::to_value(&approval).unwrap();
     assert!(document.get("delivery").is_none());
     let older: Approval = serde_json::from_value(document).unwrap();
     assert_eq!(older.delivery, ApprovedDelivery::default());
-    assert!(changes(&older, compiled.plan(), &site.site().policy.marking).is_empty());
+    assert!(changes(&older, compiled.plan(), &site.site()).is_empty());
 }
 
 #[test]
@@ -677,12 +732,8 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     }
     // An envelope of another type over the same payload.
     let key = lockgate_connectors::keyring::read_private(&site.root().join("office.key")).unwrap();
-    let payload = canonical_json::to_bytes(&resolve(
-        site.compile().plan(),
-        &Marking::default(),
-        "office",
-    ))
-    .unwrap();
+    let payload =
+        canonical_json::to_bytes(&resolve(site.compile().plan(), &site.site(), "office")).unwrap();
     let forged = dsse::sign(
         "application/vnd.lockgate.manifest+json",
         &payload,

@@ -7,8 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -23,6 +21,7 @@ use super::{approvers_of, key_of};
 use crate::digest::{hex, sha256_hex};
 use crate::error::RunError;
 use crate::installation::Installation;
+use crate::life::check_reason;
 use crate::site::{Grant, Loaded, Site};
 use crate::{canonical_json, dsse};
 
@@ -30,7 +29,7 @@ use crate::{canonical_json, dsse};
 pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.token-approval+json";
 
 /// Version of the payload's form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Most tokens of one approval: turning back is for questions about somebody, not for exports.
 pub const TOKENS_MAX: usize = 10_000;
@@ -38,15 +37,14 @@ pub const TOKENS_MAX: usize = 10_000;
 /// Most bytes of an approval that is read.
 pub const APPROVAL_BYTES_MAX: u64 = 4 << 20;
 
-/// Most characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 500;
-
 /// What an approver signs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokenApproval {
     format: u32,
     grant: String,
+    /// Lower-case hex SHA-256 of the grant's file.
+    grant_sha256: String,
     /// Department that holds the data.
     provider: String,
     /// Consistency domain of the tokens.
@@ -142,7 +140,8 @@ pub fn sign(
     key: &Path,
 ) -> Result<SignedTokens, RunError> {
     let (grant, provider) = grant_of(site, request.grant)?;
-    check_terms(terms, request.today)?;
+    let reason = check_terms(terms, request.today)?;
+    check_count(request.tokens.len(), TOKENS_MAX, "the list of tokens")?;
     let scopes = scopes_within(grant, terms.scope)?;
     let key = read_private(key)?.signing_key()?;
     let names = approvers_of(site, provider, &key.verifying_key());
@@ -151,24 +150,18 @@ pub fn sign(
             "the key is not that of an approver listed for provider `{provider}` in lockgate.toml"
         )));
     };
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|error| RunError::internal("drawing a salt", &error))?;
-    let salt = hex(&salt);
-    let hashes: BTreeSet<String> = request
-        .tokens
-        .iter()
-        .map(|token| hash(&salt, token))
-        .collect();
+    let (salt, tokens) = listed(request.tokens)?;
     let approval = TokenApproval {
         format: FORMAT,
         grant: request.grant.to_owned(),
+        grant_sha256: grant.sha256.clone(),
         provider: provider.to_owned(),
         domain: terms.domain.to_owned(),
         scopes,
         key_version: terms.key_version,
         approver: (*approver).to_owned(),
-        reason: terms.reason.trim().to_owned(),
-        tokens: hashes.into_iter().collect(),
+        reason: reason.to_owned(),
+        tokens,
         salt,
         valid_from: Date(request.today),
         valid_until: Date(terms.until),
@@ -184,17 +177,9 @@ pub fn sign(
     })
 }
 
-/// Reason, last day and domain as they have to be.
-fn check_terms(terms: &TokenTerms<'_>, today: NaiveDate) -> Result<(), RunError> {
-    let reason = terms.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
-        let what = "the reason is empty or longer than 500 characters";
-        return Err(invalid(
-            what,
-            "--reason",
-            "say in a sentence why, without personal data",
-        ));
-    }
+/// Reason, last day and domain as they have to be; gives the reason as it is recorded.
+fn check_terms<'t>(terms: &TokenTerms<'t>, today: NaiveDate) -> Result<&'t str, RunError> {
+    let reason = check_reason(terms.reason, "--reason")?;
     if terms.until < today {
         return Err(invalid(
             "the last day is past",
@@ -206,7 +191,16 @@ fn check_terms(terms: &TokenTerms<'_>, today: NaiveDate) -> Result<(), RunError>
         let remedy = "name the domain of the tokens' treatment, such as person.id";
         return Err(invalid("the domain is empty", "--domain", remedy));
     }
-    Ok(())
+    Ok(reason)
+}
+
+/// Checks that there is something on a list, and no more than may be.
+pub(crate) fn check_count(count: usize, most: usize, at: &str) -> Result<(), RunError> {
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    let what = format!("it holds {count}, and has to hold 1 to {most}");
+    Err(invalid(&what, at, "ask for less at once"))
 }
 
 /// The scopes of a grant, or the one of them that is asked for.
@@ -244,7 +238,7 @@ pub fn verify(
     request: &TokenRequest<'_>,
     envelope: &[u8],
 ) -> Result<Approved, RunError> {
-    let (_, provider) = grant_of(site, request.grant)?;
+    let (grant, provider) = grant_of(site, request.grant)?;
     let keys: Vec<VerifyingKey> = site
         .file
         .approvers
@@ -276,15 +270,18 @@ pub fn verify(
             "the approval is for another grant or provider".to_owned(),
         ));
     }
+    if approval.grant_sha256 != grant.sha256 {
+        return Err(denied(
+            "the approval is over another file or version of the grant".to_owned(),
+        ));
+    }
     if !(approval.valid_from.0..=approval.valid_until.0).contains(&request.today) {
         return Err(denied(format!(
             "the approval holds from {} to {}",
             approval.valid_from, approval.valid_until
         )));
     }
-    let approved: BTreeSet<&String> = approval.tokens.iter().collect();
-    let mut tokens = request.tokens.iter();
-    let missing = tokens.position(|token| !approved.contains(&hash(&approval.salt, token)));
+    let missing = first_missing(&approval.salt, &approval.tokens, request.tokens);
     if let Some(at) = missing {
         return Err(denied(format!(
             "the approval does not name token {}",
@@ -301,26 +298,6 @@ pub fn verify(
     })
 }
 
-/// Writes an approval where nothing is yet.
-///
-/// # Errors
-/// The file exists, or can't be written.
-pub fn write_new(path: &Path, envelope: &[u8]) -> Result<(), RunError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(envelope)?;
-            file.sync_all()
-        });
-    written.map_err(|error| RunError::Invalid {
-        what: format!("cannot write {}: {}", path.display(), error.kind()),
-        at: "--out".to_owned(),
-        remedy: "name a file that does not exist, in a directory that does".to_owned(),
-    })
-}
-
 /// Keeps an approval that is made use of, by its hash.
 ///
 /// # Errors
@@ -331,7 +308,7 @@ pub(crate) fn keep(directory: &Path, sha256: &str, envelope: &[u8]) -> Result<()
         let place = "state/approvals";
         RunError::Connector(ConnectorError::from_io(&error, place))
     };
-    fs::create_dir_all(directory).map_err(failed)?;
+    durable::make_directories(directory, 0o777).map_err(failed)?;
     durable::replace(&path, envelope).map_err(failed)
 }
 
@@ -368,7 +345,23 @@ fn denied(what: String) -> RunError {
     }
 }
 
-pub(super) fn hash(salt: &str, token: &str) -> String {
+/// Texts as an approval names them: a fresh salt, and the salted hash of each, sorted.
+pub(crate) fn listed(texts: &[String]) -> Result<(String, Vec<String>), RunError> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| RunError::internal("drawing a salt", &error))?;
+    let salt = hex(&salt);
+    let hashes: BTreeSet<String> = texts.iter().map(|text| hash(&salt, text)).collect();
+    Ok((salt, hashes.into_iter().collect()))
+}
+
+/// The first of the texts that isn't among those that an approval names.
+pub(crate) fn first_missing(salt: &str, hashes: &[String], texts: &[String]) -> Option<usize> {
+    let named: BTreeSet<&String> = hashes.iter().collect();
+    let mut texts = texts.iter();
+    texts.position(|text| !named.contains(&hash(salt, text)))
+}
+
+fn hash(salt: &str, token: &str) -> String {
     let mut hash = Sha256::new();
     for part in [salt, token] {
         hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());

@@ -11,14 +11,14 @@ use crate::clock::Clock;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, HaltScope, History};
-use crate::life::{self, HaltReport};
+use crate::life::{self, Delivered, HaltReport, Lifted};
 use crate::site::nearest;
 
 pub(super) async fn halt(root: &Path, args: &HaltArgs) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
     let scope = scope(&args.scope);
-    if args.lift {
-        return lift(&installation, &scope, &args.reason);
+    if let Some(key) = args.key.as_deref().filter(|_| args.lift) {
+        return lift(&installation, &scope, &args.reason, key);
     }
     check_known(&installation, &scope)?;
     let report = Box::pin(life::halt(&installation, scope, &args.reason)).await?;
@@ -33,14 +33,20 @@ fn scope(args: &HaltScopeArgs) -> HaltScope {
     }
 }
 
-fn lift(installation: &Installation, scope: &HaltScope, reason: &str) -> Result<Answer, RunError> {
-    let lasting = life::lift(installation, scope, reason)?;
-    let mut text = format!("{scope} are no longer halted\n");
+fn lift(
+    installation: &Installation,
+    scope: &HaltScope,
+    reason: &str,
+    key: &Path,
+) -> Result<Answer, RunError> {
+    let Lifted { approver, lasting } = life::lift(installation, scope, reason, key)?;
+    let mut text = format!("{scope} are no longer halted, by {approver}\n");
     for halt in &lasting {
         text.push_str(&format!("still halted: {}: {}\n", halt.scope, halt.reason));
     }
     let lasting: Vec<&HaltScope> = lasting.iter().map(|halt| &halt.scope).collect();
-    Answer::new(text, &json!({ "lifted": scope, "lasting": lasting }))
+    let document = json!({ "lifted": scope, "by": approver, "lasting": lasting });
+    Answer::new(text, &document)
 }
 
 /// A halt of a name that nobody has would stop nothing, and nobody would notice.
@@ -117,7 +123,7 @@ fn text(report: &HaltReport) -> String {
         "halted {} since {}: {}\n",
         report.scope, report.since, report.reason
     );
-    if report.stopped.is_empty() && report.running.is_empty() {
+    if report.stopped.is_empty() && report.running.is_empty() && report.delivered.is_empty() {
         text.push_str("  under way    no run\n");
     }
     if !report.stopped.is_empty() {
@@ -127,10 +133,27 @@ fn text(report: &HaltReport) -> String {
             report.seconds
         ));
     }
-    if !report.running.is_empty() {
+    if !report.delivered.is_empty() {
+        text.push_str(&format!(
+            "  delivered    {}: begun to be released before the halt\n",
+            report.delivered.join(", ")
+        ));
+    }
+    let (publishing, ending): (Vec<&str>, Vec<&str>) = report
+        .running
+        .iter()
+        .map(String::as_str)
+        .partition(|grant| report.publishing.iter().any(|other| other == grant));
+    if !ending.is_empty() {
         text.push_str(&format!(
             "  still ending {} (they publish nothing)\n",
-            report.running.join(", ")
+            ending.join(", ")
+        ));
+    }
+    if !publishing.is_empty() {
+        text.push_str(&format!(
+            "  still ending {} (what they had sent may still become visible)\n",
+            publishing.join(", ")
         ));
     }
     let left = &report.left;
@@ -150,21 +173,24 @@ fn text(report: &HaltReport) -> String {
     }
     text.push_str(&table(
         &["at", "grant", "delivery", "recipient", "rows", "fields"],
-        left.released.iter().map(|delivered| {
-            let disposed = if delivered.disposed {
-                " (disposed)"
-            } else {
-                ""
-            };
-            [
-                delivered.at.clone(),
-                delivered.grant.clone(),
-                format!("{}{disposed}", delivered.delivery),
-                delivered.recipient.clone().unwrap_or_default(),
-                delivered.rows.to_string(),
-                delivered.fields.join(", "),
-            ]
-        }),
+        left.released.iter().map(row),
     ));
     text
+}
+
+/// A delivery that had left, as a row of a table.
+fn row(delivered: &Delivered) -> [String; 6] {
+    let disposed = if delivered.disposed {
+        " (disposed)"
+    } else {
+        ""
+    };
+    [
+        delivered.at.clone(),
+        delivered.grant.clone(),
+        format!("{}{disposed}", delivered.delivery),
+        delivered.recipient.clone().unwrap_or_default(),
+        delivered.rows.to_string(),
+        delivered.fields.join(", "),
+    ]
 }

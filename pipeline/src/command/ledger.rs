@@ -1,7 +1,6 @@
 //! `ledger`: lists what happened, proves that nobody changed it, and tells who used what.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -12,17 +11,20 @@ use lockgate_connectors::keyring::Purpose;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::files::write_new;
 use super::output::{Answer, table};
 use super::verify::{read_keys, site_keys};
 use crate::cli::{LedgerCommand, UsageArgs};
 use crate::clock::Clock;
+use crate::dsse;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::ledger::{
-    self, ConsistencyProof, EntryProof, InclusionProof, Ledger, LedgerProblem, LedgerReader,
+    self, Checkpoint, ConsistencyProof, EntryProof, InclusionProof, LedgerProblem, LedgerReader,
     ProblemKind,
 };
-use crate::usage::{Question, to_csv, usage};
+use crate::life::{LostTerms, lost_terms};
+use crate::usage::{Question, Usage, to_csv, usage};
 
 /// Most bytes of a checkpoint or proof that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -59,7 +61,7 @@ pub(super) fn ledger(root: &Path, command: &LedgerCommand) -> Result<Answer, Run
 }
 
 fn list(installation: &Installation) -> Result<Answer, RunError> {
-    let entries = Ledger::reader(&installation.ledger_dir())?.entries()?;
+    let entries = installation.history()?;
     let documents = entries
         .iter()
         .map(serde_json::to_value)
@@ -120,22 +122,36 @@ fn verify(
         Some(key) => read_keys(key)?,
         None => site_keys(installation, Purpose::Ledger)?,
     };
-    let remembered: Vec<String> = witnesses
+    let mut remembered: Vec<String> = witnesses
         .iter()
         .map(|file| read_text(file, "--witness"))
         .collect::<Result<_, _>>()?;
-    let mut report =
-        ledger::verify_remembering(&installation.ledger_dir(), Some(&keys), &remembered);
+    let origin = LedgerReader::origin(&installation.ledger_dir());
+    let origin = origin.ok().flatten();
+    let mut unproved = Vec::new();
     for file in proofs {
         let text = read_text(file, "--proof")?;
-        if let Err(what) = check_proof(&text, &keys) {
-            report.valid = false;
-            report.problems.push(LedgerProblem {
+        match check_proof(&text, &keys) {
+            // Of this ledger, so that it has to continue what was proved.
+            Ok(note) if origin_of(&note) == origin => remembered.push(note),
+            Ok(_) => {}
+            Err(what) => unproved.push(LedgerProblem {
                 kind: ProblemKind::Proof,
                 path: file.display().to_string(),
                 what,
-            });
+            }),
         }
+    }
+    if key.is_none() {
+        remembered.extend(receipted(installation));
+    }
+    let mut report =
+        ledger::verify_remembering(&installation.ledger_dir(), Some(&keys), &remembered);
+    report.valid &= unproved.is_empty();
+    report.problems.extend(unproved);
+    if let Ok(history) = installation.history() {
+        let lost = lost_terms(installation, &history);
+        report.notes.extend(lost.iter().map(LostTerms::to_string));
     }
     let mut text = if report.valid {
         format!("valid: {} entries\n", report.size)
@@ -165,15 +181,37 @@ enum AnyProof {
     Inclusion(InclusionProof),
 }
 
-fn check_proof(text: &str, keys: &[VerifyingKey]) -> Result<(), String> {
+/// Checks a proof by itself; gives the checkpoint that it is under.
+fn check_proof(text: &str, keys: &[VerifyingKey]) -> Result<String, String> {
     let proof: AnyProof = serde_json::from_str(text)
         .map_err(|_| "is not a proof as `lockgate ledger prove --json` prints it".to_owned())?;
-    let checked = match proof {
-        AnyProof::Entry(proof) => proof.verify(Some(keys)).map(|_| ()),
-        AnyProof::Consistency(proof) => proof.verify(Some(keys)),
-        AnyProof::Inclusion(proof) => proof.verify(Some(keys)).map(|_| ()),
+    let (checked, checkpoint) = match proof {
+        AnyProof::Entry(proof) => (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint),
+        AnyProof::Consistency(proof) => (proof.verify(Some(keys)), proof.checkpoint),
+        AnyProof::Inclusion(proof) => (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint),
     };
-    checked.map_err(|error| error.to_string())
+    checked.map_err(|error| error.to_string())?;
+    Ok(checkpoint)
+}
+
+fn origin_of(note: &str) -> Option<String> {
+    let checkpoint = Checkpoint::open_unverified(note).ok()?;
+    Some(checkpoint.origin)
+}
+
+/// Checkpoints that recipients saw, in the receipts that the site accepted: copies of the ledger's head
+/// that lie beside it. Whoever puts back the ledger alone is found by them.
+fn receipted(installation: &Installation) -> Vec<String> {
+    let Ok(receipts) = std::fs::read_dir(installation.state().join("receipts")) else {
+        return Vec::new();
+    };
+    let paths = receipts.filter_map(|entry| Some(entry.ok()?.path()));
+    let bytes = paths.filter_map(|path| durable::read_bounded(&path, FILE_BYTES_MAX).ok());
+    let notes = bytes.filter_map(|bytes| {
+        let payload: Value = serde_json::from_slice(&dsse::unverified_payload(&bytes)?).ok()?;
+        payload.get("checkpoint")?.as_str().map(str::to_owned)
+    });
+    notes.collect()
 }
 
 fn read_text(file: &Path, option: &str) -> Result<String, RunError> {
@@ -270,7 +308,7 @@ fn export(installation: &Installation, out: Option<&Path>) -> Result<Answer, Run
     });
     let text = match out {
         Some(out) => {
-            write_out(out, note.as_bytes())?;
+            write_new(out, note.as_bytes())?;
             format!(
                 "checkpoint of {} entries written to {}\n",
                 checkpoint.size,
@@ -298,30 +336,58 @@ fn extract(
     asked: &Question,
     out: Option<&Path>,
 ) -> Result<Answer, RunError> {
-    let mut records = usage(installation, asked)?;
-    records.sort_by(|a, b| (&a.grant, a.entry).cmp(&(&b.grant, b.entry)));
+    // Of one reading: the checkpoint covers what the records show, and no more.
     let reader = verified(installation)?;
+    let Usage {
+        mut records,
+        lost_terms,
+    } = usage(installation, &reader.entries()?, asked)?;
+    records.sort_by(|a, b| (&a.grant, a.entry).cmp(&(&b.grant, b.entry)));
     let document = json!({
         "site": installation.site.file.site.name,
         "checkpoint": reader.checkpoint_note(),
         "records": records,
+        "lost_terms": lost_terms,
     });
     let csv = to_csv(&records);
     let text = match out {
         Some(out) => {
-            write_out(out, csv.as_bytes())?;
-            format!("{} records written to {}\n", records.len(), out.display())
+            write_new(out, csv.as_bytes())?;
+            format!(
+                "{} records of a ledger of {} entries written to {}\n{}",
+                records.len(),
+                reader.size(),
+                out.display(),
+                told(&lost_terms)
+            )
         }
         // A terminal wants neither the mark nor the line ends of files.
         None => csv.trim_start_matches('\u{feff}').replace("\r\n", "\n"),
     };
-    Answer::new(text, &document)
+    // An authority must not take an extract for whole that isn't.
+    let exit = if lost_terms.is_empty() {
+        exit::DONE
+    } else {
+        exit::UNVERIFIED
+    };
+    Ok(Answer::new(text, &document)?.with_exit(exit))
+}
+
+/// Notes of terms that nobody has any more.
+fn told(lost: &[LostTerms]) -> String {
+    lost.iter()
+        .map(|lost| format!("  note: {lost}\n"))
+        .collect()
 }
 
 fn usage_records(installation: &Installation, asked: &Question) -> Result<Answer, RunError> {
-    let records = usage(installation, asked)?;
+    let usage = usage(installation, &installation.history()?, asked)?;
+    let Usage {
+        records,
+        lost_terms,
+    } = &usage;
     let known = |text: &Option<String>| text.clone().unwrap_or_default();
-    let text = table(
+    let mut text = table(
         &[
             "at",
             "grant",
@@ -351,21 +417,6 @@ fn usage_records(installation: &Installation, asked: &Question) -> Result<Answer
             ]
         }),
     );
-    Answer::new(text, &json!({ "records": records }))
-}
-
-fn write_out(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-    written.map_err(|error| RunError::Invalid {
-        what: format!("cannot write {}: {}", path.display(), error.kind()),
-        at: "--out".to_owned(),
-        remedy: "name a file that does not exist, in a directory that does".to_owned(),
-    })
+    text.push_str(&told(lost_terms));
+    Answer::new(text, &usage)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::event;
 use super::note::{Checkpoint, encode_hash};
-use super::reader::{read_checkpoint, read_origin};
+use super::reader::{SET_BACK, is_set_back, read_checkpoint, read_origin};
 use super::tiles::{Files, Kind, Tile, WIDTH};
 use super::tree::{self, Hash};
 use super::{CHECKPOINT, LedgerError};
@@ -67,9 +67,9 @@ pub struct LedgerReport {
 /// Checks the whole ledger in `directory`. Without `keys`, who signed the checkpoint is not
 /// checked, and a note says so.
 ///
-/// Finds entries deleted, altered, reordered or inserted, altered tiles, and foreign checkpoints. A
-/// ledger set back to an earlier checkpoint, or rewritten by the holder of the key, is consistent in
-/// itself: see [`verify_remembering`].
+/// Finds entries deleted, altered, reordered or inserted, altered tiles, foreign checkpoints, and an
+/// earlier checkpoint put back alone. A ledger set back as a whole, or rewritten by the holder of the
+/// key, is consistent in itself: see [`verify_remembering`].
 pub fn verify(directory: &Path, keys: Option<&[VerifyingKey]>) -> LedgerReport {
     verify_remembering(directory, keys, &[])
 }
@@ -91,8 +91,8 @@ pub fn verify_remembering(
             .notes
             .push("no ledger key given: who signed the checkpoint was not checked".into());
     }
-    let checkpoint = match read_checkpoint(&check.files, keys) {
-        Ok(found) => found.map(|(_, checkpoint)| checkpoint),
+    let (note, checkpoint) = match read_checkpoint(&check.files, keys) {
+        Ok(found) => found.unzip(),
         Err(error) => {
             check.failed(ProblemKind::Checkpoint, CHECKPOINT, &error);
             return check.report(None);
@@ -111,7 +111,7 @@ pub fn verify_remembering(
                 );
             }
         }
-        check.beyond(checkpoint.size);
+        check.beyond(&note.unwrap_or_default(), checkpoint.size);
     } else {
         check.unbegun();
     }
@@ -148,6 +148,7 @@ impl Check {
             | LedgerError::NotContinued { .. }
             | LedgerError::EntryTooLarge(_)
             | LedgerError::Unwritable
+            | LedgerError::Held
             | LedgerError::Randomness => self.problem(kind, path, error.to_string()),
         }
     }
@@ -201,11 +202,17 @@ impl Check {
         }
     }
 
-    fn beyond(&mut self, size: u64) {
+    fn beyond(&mut self, note: &str, size: u64) {
+        match is_set_back(&self.files, note, size) {
+            Ok(true) => return self.problem(ProblemKind::NotContinued, CHECKPOINT, SET_BACK),
+            Ok(false) => {}
+            Err(error) => return self.failed(ProblemKind::Checkpoint, CHECKPOINT, &error),
+        }
         match self.files.has_entries_beyond(size) {
             Ok(false) => {}
             Ok(true) => self.notes.push(
-                "there are entries beyond the checkpoint: an append was interrupted, or the checkpoint was set back"
+                "there are entries beyond the checkpoint: an append was interrupted, or is under way, \
+                 or the checkpoint was set back"
                     .into(),
             ),
             Err(error) => self.failed(ProblemKind::Unreadable, "tile/entries", &error),

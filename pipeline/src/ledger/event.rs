@@ -175,12 +175,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A halt was lifted.
+    /// A halt was lifted, as an approver signed. Without that the entry ends no halt.
     HaltLifted {
         /// Which.
         scope: HaltScope,
         /// Why.
         reason: String,
+        /// The approver whose signature it has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approver: Option<String>,
+        /// Lower-case hex SHA-256 of what the approver signed, which stands in `state/approvals/`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document_sha256: Option<String>,
     },
     /// An attempt under a quota is about to begin: one delivery is set aside for it.
     QuotaReserved {
@@ -202,8 +208,9 @@ pub enum Event {
     KeyringChanged {
         /// The generation.
         generation: u64,
-        /// What was done: `made mark v2`, `protected`, `rotated`, `destroyed mark v1`, or `found` where
-        /// whoever did it could not record it.
+        /// What was done: `made mark v2`, `protected`, `rotated`, `destroyed mark.v1`, `destroyed
+        /// DELIVERY.ATTEMPT, of an attempt that published nothing`; `found: ` before it where whoever did it
+        /// could not record it.
         what: String,
     },
     /// A run was refused, or turning tokens back.
@@ -298,6 +305,9 @@ pub enum Event {
         recipient: String,
         /// Lower-case hex SHA-256 of the recipient's key that they are wrapped to.
         key_sha256: String,
+        /// The same of its other keys that they are wrapped to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more_keys_sha256: Vec<String>,
         /// How many keys.
         keys: u64,
         /// Lower-case hex SHA-256 of the release document's envelope.

@@ -6,7 +6,8 @@
 //! rename, under a lock that holds across processes. What a killed append left beyond the
 //! checkpoint is overwritten by the next one.
 //!
-//! What it cannot stop is the holder of the signing key rewriting all of it: therefore every
+//! A checkpoint that was put back alone is told by the entries after it. What it cannot stop is the
+//! holder of the signing key rewriting all of it, or an older copy of all of it: therefore every
 //! manifest carries a checkpoint, and [`verify_remembering`] compares the ledger with such copies.
 
 mod check;
@@ -19,10 +20,12 @@ mod terms;
 mod tiles;
 pub mod tree;
 
+use std::fs::TryLockError;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -46,6 +49,13 @@ const CHECKPOINT: &str = "checkpoint";
 const ORIGIN: &str = "origin";
 /// Name of the file whose lock an append holds.
 const LOCK: &str = "lock";
+
+/// How long an append waits for others, each of which takes milliseconds: a process that was stopped
+/// while it held the lock must not keep a halt waiting without a word.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it looks.
+const LOCK_POLL: Duration = Duration::from_millis(2);
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, Error)]
@@ -86,6 +96,13 @@ pub enum LedgerError {
     /// An event has no canonical form.
     #[error("ledger entry cannot be written as canonical JSON")]
     Unwritable,
+    /// Another process holds the ledger's lock and doesn't let go.
+    #[error(
+        "another process holds state/ledger/lock for more than {} seconds; `fuser state/ledger/lock` \
+         names it: let it go on, or end it",
+        LOCK_PATIENCE.as_secs()
+    )]
+    Held,
     /// The operating system gives no randomness.
     #[error("the operating system gives no random bytes")]
     Randomness,
@@ -110,7 +127,11 @@ impl LedgerError {
     pub fn is_integrity(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Checkpoint(_) | Self::NotContinued { .. } => true,
-            Self::Io { .. } | Self::EntryTooLarge(_) | Self::Unwritable | Self::Randomness => false,
+            Self::Io { .. }
+            | Self::EntryTooLarge(_)
+            | Self::Unwritable
+            | Self::Held
+            | Self::Randomness => false,
         }
     }
 }
@@ -312,15 +333,24 @@ impl Ledger {
         let failed = |source| LedgerError::io(LOCK, source);
         // Never replaced or removed: two files of this name would be two locks.
         let file = self.files.open_for_lock(LOCK).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(file)
+        let asked = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => return Err(LedgerError::Held),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
     }
 
     /// The checkpoint to append after, under the lock: the one on disk if it continues what was
     /// seen, a new one of an empty ledger if there is none.
     fn current(&self, seen: Option<&Checkpoint>) -> Result<Checkpoint, LedgerError> {
         let found = reader::read_checkpoint(&self.files, Some(&self.accepted))?;
-        let Some((_, found)) = found else {
+        let Some((note, found)) = found else {
             if let Some(seen) = seen {
                 return Err(LedgerError::NotContinued {
                     remembered: seen.size,
@@ -331,6 +361,9 @@ impl Ledger {
         };
         if let Some(seen) = seen {
             reader::check_continues(&self.files, seen, &found)?;
+        }
+        if reader::is_set_back(&self.files, &note, found.size)? {
+            return Err(LedgerError::damaged(CHECKPOINT, reader::SET_BACK));
         }
         Ok(found)
     }

@@ -36,6 +36,11 @@ impl LedgerReader {
                 "has another root than the tiles",
             ));
         }
+        if let Some((note, checkpoint)) = &head
+            && is_set_back(&files, note, checkpoint.size)?
+        {
+            return Err(LedgerError::damaged(CHECKPOINT, SET_BACK));
+        }
         Ok(Self { files, head })
     }
 
@@ -46,6 +51,14 @@ impl LedgerReader {
     /// A file that cannot be read.
     pub fn look(directory: &Path) -> Result<Option<Vec<u8>>, LedgerError> {
         Files::new(directory).read(CHECKPOINT, note::BYTES_MAX)
+    }
+
+    /// The ledger's origin, its name; absent if nothing was ever recorded.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds none.
+    pub fn origin(directory: &Path) -> Result<Option<String>, LedgerError> {
+        read_origin(&Files::new(directory))
     }
 
     /// The checkpoint; absent if nothing was ever recorded.
@@ -215,6 +228,21 @@ impl LedgerReader {
             }),
         }
     }
+}
+
+/// What is wrong with a checkpoint that was put back alone.
+pub(super) const SET_BACK: &str = "is older than the entries beside it: it was set back, or it was copied \
+                                   while it was appended to (copy it under `flock state/ledger/lock`)";
+
+/// Whether a checkpoint is an earlier one that was put back, the later entries still lying there.
+/// Where the size is a multiple of 256 this can't be told from what a killed append leaves.
+pub(super) fn is_set_back(files: &Files, note: &str, size: u64) -> Result<bool, LedgerError> {
+    if files.has_own_bundle(size) {
+        return Ok(false);
+    }
+    // An append beside this may have removed it just now; then the checkpoint is another one already.
+    let now = files.read(CHECKPOINT, note::BYTES_MAX)?;
+    Ok(now.as_deref() == Some(note.as_bytes()))
 }
 
 /// Reads the checkpoint and the origin, which must agree; absent if nothing was ever recorded.

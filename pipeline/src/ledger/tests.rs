@@ -429,8 +429,38 @@ fn two_ledgers_of_one_size_are_told_apart() {
 }
 
 #[test]
-fn an_older_checkpoint_alone_is_noted_and_found_by_memory() {
-    let (directory, ledger) = ledger(5);
+fn an_older_checkpoint_put_back_alone_is_found_and_nothing_goes_on_over_it() {
+    for count in [5, 255, 257, 300] {
+        let (directory, ledger) = ledger(count);
+        let file = directory.path().join(CHECKPOINT);
+        let (older, earlier) = (
+            fs::read(&file).unwrap(),
+            ledger.snapshot().unwrap().checkpoint().unwrap().clone(),
+        );
+        ledger.append(&event(6), now()).unwrap();
+        ledger.append_all(&events(3), now()).unwrap();
+        let later = fs::read(&file).unwrap();
+        fs::write(&file, &older).unwrap();
+        let kinds: Vec<ProblemKind> = problems(directory.path()).iter().map(|p| p.kind).collect();
+        assert_eq!(kinds, [ProblemKind::NotContinued], "{count}");
+        assert!(Ledger::reader(directory.path()).unwrap_err().is_integrity());
+        assert!(Ledger::open(directory.path(), key(1)).is_err(), "{count}");
+        assert!(ledger.append(&event(7), now()).unwrap_err().is_integrity());
+        // Put in order again, it goes on.
+        fs::write(&file, later).unwrap();
+        assert!(problems(directory.path()).is_empty());
+        ledger.append(&event(7), now()).unwrap();
+        ledger
+            .snapshot()
+            .unwrap()
+            .check_continues(&earlier)
+            .unwrap();
+    }
+}
+
+#[test]
+fn an_older_checkpoint_of_full_tiles_alone_is_noted_and_found_by_memory() {
+    let (directory, ledger) = ledger(256);
     let note = fs::read(directory.path().join(CHECKPOINT)).unwrap();
     let remembered = [ledger.append(&event(6), now()).unwrap().proof.checkpoint];
     fs::write(directory.path().join(CHECKPOINT), note).unwrap();

@@ -224,6 +224,13 @@ impl Files {
         Ok(widest > width || self.path(&tile.full_path()).exists())
     }
 
+    /// Whether the growing bundle of a tree of `size` leaves is there in its own form. A later append
+    /// removes it, but only once a checkpoint covers that append; what a killed one leaves lies beside
+    /// it. A tree without a growing bundle has none to miss.
+    pub(super) fn has_own_bundle(&self, size: u64) -> bool {
+        partial(Kind::Entries, size).is_none_or(|tile| self.path(&tile.path()).exists())
+    }
+
     /// Writes a file so that it is there whole or not at all, and stays: content, then name, then
     /// directory are synced. A file of that name is replaced.
     pub(super) fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), LedgerError> {

@@ -99,7 +99,10 @@ pub fn act(installation: &Installation, act: &Act<'_>) -> Result<Taken, RunError
         let life = Life::of(&history, act.grant);
         let subject = Subject::find(installation, act, &life)?;
         subject.check(act.step, &life)?;
-        let signed = subject.sign(installation, act, &written, &life)?;
+        let origin = reader
+            .checkpoint()
+            .map(|checkpoint| checkpoint.origin.clone());
+        let signed = subject.sign(installation, act, &written, (&life, origin))?;
         let answer_by = subject.answer_by(installation, act.step)?;
         let event = Event::GrantMoved {
             grant: act.grant.to_owned(),
@@ -246,13 +249,13 @@ impl Subject {
                 format!("version {version} was approved"),
                 "suspend or terminate it",
             ),
-            Step::Refuse { .. } => match life.refusal() {
-                Some(refused) if refused.version == version && life.request().is_none() => refuse(
+            Step::Refuse { .. } if life.refusal(version).is_some() && life.request().is_none() => {
+                refuse(
                     format!("version {version} was refused"),
                     "there is nothing to refuse",
-                ),
-                _ => Ok(()),
-            },
+                )
+            }
+            Step::Refuse { .. } => Ok(()),
             Step::Suspend | Step::Resume | Step::Terminate => Ok(()),
         }
     }
@@ -263,7 +266,7 @@ impl Subject {
         installation: &Installation,
         act: &Act<'_>,
         written: &Written,
-        life: &Life,
+        (life, ledger): (&Life, Option<String>),
     ) -> Result<Option<SignedOrder>, RunError> {
         let Some(key) = act.key else { return Ok(None) };
         let Some(about) = &self.about else {
@@ -286,6 +289,7 @@ impl Subject {
             basis: written.basis.clone(),
             provider: about.provider.clone(),
             approver: String::new(),
+            ledger,
             answers: answers.map(|step| step.index),
         };
         order::sign(&installation.site, order, key).map(Some)

@@ -2,7 +2,8 @@
 //! was used when the grant's file is another one or gone. The ledger has the hash, so what is kept can
 //! be believed. Rows and their predicates are left out: their literals may be personal data.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
 use lockgate_connectors::{ConnectorError, durable};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::canonical_json;
 use crate::digest::{is_hex, sha256_hex};
 use crate::error::RunError;
+use crate::installation::Installation;
+use crate::ledger::{Event, History};
 use crate::site::Grant;
 
 /// Directory of what is kept, within the program's own.
@@ -71,12 +74,13 @@ impl Terms {
         let bytes = canonical_json::to_bytes(self)
             .map_err(|error| RunError::internal("keeping the grant's terms", &error))?;
         let directory = state.join(DIRECTORY);
-        let path = directory.join(format!("{}.json", sha256_hex(&bytes)));
-        if path.exists() {
+        let sha256 = sha256_hex(&bytes);
+        // What was damaged is put in order.
+        if Self::kept(state, &sha256).is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&directory).map_err(failed)?;
-        durable::replace(&path, &bytes).map_err(failed)
+        durable::make_directories(&directory, 0o777).map_err(failed)?;
+        durable::replace(&directory.join(format!("{sha256}.json")), &bytes).map_err(failed)
     }
 
     /// Those with that hash; absent where they are not kept, or were altered.
@@ -94,8 +98,63 @@ impl Terms {
     }
 }
 
+/// Terms that entries name by their hash and that nobody has any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LostTerms {
+    /// Id of the grant whose they are.
+    pub grant: String,
+    /// Lower-case hex SHA-256 of them, and so the name of the file in `state/terms/`.
+    pub sha256: String,
+}
+
+impl fmt::Display for LostTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "state/{DIRECTORY}/{}.json is gone or was altered: for what grant {} was used then nobody \
+             can say; restore it from a backup of state/",
+            self.sha256, self.grant
+        )
+    }
+}
+
+/// The terms that a history names and that are neither kept nor those of the grant's file.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "three kinds of entry say what a grant is about"
+)]
+pub fn lost_terms(installation: &Installation, history: &History) -> BTreeSet<LostTerms> {
+    let mut named = BTreeSet::new();
+    for entry in history.iter() {
+        match &entry.event {
+            Event::GrantSigned { grant, about, .. }
+            | Event::GrantMoved { grant, about, .. }
+            | Event::ReleaseIntended { grant, about, .. } => {
+                named.extend(about.as_ref().map(|about| LostTerms {
+                    grant: grant.clone(),
+                    sha256: about.terms_sha256.clone(),
+                }));
+            }
+            _ => {}
+        }
+    }
+    named.retain(|terms| terms_of(installation, &terms.grant, &terms.sha256).is_none());
+    named
+}
+
+/// Terms of a grant by their hash: as they were kept, else as the grant's file has them.
+pub(crate) fn terms_of(installation: &Installation, grant: &str, sha256: &str) -> Option<Terms> {
+    Terms::kept(&installation.state(), sha256).or_else(|| {
+        let written = installation.site.grants.get(grant);
+        let written = written.map(|grant| Terms::from(&grant.value));
+        written.filter(|written| written.sha256() == sha256)
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -123,5 +182,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("180d", "900d")).unwrap();
         assert_eq!(Terms::kept(state.path(), &terms.sha256()), None);
+        terms.keep(state.path()).unwrap();
+        assert_eq!(Terms::kept(state.path(), &terms.sha256()), Some(terms));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The limit is counted in working days, from the day after the request. Monday to Friday are working
 //! days; holidays and the working weekends that make up for them are published year by year and not
-//! known here, so that around holidays the clock here runs out earlier than the regulation's, and
-//! never later than it.
+//! known here, so that around holidays the clock here runs out before the regulation's, and around such
+//! weekends a day or two after it.
 
 use chrono::{Datelike as _, Days, NaiveDate, Weekday};
 use serde::Serialize;

@@ -4,23 +4,36 @@
 //! ledger's lock, so each release either was intended before it, and is told, or never is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use lockgate_connectors::keyring::Purpose;
+use ed25519_dalek::VerifyingKey;
+use futures::StreamExt as _;
+use lockgate_connectors::ConnectorError;
+use lockgate_connectors::keyring::{KeyringError, Purpose};
 use lockgate_connectors::publish::Destination;
 use serde::Serialize;
 
+use super::order::{self, Lift};
 use super::standing::Halt;
-use super::{Terms, about_of, check_reason, is_running};
+use super::{Terms, about_of, approvals, check_reason, is_running};
+use crate::approval::tokens;
 use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::{About, Event, HaltScope, History, time_text};
+use crate::ledger::{About, Event, HaltScope, History, Ledger, time_text};
 use crate::manifest::Manifest;
 
 /// How long a halt waits for runs to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it then reads manifests to say what had left: all of them together, since it is told
+/// nobody before.
+const READING: Duration = Duration::from_secs(5);
+
+/// Manifests read at a time.
+const READ_AT_ONCE: usize = 16;
 
 /// How often it looks.
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
@@ -39,8 +52,12 @@ pub struct HaltReport {
     pub reason: String,
     /// Grants whose runs were under way and stopped.
     pub stopped: Vec<String>,
-    /// Grants whose runs are still under way. They publish nothing.
+    /// Grants whose runs had a release under way, which they ended: it is among what had left.
+    pub delivered: Vec<String>,
+    /// Grants whose runs are still under way. They begin no release.
     pub running: Vec<String>,
+    /// Those of them that had sent a manifest, or were about to: it may still become visible.
+    pub publishing: Vec<String>,
     /// Seconds until the last of them had stopped.
     pub seconds: f64,
     /// What had left before.
@@ -102,40 +119,101 @@ pub async fn halt(
 ) -> Result<HaltReport, RunError> {
     let reason = check_reason(reason, "--reason")?;
     let started = Instant::now();
-    let under_way = running(installation, &scope)?;
+    let mut under_way = running(installation, &scope)?;
     let halt = record(installation, &scope, reason)?;
+    // Whoever began in between may have compiled before the halt was there.
+    under_way.extend(running(installation, &scope)?);
     let mut running = under_way.clone();
     while !running.is_empty() && started.elapsed() < PATIENCE {
         tokio::time::sleep(LOOKED_EVERY).await;
         running.retain(|grant| is_running(&installation.state(), grant));
     }
     let seconds = started.elapsed().as_secs_f64();
-    let left = left(installation, &installation.history()?, &scope).await;
+    let history = installation.history()?;
+    let left = left(installation, &history, &scope).await;
+    let delivered = released_after(&history, halt.index);
+    let publishing = intended(&history);
+    under_way.retain(|grant| !running.contains(grant));
+    let (delivered, stopped) = under_way
+        .into_iter()
+        .partition(|grant| delivered.contains(grant.as_str()));
     Ok(HaltReport {
         scope,
         since: time_text(halt.at),
         reason: halt.reason,
-        stopped: under_way
-            .into_iter()
-            .filter(|grant| !running.contains(grant))
+        stopped,
+        delivered,
+        publishing: running
+            .iter()
+            .filter(|grant| publishing.contains(grant.as_str()))
+            .cloned()
             .collect(),
-        running,
+        running: running.into_iter().collect(),
         seconds,
         left,
     })
 }
 
+/// Grants of which a release was recorded after an entry.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "one kind of entry is asked for"
+)]
+fn released_after(history: &History, index: u64) -> BTreeSet<&str> {
+    let later = history.iter().filter(|entry| entry.index > index);
+    later
+        .filter_map(|entry| match &entry.event {
+            Event::Released { grant, .. } => Some(grant.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Grants with an intent that nothing settled.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "one kind of entry is asked for"
+)]
+fn intended(history: &History) -> BTreeSet<String> {
+    let unsettled = history.unsettled().into_iter();
+    unsettled
+        .filter_map(|entry| match entry.event {
+            Event::ReleaseIntended { grant, .. } => Some(grant),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The ledger, to record a halt in. A keyring that was set back keeps everything from going on, and must
+/// not keep it from being halted.
+fn ledger_to_halt(installation: &Installation) -> Result<Ledger, RunError> {
+    match installation.ledger() {
+        Err(RunError::Connector(ConnectorError::Keyring(
+            error @ KeyringError::RolledBack { .. },
+        ))) => {
+            tracing::warn!("Halting all the same: {error}.");
+            let keyring = installation.keyring();
+            let key = keyring.signing_key(Purpose::Ledger)?;
+            let earlier = keyring.verifying_keys(Purpose::Ledger)?;
+            let directory = installation.ledger_dir();
+            Ok(Ledger::open_accepting(&directory, key, &earlier)?)
+        }
+        opened => opened,
+    }
+}
+
 /// Records a halt, unless it lasts already.
 fn record(installation: &Installation, scope: &HaltScope, reason: &str) -> Result<Halt, RunError> {
-    let ledger = installation.ledger()?;
+    let ledger = ledger_to_halt(installation)?;
     let event = Event::Halted {
         scope: scope.clone(),
         reason: reason.to_owned(),
     };
-    let halted = |at: DateTime<Utc>| Halt {
+    let halted = |at: DateTime<Utc>, index: u64| Halt {
         scope: scope.clone(),
         at,
         reason: reason.to_owned(),
+        index,
     };
     for _ in 0..TRIES {
         let reader = ledger.snapshot()?;
@@ -144,31 +222,43 @@ fn record(installation: &Installation, scope: &HaltScope, reason: &str) -> Resul
             return Ok(lasting);
         }
         let now = installation.clock.now();
-        if ledger.append_if(reader.size(), &event, now)?.is_some() {
-            return Ok(halted(now));
+        if let Some(appended) = ledger.append_if(reader.size(), &event, now)? {
+            return Ok(halted(now, appended.index));
         }
     }
     // A halt must not be kept waiting; recorded twice, it is still one.
     let now = installation.clock.now();
-    ledger.append(&event, now)?;
-    Ok(halted(now))
+    let appended = ledger.append(&event, now)?;
+    Ok(halted(now, appended.index))
 }
 
-/// Lifts a halt. Others that cover the same exchanges last; they are returned.
+/// A halt that was lifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifted {
+    /// The approver who signed.
+    pub approver: String,
+    /// Other halts that last.
+    pub lasting: Vec<Halt>,
+}
+
+/// Lifts a halt, with the private key of an approver: of the provider where the halt is over its data,
+/// of any where it is over more. Others that cover the same exchanges last.
 ///
 /// # Errors
-/// A reason that can't be recorded; a scope that is not halted; a ledger that cannot be written.
+/// A reason that can't be recorded; a scope that is not halted; a key of nobody who may lift it; a ledger
+/// that cannot be written.
 pub fn lift(
     installation: &Installation,
     scope: &HaltScope,
     reason: &str,
-) -> Result<Vec<Halt>, RunError> {
+    key: &Path,
+) -> Result<Lifted, RunError> {
     let reason = check_reason(reason, "--reason")?;
     let ledger = installation.ledger()?;
     loop {
         let reader = ledger.snapshot()?;
         let mut halts = Halt::all(&reader.entries()?);
-        if halts.iter().all(|halt| halt.scope != *scope) {
+        let Some(halt) = halts.iter().find(|halt| halt.scope == *scope) else {
             let lasting: Vec<String> = halts.iter().map(|halt| halt.scope.to_string()).collect();
             return Err(RunError::Denied {
                 what: format!("{scope} are not halted"),
@@ -177,29 +267,44 @@ pub fn lift(
                     lasting => format!("halted are: {}", lasting.join(", ")),
                 },
             });
-        }
+        };
+        let lift = Lift {
+            format: 0,
+            scope: scope.clone(),
+            reason: reason.to_owned(),
+            approver: String::new(),
+            ledger: reader.checkpoint().map(|it| it.origin.clone()),
+            answers: halt.index,
+        };
+        let signed = order::sign_lift(&installation.site, lift, key)?;
+        tokens::keep(&approvals(installation), &signed.sha256, &signed.envelope)?;
         halts.retain(|halt| halt.scope != *scope);
         let event = Event::HaltLifted {
             scope: scope.clone(),
             reason: reason.to_owned(),
+            approver: Some(signed.approver.clone()),
+            document_sha256: Some(signed.sha256),
         };
         let now = installation.clock.now();
         if ledger.append_if(reader.size(), &event, now)?.is_some() {
-            return Ok(halts);
+            return Ok(Lifted {
+                approver: signed.approver,
+                lasting: halts,
+            });
         }
     }
 }
 
 /// Grants in scope of which a run is under way.
-fn running(installation: &Installation, scope: &HaltScope) -> Result<Vec<String>, RunError> {
+fn running(installation: &Installation, scope: &HaltScope) -> Result<BTreeSet<String>, RunError> {
     let directory = installation.state().join("runs");
     let listing = match std::fs::read_dir(&directory) {
         Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
         Err(error) => return Err(RunError::internal("listing state/runs", &error)),
     };
     let known = Known::of(&installation.history()?);
-    let mut grants = Vec::new();
+    let mut grants = BTreeSet::new();
     for item in listing {
         let item = item.map_err(|error| RunError::internal("listing state/runs", &error))?;
         let name = item.file_name();
@@ -207,10 +312,9 @@ fn running(installation: &Installation, scope: &HaltScope) -> Result<Vec<String>
             continue;
         };
         if known.covered(installation, grant, scope) && is_running(&installation.state(), grant) {
-            grants.push(grant.to_owned());
+            grants.insert(grant.to_owned());
         }
     }
-    grants.sort_unstable();
     Ok(grants)
 }
 
@@ -264,19 +368,23 @@ struct Release<'a> {
     about: Option<About>,
 }
 
-/// What of a scope has left, from the ledger and the deliveries' manifests. A delivery of which nobody
-/// can say any more whose data it held, or for whom, is told under every scope.
+/// What of a scope has left, from the ledger and the deliveries' manifests, of which as many are read as
+/// seconds allow. A delivery of which nobody can say any more whose data it held, or for whom, is told
+/// under every scope.
 pub async fn left(installation: &Installation, history: &History, scope: &HaltScope) -> Left {
     let known = Known::of(history);
-    let mut left = Left::default();
-    for (delivery, release) in releases(installation, history, &known) {
+    let mut released = releases(installation, history, &known);
+    released.retain(|_, release| {
         let about = release.about.as_ref();
-        let provider = about.map(|about| about.provider.clone());
-        let recipient = about.map(|about| about.recipient.clone());
-        if !scope.covers(provider.as_deref(), recipient.as_deref()) {
-            continue;
-        }
-        let stated = fields_of(installation, delivery, &release).await;
+        let provider = about.map(|about| about.provider.as_str());
+        scope.covers(provider, about.map(|about| about.recipient.as_str()))
+    });
+    let mut stated = stated(installation, &released).await;
+    let disposed = disposed(history);
+    let mut left = Left::default();
+    for (delivery, release) in released {
+        let about = release.about.as_ref();
+        let stated = stated.remove(delivery);
         let granted = || {
             let terms = about.map(|about| about.terms_sha256.as_str());
             let kept = terms.and_then(|terms| Terms::kept(&installation.state(), terms));
@@ -285,15 +393,15 @@ pub async fn left(installation: &Installation, history: &History, scope: &HaltSc
         left.add(Delivered {
             delivery: delivery.to_owned(),
             grant: release.grant.to_owned(),
-            provider,
-            recipient,
+            provider: about.map(|about| about.provider.clone()),
+            recipient: about.map(|about| about.recipient.clone()),
             dataset: about.map(|about| about.dataset.clone()),
             at: time_text(release.at),
             rows: release.rows,
             fields_of_manifest: stated.is_some(),
             fields: stated.unwrap_or_else(granted),
             destination: release.destination.to_owned(),
-            disposed: is_disposed(history, delivery),
+            disposed: disposed.contains(delivery),
         });
     }
     left.released.sort_by(|a, b| a.at.cmp(&b.at));
@@ -307,6 +415,28 @@ pub async fn left(installation: &Installation, history: &History, scope: &HaltSc
         }
     }
     left
+}
+
+/// Fields of deliveries, by delivery, as their manifests state them: those that answered in time.
+async fn stated(
+    installation: &Installation,
+    released: &BTreeMap<&str, Release<'_>>,
+) -> BTreeMap<String, Vec<String>> {
+    let keyring = installation.keyring();
+    let Ok(keys) = keyring.verifying_keys(Purpose::Manifest) else {
+        return BTreeMap::new();
+    };
+    let readings: Vec<_> = released
+        .iter()
+        .map(|(delivery, release)| fields_of(installation, &keys, delivery, release))
+        .collect();
+    let mut readings = futures::stream::iter(readings).buffer_unordered(READ_AT_ONCE);
+    let deadline = tokio::time::Instant::now() + READING;
+    let mut stated = BTreeMap::new();
+    while let Ok(Some(read)) = tokio::time::timeout_at(deadline, readings.next()).await {
+        stated.extend(read);
+    }
+    stated
 }
 
 /// Every release of a history, by delivery.
@@ -358,11 +488,19 @@ fn releases<'a>(
     releases
 }
 
-/// Whether a delivery was disposed of since.
-fn is_disposed(history: &History, delivery: &str) -> bool {
-    let mut entries = history.iter();
+/// Deliveries that were disposed of.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "one kind of entry is asked for"
+)]
+fn disposed(history: &History) -> BTreeSet<&str> {
+    let entries = history.iter();
     entries
-        .any(|entry| matches!(&entry.event, Event::Disposed { delivery: of, .. } if of == delivery))
+        .filter_map(|entry| match &entry.event {
+            Event::Disposed { delivery, .. } => Some(delivery.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 impl Left {
@@ -380,21 +518,18 @@ impl Left {
 /// Fields of a delivery, as the manifest says that the ledger knows; absent where it can't be read.
 async fn fields_of(
     installation: &Installation,
+    keys: &[VerifyingKey],
     delivery: &str,
     release: &Release<'_>,
-) -> Option<Vec<String>> {
+) -> Option<(String, Vec<String>)> {
     let store = installation.store_of_url(release.destination).ok()??;
     let reading = Destination::new(store);
     let bytes = reading.existing_manifest(release.grant, delivery);
-    let bytes = tokio::time::timeout(PATIENCE, bytes).await.ok()?.ok()??;
+    let bytes = bytes.await.ok()??;
     if sha256_hex(&bytes) != release.manifest_sha256 {
         return None;
     }
-    let keys = installation
-        .keyring()
-        .verifying_keys(Purpose::Manifest)
-        .ok()?;
-    let manifest = Manifest::open(&bytes, &keys).ok()?;
-    let fields = manifest.fields.into_iter();
-    Some(fields.map(|field| field.name).collect())
+    let manifest = Manifest::open(&bytes, keys).ok()?;
+    let fields = manifest.fields.into_iter().map(|field| field.name);
+    Some((delivery.to_owned(), fields.collect()))
 }

@@ -1,11 +1,12 @@
 //! A grant's life: whether what an approver signed may still be used, and who said so.
 //!
-//! The ledger is the state. A file of the site can be edited or put back; an entry cannot. A grant is
-//! asked for, approved by a signature or refused with a legal basis, suspended and resumed, and
-//! terminated; each step is an entry with its reason. What stops exchanges (suspending, terminating,
-//! halting) the site's operator may do alone; what lets them go on again needs an approver's
-//! signature. A run holds a [`Watch`] and asks it before each split and before anything becomes
-//! visible, so that a step of another process counts within a second.
+//! The ledger is the state. A file of the site can be edited or put back; an entry cannot, short of
+//! putting back the whole ledger. A grant is asked for, approved by a signature or refused with a legal
+//! basis, suspended and resumed, and terminated; each step is an entry with its reason. What stops
+//! exchanges (suspending, terminating, halting) the site's operator may do alone; what lets them go on
+//! again (resuming, lifting a halt) needs an approver's signature. A run holds a [`Watch`] and asks it
+//! before each split and right before anything becomes visible, so that a step of another process counts
+//! within a second.
 
 mod act;
 mod archive;
@@ -24,18 +25,18 @@ use lockgate_connectors::keyring::Purpose;
 
 pub(crate) use act::may_be_signed;
 pub use act::{Act, Step, Taken, act};
-pub use archive::Terms;
+pub(crate) use archive::terms_of;
+pub use archive::{LostTerms, Terms, lost_terms};
 pub use clock::{Due, working_day_after, working_days_between};
-pub use halt::{Delivered, HaltReport, Left, halt, left, lift};
+pub use halt::{Delivered, HaltReport, Left, Lifted, halt, left, lift};
 pub(crate) use quota::quota_of;
 pub use quota::{Asked, confirm, give_back, reserve};
 pub use reason::check_reason;
 pub use standing::{Halt, Life, Moved, Standing, Used};
 pub use watch::Watch;
 
-use crate::approval;
+use crate::approval::Signature;
 use crate::clock::Clock;
-use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{About, History, LedgerReader};
@@ -72,16 +73,12 @@ pub fn refusals(
     installation: &Installation,
     history: &History,
     plan: &ExchangePlan,
+    signature: Option<&Signature>,
 ) -> Vec<Refusal> {
     let standing = Standing::of(history, &plan.grant);
-    let site = &installation.site;
-    let signature = site
-        .grants
-        .get(&plan.grant)
-        .and_then(|grant| approval::signature_bytes(site, grant).map(|bytes| sha256_hex(&bytes)));
     let used = Used {
         version: plan.grant_version,
-        approval_sha256: signature.as_deref(),
+        approval_sha256: signature.map(|signature| signature.sha256.as_str()),
         provider: Some(&plan.provider),
         recipient: Some(&plan.recipient),
     };
@@ -139,7 +136,10 @@ pub(crate) fn unresumed(
 ) -> Option<Refusal> {
     let resumed = life.resumed()?;
     let approvals = approvals(installation);
-    let what = order::check_resumed(&installation.site, &approvals, provider, resumed).err()?;
+    let ledger = LedgerReader::origin(&installation.ledger_dir());
+    let ledger = ledger.ok().flatten();
+    let signed = (resumed, ledger.as_deref());
+    let what = order::check_resumed(&installation.site, &approvals, provider, signed).err()?;
     Some(Refusal::new(
         RefusalCode::Suspended,
         format!("the grant was resumed, but {what}; have it suspended and resumed anew"),

@@ -63,7 +63,8 @@ pub struct Life {
     /// Hashes of approvals by version, the last one last.
     approvals: BTreeMap<u32, Vec<String>>,
     request: Option<(Moved, Option<Date>)>,
-    refused: Option<Moved>,
+    /// The last refusal of each version that no later signature answered.
+    refused: BTreeMap<u32, Moved>,
     suspended: Option<Moved>,
     resumed: Option<Resumed>,
     terminated: Option<Moved>,
@@ -167,7 +168,7 @@ impl Life {
         let signatures = self.approvals.entry(version).or_default();
         signatures.retain(|known| known != approval_sha256);
         signatures.push(approval_sha256.to_owned());
-        self.refused.take_if(|refused| refused.version <= version);
+        self.refused.retain(|refused, _| *refused > version);
         self.request.take_if(|(asked, _)| asked.version <= version);
         if about.is_some() {
             self.about = about.cloned();
@@ -182,7 +183,7 @@ impl Life {
             GrantState::Requested => self.request = Some((step.clone(), answer_by)),
             GrantState::Refused => {
                 self.request = None;
-                self.refused = Some(step.clone());
+                self.refused.insert(step.version, step.clone());
             }
             GrantState::Suspended => {
                 self.resumed = None;
@@ -221,8 +222,9 @@ impl Life {
     /// The highest version that any entry names.
     #[must_use]
     pub fn known(&self) -> Option<u32> {
-        let steps = [&self.refused, &self.suspended, &self.terminated, &self.last];
+        let steps = [&self.suspended, &self.terminated, &self.last];
         let steps = steps.into_iter().flatten().map(|step| step.version);
+        let steps = steps.chain(self.refused.keys().copied());
         let asked = self.request.iter().map(|(step, _)| step.version);
         steps.chain(asked).chain(self.approved()).max()
     }
@@ -247,11 +249,7 @@ impl Life {
             GrantState::Suspended
         } else if self.request.is_some() {
             GrantState::Requested
-        } else if self
-            .refused
-            .as_ref()
-            .is_some_and(|step| is_live(step.version))
-        {
+        } else if self.refused.keys().any(|version| is_live(*version)) {
             GrantState::Refused
         } else if self.approved().is_some_and(is_live) {
             if until.is_some_and(|until| today > until) {
@@ -279,10 +277,10 @@ impl Life {
         request.map(|(asked, answer_by)| (asked, answer_by.map(|day| day.0)))
     }
 
-    /// The refusal that was the last answer.
+    /// The refusal of a version, where nothing answered it since.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Moved> {
-        self.refused.as_ref()
+    pub fn refusal(&self, version: u32) -> Option<&Moved> {
+        self.refused.get(&version)
     }
 
     /// The suspension, while it lasts.
@@ -345,7 +343,7 @@ impl Life {
             let reason = "another signature over this version was made since; have it signed again";
             refuse(RefusalCode::ApprovalStale, reason.to_owned());
         }
-        if let Some(step) = self.refused.as_ref().filter(|step| step.version == version) {
+        if let Some(step) = self.refusal(version) {
             let reason = format!("the grant {}", step.in_words("refused"));
             let mut refusal = Refusal::new(RefusalCode::Unsigned, reason);
             refusal.basis.clone_from(&step.basis);
@@ -364,6 +362,8 @@ pub struct Halt {
     pub at: DateTime<Utc>,
     /// Why.
     pub reason: String,
+    /// Position of its entry.
+    pub index: u64,
 }
 
 impl Halt {
@@ -388,9 +388,16 @@ impl Halt {
                     scope: scope.clone(),
                     at: entry.at,
                     reason: reason.clone(),
+                    index: entry.index,
                 });
             }
-            Event::HaltLifted { scope, .. } => halts.retain(|halt| halt.scope != *scope),
+            // What lets exchanges go on again is an approver's to sign.
+            Event::HaltLifted {
+                scope,
+                approver: Some(_),
+                document_sha256: Some(_),
+                ..
+            } => halts.retain(|halt| halt.scope != *scope),
             _ => {}
         }
     }
@@ -582,6 +589,21 @@ mod tests {
     }
 
     #[test]
+    fn refusing_another_version_answers_no_refusal() {
+        use GrantState::Refused;
+
+        let both = life([moved(1, Refused), moved(2, Refused)]);
+        assert_eq!(codes(&both, 1, "made before"), [RefusalCode::Unsigned]);
+        assert_eq!(codes(&both, 2, "x"), [RefusalCode::Unsigned]);
+        assert_eq!(codes(&both, 3, "x"), []);
+        // A signature answers those of its own version and of earlier ones, which it replaces.
+        let answered = life([moved(1, Refused), moved(3, Refused), signed(2, "a")]);
+        assert_eq!(codes(&answered, 1, "x"), [RefusalCode::ApprovalStale]);
+        assert_eq!(codes(&answered, 2, "a"), []);
+        assert_eq!(codes(&answered, 3, "x"), [RefusalCode::Unsigned]);
+    }
+
+    #[test]
     fn signing_does_not_lift_a_suspension() {
         let signed_since = [
             signed(1, "a"),
@@ -612,10 +634,13 @@ mod tests {
             scope,
             reason: "incident".to_owned(),
         };
-        let lifted = |scope: HaltScope| Event::HaltLifted {
+        let lifted_by = |scope: HaltScope, approver: Option<&str>| Event::HaltLifted {
             scope,
             reason: "over".to_owned(),
+            approver: approver.map(str::to_owned),
+            document_sha256: approver.map(|_| "0d".repeat(32)),
         };
+        let lifted = |scope: HaltScope| lifted_by(scope, Some("office"));
         let provider = HaltScope::Provider("tax".to_owned());
         let standing = Standing::of(
             &history([
@@ -636,9 +661,9 @@ mod tests {
             standing.refusals(&used).len()
         };
         assert_eq!((of("tax"), of("police")), (1, 0));
-        assert_eq!(
-            Halt::all(&history([halted(HaltScope::All), lifted(HaltScope::All)])),
-            []
-        );
+        let over = history([halted(HaltScope::All), lifted(HaltScope::All)]);
+        assert_eq!(Halt::all(&over), []);
+        let unsigned = history([halted(HaltScope::All), lifted_by(HaltScope::All, None)]);
+        assert_eq!(Halt::all(&unsigned).len(), 1, "nobody signed that it ends");
     }
 }

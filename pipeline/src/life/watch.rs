@@ -2,12 +2,13 @@
 //!
 //! Cheap enough to be asked at every split: the ledger's signed checkpoint is compared with the one
 //! seen last, and only entries after that are read, each proved; files of the site are looked at for
-//! their times and sizes, and compiled again only when one changed. Whatever can't be read stops the
-//! run.
+//! the time of their last change and their sizes, and compiled again only when one changed. Whatever
+//! can't be read stops the run.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use ed25519_dalek::VerifyingKey;
@@ -15,13 +16,13 @@ use lockgate_connectors::keyring::Purpose;
 
 use super::standing::{Standing, Used};
 use super::unresumed;
-use crate::approval;
-use crate::digest::sha256_hex;
+use crate::approval::{self, Signature};
 use crate::engine::Permit;
 use crate::error::RunError;
+use crate::fault;
 use crate::installation::Installation;
 use crate::ledger::{Checkpoint, Ledger, LedgerReader};
-use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 
 /// How often a run that does nothing else asks.
@@ -38,7 +39,7 @@ pub struct Watch {
     provider: String,
     recipient: String,
     version: u32,
-    approval_sha256: Option<String>,
+    signature: Option<Signature>,
     plan_sha256: String,
     until: NaiveDate,
     files: Vec<PathBuf>,
@@ -54,19 +55,23 @@ struct Seen {
     stamps: Vec<Stamp>,
 }
 
-/// A file as it stands: when it was changed, and how long it is. None where there is none.
-type Stamp = Option<(Option<SystemTime>, u64)>;
+/// A file as it stands; absent where there is none. The time is that at which the system changed it,
+/// which nobody sets back as they can the time of a file's content.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp(Option<(u64, i64, i64, u64)>);
 
 impl Watch {
-    /// A watch over the grant of a plan, beginning with what the ledger holds now.
+    /// A watch over the grant that was compiled, beginning with what the ledger holds now and the files
+    /// as they are: what is compiled after this is held to it by [`Self::hold_to`].
     ///
     /// # Errors
     /// A ledger that cannot be read; a grant that is gone from the site.
     pub fn begin(
         installation: &Installation,
         ledger: &Ledger,
-        plan: &ExchangePlan,
+        compiled: &Compiled,
     ) -> Result<Arc<Self>, RunError> {
+        let plan = compiled.plan();
         let site = &installation.site;
         let grant = site
             .grants
@@ -91,8 +96,7 @@ impl Watch {
             .map(|file| site.root.join(file))
             .collect();
         files.push(approval::signature_path(site, grant));
-        // What is looked at before the ledger is read can only be older than what was compiled.
-        let stamps = files.iter().map(|file| stamp(file)).collect();
+        let stamps = files.iter().map(|file| Stamp::of(file)).collect();
         let reader = ledger.snapshot()?;
         let seen = Seen {
             note: reader
@@ -110,7 +114,7 @@ impl Watch {
             provider: plan.provider.clone(),
             recipient: plan.recipient.clone(),
             version: plan.grant_version,
-            approval_sha256: approval::signature_bytes(site, grant).map(|it| sha256_hex(&it)),
+            signature: compiled.signature().cloned(),
             plan_sha256: plan.sha256(),
             until: grant.valid.until.0,
             files,
@@ -124,9 +128,24 @@ impl Watch {
     /// Whatever refuses it now; a plan that is another one.
     pub fn confirm(&self) -> Result<Installation, RunError> {
         let now = Installation::open(&self.begun.site.root, self.begun.clock)?;
-        let plan = now.compile(&self.grant, Mode::Batch)?.into_plan()?;
-        if plan.sha256() == self.plan_sha256 {
-            return Ok(now);
+        let compiled = now.compile(&self.grant, Mode::Batch)?;
+        let signature = compiled.signature().cloned();
+        let plan = compiled.into_plan()?;
+        self.hold_to(&plan, signature.as_ref())?;
+        Ok(now)
+    }
+
+    /// Holds a plan that was compiled since, and its signature, to what was begun with.
+    ///
+    /// # Errors
+    /// It is another one.
+    pub fn hold_to(
+        &self,
+        plan: &ExchangePlan,
+        signature: Option<&Signature>,
+    ) -> Result<(), RunError> {
+        if plan.sha256() == self.plan_sha256 && signature == self.signature.as_ref() {
+            return Ok(());
         }
         Err(RunError::Invalid {
             what: "the grant, or what it resolves to, changed during the run".to_owned(),
@@ -135,14 +154,15 @@ impl Watch {
         })
     }
 
-    /// Returns once the grant may no longer be used.
-    pub async fn withdrawn(self: Arc<Self>) {
+    /// Returns once the grant may no longer be used, and why.
+    pub async fn withdrawn(self: Arc<Self>) -> RunError {
         loop {
             tokio::time::sleep(ASKED_EVERY).await;
             let watch = Arc::clone(&self);
-            let asked = tokio::task::spawn_blocking(move || watch.check()).await;
-            if !matches!(asked, Ok(Ok(()))) {
-                return;
+            match tokio::task::spawn_blocking(move || watch.check()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => return why,
+                Err(error) => return fault::of_task("asking whether the run may go on", error),
             }
         }
     }
@@ -174,7 +194,7 @@ impl Watch {
     fn refusals(&self, seen: &Seen) -> Result<Vec<Refusal>, RunError> {
         let mut refusals = seen.standing.refusals(&Used {
             version: self.version,
-            approval_sha256: self.approval_sha256.as_deref(),
+            approval_sha256: self.signature.as_ref().map(|it| it.sha256.as_str()),
             provider: Some(&self.provider),
             recipient: Some(&self.recipient),
         });
@@ -195,7 +215,7 @@ impl Permit for Watch {
         if !refusals.is_empty() {
             return Err(RunError::Refused(refusals));
         }
-        let stamps: Vec<Stamp> = self.files.iter().map(|file| stamp(file)).collect();
+        let stamps: Vec<Stamp> = self.files.iter().map(|file| Stamp::of(file)).collect();
         if stamps != seen.stamps {
             self.confirm()?;
             seen.stamps = stamps;
@@ -204,9 +224,11 @@ impl Permit for Watch {
     }
 }
 
-fn stamp(file: &Path) -> Stamp {
-    let found = std::fs::metadata(file).ok()?;
-    Some((found.modified().ok(), found.len()))
+impl Stamp {
+    fn of(file: &Path) -> Self {
+        let found = std::fs::metadata(file).ok();
+        Self(found.map(|it| (it.ino(), it.ctime(), it.ctime_nsec(), it.len())))
+    }
 }
 
 #[cfg(test)]
@@ -225,8 +247,8 @@ mod tests {
         Installation::of(site.site(), Clock::Fixed(begun + TimeDelta::days(days)))
     }
 
-    /// A signed site with a ledger, and the plan of its grant.
-    fn begun(site: &TestSite) -> (Installation, Ledger, ExchangePlan) {
+    /// A signed site with a ledger, and what its grant compiles to.
+    fn begun(site: &TestSite) -> (Installation, Ledger, Compiled) {
         let installation = installation(site, 0);
         installation.keyring().create(Purpose::Ledger).unwrap();
         let ledger = installation.ledger().unwrap();
@@ -236,8 +258,8 @@ mod tests {
         };
         ledger.append(&event, installation.clock.now()).unwrap();
         let compiled = installation.compile(GRANT, Mode::Batch).unwrap();
-        let plan = compiled.into_plan().unwrap();
-        (installation, ledger, plan)
+        assert_eq!(compiled.refusals(), []);
+        (installation, ledger, compiled)
     }
 
     fn codes(watch: &Watch) -> Vec<RefusalCode> {
@@ -251,8 +273,8 @@ mod tests {
     #[test]
     fn what_another_process_records_is_seen_at_the_next_question() {
         let site = TestSite::signed();
-        let (installation, ledger, plan) = begun(&site);
-        let watch = Watch::begin(&installation, &ledger, &plan).unwrap();
+        let (installation, ledger, compiled) = begun(&site);
+        let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
         assert_eq!(codes(&watch), []);
         let other = installation.ledger().unwrap();
         let halted = |scope| Event::Halted {
@@ -290,8 +312,8 @@ mod tests {
     #[test]
     fn an_edited_file_and_a_lost_signature_are_seen() {
         let site = TestSite::signed();
-        let (installation, ledger, plan) = begun(&site);
-        let watch = Watch::begin(&installation, &ledger, &plan).unwrap();
+        let (installation, ledger, compiled) = begun(&site);
+        let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
         site.policy("first = 3, last = 2", "first = 4, last = 2");
         assert_eq!(codes(&watch), [RefusalCode::ApprovalStale]);
         site.policy("first = 4, last = 2", "first = 3, last = 2");
@@ -305,10 +327,133 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_whose_time_is_put_back_is_seen() {
+        let site = TestSite::signed();
+        let (installation, ledger, compiled) = begun(&site);
+        let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
+        let policy = site.root().join("policy.toml");
+        let written = std::fs::metadata(&policy).unwrap().modified().unwrap();
+        // As long as before, and with the time of before, as `touch -r` leaves it.
+        site.policy("first = 3, last = 2", "first = 4, last = 2");
+        let file = std::fs::File::options().write(true).open(&policy).unwrap();
+        file.set_modified(written).unwrap();
+        assert_eq!(codes(&watch), [RefusalCode::ApprovalStale]);
+    }
+
+    #[test]
+    fn what_is_compiled_after_the_watch_began_is_held_to_it() {
+        let site = TestSite::signed();
+        let (installation, ledger, compiled) = begun(&site);
+        let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
+        let again = installation.compile(GRANT, Mode::Batch).unwrap();
+        let (plan, signature) = (again.plan(), again.signature());
+        watch.hold_to(plan, signature).unwrap();
+        assert!(watch.hold_to(plan, None).is_err());
+        let mut other = plan.clone();
+        other.grant_version += 1;
+        assert!(watch.hold_to(&other, signature).is_err());
+    }
+
+    /// The gate of each release: every way to take a grant back is told by both questions that are asked
+    /// before a manifest is made, each in its words.
+    #[test]
+    fn whatever_takes_a_grant_back_is_refused_at_the_release() {
+        use RefusalCode::{ApprovalStale, Halted, Suspended, Terminated, Unsigned};
+        type Change = fn(&TestSite, &Installation);
+
+        let table: [(Change, RefusalCode); 8] = [
+            (
+                |files, _| edit(files, "grants/G-1.toml", "review", "reviews"),
+                Unsigned,
+            ),
+            (
+                |files, _| {
+                    edit(
+                        files,
+                        "policy.toml",
+                        "first = 3, last = 2",
+                        "first = 4, last = 2",
+                    );
+                },
+                ApprovalStale,
+            ),
+            (
+                |files, _| {
+                    edit(
+                        files,
+                        "catalogue/residents.toml",
+                        "\"residents/\"",
+                        "\"others/\"",
+                    );
+                },
+                ApprovalStale,
+            ),
+            (
+                |files, _| edit(files, "lockgate.toml", "[\"tax\"]", "[\"public-security\"]"),
+                ApprovalStale,
+            ),
+            (|_, site| take(site, Step::Suspend), Suspended),
+            (|_, site| take(site, Step::Terminate), Terminated),
+            (|_, site| record(site, &halted()), Halted),
+            (|_, site| record(site, &signed_later()), ApprovalStale),
+        ];
+        for (change, code) in table {
+            let site = TestSite::signed();
+            let (installation, ledger, compiled) = begun(&site);
+            let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
+            change(&site, &installation);
+            assert_eq!(codes(&watch), [code]);
+            match watch.confirm() {
+                Err(RunError::Refused(refusals)) => assert_eq!(refusals[0].code, code),
+                Err(error) => panic!("{error}"),
+                Ok(_) => panic!("{code} is confirmed"),
+            }
+        }
+    }
+
+    fn edit(site: &TestSite, file: &str, from: &str, to: &str) {
+        site.edit(file, from, to);
+    }
+
+    fn record(installation: &Installation, event: &Event) {
+        let ledger = installation.ledger().unwrap();
+        ledger.append(event, installation.clock.now()).unwrap();
+    }
+
+    fn halted() -> Event {
+        Event::Halted {
+            scope: HaltScope::All,
+            reason: "incident".to_owned(),
+        }
+    }
+
+    fn signed_later() -> Event {
+        Event::GrantSigned {
+            grant: GRANT.to_owned(),
+            version: 2,
+            recipient: "civil-affairs".to_owned(),
+            grant_index: 7,
+            approver: "office".to_owned(),
+            approval_sha256: "later".to_owned(),
+            about: None,
+        }
+    }
+
+    fn take(installation: &Installation, step: Step<'_>) {
+        let taken = Act {
+            grant: GRANT,
+            step,
+            reason: Some("misuse"),
+            key: None,
+        };
+        act(installation, &taken).unwrap();
+    }
+
+    #[test]
     fn a_last_day_that_passes_stops_the_run() {
         let site = TestSite::signed();
-        let (_, ledger, plan) = begun(&site);
-        let on = |days| Watch::begin(&installation(&site, days), &ledger, &plan).unwrap();
+        let (_, ledger, compiled) = begun(&site);
+        let on = |days| Watch::begin(&installation(&site, days), &ledger, &compiled).unwrap();
         assert_eq!(codes(&on(213)), [], "31 December");
         assert_eq!(codes(&on(214)), [RefusalCode::Expired]);
     }
@@ -316,15 +461,17 @@ mod tests {
     #[test]
     fn a_ledger_that_is_set_back_or_gone_stops_the_run() {
         let site = TestSite::signed();
-        let (installation, ledger, plan) = begun(&site);
+        let (installation, ledger, compiled) = begun(&site);
         let file = site.root().join("state/ledger/checkpoint");
         let earlier = std::fs::read(&file).unwrap();
         let event = Event::HaltLifted {
             scope: HaltScope::All,
             reason: "over".to_owned(),
+            approver: None,
+            document_sha256: None,
         };
         ledger.append(&event, installation.clock.now()).unwrap();
-        let watch = Watch::begin(&installation, &ledger, &plan).unwrap();
+        let watch = Watch::begin(&installation, &ledger, &compiled).unwrap();
         let now = std::fs::read(&file).unwrap();
         for wrong in [Some(earlier), Some(b"x".to_vec()), None] {
             match wrong {

@@ -1,11 +1,13 @@
 //! What a bundle says of its data, for whoever unpacks it: a page to read first and a data dictionary.
-//! Both follow from the plan alone. The manifest beside the bundle is what is signed and counts.
+//! Both follow from the plan alone. The manifest beside the bundle is what is signed and counts; through
+//! the archive's SHA-256 it covers `contents.json`, which ends the bundle and states each file of rows.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use lockgate_connectors::format::write::{CsvForm, RowEncoder, RowFormat};
+use lockgate_connectors::format::csv::Encoding;
+use lockgate_connectors::format::write::{CsvForm, FORMULA_GUARD_RULE, RowEncoder, RowFormat};
 use lockgate_transforms::treatments;
 
 use super::SOFTWARE;
@@ -36,7 +38,8 @@ pub(super) fn companions(
     Ok(Some(vec![
         Companion {
             name: "README.txt",
-            content: readme(plan, bundle, format).into_bytes(),
+            // With a byte order mark, by which old editors of Windows know UTF-8.
+            content: format!("\u{FEFF}{}", readme(plan, bundle, format)).into_bytes(),
         },
         Companion {
             name: "dictionary.csv",
@@ -78,9 +81,12 @@ fn readme(plan: &ExchangePlan, bundle: &Bundle, format: &RowFormat) -> String {
         "dictionary.csv".to_owned(),
         "    says of every field what it is and what was done to it. 数据字典及处理说明。"
             .to_owned(),
+        "contents.json".to_owned(),
+        "    states of every data file its rows, bytes and SHA-256. 各数据文件的行数、字节数和哈希值。"
+            .to_owned(),
         String::new(),
     ]);
-    lines.extend(form(format).into_iter().map(str::to_owned));
+    lines.extend(form(format));
     if !plan.withheld.is_empty() {
         let names: Vec<_> = plan.withheld.iter().map(|field| &*field.name).collect();
         lines.push(String::new());
@@ -92,7 +98,8 @@ fn readme(plan: &ExchangePlan, bundle: &Bundle, format: &RowFormat) -> String {
     lines.extend([
         String::new(),
         "manifest.json beside this archive is signed by the provider and states how many rows these \
-         are and the SHA-256 of the archive. Check it with `lockgate verify` before you use the data."
+         are and the SHA-256 of the archive. Check it with `lockgate verify` before you use the data; the \
+         files can be checked by contents.json once they are unpacked."
             .to_owned(),
         format!("Made by {SOFTWARE}."),
         String::new(),
@@ -101,7 +108,7 @@ fn readme(plan: &ExchangePlan, bundle: &Bundle, format: &RowFormat) -> String {
 }
 
 /// How values are written, in a few sentences.
-fn form(format: &RowFormat) -> Vec<&'static str> {
+fn form(format: &RowFormat) -> Vec<String> {
     let (what, numbers) = match format {
         RowFormat::Csv(form) => {
             return of_csv(form);
@@ -113,23 +120,49 @@ fn form(format: &RowFormat) -> Vec<&'static str> {
         ),
         RowFormat::Xlsx => (
             "Excel workbooks. Null is no cell, an empty text is an empty cell.",
-            "Numbers of more than 15 digits, and days and times that Excel cannot hold, are texts, so \
-             that nothing is lost.",
+            "Identifiers, numbers of more than 15 digits, and days and times that Excel cannot hold, are \
+             texts, so that nothing is lost.",
+        ),
+        RowFormat::Arrow(_) => (
+            "Arrow files (IPC), which say by themselves how they are read.",
+            "Values are of their own types.",
         ),
     };
-    vec![what, numbers]
+    vec![what.to_owned(), numbers.to_owned()]
 }
 
-fn of_csv(form: &CsvForm) -> Vec<&'static str> {
+fn of_csv(form: &CsvForm) -> Vec<String> {
+    let encoding = match (form.encoding, form.bom) {
+        (Encoding::Gb18030, _) => "GB 18030",
+        (_, true) => "UTF-8 with a byte order mark",
+        (_, false) => "UTF-8",
+    };
+    let delimiter = match form.delimiter {
+        ',' => "commas",
+        ';' => "semicolons",
+        '\t' => "tabs",
+        _ => "vertical bars",
+    };
+    let header = match form.header {
+        true => "the first line names the fields",
+        false => "there is no line of names: the fields are those of dictionary.csv, in its order",
+    };
+    let null = match form.null.as_str() {
+        "" => "Null is nothing, unquoted; an empty text is \"\".".to_owned(),
+        null => format!("Null is {null}, unquoted; an empty text is \"\"."),
+    };
     let mut said = vec![
-        "Delimited text (RFC 4180). Null is unquoted; an empty text is \"\".",
-        "Days and times are ISO 8601, decimals have all their digits, binary is base64.",
+        format!(
+            "Delimited text (RFC 4180) in {encoding}, with {delimiter} between cells; {header}."
+        ),
+        null,
+        "Days and times are ISO 8601, decimals have all their digits, binary is base64.".to_owned(),
     ];
     if form.formula_guard {
-        said.push(
-            "Texts that a spreadsheet would calculate have an apostrophe before them: take one off \
-             where a text begins with apostrophes followed by = + - @ or a tab.",
-        );
+        said.push(format!(
+            "Texts that a spreadsheet would calculate, names of fields among them, have an apostrophe \
+             before them. To undo that: {FORMULA_GUARD_RULE}."
+        ));
     }
     said
 }
@@ -163,7 +196,7 @@ fn dictionary(plan: &ExchangePlan, bundle: &Bundle) -> Result<Vec<u8>, RunError>
     let columns: Vec<ArrayRef> = columns.collect();
     let fields = COLUMNS.map(|name| Field::new(name, DataType::Utf8, true));
     let schema = Arc::new(Schema::new(fields.to_vec()));
-    let encoder = RowEncoder::new(schema, &RowFormat::Csv(CsvForm::default()))?;
+    let encoder = RowEncoder::new(schema, &RowFormat::Csv(CsvForm::default()), &[])?;
     let cells = encoder
         .encode(&columns, 0)
         .map_err(|error| RunError::internal("writing the data dictionary", &error.why))?;

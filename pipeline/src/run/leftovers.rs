@@ -7,16 +7,18 @@ use std::time::Duration;
 use lockgate_connectors::publish::{Attempt, Destination, Sweep, SweptAttempt};
 use tokio_util::sync::CancellationToken;
 
-use super::unless_interrupted;
+use super::unless_stopped;
 use crate::error::RunError;
 use crate::installation::Installation;
+use crate::life::Watch;
 use crate::manifest::attempt_named;
 
 /// Attempts older than this that no manifest names are swept.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a run that failed or was interrupted tries to remove what it staged.
-const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a run that failed or was interrupted tries to remove what it staged. Together with the time
+/// in which a halt is noticed, this stays below the five seconds after which a halted run has ended.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Removes an attempt that came to nothing, unless its manifest stands or may stand; what cannot be
 /// removed now is swept later.
@@ -38,12 +40,12 @@ pub(super) async fn sweep(
     installation: &Installation,
     destination: &Destination,
     grant: &str,
-    cancel: &CancellationToken,
+    (cancel, watch): (&CancellationToken, &Arc<Watch>),
 ) {
     let rules = sweep_rules(installation);
-    let swept = unless_interrupted(cancel, destination.sweep(grant, &rules)).await;
+    let swept = unless_stopped(cancel, watch, destination.sweep(grant, &rules)).await;
     tell_swept(grant, swept);
-    let swept = unless_interrupted(cancel, destination.sweep_probes(&rules)).await;
+    let swept = unless_stopped(cancel, watch, destination.sweep_probes(&rules)).await;
     if let Err(error) = swept {
         tracing::warn!("Sweeping what probes left behind failed: {error}.");
     }

@@ -73,13 +73,13 @@ impl Release<'_> {
     /// The signed manifest of the delivery.
     pub(super) fn manifest(
         &self,
-        staged: &Staged,
+        staged: &Staged<'_>,
         source: &dyn Source,
         attempt: &Attempt,
         ledger: InclusionProof,
         previous: Option<String>,
     ) -> Result<Vec<u8>, RunError> {
-        let outcome = &staged.outcome;
+        let outcome = staged.outcome;
         let plan = self.plan;
         let snapshot = serde_json::to_value(source.snapshot())
             .map_err(|error| RunError::internal("describing the snapshot", &error))?;

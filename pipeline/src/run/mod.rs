@@ -25,19 +25,23 @@ use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::publish::{Attempt, Destination};
 use lockgate_connectors::source::Source;
+use lockgate_transforms::category::{self, Category};
 use object_store::ObjectStoreExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
 use crate::delivered::{Delivered, Disposal};
-use crate::engine::{Encoder, Exchange, Progress, Treater, delivered_schema, random_attempt};
+use crate::engine::{
+    Encoder, Exchange, Permit as _, Progress, Treater, delivered_schema, random_attempt,
+};
 use crate::error::RunError;
+use crate::id::is_id;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Entry, Event, History, Ledger};
 use crate::life::{self, Watch};
 use crate::manifest::Manifest;
 use crate::plan::row_filter::RowFilter;
-use crate::plan::{Compiled, ExchangePlan, Projection, Refusal, RefusalCode};
+use crate::plan::{Compiled, ExchangePlan, PlannedField, Projection, Refusal, RefusalCode};
 use crate::site::dataset::Mode;
 use crate::vault::HeldVaults;
 
@@ -98,42 +102,60 @@ async fn attempt_run(
 ) -> Result<RunReport, RunError> {
     // Without a plan there is no grant whose lock and ledger would matter. Whether a quota that is
     // used up matters is only known once earlier releases are settled.
-    let early = installation.compile(request.grant, Mode::Batch)?;
-    if !is_used_up(&early) {
-        early.into_plan()?;
+    let early = installation.compile(request.grant, Mode::Batch);
+    // What was left under a grant whose file is gone or broken since has to be settled, too. An id
+    // becomes a path there.
+    if early.as_ref().map_or(true, is_refused) && is_id(request.grant) {
+        Box::pin(reconcile::settle_left(installation, request.grant, cancel)).await;
+    }
+    let early = early?;
+    if is_refused(&early) {
+        return Err(early.refusals().to_vec().into());
     }
     let _lock = lock_grant(installation, request.grant, cancel).await?;
+    // Another run may have held it for hours: what was compiled is of before.
+    let installation = &Installation::open(&installation.site.root, installation.clock)?;
+    let compiled = installation.compile(request.grant, Mode::Batch)?;
+    if is_refused(&compiled) {
+        Box::pin(reconcile::settle_held(installation, request.grant, cancel)).await;
+        return Err(compiled.refusals().to_vec().into());
+    }
     let ledger = installation.ledger()?;
-    let opened = open(installation, &ledger, request);
-    let due = match unless_interrupted(cancel, Box::pin(opened)).await? {
+    let watch = Watch::begin(installation, &ledger, &compiled)?;
+    let opened = Box::pin(open(installation, &ledger, &watch, request));
+    let due = match unless_stopped(cancel, &watch, opened).await? {
         Opened::Due(due) => due,
         Opened::Published(report) => return Ok(*report),
     };
     let probe = due.destination.probe_conditional_create();
-    unless_interrupted(cancel, Box::pin(probe)).await?;
-    Box::pin(deliver(installation, &ledger, *due, progress, cancel)).await
+    unless_stopped(cancel, &watch, Box::pin(probe)).await?;
+    Box::pin(deliver(&ledger, *due, watch, progress, cancel)).await
 }
 
 /// Delivers what is due, and settles what came of it.
 async fn deliver(
-    installation: &Installation,
     ledger: &Ledger,
     due: Due,
+    watch: Arc<Watch>,
     progress: Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Result<RunReport, RunError> {
     let Due {
+        installation,
         plan,
         filter,
         source,
         destination,
         key,
     } = due;
+    let installation = &installation;
     tell_begun(&plan, &key, source.as_ref());
-    let watch = Watch::begin(installation, ledger, &plan)?;
-    let vaults = HeldVaults::open(installation, &plan, cancel).await?;
+    let vaults = HeldVaults::open(installation, &plan, cancel);
+    let vaults = unless_stopped(cancel, &watch, vaults).await?;
     let projection = Projection::needed(&plan, &filter);
     let treatments = installation.treatments(&plan, &projection, &vaults.for_treatments())?;
+    // From here on the ledger and the keyring hold something of this run.
+    watch.check()?;
     let (marking, recorded) = marks::begin(installation, ledger, &plan)?.unzip();
     let digester = installation.digester(&plan)?;
     let treater = Treater::new(treatments)
@@ -145,7 +167,6 @@ async fn deliver(
     let reading = Arc::clone(&source);
     let mut exchange = exchange(&plan, treater, filter, reading, progress, control)?;
     let (attempt, seal) = begin_attempt(installation, ledger, &plan, &key, &destination).await?;
-    let id = attempt.id().to_owned();
     exchange.seal = seal.as_ref().map(AttemptSeal::files);
     let release = Release {
         seal: seal.as_ref(),
@@ -156,42 +177,99 @@ async fn deliver(
         marks: recorded.as_ref(),
         ledger,
         watch: &watch,
+        cancel,
         stop: &stop,
     };
-    let staged = Box::pin(release.stage(exchange, &vaults, &attempt, cancel)).await;
+    let staged = Box::pin(release.stage(exchange, &vaults, &attempt)).await;
     let is_staged = staged.is_ok();
     let report = match staged {
-        Ok(staged) => Box::pin(release.publish(&staged, source.as_ref(), &attempt)).await,
+        Ok(outcome) => Box::pin(release.publish(&outcome, source.as_ref(), &attempt)).await,
         Err(error) => release.lost_or(error).await,
     };
-    let published = report
-        .as_ref()
-        .is_ok_and(|report| report.status != Status::Unchanged);
-    match seal {
-        Some(seal) if published => seal.keep(),
-        Some(seal) if report.is_ok() || !is_staged || is_refused(&report) => seal.forget(),
-        // Once there is an intent, whether the manifest stands is for the next run to settle.
-        Some(_) | None => {}
-    }
-    let mut returned = Ok(());
-    if !published {
-        discard(attempt).await;
-        returned = life::give_back(
-            installation,
-            ledger,
-            &plan.grant,
-            Some(&id),
-            NOTHING_PUBLISHED,
-        );
-    }
+    let came_of = CameOf::of(&report, || match is_staged {
+        true => release.came_of(attempt.id()),
+        false => CameOf::Nothing,
+    });
+    let returned = end_attempt(installation, ledger, &plan.grant, (attempt, seal), came_of).await;
     let report = report.and_then(|report| returned.map(|()| report));
     if report.is_ok() {
-        sweep(installation, &destination, &plan.grant, cancel).await;
+        sweep(installation, &destination, &plan.grant, (cancel, &watch)).await;
     }
     report.map(|report| RunReport {
         ignored_columns: source.ignored_columns().to_vec(),
         ..report
     })
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CameOf {
+    /// It was published.
+    Published,
+    /// Nothing: no manifest names it, nor can one.
+    Nothing,
+    /// Nobody knows yet: the ledger holds an intent of it that nothing settled.
+    Open,
+}
+
+impl CameOf {
+    /// By the run's report, or by what is `told` where that doesn't say that it was published: a run
+    /// may fail behind the entry that says so.
+    fn of(report: &Result<RunReport, RunError>, told: impl FnOnce() -> Self) -> Self {
+        let is_published = |report: &RunReport| report.status != Status::Unchanged;
+        match report.as_ref().is_ok_and(is_published) {
+            true => Self::Published,
+            false => told(),
+        }
+    }
+
+    /// By what the ledger holds of an attempt.
+    fn in_ledger(history: &History, attempt: &str) -> Self {
+        let is_released = |entry: &Entry| matches!(&entry.event, Event::Released { attempt: of, .. } if of == attempt);
+        let is_intended = |entry: &Entry| matches!(&entry.event, Event::ReleaseIntended { attempt: of, .. } if of == attempt);
+        if history.iter().any(is_released) {
+            Self::Published
+        } else if history.unsettled().iter().any(is_intended) {
+            Self::Open
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// Gives up what an attempt held that came to nothing. Of one of which nobody knows, everything stays,
+/// its folder too, by which the next run of the grant tells that no manifest was made.
+async fn end_attempt(
+    installation: &Installation,
+    ledger: &Ledger,
+    grant: &str,
+    (attempt, seal): (Arc<Attempt>, Option<AttemptSeal>),
+    came_of: CameOf,
+) -> Result<(), RunError> {
+    match came_of {
+        CameOf::Published => {
+            if let Some(seal) = seal {
+                seal.keep();
+            }
+            Ok(())
+        }
+        CameOf::Open => {
+            attempt.stop();
+            tracing::warn!(
+                attempt = attempt.id(),
+                "A release is not settled: the next run of the grant finds out what became of it."
+            );
+            Ok(())
+        }
+        CameOf::Nothing => {
+            if let Some(seal) = seal {
+                seal.forget(installation, ledger);
+            }
+            let id = attempt.id().to_owned();
+            discard(attempt).await;
+            life::give_back(installation, ledger, grant, Some(&id), NOTHING_PUBLISHED)
+        }
+    }
 }
 
 fn tell_begun(plan: &ExchangePlan, key: &RunKey, source: &dyn Source) {
@@ -213,25 +291,34 @@ async fn begin_attempt(
     destination: &Destination,
 ) -> Result<(Arc<Attempt>, Option<AttemptSeal>), RunError> {
     let attempt = Arc::new(destination.begin(&plan.grant, key.delivery()).await?);
-    let sealed = life::reserve(installation, ledger, plan, attempt.id())
-        .and_then(|()| AttemptSeal::begin(installation, plan, key.delivery(), attempt.id()));
+    let sealed = life::reserve(installation, ledger, plan, attempt.id()).and_then(|()| {
+        AttemptSeal::begin(installation, ledger, plan, key.delivery(), attempt.id())
+    });
     match sealed {
         Ok(seal) => Ok((attempt, seal)),
         Err(error) => {
-            discard(attempt).await;
+            let (grant, came_of) = (&plan.grant, CameOf::Nothing);
+            let ended = end_attempt(installation, ledger, grant, (attempt, None), came_of).await;
+            if let Err(held) = ended {
+                tracing::warn!(
+                    "What was set aside of a quota stays so until the next run: {held}."
+                );
+            }
             Err(error)
         }
     }
 }
 
-/// Whether an attempt was refused in the end: before its intent, or with the intent abandoned.
-fn is_refused(report: &Result<RunReport, RunError>) -> bool {
-    matches!(report, Err(RunError::Refused(_)))
+/// Whether anything but a used-up quota refuses.
+fn is_refused(compiled: &Compiled) -> bool {
+    !compiled.refusals().is_empty() && !is_used_up(compiled)
 }
 
-/// Waits for something that may be given up at any point, unless the run is interrupted.
-async fn unless_interrupted<T, E>(
+/// Waits for something that may be given up at any point, unless the run is interrupted or its grant
+/// may no longer be used.
+async fn unless_stopped<T, E>(
     cancel: &CancellationToken,
+    watch: &Arc<Watch>,
     work: impl Future<Output = Result<T, E>> + Send,
 ) -> Result<T, RunError>
 where
@@ -240,6 +327,7 @@ where
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(RunError::Interrupted),
+        withdrawn = Arc::clone(watch).withdrawn() => Err(withdrawn),
         done = work => Ok(done?),
     }
 }
@@ -254,6 +342,8 @@ enum Opened {
 
 /// A delivery to be made.
 struct Due {
+    /// The site as it was compiled.
+    installation: Installation,
     plan: ExchangePlan,
     filter: RowFilter,
     source: Arc<dyn Source>,
@@ -265,10 +355,13 @@ struct Due {
 async fn open(
     installation: &Installation,
     ledger: &Ledger,
+    watch: &Watch,
     request: &RunRequest<'_>,
 ) -> Result<Opened, RunError> {
-    reconcile::reconcile(installation, ledger, request).await?;
-    let compiled = installation.compile(request.grant, Mode::Batch)?;
+    reconcile::reconcile(installation, ledger, request.grant).await?;
+    // Read after the watch has looked at the files, so that no edit is between the two.
+    let now = Installation::open(&installation.site.root, installation.clock)?;
+    let compiled = now.compile(request.grant, Mode::Batch)?;
     for warning in compiled.warnings() {
         tracing::warn!(
             grant = request.grant,
@@ -278,52 +371,77 @@ async fn open(
         );
     }
     if is_used_up(&compiled) {
-        let published = find(installation, compiled.plan().clone(), request).await;
+        let published = find(&now, compiled.plan(), request).await;
         // A store that cannot say leaves it at the refusal.
-        if let Ok(Opened::Published(report)) = published {
+        if let Ok(Found {
+            published: Some(report),
+            ..
+        }) = published
+        {
             return Ok(Opened::Published(report));
         }
     }
-    let approver = compiled.approver().map(str::to_owned);
+    let signature = compiled.signature().cloned();
     let plan = compiled.into_plan()?;
-    ensure_recorded(installation, ledger, &plan, approver.as_deref())?;
-    find(installation, plan, request).await
+    watch.hold_to(&plan, signature.as_ref())?;
+    ensure_recorded(&now, ledger, &plan, signature.as_ref())?;
+    let found = find(&now, &plan, request).await?;
+    if let Some(report) = found.published {
+        return Ok(Opened::Published(report));
+    }
+    Ok(Opened::Due(Box::new(Due {
+        installation: now,
+        plan,
+        filter: found.filter,
+        source: found.source,
+        destination: found.destination,
+        key: found.key,
+    })))
+}
+
+/// What a plan's source holds, and where it goes.
+struct Found {
+    filter: RowFilter,
+    source: Arc<dyn Source>,
+    destination: Destination,
+    key: RunKey,
+    /// Where it was delivered before.
+    published: Option<Box<RunReport>>,
 }
 
 /// Opens a plan's source, and finds out whether what it holds was delivered before.
 async fn find(
     installation: &Installation,
-    plan: ExchangePlan,
+    plan: &ExchangePlan,
     request: &RunRequest<'_>,
-) -> Result<Opened, RunError> {
-    let filter = installation.row_filter(&plan)?;
-    let projection = Projection::needed(&plan, &filter);
-    let source = installation
-        .open_source(&plan, &filter, &projection)
-        .await?;
-    warn_of_ignored(&plan, source.as_ref());
-    marks::check_rows(installation, &plan, source.as_ref())?;
+) -> Result<Found, RunError> {
+    let filter = installation.row_filter(plan)?;
+    let projection = Projection::needed(plan, &filter);
+    let source = installation.open_source(plan, &filter, &projection).await?;
+    warn_of_ignored(plan, source.as_ref());
+    marks::check_rows(installation, plan, source.as_ref())?;
     let destination = installation.destination(request.output)?;
-    let (key, published) =
-        run_key(installation, &plan, &destination, source.as_ref(), request).await?;
-    if published {
-        let report = RunReport::unchanged(&plan, &key, &destination)?;
+    let (key, is_published) =
+        run_key(installation, plan, &destination, source.as_ref(), request).await?;
+    let mut published = None;
+    if is_published {
+        let report = RunReport::unchanged(plan, &key, &destination)?;
         // The run that published may not have come to its own sweep.
         let rules = sweep_rules(installation);
         let swept = destination.sweep_delivery(&plan.grant, key.delivery(), &rules);
         tell_swept(&plan.grant, swept.await.map_err(RunError::from));
-        return Ok(Opened::Published(Box::new(RunReport {
+        published = Some(Box::new(RunReport {
             ignored_columns: source.ignored_columns().to_vec(),
             ..report
-        })));
+        }));
     }
-    Ok(Opened::Due(Box::new(Due {
-        plan,
+    Ok(Found {
         filter,
         source,
         destination,
         key,
-    })))
+        published,
+    })
 }
 
 /// A new column of the source is no reason to stop, and none to deliver it.
@@ -469,7 +587,11 @@ fn exchange(
 /// Writes files as the plan says.
 fn encoder(plan: &ExchangePlan, schema: &Schema) -> Result<Encoder, RunError> {
     if let Some(format) = plan.row_format() {
-        return Encoder::rows(schema, &format, bundle::companions(plan, &format)?);
+        let is_id = |field: &PlannedField| {
+            category::find(&field.category).is_some_and(Category::is_identifier)
+        };
+        let ids: Vec<bool> = plan.fields.iter().map(is_id).collect();
+        return Encoder::rows(schema, &format, bundle::companions(plan, &format)?, &ids);
     }
     let compression = plan.compression.parse().map_err(|what| RunError::Invalid {
         what,
@@ -512,26 +634,108 @@ pub(crate) async fn lock_grant(
     grant: &str,
     cancel: &CancellationToken,
 ) -> Result<File, RunError> {
+    let lock = lock_file(installation, grant)?;
+    while !is_locked(&lock)? {
+        tokio::select! {
+            () = cancel.cancelled() => return Err(RunError::Interrupted),
+            () = tokio::time::sleep(LOCK_POLL) => {}
+        }
+    }
+    Ok(lock)
+}
+
+/// The file whose lock a run of the grant holds.
+fn lock_file(installation: &Installation, grant: &str) -> Result<File, RunError> {
     let directory = installation.state().join("runs");
     std::fs::create_dir_all(&directory)
         .map_err(|error| RunError::internal("making state/runs", &error))?;
-    let lock = File::options()
+    File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(directory.join(format!("{grant}.lock")))
-        .map_err(|error| RunError::internal("opening the grant's lock", &error))?;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                return Err(RunError::internal("locking the grant", &error));
-            }
+        .map_err(|error| RunError::internal("opening the grant's lock", &error))
+}
+
+/// Takes the lock, unless another process has it.
+fn is_locked(lock: &File) -> Result<bool, RunError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(RunError::internal("locking the grant", &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+
+    use super::*;
+
+    const ATTEMPT: &str = "0123456789abcdef";
+
+    fn history(events: Vec<Event>) -> History {
+        let entries = (0..).zip(events).map(|(index, event)| Entry {
+            index,
+            at: DateTime::UNIX_EPOCH,
+            event,
+        });
+        entries.collect()
+    }
+
+    fn intended() -> Event {
+        Event::ReleaseIntended {
+            run: String::new(),
+            delivery: "d".to_owned(),
+            attempt: ATTEMPT.to_owned(),
+            grant: "G-1".to_owned(),
+            grant_version: 1,
+            plan_sha256: String::new(),
+            destination: String::new(),
+            rows: 1,
+            config: BTreeMap::new(),
+            join_groups: Vec::new(),
+            about: None,
         }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(RunError::Interrupted),
-            () = tokio::time::sleep(LOCK_POLL) => {}
+    }
+
+    fn released() -> Event {
+        Event::Released {
+            run: String::new(),
+            delivery: "d".to_owned(),
+            attempt: ATTEMPT.to_owned(),
+            grant: "G-1".to_owned(),
+            rows: 1,
+            manifest_sha256: String::new(),
+            content: None,
+        }
+    }
+
+    fn abandoned() -> Event {
+        Event::Abandoned {
+            run: String::new(),
+            delivery: "d".to_owned(),
+            attempt: ATTEMPT.to_owned(),
+            grant: "G-1".to_owned(),
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_fails_behind_its_settlement_was_published() {
+        let failed = || Err(RunError::Interrupted);
+        for (events, came_of) in [
+            (vec![], CameOf::Nothing),
+            (vec![intended()], CameOf::Open),
+            (vec![intended(), abandoned()], CameOf::Nothing),
+            (vec![intended(), released()], CameOf::Published),
+        ] {
+            let history = history(events);
+            let told = CameOf::of(&failed(), || CameOf::in_ledger(&history, ATTEMPT));
+            assert_eq!(told, came_of);
+            assert_eq!(CameOf::in_ledger(&history, "another"), CameOf::Nothing);
         }
     }
 }

@@ -8,11 +8,12 @@ use lockgate_connectors::publish::{Attempt, Destination, Publication};
 use lockgate_connectors::source::Source;
 use tokio_util::sync::CancellationToken;
 
+use super::CameOf;
 use super::key::RunKey;
 use super::marks;
 use super::report::RunReport;
 use super::seal::AttemptSeal;
-use super::unless_interrupted;
+use super::unless_stopped;
 use crate::engine::{Exchange, Outcome, OverLimit, Permit as _};
 use crate::error::RunError;
 use crate::fault;
@@ -25,6 +26,9 @@ use crate::marks::record::Recorded;
 use crate::plan::ExchangePlan;
 use crate::vault::HeldVaults;
 
+/// Why an attempt that another one was quicker than is abandoned.
+const LOST: &str = "another attempt was published first";
+
 /// A delivery on its way out.
 pub(super) struct Release<'a> {
     pub(super) installation: &'a Installation,
@@ -36,73 +40,81 @@ pub(super) struct Release<'a> {
     pub(super) ledger: &'a Ledger,
     /// Asked whether the grant may still be used.
     pub(super) watch: &'a Arc<Watch>,
+    /// Interrupts the run.
+    pub(super) cancel: &'a CancellationToken,
     /// Stops the engine.
     pub(super) stop: &'a CancellationToken,
     /// What it is sealed with; absent where it isn't.
     pub(super) seal: Option<&'a AttemptSeal>,
 }
 
-/// What an attempt has staged.
-pub(super) struct Staged {
-    pub(super) outcome: Outcome,
+/// What an attempt has staged: its files, and the keys that open them.
+pub(super) struct Staged<'a> {
+    pub(super) outcome: &'a Outcome,
     /// What the manifest says of the seal.
     pub(super) seal: SealStatement,
 }
 
 impl Release<'_> {
     /// Treats and stages, confirms that source and grant are still what they were, and keeps the
-    /// tokens that were drawn.
+    /// tokens that were drawn. What is staged opens for nobody: its keys follow in [`Self::publish`].
     pub(super) async fn stage(
         &self,
         exchange: Exchange,
         vaults: &HeldVaults,
         attempt: &Arc<Attempt>,
-        cancel: &CancellationToken,
-    ) -> Result<Staged, RunError> {
-        let seal = match self.seal {
-            Some(seal) => seal.statement(&seal.stage_keys(attempt).await?),
-            None => SealStatement::none(),
-        };
+    ) -> Result<Outcome, RunError> {
         let source = Arc::clone(&exchange.source);
         let budget = self.installation.budget(source.as_ref());
         let runtime = tokio::runtime::Handle::current();
         let staging = Arc::clone(attempt);
-        let mut engine =
-            tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget));
-        let ended = tokio::select! {
-            ended = &mut engine => ended,
-            () = cancel.cancelled() => {
-                // The engine may be waiting for a store that does not answer.
-                attempt.stop();
-                engine.await
-            }
-            () = Arc::clone(self.watch).withdrawn() => {
-                attempt.stop();
-                self.stop.cancel();
-                engine.await
-            }
+        let engine = tokio::task::spawn_blocking(move || exchange.run(&staging, &runtime, budget));
+        let engine = async move {
+            let ended = engine.await;
+            ended.map_err(|error| fault::of_task("running the exchange", error))?
         };
-        let outcome = ended.map_err(|error| fault::of_task("running the exchange", error))?;
-        if cancel.is_cancelled() {
-            return Err(RunError::Interrupted);
-        }
-        // What a run that was stopped failed of is that it was stopped.
-        self.watch.check()?;
-        let outcome = outcome?;
+        let outcome = self.ended(attempt, engine).await?;
         self.confirm_limits(&outcome)?;
         self.confirm_marks(&outcome)?;
         let read = outcome.rows.read;
         marks::check_read(self.installation, self.plan, source.as_ref(), read)?;
-        unless_interrupted(cancel, source.confirm_unchanged()).await?;
+        unless_stopped(self.cancel, self.watch, source.confirm_unchanged()).await?;
         self.confirm_grant(&outcome, attempt)?;
         // No token leaves that a crash, or an older copy, could make the vault forget.
-        vaults
-            .keep(self.installation, self.ledger, &self.plan.grant)
-            .await?;
-        if cancel.is_cancelled() {
+        let kept = vaults.keep(self.installation, self.ledger, &self.plan.grant);
+        unless_stopped(self.cancel, self.watch, kept).await?;
+        if self.cancel.is_cancelled() {
             return Err(RunError::Interrupted);
         }
-        Ok(Staged { outcome, seal })
+        Ok(outcome)
+    }
+
+    /// Waits for work that holds the attempt, and has it end where the run is to stop: an attempt can
+    /// be discarded once nobody holds it, and whoever writes may wait for a store that does not answer.
+    async fn ended<T>(
+        &self,
+        attempt: &Attempt,
+        work: impl Future<Output = Result<T, RunError>> + Send,
+    ) -> Result<T, RunError> {
+        let mut work = std::pin::pin!(work);
+        let ended = tokio::select! {
+            ended = &mut work => ended,
+            () = self.cancel.cancelled() => {
+                attempt.stop();
+                work.await
+            }
+            _ = Arc::clone(self.watch).withdrawn() => {
+                attempt.stop();
+                self.stop.cancel();
+                work.await
+            }
+        };
+        if self.cancel.is_cancelled() {
+            return Err(RunError::Interrupted);
+        }
+        // What work that was stopped failed of is that it was stopped.
+        self.watch.check()?;
+        ended
     }
 
     /// Refuses an outcome with more invalid values of a field than its treatment bears: by shares of
@@ -201,43 +213,65 @@ impl Release<'_> {
         }
     }
 
-    /// Records the intent, makes the manifest visible, records what came of it.
+    /// Stages the key file. It is the last file of an attempt, after the intent: recipients may reach
+    /// the destination while a run is under way, and what limits, quota or a halt hold back must not
+    /// have been theirs to open. Without it, what a killed run leaves opens for nobody.
+    async fn stage_keys(&self, attempt: &Arc<Attempt>) -> Result<SealStatement, RunError> {
+        let Some(seal) = self.seal else {
+            return Ok(SealStatement::none());
+        };
+        let staged = self.ended(attempt, seal.stage_keys(attempt)).await?;
+        Ok(seal.statement(&staged))
+    }
+
+    /// Everything from the intent to the create, of which nobody sees anything yet: the intent, the
+    /// keys, the signed manifest.
+    async fn prepared(
+        &self,
+        outcome: &Outcome,
+        source: &dyn Source,
+        attempt: &Arc<Attempt>,
+    ) -> Result<Bytes, RunError> {
+        let (intent, previous) = self.intend(outcome, attempt)?;
+        self.watch.check()?;
+        let seal = self.stage_keys(attempt).await?;
+        let staged = Staged { outcome, seal };
+        let manifest = self.manifest(&staged, source, attempt, intent.proof, previous)?;
+        Ok(manifest.into())
+    }
+
+    /// Creates the manifest, as long as the grant may be used: asked right before each create. One that
+    /// was sent is waited for, a few seconds.
+    async fn create(
+        &self,
+        attempt: &Attempt,
+        manifest: Bytes,
+    ) -> Result<Publication, ConnectorError> {
+        let watch = Arc::clone(self.watch);
+        let may: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || watch.check().is_ok());
+        let mut creating = std::pin::pin!(attempt.publish_while(manifest, &may));
+        tokio::select! {
+            created = &mut creating => created,
+            _ = Arc::clone(self.watch).withdrawn() => {
+                attempt.stop();
+                creating.await
+            }
+        }
+    }
+
+    /// Records the intent, stages the keys, makes the manifest visible, records what came of it.
     pub(super) async fn publish(
         &self,
-        staged: &Staged,
+        outcome: &Outcome,
         source: &dyn Source,
-        attempt: &Attempt,
+        attempt: &Arc<Attempt>,
     ) -> Result<RunReport, RunError> {
-        let outcome = &staged.outcome;
-        let clock = self.installation.clock;
-        let (intent, previous) = self.intend(outcome, attempt)?;
-        if let Err(withdrawn) = self.watch.check() {
-            let reason = "the grant was withdrawn before the manifest was published";
-            let abandoned = self.abandoned(attempt, reason);
-            self.ledger.append(&abandoned, clock.now())?;
-            return Err(withdrawn);
-        }
-        let manifest =
-            Bytes::from(self.manifest(staged, source, attempt, intent.proof, previous)?);
-        let publication = match attempt.publish(manifest.clone()).await {
-            Ok(publication) => Some(publication),
-            // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
-            // the next start reads the manifest back and settles.
-            Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
-            Err(error) => {
-                let error = RunError::from(error);
-                // Nothing of this attempt was published when its files are gone.
-                if !self.lost(&error).await {
-                    let reason = "the manifest could not be published";
-                    self.ledger
-                        .append(&self.abandoned(attempt, reason), clock.now())?;
-                    return Err(error);
-                }
-                None
-            }
+        let manifest = match self.prepared(outcome, source, attempt).await {
+            Ok(manifest) => manifest,
+            Err(error) => return self.nothing_sent(attempt, error).await,
         };
-        let (settlement, report) = match publication {
-            Some(Publication::Published) => (
+        let (settlement, report) = match self.create(attempt, manifest.clone()).await {
+            Ok(Publication::Published) => (
                 Event::Released {
                     run: self.key.as_str().to_owned(),
                     delivery: self.key.delivery().to_owned(),
@@ -249,12 +283,25 @@ impl Release<'_> {
                 },
                 RunReport::delivered(self.plan, self.key, self.destination, outcome, source)?,
             ),
-            Some(Publication::AlreadyPublished(_)) | None => (
-                self.abandoned(attempt, "another attempt was published first"),
+            Ok(Publication::AlreadyPublished(_)) => (
+                self.abandoned(attempt, LOST),
                 RunReport::unchanged(self.plan, self.key, self.destination)?,
             ),
+            Ok(Publication::Withdrawn) => {
+                let withdrawn = self.watch.check().err();
+                let withdrawn = withdrawn.unwrap_or_else(|| RunError::Internal {
+                    what: "nobody could say whether the grant may still be used".to_owned(),
+                });
+                return self.nothing_sent(attempt, withdrawn).await;
+            }
+            // Whether the manifest stands is open: the intent stays unsettled, the files stay, and
+            // the next start reads the manifest back and settles.
+            Err(error @ ConnectorError::Unsettled { .. }) => return Err(error.into()),
+            Err(error) => return self.nothing_sent(attempt, error.into()).await,
         };
-        self.ledger.append(&settlement, clock.now())?;
+        // Nobody needs a proof of it, and one that can't be made would fail a run that was published.
+        self.ledger
+            .append_all(&[settlement], self.installation.clock.now())?;
         tracing::info!(
             grant = self.plan.grant,
             delivery = self.key.delivery(),
@@ -263,6 +310,43 @@ impl Release<'_> {
             "Run settled."
         );
         Ok(report)
+    }
+
+    /// Abandons the intent, if there is one, of a release that made nothing visible. An intent that
+    /// can't be settled now stays open, and with it what the attempt staged: the next run settles it.
+    async fn nothing_sent(
+        &self,
+        attempt: &Attempt,
+        error: RunError,
+    ) -> Result<RunReport, RunError> {
+        // Nothing of this attempt was published when its files are gone.
+        let is_lost = self.lost(&error).await;
+        let reason = if is_lost {
+            LOST
+        } else if matches!(error, RunError::Refused(_)) {
+            "the grant was withdrawn before the manifest was published"
+        } else {
+            "the manifest could not be published"
+        };
+        if self.came_of(attempt.id()) == CameOf::Open {
+            let abandoned = self.abandoned(attempt, reason);
+            let now = self.installation.clock.now();
+            if let Err(unsettled) = self.ledger.append(&abandoned, now) {
+                tracing::warn!("A release that came to nothing was not settled: {unsettled}.");
+            }
+        }
+        if is_lost {
+            return RunReport::unchanged(self.plan, self.key, self.destination);
+        }
+        Err(error)
+    }
+
+    /// What the ledger says came of an attempt; of what it can't say, nobody knows yet.
+    pub(super) fn came_of(&self, attempt: &str) -> CameOf {
+        match self.ledger.entries() {
+            Ok(history) => CameOf::in_ledger(&history, attempt),
+            Err(_) => CameOf::Open,
+        }
     }
 
     fn abandoned(&self, attempt: &Attempt, reason: &str) -> Event {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lockgate_connectors::ConnectorError;
+use lockgate_connectors::durable;
 use lockgate_connectors::format::parquet::encryption;
 use lockgate_connectors::keyring::{KekId, KeyProvider, PublicKey};
 use lockgate_connectors::publish::{Attempt, StagedFile};
@@ -21,7 +22,7 @@ use crate::engine::{FileSeal, SealKind};
 use crate::error::RunError;
 use crate::fault;
 use crate::installation::Installation;
-use crate::ledger::{Event, Ledger};
+use crate::ledger::{Event, History, Ledger};
 use crate::manifest::{KeyFileStatement, SealStatement};
 use crate::plan::{ExchangePlan, Sealing};
 use crate::site::grant::Seal;
@@ -52,29 +53,46 @@ impl AttemptSeal {
     /// Makes the KEK of an attempt; nothing where the plan's files aren't sealed.
     pub(super) fn begin(
         installation: &Installation,
+        ledger: &Ledger,
         plan: &ExchangePlan,
         delivery: &str,
         attempt: &str,
     ) -> Result<Option<Self>, RunError> {
-        let Some(sealing) = plan.sealing.clone() else {
-            return Ok(None);
+        let sealing = match (plan.seal, plan.sealing.clone()) {
+            (Seal::None, None) => return Ok(None),
+            (Seal::Parquet | Seal::Envelope, Some(sealing)) => sealing,
+            // Never plain files because something was left out.
+            (Seal::None, Some(_)) | (Seal::Parquet | Seal::Envelope, None) => {
+                return Err(RunError::Internal {
+                    what: "a plan's seal and its sealing contradict each other".to_owned(),
+                });
+            }
         };
         let binding = Binding::new(sealing.suite, delivery, attempt, &plan.recipient)?;
+        let keys = recipient_keys(installation, plan)?;
         let (kek, held) = match sealing.release {
             KeyRelease::Offline => (Kek::draw()?, None),
             KeyRelease::Online => {
-                let held = HeldKek::create(installation, &plan.grant, delivery, attempt)?;
+                let held = HeldKek::create(installation, ledger, &plan.grant, delivery, attempt)?;
                 let kek = Kek::Held(Arc::clone(&held.keyring), held.id.clone());
                 (kek, Some(held))
             }
         };
-        Ok(Some(Self {
-            context: Arc::new(SealContext::new(binding, kek)?),
-            kind: plan.seal,
-            sealing,
-            keys: recipient_keys(installation, plan)?,
-            held,
-        }))
+        match SealContext::new(binding, kek) {
+            Ok(context) => Ok(Some(Self {
+                context: Arc::new(context),
+                kind: plan.seal,
+                sealing,
+                keys,
+                held,
+            })),
+            Err(error) => {
+                if let Some(held) = held {
+                    held.forget(installation, ledger);
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// What the engine seals parts with.
@@ -120,15 +138,10 @@ impl AttemptSeal {
 
     /// Gives up the keys of an attempt that came to nothing. What can't be destroyed now, is when the
     /// grant runs next.
-    pub(super) fn forget(self) {
-        let Some(held) = self.held else {
-            return; // drawn, and zeroized with the last context
-        };
-        match held.keyring.destroy_kek(&held.id) {
-            Ok(_) => unnote(&held.note),
-            Err(error) => {
-                tracing::warn!(kek = %held.id, "A key that is of no use was not destroyed: {error}.");
-            }
+    pub(super) fn forget(self, installation: &Installation, ledger: &Ledger) {
+        // A drawn one is zeroized with the last context.
+        if let Some(held) = self.held {
+            held.forget(installation, ledger);
         }
     }
 
@@ -143,6 +156,7 @@ impl AttemptSeal {
 impl HeldKek {
     fn create(
         installation: &Installation,
+        ledger: &Ledger,
         grant: &str,
         delivery: &str,
         attempt: &str,
@@ -151,15 +165,56 @@ impl HeldKek {
         let folder = notes(installation, grant);
         let note = folder.join(id.as_str());
         let written = || -> io::Result<()> {
-            fs::create_dir_all(&folder)?;
+            // Folders that are new are synced, too: a KEK outlives a note that is lost.
+            durable::make_directories(&folder, 0o777)?;
             File::create_new(&note)?.sync_all()?;
             File::open(&folder)?.sync_all()
         };
         written().map_err(|error| RunError::internal("noting a key in state/seals", &error))?;
         let keyring = installation.keyring();
         keyring.create_kek(&id)?;
-        Ok(Self { keyring, id, note })
+        let held = Self { keyring, id, note };
+        // The first of a site makes the keyring count its changes.
+        let what = "began to keep keys of deliveries";
+        if let Err(error) = installation.record_keyring(ledger, what) {
+            held.forget(installation, ledger);
+            return Err(error);
+        }
+        Ok(held)
     }
+
+    fn forget(self, installation: &Installation, ledger: &Ledger) {
+        match self.destroy_unreleased(installation, ledger) {
+            Ok(()) => unnote(&self.note),
+            Err(error) => {
+                tracing::warn!(kek = %self.id, "A key that is of no use was not destroyed: {error}.");
+            }
+        }
+    }
+
+    /// Destroys it, unless the ledger says that its attempt was published after all.
+    fn destroy_unreleased(
+        &self,
+        installation: &Installation,
+        ledger: &Ledger,
+    ) -> Result<(), RunError> {
+        if was_released(&ledger.entries()?, &self.id) {
+            return Ok(());
+        }
+        destroy(installation, ledger, self.keyring.as_ref(), &self.id)
+    }
+}
+
+/// Destroys the KEK of an attempt that published nothing, and has the ledger know.
+fn destroy(
+    installation: &Installation,
+    ledger: &Ledger,
+    keyring: &dyn KeyProvider,
+    id: &KekId,
+) -> Result<(), RunError> {
+    keyring.destroy_kek(id)?;
+    let what = format!("destroyed {id}, of an attempt that published nothing");
+    installation.record_keyring(ledger, &what)
 }
 
 /// Destroys what earlier attempts of a grant made and did not publish. The grant's lock is held, so none
@@ -188,19 +243,23 @@ pub(super) fn reconcile(
         if open.iter().any(|entry| is_of(&entry.event, &id)) {
             continue; // whether it was published, nobody can tell yet
         }
-        if !history
-            .iter()
-            .any(|entry| is_of(&entry.event, &id) && matches!(entry.event, Event::Released { .. }))
-        {
+        if !was_released(&history, &id) {
             let attested = keyring.attest_kek(&id)?;
-            if attested.exists {
-                keyring.destroy_kek(&id)?;
+            // Also one that is off the list, which a killed process was about to remove.
+            if attested.exists || !attested.destroyed {
+                destroy(installation, ledger, keyring.as_ref(), &id)?;
                 tracing::info!(kek = %id, "Destroyed the key of an attempt that was left behind.");
             }
         }
         unnote(&folder.join(id.as_str()));
     }
     Ok(())
+}
+
+/// Whether the attempt whose KEK this is was published.
+fn was_released(history: &History, id: &KekId) -> bool {
+    let is_it = |event: &Event| matches!(event, Event::Released { .. }) && is_of(event, id);
+    history.iter().any(|entry| is_it(&entry.event))
 }
 
 /// Whether an event is about the attempt whose KEK this is.
@@ -218,6 +277,11 @@ fn is_of(event: &Event, id: &KekId) -> bool {
         } => KekId::new(delivery, attempt).is_ok_and(|of| of == *id),
         _ => false,
     }
+}
+
+/// Whether earlier attempts of a grant left notes of keys.
+pub(super) fn has_notes(installation: &Installation, grant: &str) -> bool {
+    fs::read_dir(notes(installation, grant)).is_ok_and(|mut notes| notes.next().is_some())
 }
 
 fn notes(installation: &Installation, grant: &str) -> PathBuf {

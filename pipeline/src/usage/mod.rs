@@ -16,7 +16,8 @@ pub use extract::to_csv;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{About, Entry, Event, History, time_text};
-use crate::life::{Terms, about_of};
+use crate::life::{LostTerms, about_of, lost_terms, terms_of};
+use crate::receipt;
 
 /// Which records are asked for; absent restricts nothing.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +41,8 @@ pub struct UsageRecord {
     pub entry: u64,
     /// When that was.
     pub at: String,
-    /// What was done: `delivery`, `preview`, `tokens-revealed`, `keys-released`, `grant`, `refusal`,
-    /// `disposal`, `receipt` or `replay`.
+    /// What was done: `delivery`, `preview`, `tokens-revealed`, `values-revealed`, `keys-released`,
+    /// `grant`, `refusal`, `disposal`, `receipt`, `use` (as the recipient told it) or `replay`.
     pub process: &'static str,
     /// What came of it.
     pub outcome: String,
@@ -103,14 +104,27 @@ impl UsageRecord {
     }
 }
 
-/// The records that a question asks for, in the order of the ledger.
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// The records, in the order of the ledger.
+    pub records: Vec<UsageRecord>,
+    /// Terms of their grants that nobody has any more: where these held, the records say nothing of
+    /// purpose, basis, scenario and retention.
+    pub lost_terms: Vec<LostTerms>,
+}
+
+/// The records of a history that a question asks for.
 ///
 /// # Errors
-/// A ledger that cannot be read, or does not verify.
-pub fn usage(installation: &Installation, asked: &Question) -> Result<Vec<UsageRecord>, RunError> {
-    let history = installation.history()?;
+/// A time zone that is not known.
+pub fn usage(
+    installation: &Installation,
+    history: &History,
+    asked: &Question,
+) -> Result<Usage, RunError> {
     let mut records = Vec::new();
-    for (record, at) in Collected::of(installation, &history).records {
+    for (record, at) in Collected::of(installation, history).records {
         let day = installation.day_of(at)?;
         let is = |asked: &Option<String>, own: Option<&str>| {
             asked.as_deref().is_none_or(|asked| own == Some(asked))
@@ -124,7 +138,12 @@ pub fn usage(installation: &Installation, asked: &Question) -> Result<Vec<UsageR
             records.push(record);
         }
     }
-    Ok(records)
+    let mut lost_terms: Vec<LostTerms> = lost_terms(installation, history).into_iter().collect();
+    lost_terms.retain(|lost| records.iter().any(|record| record.grant == lost.grant));
+    Ok(Usage {
+        records,
+        lost_terms,
+    })
 }
 
 /// Records under way: what later entries say of a delivery is added to the record it began with.
@@ -159,12 +178,7 @@ impl<'a> Collected<'a> {
         let recorded = self.about.get(&record.grant).cloned();
         let site = &self.installation.site;
         if let Some(about) = recorded.or_else(|| about_of(site, &record.grant)) {
-            let kept = Terms::kept(&self.installation.state(), &about.terms_sha256);
-            let own = site
-                .grants
-                .get(&record.grant)
-                .map(|it| Terms::from(&it.value));
-            let terms = kept.or_else(|| own.filter(|own| own.sha256() == about.terms_sha256));
+            let terms = terms_of(self.installation, &record.grant, &about.terms_sha256);
             if let Some(terms) = terms {
                 record.scenario = terms.scenario;
                 record.purpose = Some(terms.purpose);
@@ -397,9 +411,139 @@ impl<'a> Collected<'a> {
             delivery: Some(delivery.clone()),
             ..UsageRecord::new(entry, process, outcome, grant)
         };
-        self.add(entry, record);
+        self.add(entry, with_use(self.installation, &entry.event, record));
         if destroys {
             self.destroyed(delivery, entry.at);
         }
+    }
+}
+
+/// The record of a receipt that tells of a use, with what it tells: what was done stands as the reason.
+fn with_use(installation: &Installation, event: &Event, record: UsageRecord) -> UsageRecord {
+    let Event::ReceiptAccepted { receipt_sha256, .. } = event else {
+        return record;
+    };
+    let told = receipt::kept(installation, receipt_sha256);
+    let told = told.and_then(|receipt| Some((receipt.used?, receipt.statement, receipt.recipient)));
+    let Some((used, done, recipient)) = told else {
+        return record;
+    };
+    UsageRecord {
+        process: "use",
+        outcome: used.outcome,
+        storage: Some(used.storage),
+        reason: done,
+        by: Some(recipient),
+        ..record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_connectors::keyring::Purpose;
+
+    use super::*;
+    use crate::approval::test_site::{GRANT, TestSite};
+    use crate::clock::Clock;
+    use crate::ledger::Ledger;
+    use crate::life::Terms;
+
+    fn at(day: &str) -> DateTime<Utc> {
+        format!("{day}T04:00:00Z").parse().unwrap()
+    }
+
+    fn installation(site: &TestSite, day: &str) -> Installation {
+        Installation::of(site.site(), Clock::Fixed(at(day)))
+    }
+
+    /// A delivery, from intent to release, on 1 June 2026.
+    fn delivered(installation: &Installation, ledger: &Ledger) {
+        let about = about_of(&installation.site, GRANT);
+        let intended = Event::ReleaseIntended {
+            run: "r".to_owned(),
+            delivery: "d".to_owned(),
+            attempt: "a".to_owned(),
+            grant: GRANT.to_owned(),
+            grant_version: 1,
+            plan_sha256: String::new(),
+            destination: "s3://outbox".to_owned(),
+            rows: 7,
+            config: BTreeMap::new(),
+            join_groups: Vec::new(),
+            about,
+        };
+        let released = Event::Released {
+            run: "r".to_owned(),
+            delivery: "d".to_owned(),
+            attempt: "a".to_owned(),
+            grant: GRANT.to_owned(),
+            rows: 7,
+            manifest_sha256: String::new(),
+            content: None,
+        };
+        ledger
+            .append_all(&[intended, released], at("2026-06-01"))
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_used_stays_known_for_years_and_over_everything_that_came_since() {
+        let site = TestSite::signed();
+        let begun = installation(&site, "2026-06-01");
+        begun.keyring().create(Purpose::Ledger).unwrap();
+        let ledger = begun.ledger().unwrap();
+        let terms = Terms::from(&begun.site.grants[GRANT].value);
+        terms.keep(&begun.state()).unwrap();
+        delivered(&begun, &ledger);
+        let event = Event::Refused {
+            grant: "G-0".to_owned(),
+            codes: Vec::new(),
+        };
+        // More than a tile of entries, over more than three years.
+        for year in ["2027-01-01", "2028-01-01", "2029-12-31"] {
+            let many: Vec<Event> = std::iter::repeat_n(event.clone(), 150).collect();
+            ledger.append_all(&many, at(year)).unwrap();
+        }
+        std::fs::remove_file(site.root().join("grants/G-1.toml")).unwrap();
+        let later = installation(&site, "2030-01-01");
+        let asked = Question {
+            grant: Some(GRANT.to_owned()),
+            ..Question::default()
+        };
+        let told = usage(&later, &later.history().unwrap(), &asked).unwrap();
+        assert_eq!(told.lost_terms, []);
+        let record = told
+            .records
+            .iter()
+            .find(|record| record.process == "delivery")
+            .unwrap();
+        assert_eq!(record.at, "2026-06-01T04:00:00Z");
+        assert_eq!(record.outcome, "released");
+        assert_eq!(record.purpose.as_deref(), Some("review"));
+        assert_eq!(record.storage.as_deref(), Some("s3://outbox"));
+        assert_eq!(record.rows, Some(7));
+    }
+
+    #[test]
+    fn terms_that_nobody_has_any_more_are_told() {
+        let site = TestSite::signed();
+        let begun = installation(&site, "2026-06-01");
+        begun.keyring().create(Purpose::Ledger).unwrap();
+        let ledger = begun.ledger().unwrap();
+        delivered(&begun, &ledger);
+        let lost = |site: &TestSite| {
+            let now = installation(site, "2026-06-02");
+            let history = now.history().unwrap();
+            let told = usage(&now, &history, &Question::default()).unwrap();
+            (told.lost_terms, told.records[0].purpose.clone())
+        };
+        // Not kept, but the grant's file still says it.
+        assert_eq!(lost(&site), (Vec::new(), Some("review".to_owned())));
+        site.grant("\"review\"", "\"reviews\"");
+        let (told, purpose) = lost(&site);
+        assert_eq!(purpose, None);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].grant, GRANT);
+        assert!(told[0].to_string().contains("restore it from a backup"));
     }
 }
