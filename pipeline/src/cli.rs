@@ -38,6 +38,12 @@ pub enum Command {
     Init {
         /// Directory to make; must be empty or absent.
         dir: PathBuf,
+        /// Protect its keys from the first on: a file with the passphrase, of mode 0600.
+        #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
+        passphrase_file: Option<PathBuf>,
+        /// The same by a key file; made, with mode 0600, where it does not exist.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
     },
     /// Validate every file of the site without touching data.
     Check,
@@ -181,6 +187,18 @@ pub struct OpenArgs {
 pub enum ReceiptCommand {
     /// Verify a delivery and sign, as its recipient, that it was received.
     Make(ReceiptArgs),
+    /// Tell, as its recipient, how a delivery was used; signed.
+    Used {
+        /// Which delivery, and by which key.
+        #[command(flatten)]
+        receipt: ReceiptArgs,
+        /// Where the data is kept.
+        #[arg(long, value_name = "TEXT")]
+        storage: String,
+        /// What came of the use.
+        #[arg(long, value_name = "TEXT")]
+        outcome: String,
+    },
     /// Sign, as its recipient, that every copy of a delivery was destroyed.
     Destroyed(ReceiptArgs),
     /// Check a recipient's receipt against the ledger, and record it.
@@ -190,7 +208,7 @@ pub enum ReceiptCommand {
     },
 }
 
-/// `receipt make` and `receipt destroyed`.
+/// `receipt make`, `receipt used` and `receipt destroyed`.
 #[derive(Debug, Args)]
 pub struct ReceiptArgs {
     /// The folder that holds manifest.json: a path or a URL.
@@ -201,13 +219,13 @@ pub struct ReceiptArgs {
     /// Where to write the receipt; must not exist.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// What to add in words, without personal data.
+    /// What to add in words, without personal data; of a use, what was done.
     #[arg(long, value_name = "TEXT")]
     pub statement: Option<String>,
     /// Key of whoever signs manifests: `ed25519:BASE64`, or a file of such lines. May be repeated.
     #[arg(long, value_name = "KEY|FILE")]
     pub key: Vec<String>,
-    /// Key of the ledger, in the same forms.
+    /// Key of the ledger, in the same forms: its checkpoint is signed too.
     #[arg(long, value_name = "KEY|FILE")]
     pub ledger_key: Option<String>,
 }
@@ -230,20 +248,54 @@ pub struct ReleaseArgs {
 pub enum RevealCommand {
     /// Approve, as an approver of the provider, that delivered values of a field are turned back.
     Approve(ApproveRevealArgs),
-    /// Turn delivered values of a field back, as CSV; needs an approval.
+    /// Ask, as the recipient, that delivered values of a field are turned back that the grant lets it
+    /// reveal; needs no site.
+    Ask(AskRevealArgs),
+    /// Turn delivered values of a field back, as CSV; needs an approval, or the recipient's request.
     Values {
         /// Id of the grant whose deliveries held the values.
         grant: String,
         /// The field.
         #[arg(long)]
         field: String,
-        /// The approval, as `reveal approve` writes it.
+        /// The approval, as `reveal approve` writes it, or the request of `reveal ask`.
         #[arg(long, value_name = "FILE")]
         approval: PathBuf,
         /// The values, one a line; standard input where absent.
         #[arg(long, value_name = "FILE")]
         values: Option<PathBuf>,
     },
+}
+
+/// `reveal ask`.
+#[derive(Debug, Args)]
+pub struct AskRevealArgs {
+    /// Id of the grant whose deliveries held the values.
+    pub grant: String,
+    /// Id of the recipient.
+    #[arg(long, value_name = "ID")]
+    pub recipient: String,
+    /// The field.
+    #[arg(long)]
+    pub field: String,
+    /// Why they are turned back; no personal data.
+    #[arg(long)]
+    pub reason: String,
+    /// Last day on which the request holds.
+    #[arg(long, value_name = "DATE")]
+    pub until: chrono::NaiveDate,
+    /// Try this version of the key alone.
+    #[arg(long, value_name = "N")]
+    pub key_version: Option<u32>,
+    /// The recipient's private key for receipts.
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    /// The values, one a line; standard input where absent.
+    #[arg(long, value_name = "FILE")]
+    pub values: Option<PathBuf>,
+    /// Where to write the request; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `reveal approve`.
@@ -260,6 +312,9 @@ pub struct ApproveRevealArgs {
     /// Last day on which the approval holds.
     #[arg(long, value_name = "DATE")]
     pub until: chrono::NaiveDate,
+    /// How often values may be turned back with it.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub uses: u32,
     /// Try this version of the key alone.
     #[arg(long, value_name = "N")]
     pub key_version: Option<u32>,
@@ -285,12 +340,16 @@ pub struct DisposeArgs {
     /// The last day on which a backup of the keyring made before may still be kept.
     #[arg(long, value_name = "DATE")]
     pub backups_until: Option<chrono::NaiveDate>,
+    /// What lay at the destination is gone for good: destroy the key alone. DELIVERY is then any copy of
+    /// the manifest.
+    #[arg(long)]
+    pub gone: bool,
 }
 
 /// `trace`.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The leaked file: CSV or other delimited text, XLSX, JSON lines or Parquet.
+    /// The leaked file: CSV or other delimited text, XLSX, JSON lines, Parquet or an Arrow file.
     pub file: PathBuf,
     /// Id of the dataset whose marks are looked for.
     #[arg(long, value_name = "ID")]
@@ -514,9 +573,13 @@ pub struct HaltArgs {
     /// What is halted.
     #[command(flatten)]
     pub scope: HaltScopeArgs,
-    /// Lift the halt instead.
-    #[arg(long)]
+    /// Lift the halt instead, as an approver.
+    #[arg(long, requires = "key")]
     pub lift: bool,
+    /// The private key of the approver who lifts it: of the provider, or where the halt is over more,
+    /// of any.
+    #[arg(long, value_name = "FILE", requires = "lift")]
+    pub key: Option<PathBuf>,
     /// Why; no personal data.
     #[arg(long)]
     pub reason: String,

@@ -4,10 +4,14 @@
 //! approval can never be taken for a manifest. An envelope is accepted only in the one byte form
 //! that [`sign`] writes: canonical JSON, padded base64, exactly one signature, and a `keyid` that is
 //! the SHA-256 of the key that verifies it. No byte of it can change unnoticed.
+//!
+//! What is signed beside manifests and approvals (receipts, records of disposal, release documents,
+//! requests) is canonical JSON that is checked before it is signed and after it was opened.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -38,6 +42,73 @@ pub enum DsseError {
     /// The signature does not verify.
     #[error("signature does not match: the document was altered or signed by another key")]
     BadSignature,
+}
+
+/// Why a signed document is not accepted, or can't be made. Each variant begins with the document's
+/// name.
+#[derive(Debug, Error)]
+pub enum DocumentError {
+    /// The signed envelope is not acceptable.
+    #[error("{0}: {1}")]
+    Envelope(&'static str, DsseError),
+    /// The payload is not such a document in canonical form.
+    #[error("{0}: {1}")]
+    Payload(&'static str, CanonicalError),
+    /// The document contradicts itself or the format.
+    #[error("{0}: {1}")]
+    Invalid(&'static str, &'static str),
+}
+
+/// A document that is signed in canonical form.
+pub(crate) trait Document: Serialize + DeserializeOwned {
+    /// Type of the signed payload.
+    const PAYLOAD_TYPE: &'static str;
+
+    /// What errors call it.
+    const NAME: &'static str;
+
+    /// Checks what the document says; `signer` is the key that it is signed with.
+    fn check(&self, signer: &VerifyingKey) -> Result<(), &'static str>;
+}
+
+/// Says what doesn't hold of a document.
+pub(crate) fn demand(holds: bool, what: &'static str) -> Result<(), &'static str> {
+    match holds {
+        true => Ok(()),
+        false => Err(what),
+    }
+}
+
+/// Signs a document; gives the envelope.
+///
+/// # Errors
+/// A document that [`open_document`] would not accept.
+pub(crate) fn sign_document<D: Document>(
+    document: &D,
+    key: &SigningKey,
+) -> Result<Vec<u8>, DocumentError> {
+    let checked = document.check(&key.verifying_key());
+    checked.map_err(|what| DocumentError::Invalid(D::NAME, what))?;
+    let payload = canonical_json::to_bytes(document)
+        .map_err(|error| DocumentError::Payload(D::NAME, error))?;
+    sign(D::PAYLOAD_TYPE, &payload, key).map_err(|error| DocumentError::Envelope(D::NAME, error))
+}
+
+/// Opens a document that one of `keys` signed, in canonical form; gives the key.
+///
+/// # Errors
+/// See [`DocumentError`].
+pub(crate) fn open_document<D: Document>(
+    bytes: &[u8],
+    keys: &[VerifyingKey],
+) -> Result<(D, VerifyingKey), DocumentError> {
+    let (payload, key) = open(bytes, D::PAYLOAD_TYPE, keys)
+        .map_err(|error| DocumentError::Envelope(D::NAME, error))?;
+    let document: D =
+        canonical_json::read(&payload).map_err(|error| DocumentError::Payload(D::NAME, error))?;
+    let checked = document.check(&key);
+    checked.map_err(|what| DocumentError::Invalid(D::NAME, what))?;
+    Ok((document, key))
 }
 
 /// The envelope as it is written, members in canonical order.
@@ -123,6 +194,12 @@ pub fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(&envelope.payload).ok()
 }
 
+/// Of what type an envelope says its document is, whoever signed it. Absent if the bytes are no envelope.
+pub(crate) fn claimed_type(bytes: &[u8]) -> Option<String> {
+    let envelope: Envelope = canonical_json::read(bytes).ok()?;
+    Some(envelope.payload_type)
+}
+
 /// The pre-authentication encoding of DSSE v1: what is signed.
 fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut encoded = format!(
@@ -160,6 +237,35 @@ mod tests {
         let (payload, signer) = open(&envelope, TYPE, &keys).unwrap();
         assert_eq!(payload, "{\"名\":1}".as_bytes());
         assert_eq!(signer, key(1).verifying_key());
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        format: u32,
+    }
+
+    impl Document for Note {
+        const PAYLOAD_TYPE: &'static str = TYPE;
+        const NAME: &'static str = "note";
+
+        fn check(&self, _: &VerifyingKey) -> Result<(), &'static str> {
+            demand(self.format == 1, "its format is not known")
+        }
+    }
+
+    #[test]
+    fn a_document_is_checked_before_it_is_signed_and_after_it_was_opened() {
+        let keys = [key(1).verifying_key()];
+        let envelope = sign_document(&Note { format: 1 }, &key(1)).unwrap();
+        let (note, signer) = open_document::<Note>(&envelope, &keys).unwrap();
+        assert_eq!((note, signer), (Note { format: 1 }, keys[0]));
+        let refused = sign_document(&Note { format: 2 }, &key(1)).unwrap_err();
+        assert_eq!(refused.to_string(), "note: its format is not known");
+        for payload in ["{\"format\":2}", "{ \"format\":1}", "{}"] {
+            let envelope = sign(TYPE, payload.as_bytes(), &key(1)).unwrap();
+            let refused = open_document::<Note>(&envelope, &keys).unwrap_err();
+            assert!(refused.to_string().starts_with("note: "), "{payload}");
+        }
     }
 
     #[test]

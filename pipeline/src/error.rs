@@ -102,7 +102,7 @@ pub enum RunError {
     Unwritable {
         /// The field.
         field: String,
-        /// The file, where it is a member of a bundle.
+        /// What the file, or the member of a bundle, would have been called.
         member: Option<String>,
         /// Row within the file, from 1; the header is not counted.
         row: u64,

@@ -28,6 +28,7 @@ pub mod open;
 pub mod plan;
 pub mod preview;
 pub mod receipt;
+mod recording;
 pub mod release_keys;
 pub mod replay;
 pub mod reveal;

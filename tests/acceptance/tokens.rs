@@ -369,9 +369,34 @@ fn an_approval_opens_no_vault_of_a_group_that_the_grant_joins_later() {
         "grants/G-1.toml",
         &format!("joins = [\"families\"]\n{file}"),
     );
-    assert_eq!(found(&site), 0);
+    // An edited file reveals nothing, and what was approved over the file before neither.
+    reveal(&site, "G-1", &tokens).expect_code(3);
+    site.sign("G-1").expect_code(0);
+    reveal(&site, "G-1", &tokens).expect_code(3);
     approved(&site, "G-1", &tokens);
     assert_eq!(found(&site), 3, "which the approver sees and signs now");
+}
+
+#[test]
+fn a_grant_that_is_not_in_force_turns_no_token_back() {
+    let site = site();
+    site.signed(&grant("G-1", TOKENS));
+    let tokens = tokens(&site.deliver("G-1"));
+    approved(&site, "G-1", &tokens);
+    for stop in [
+        ["grant", "suspend", "G-1", "--reason", "misuse"],
+        ["grant", "terminate", "G-1", "--reason", "over"],
+    ] {
+        site.json(stop).expect_code(0);
+        let refused = reveal(&site, "G-1", &tokens).expecting(3);
+        says_no_value(&refused);
+    }
+    // Another version, which nobody signed, doesn't bring a terminated grant back.
+    site.edit("grants/G-1.toml", "version = 1", "version = 2");
+    let refused = reveal(&site, "G-1", &tokens).expecting(3);
+    says_no_value(&refused);
+    assert_eq!(events(&site, "tokens-revealed"), [Value::Null; 0]);
+    assert_eq!(events(&site, "refused").len(), 3);
 }
 
 #[test]

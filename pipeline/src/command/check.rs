@@ -9,6 +9,7 @@ use super::output::Answer;
 use crate::clock::Clock;
 use crate::error::{RunError, exit};
 use crate::installation::Installation;
+use crate::life;
 use crate::marks;
 use crate::site::{Problem, Site, SiteError, schema};
 use crate::vault;
@@ -26,6 +27,7 @@ pub(super) async fn check(root: &Path) -> Result<Answer, RunError> {
             problems.extend(missing_secrets(&installation));
             problems.extend(vault::problems(&installation));
             problems.extend(marks::record::problems(&installation));
+            problems.extend(lost_terms(&installation));
             problems.extend(delivery_store_problem(&installation).await);
             problems
         }
@@ -66,6 +68,21 @@ fn unusable_keys(installation: &Installation) -> Vec<Problem> {
     }
     problems.extend(installation.site.plain_key_problems());
     problems
+}
+
+/// Terms of grants that the ledger names and nobody has any more: usage records are to say for years what
+/// data was used for. A ledger that can't be read is told of elsewhere.
+fn lost_terms(installation: &Installation) -> Vec<Problem> {
+    let history = installation.history().unwrap_or_default();
+    let lost = life::lost_terms(installation, &history).into_iter();
+    lost.map(|terms| Problem {
+        file: "state/terms".to_owned(),
+        line: 1,
+        column: 1,
+        what: terms.to_string(),
+        hint: None,
+    })
+    .collect()
 }
 
 /// Secrets of stores that a run would not find. Those of the delivery store are found missing when

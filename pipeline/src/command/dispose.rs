@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::files::read_file;
 use super::output::Answer;
-use super::receipt::read_file;
 use super::verify::delivery_store;
 use crate::cli::DisposeArgs;
 use crate::clock::Clock;
@@ -30,6 +30,7 @@ pub(super) async fn dispose(
         folder: &folder,
         statement: statement.as_deref(),
         backups_until: args.backups_until,
+        destination_gone: args.gone,
     };
     let disposed = Box::pin(dispose::dispose(&installation, &request, cancel)).await?;
     let document = json!({
@@ -52,7 +53,11 @@ fn text(disposed: &Disposed) -> String {
             key.kek, key.answer, key.trial
         ));
     }
-    text.push_str(&format!("  files    {} removed\n", record.files.len()));
+    let removed = record.files.iter().filter(|file| file.was_there).count();
+    text.push_str(&format!(
+        "  files    {removed} removed, {} gone before\n",
+        record.files.len().saturating_sub(removed)
+    ));
     for covered in &record.covers {
         text.push_str(&format!("  covers   {covered}\n"));
     }

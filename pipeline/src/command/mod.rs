@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod dispose;
+mod files;
 mod grant;
 mod halt;
 mod init;
@@ -116,7 +117,11 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         Command::Demo(_) | Command::Run(_) | Command::Dispose(_) | Command::Replay { .. } => {
             Err(RunError::Interrupted)
         }
-        Command::Init { dir } => init::init(&dir),
+        Command::Init {
+            dir,
+            passphrase_file,
+            key_file,
+        } => init::init(&dir, (passphrase_file.as_deref(), key_file.as_deref())),
         Command::Check => check::check(site).await,
         Command::Schema { kind } => check::print_schema(&kind),
         Command::Plan {
@@ -134,7 +139,7 @@ async fn answer(cli: Cli) -> Result<Answer, RunError> {
         Command::Release(args) => Box::pin(release::release(site, &args)).await,
         Command::Trace(args) => Box::pin(trace::trace(site, args)).await,
         Command::VerifyTrace(args) => Box::pin(trace::verify_trace(site, args)).await,
-        Command::Keys(command) => keys::keys(site, &command),
+        Command::Keys(command) => Box::pin(keys::keys(site, &command)).await,
         Command::Grant(command) => grant::grant(site, &command),
         Command::Halt(args) => Box::pin(halt::halt(site, &args)).await,
         Command::Tokens(command) => tokens::tokens(site, &command),

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use lockgate_connectors::ConnectorError;
-use lockgate_connectors::durable::read_bounded;
 use lockgate_connectors::keyring::read_private;
 
+use super::files::read_file;
 use super::output::Answer;
 use super::verify::{delivery_store, find_site, ledger_keys, manifest_keys, report_answer};
 use crate::cli::OpenArgs;
@@ -19,7 +18,8 @@ pub(super) async fn open(root: &Path, args: &OpenArgs) -> Result<Answer, RunErro
     let keys = manifest_keys(site.as_ref(), &args.key)?;
     let ledger_keys = ledger_keys(site.as_ref(), args.ledger_key.as_deref())?;
     let identity = args.identity.as_deref().map(read_private).transpose()?;
-    let release = args.release.as_deref().map(read_release).transpose()?;
+    let release = args.release.as_deref();
+    let release = release.map(|file| read_file(file, BYTES_MAX)).transpose()?;
     let store = delivery_store(site.as_ref(), &args.delivery)?;
     let (objects, folder) = (store.object_store(), store.prefix());
     let opening = Opening {
@@ -35,11 +35,6 @@ pub(super) async fn open(root: &Path, args: &OpenArgs) -> Result<Answer, RunErro
         Opened::Files(report) => Answer::new(text(&report, &args.to), &report),
         Opened::Unverified(report) => report_answer(&report),
     }
-}
-
-fn read_release(path: &Path) -> Result<Vec<u8>, RunError> {
-    read_bounded(path, BYTES_MAX)
-        .map_err(|error| ConnectorError::from_io(&error, path.display().to_string()).into())
 }
 
 fn text(report: &OpenReport, to: &Path) -> String {

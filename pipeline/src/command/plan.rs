@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lockgate_connectors::format::csv::Encoding;
+use lockgate_connectors::format::write::{CsvForm, LineEnd, RowFormat};
 use lockgate_connectors::source::Source;
 use lockgate_transforms::{Uniqueness, Width};
 use serde::Serialize;
@@ -44,9 +46,26 @@ struct PlanDocument<'a> {
 #[derive(Debug, Serialize)]
 struct DeliveryDocument<'a> {
     format: DeliveryFormat,
+    /// How files of rows are written, every option spelled out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<RowFormat>,
+    /// Whether files are put into archives.
+    bundle: bool,
     seal: Seal,
     #[serde(flatten)]
     sealing: Option<&'a Sealing>,
+}
+
+impl<'a> DeliveryDocument<'a> {
+    fn of(plan: &'a ExchangePlan) -> Self {
+        Self {
+            format: plan.format,
+            form: plan.row_format(),
+            bundle: plan.bundle.is_some(),
+            seal: plan.seal,
+            sealing: plan.sealing.as_ref(),
+        }
+    }
 }
 
 /// What is to be expected of the delivery's marks, and the fields that could carry some and don't.
@@ -129,11 +148,7 @@ pub(super) async fn plan(root: &Path, grant: &str) -> Result<Answer, RunError> {
         withheld: &plan.withheld,
         warnings: &warnings,
         rows: &plan.rows,
-        delivery: DeliveryDocument {
-            format: plan.format,
-            seal: plan.seal,
-            sealing: plan.sealing.as_ref(),
-        },
+        delivery: DeliveryDocument::of(plan),
         carriers: carriers(plan, source.as_ref()),
         source,
         marks: MarksDocument {
@@ -228,6 +243,7 @@ fn text(document: &PlanDocument<'_>) -> String {
             document.rows.divisions.join(", ")
         ));
     }
+    text.push_str(&form_text(&document.delivery));
     text.push_str(&seal_text(&document.delivery));
     text.push_str(
         &document
@@ -247,6 +263,43 @@ fn text(document: &PlanDocument<'_>) -> String {
         ));
     }
     text
+}
+
+/// How files are written, in words.
+fn form_text(delivery: &DeliveryDocument<'_>) -> String {
+    let form = match &delivery.form {
+        None => "parquet".to_owned(),
+        Some(RowFormat::Csv(form)) => csv_text(form),
+        Some(RowFormat::Jsonl) => "jsonl".to_owned(),
+        Some(RowFormat::Xlsx) => "xlsx".to_owned(),
+        Some(RowFormat::Arrow(form)) => format!("arrow, compression {}", form.compression),
+    };
+    let bundled = if delivery.bundle { ", bundled" } else { "" };
+    format!("format      {form}{bundled}\n")
+}
+
+fn csv_text(form: &CsvForm) -> String {
+    let encoding = match (form.encoding, form.bom) {
+        (Encoding::Gb18030, _) => "gb18030",
+        (_, true) => "utf-8 with a byte order mark",
+        (_, false) => "utf-8",
+    };
+    let newline = match form.newline {
+        LineEnd::CrLf => "crlf",
+        LineEnd::Lf => "lf",
+    };
+    let with = |is_with| if is_with { "with" } else { "without" };
+    format!(
+        "csv in {encoding}, delimiter {}, {newline}, {} header, null {}, {} formula guard",
+        form.delimiter.escape_default(),
+        with(form.header),
+        if form.null.is_empty() {
+            "nothing"
+        } else {
+            &form.null
+        },
+        with(form.formula_guard),
+    )
 }
 
 /// How files are sealed, in words.
@@ -317,7 +370,10 @@ fn field_text(field: &FieldForecast) -> String {
         (None, Some(furthest), Some(deviation)) => {
             format!("by at most {furthest}, {deviation:.3} in the root of the mean square")
         }
-        (None, _, _) => "for a word of the same meaning".to_owned(),
+        (None, _, _) => match field.chosen {
+            Some(chosen) => format!("in the choice of its {chosen}"),
+            None => "for a word of the same meaning".to_owned(),
+        },
     };
     format!(
         "  field     {}: found by {found}; {:.0} % of the values change, {moved}\n",

@@ -25,7 +25,8 @@ pub(super) async fn preview(root: &Path, args: &PreviewArgs) -> Result<Answer, R
         args.before,
     ))
     .await?;
-    Answer::new(text(&preview), &document(&args.grant, &preview))
+    let width = comfy_table::Table::new().width().map(usize::from);
+    Answer::new(text(&preview, width), &document(&args.grant, &preview))
 }
 
 fn document(grant: &str, preview: &Preview) -> Value {
@@ -52,20 +53,9 @@ fn document(grant: &str, preview: &Preview) -> Value {
     })
 }
 
-fn text(preview: &Preview) -> String {
-    let header: Vec<&str> = preview.fields.iter().map(String::as_str).collect();
-    let shown = |rows: &[Vec<Option<String>>]| {
-        table(
-            &header,
-            rows.iter()
-                .map(|row| row.iter().map(cell).collect::<Vec<_>>()),
-        )
-    };
-    let mut text = shown(&preview.treated);
-    if let Some(originals) = &preview.originals {
-        text.push_str("originals of the same rows\n");
-        text.push_str(&shown(originals));
-    }
+/// Everything there is to see, for a terminal of that many columns; absent where there is none.
+fn text(preview: &Preview, width: Option<usize>) -> String {
+    let mut text = shown_rows(preview, width);
     text.push_str(&format!("the first {} rows in scope\n", preview.profiled));
     let profiles = preview.distinct_before.iter().zip(&preview.after);
     let cases = preview
@@ -104,6 +94,58 @@ fn text(preview: &Preview) -> String {
         }
     }
     text
+}
+
+/// The treated rows, each value beside its original where those are shown and the terminal is wide
+/// enough; else the originals in a table of their own.
+fn shown_rows(preview: &Preview, width: Option<usize>) -> String {
+    let cells = |row: &Vec<Option<String>>| row.iter().map(cell).collect::<Vec<_>>();
+    let treated: Vec<Vec<String>> = preview.treated.iter().map(cells).collect();
+    let header: Vec<&str> = preview.fields.iter().map(String::as_str).collect();
+    let Some(originals) = &preview.originals else {
+        return table(&header, treated);
+    };
+    let originals: Vec<Vec<String>> = originals.iter().map(cells).collect();
+    let original = |field: &String| [field.clone(), format!("{field} (original)")];
+    let both: Vec<String> = preview.fields.iter().flat_map(original).collect();
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    let pairs = treated.iter().zip(&originals);
+    let pairs: Vec<Vec<String>> = pairs
+        .map(|(treated, original)| {
+            let pairs = treated.iter().zip(original);
+            pairs
+                .flat_map(|(one, other)| [one, other])
+                .cloned()
+                .collect()
+        })
+        .collect();
+    if width.is_none_or(|width| needed(&both, &pairs) <= width) {
+        return table(&both, pairs);
+    }
+    format!(
+        "{}originals of the same rows\n{}",
+        table(&header, treated),
+        table(&header, originals)
+    )
+}
+
+/// Columns of a terminal that a table needs so that no cell is broken.
+fn needed(header: &[&str], rows: &[Vec<String>]) -> usize {
+    // Space on both sides of each cell.
+    const AROUND: usize = 2;
+    let widest = |(column, name): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let cells = cells.map(|cell| columns(cell));
+        AROUND + cells.max().unwrap_or(0).max(columns(name))
+    };
+    header.iter().enumerate().map(widest).sum()
+}
+
+/// Columns of a terminal that text takes at most: Han characters and many others take two.
+fn columns(text: &str) -> usize {
+    text.chars()
+        .map(|c| if c < '\u{1100}' { 1 } else { 2 })
+        .sum()
 }
 
 /// What of the rows was left out, rejected, or more than a run bears.
@@ -219,11 +261,61 @@ mod tests {
         let what = "2 of the 3 values looked at are invalid, more than the share of 0.5 that \
                     `max_invalid` bears; a run fails if that goes for all rows";
         let line = format!("warning: field phone: {what}\n");
-        assert!(text(&preview).contains(&line), "{}", text(&preview));
-        assert!(text(&preview).contains("note: 3 tokens are provisional\n"));
+        let text = text(&preview, None);
+        assert!(text.contains(&line), "{text}");
+        assert!(text.contains("note: 3 tokens are provisional\n"));
         assert_eq!(
             document("G-1", &preview)["warnings"],
             json!([{ "code": "max-invalid", "field": "phone", "what": what }])
         );
+    }
+
+    #[test]
+    fn originals_stand_beside_treated_values_where_the_terminal_is_wide_enough() {
+        let row = |cells: [Option<&str>; 2]| cells.map(|cell| cell.map(str::to_owned)).to_vec();
+        let preview = Preview {
+            fields: vec!["phone".to_owned(), "name".to_owned()],
+            treated: vec![row([Some("138****8000"), Some("张**")]), row([None, None])],
+            originals: Some(vec![
+                row([Some("13800138000"), Some("张三丰")]),
+                row([None, Some("李四")]),
+            ]),
+            profiled: 2,
+            counts: Vec::new(),
+            over_limit: Vec::new(),
+            after: Vec::new(),
+            before: None,
+            distinct_before: Vec::new(),
+            notes: Vec::new(),
+        };
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let lines = |width| {
+            shown_rows(&preview, width)
+                .lines()
+                .map(words)
+                .collect::<Vec<_>>()
+        };
+        // 13 + 18 + 6 + 17 columns are needed.
+        for wide in [None, Some(54), Some(200)] {
+            let beside = lines(wide);
+            assert_eq!(
+                beside,
+                [
+                    words("phone phone (original) name name (original)"),
+                    words("138****8000 13800138000 张** 张三丰"),
+                    words("∅ ∅ ∅ 李四"),
+                ],
+                "{wide:?}"
+            );
+        }
+        let below = lines(Some(53));
+        assert_eq!(below.len(), 7);
+        assert_eq!(below[0], words("phone name"));
+        assert_eq!(below[3], words("originals of the same rows"));
+        assert_eq!(below[5], words("13800138000 张三丰"));
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::files::write_new;
 use super::output::Answer;
 use super::verify::delivery_store;
-use crate::approval::tokens::write_new;
 use crate::cli::ReleaseArgs;
 use crate::clock::Clock;
 use crate::digest::sha256_hex;

@@ -1,17 +1,12 @@
 //! `tokens`: what vaults there are, and turning tokens back.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use lockgate_connectors::ConnectorError;
 use serde_json::{Value, json};
 
+use super::files::{List, read_file, write_new};
 use super::output::{Answer, table};
-use crate::approval::tokens::{
-    APPROVAL_BYTES_MAX, TOKENS_MAX, TokenRequest, TokenTerms, sign, write_new,
-};
+use crate::approval::tokens::{APPROVAL_BYTES_MAX, TOKENS_MAX, TokenRequest, TokenTerms, sign};
 use crate::cli::{ApproveTokensArgs, TokensCommand};
 use crate::clock::Clock;
 use crate::digest::sha256_hex;
@@ -22,8 +17,18 @@ use crate::vault::{self, Listed, RevealRequest, Revealed, VaultFault};
 /// Most characters of a token.
 const TOKEN_CHARACTERS_MAX: usize = 64;
 
-/// Most bytes of a list of tokens, line ends and blanks included.
-const LIST_BYTES_MAX: u64 = 2 << 20;
+/// The tokens of one request.
+const TOKENS: List = List {
+    one: "token",
+    count_max: TOKENS_MAX,
+    bytes_max: 2 << 20,
+    remedy: "write one token a line, as it was delivered",
+    of_line: |line| Some(line.trim()).filter(|token| is_token(token)),
+};
+
+fn is_token(text: &str) -> bool {
+    text.len() <= TOKEN_CHARACTERS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
 
 pub(super) fn tokens(root: &Path, command: &TokensCommand) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
@@ -108,7 +113,7 @@ fn document(vault: &Listed) -> Value {
 }
 
 fn approve(installation: &Installation, args: &ApproveTokensArgs) -> Result<Answer, RunError> {
-    let tokens = read_tokens(args.tokens.as_deref())?;
+    let tokens = TOKENS.read(args.tokens.as_deref())?;
     let request = TokenRequest {
         grant: &args.grant,
         tokens: &tokens,
@@ -154,10 +159,8 @@ fn reveal(
     approval: &Path,
     tokens: Option<&Path>,
 ) -> Result<Answer, RunError> {
-    let approval = File::open(approval)
-        .map_err(|error| ConnectorError::from_io(&error, approval.display().to_string()).into())
-        .and_then(|file| read_at_most(file, APPROVAL_BYTES_MAX, "--approval"))?;
-    let tokens = read_tokens(tokens)?;
+    let approval = read_file(approval, APPROVAL_BYTES_MAX)?;
+    let tokens = TOKENS.read(tokens)?;
     let revealed = vault::reveal(
         installation,
         &RevealRequest {
@@ -199,57 +202,4 @@ fn csv(revealed: &Revealed) -> String {
         }
     }
     text
-}
-
-/// The tokens of a file or of standard input, one a line, none twice, in their order.
-fn read_tokens(path: Option<&Path>) -> Result<Vec<String>, RunError> {
-    let bytes = match path {
-        Some(path) => {
-            let file = File::open(path)
-                .map_err(|error| ConnectorError::from_io(&error, path.display().to_string()))?;
-            read_at_most(file, LIST_BYTES_MAX, "--tokens")?
-        }
-        None => read_at_most(std::io::stdin().lock(), LIST_BYTES_MAX, "standard input")?,
-    };
-    let invalid = |what: String| RunError::Invalid {
-        what,
-        at: "the list of tokens".to_owned(),
-        remedy: "write one token a line, as it was delivered".to_owned(),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
-    let mut seen = BTreeSet::new();
-    let mut tokens = Vec::new();
-    for (line, token) in text.lines().map(str::trim).enumerate() {
-        if token.is_empty() {
-            continue;
-        }
-        let is_token = token.len() <= TOKEN_CHARACTERS_MAX
-            && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !is_token {
-            return Err(invalid(format!("line {} is no token", line + 1)));
-        }
-        if seen.insert(token) {
-            tokens.push(token.to_owned());
-        }
-    }
-    match tokens.len() {
-        0 => Err(invalid("it is empty".to_owned())),
-        1..=TOKENS_MAX => Ok(tokens),
-        _ => Err(invalid(format!("it has more than {TOKENS_MAX} tokens"))),
-    }
-}
-
-fn read_at_most(from: impl Read, limit: u64, at: &str) -> Result<Vec<u8>, RunError> {
-    let mut bytes = Vec::new();
-    from.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ConnectorError::from_io(&error, at))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        return Err(RunError::Invalid {
-            what: format!("more than {} MiB", limit >> 20),
-            at: at.to_owned(),
-            remedy: "split it".to_owned(),
-        });
-    }
-    Ok(bytes)
 }

@@ -5,42 +5,47 @@
 //! shows it. Offline, the KEK went to the recipient, and only the recipient's signed statement covers
 //! its copies. Either way the files at the destination are removed; the manifest stays, with the
 //! signed record beside it, so that whoever verifies learns that the delivery was disposed of and not
-//! lost.
+//! lost. What is removed is what lies where the ledger says it was delivered: a copy somewhere else is not
+//! taken for it, and a destination that isn't there is not taken for one that was emptied.
 //!
 //! The ledger knows before anything is destroyed, and afterwards. In between a draft in
 //! `state/disposals/` holds what can't be found out any more once the key is gone; a disposal that was
 //! killed is ended by asking for it again, and `lockgate dispose` lists none as done that isn't.
 
+mod key;
 mod record;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::durable;
 use lockgate_connectors::keyring::{KekId, KeyProvider, Purpose};
-use lockgate_connectors::publish::Destination;
+use lockgate_connectors::publish::{Destination, Sweep};
 use lockgate_connectors::store::Store;
 use object_store::ObjectStoreExt as _;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use record::{
-    BYTES_MAX, DestroyedKey, DisposalError, DisposalRecord, FILE_NAME, FORMAT, PAYLOAD_TYPE,
-    RecipientStatement, RemovedFile,
+    BYTES_MAX, DestroyedKey, DisposalRecord, FILE_NAME, FORMAT, PAYLOAD_TYPE, RecipientStatement,
+    RemovedFile,
 };
 
 use crate::delivered::{Delivered, Disposal};
-use crate::digest::{from_hex_bytes, hex, sha256_hex};
+use crate::digest::sha256_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History, Ledger, time_text};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, attempt_named};
 use crate::receipt::{self, ReceiptKind};
-use crate::release_keys::collect;
+use crate::release_keys::releases;
 use crate::run::lock_grant;
+use key::KeyDraft;
 
 /// Folder of the records, within the program's own directory.
 const DISPOSALS: &str = "disposals";
@@ -57,6 +62,9 @@ pub struct DisposeRequest<'a> {
     pub statement: Option<&'a [u8]>,
     /// The last day on which a backup of the keyring from before may still be kept.
     pub backups_until: Option<NaiveDate>,
+    /// That what lay at the destination is gone for good, so that nothing is left to be removed there;
+    /// `folder` is then any copy of the manifest.
+    pub destination_gone: bool,
 }
 
 /// What came of it.
@@ -70,31 +78,23 @@ pub struct Disposed {
     pub unchanged: bool,
 }
 
-/// What can't be found out any more once the key is gone.
+/// What can't be found out any more once the key is gone and files are removed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Draft {
     manifest_sha256: String,
+    /// Paths of the manifest's files that were there.
+    files: Vec<String>,
     key: Option<KeyDraft>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyDraft {
-    protection: String,
-    extractable: bool,
-    /// Each wrapped key, hex; ciphertext that stands in the files too.
-    wrapped: Vec<String>,
-    /// What the first of them is bound to, hex.
-    aad: String,
 }
 
 /// Disposes of a delivery.
 ///
 /// # Errors
-/// A delivery that the ledger doesn't know; a destination that can't be reached; a key that still
-/// unwraps; a statement that doesn't hold. What was begun is in the ledger, and is ended by another
-/// call.
+/// A delivery that the ledger doesn't know, or that isn't at the destination that the ledger names; a
+/// destination that can't be reached; a key that still unwraps, or a keyring that doesn't say; a
+/// statement that doesn't hold; a day for backups that is past, or where no key is destroyed. What was
+/// begun is in the ledger, and is ended by another call.
 pub async fn dispose(
     installation: &Installation,
     request: &DisposeRequest<'_>,
@@ -117,17 +117,24 @@ pub async fn dispose(
         keyring: installation.keyring(),
     };
     let place = work.place()?;
+    let is_there = work.is_at(&place).await?;
     if let Disposal::Done { record_sha256, .. } = &delivered.disposal {
-        let disposed = work.done(record_sha256)?;
-        // The last step of the first time may be missing.
-        work.remove_files(&place).await?;
-        return Ok(disposed);
+        return work.done(record_sha256, &place, is_there).await;
+    }
+    work.check_request(request, &place, is_there)?;
+    if !is_there {
+        work.check_gone(&place).await?;
     }
     let statement = work.statement(request.statement)?;
     let draft = work.draft(&place).await?;
     let entry = work.intend()?;
+    // Counted behind the intent: after it nobody releases keys any more.
+    let releases = releases(&ledger.entries()?, &delivered.delivery);
     let key = work.destroy(draft.key.as_ref()).await?;
-    work.remove_files(&place).await?;
+    let other_attempts = match is_there {
+        true => work.remove_files(&place).await?,
+        false => 0,
+    };
     let record = DisposalRecord {
         format: FORMAT,
         delivery: delivered.delivery.clone(),
@@ -141,8 +148,11 @@ pub async fn dispose(
         key,
         statement,
         destination: delivered.destination.clone(),
-        files: work.files(),
-        releases: work.releases(),
+        files: work.files(|path| is_there && draft.files.contains(path)),
+        destination_gone: !is_there,
+        other_attempts,
+        copy_left: work.copy_left(request.folder, &place).await?,
+        releases,
         ledger_entry: entry,
         at: time_text(installation.clock.now()),
         effective_after: request.backups_until.map(|day| day.to_string()),
@@ -151,7 +161,7 @@ pub async fn dispose(
         software: crate::run::SOFTWARE.to_owned(),
     }
     .stated();
-    let record_sha256 = work.conclude(&record, &place).await?;
+    let record_sha256 = work.conclude(&record, is_there.then_some(&place)).await?;
     Ok(Disposed {
         record,
         record_sha256,
@@ -163,6 +173,31 @@ pub async fn dispose(
 struct Place {
     destination: Destination,
     folder: Store,
+}
+
+impl Place {
+    /// Puts the record beside the manifest, durably where that is this machine's to do.
+    async fn put(&self, record: &[u8]) -> Result<(), RunError> {
+        if let Some(root) = self.folder.local_root() {
+            let place = || self.folder.place(FILE_NAME);
+            return durable::replace(&root.join(FILE_NAME), record)
+                .map_err(|error| ConnectorError::from_io(&error, place()).into());
+        }
+        let path = self.folder.resolve(FILE_NAME)?;
+        let put = self.folder.object_store();
+        let put = put.put(&path, record.to_vec().into()).await;
+        put.map_err(|error| ConnectorError::from_store(&error, self.folder.place(FILE_NAME)))?;
+        Ok(())
+    }
+}
+
+/// Whether a file of a delivery's folder is there.
+async fn is_present(folder: &Store, path: &str) -> Result<bool, RunError> {
+    match folder.object_store().head(&folder.resolve(path)?).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(ConnectorError::from_store(&error, folder.place(path)).into()),
+    }
 }
 
 /// A disposal under way.
@@ -195,6 +230,84 @@ impl Work<'_> {
         })
     }
 
+    /// Whether the delivery lies where the ledger says, by its manifest.
+    async fn is_at(&self, place: &Place) -> Result<bool, RunError> {
+        let delivered = self.delivered;
+        let stands = place
+            .destination
+            .existing_manifest(&delivered.grant, &delivered.delivery);
+        let stands = stands.await?;
+        Ok(stands.is_some_and(|bytes| sha256_hex(&bytes) == delivered.manifest_sha256))
+    }
+
+    /// Refuses what would end in a record that isn't true.
+    fn check_request(
+        &self,
+        request: &DisposeRequest<'_>,
+        place: &Place,
+        is_there: bool,
+    ) -> Result<(), RunError> {
+        let invalid = |what: String, at: &str, remedy: &str| RunError::Invalid {
+            what,
+            at: at.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        let url = place.folder.url();
+        if !is_there && !request.destination_gone {
+            let remedy = "mount it, or move the delivery back there; if what lay there is gone for good, \
+                          say so with --gone";
+            let what =
+                format!("the delivery isn't at {url}, where the ledger says it was delivered");
+            return Err(invalid(what, "the delivery", remedy));
+        }
+        if is_there && request.destination_gone {
+            let what = format!("the delivery is at {url}");
+            return Err(invalid(what, "--gone", "leave it out"));
+        }
+        let Some(day) = request.backups_until else {
+            return Ok(());
+        };
+        if !self.is_online() {
+            let what = "the site holds no key of the delivery that a backup could bring back";
+            return Err(invalid(what.to_owned(), "--backups-until", "leave it out"));
+        }
+        if day < self.installation.today()? {
+            let what = "the day until which backups are kept is past".to_owned();
+            return Err(invalid(
+                what,
+                "--backups-until",
+                "name the day on which the last backup of the keyring from before today expires",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a record that nothing is at the destination while files of the delivery are, beside
+    /// another manifest than its own or none.
+    async fn check_gone(&self, place: &Place) -> Result<(), RunError> {
+        let Some(path) = self.first_present(&place.folder).await? else {
+            return Ok(());
+        };
+        Err(RunError::Invalid {
+            what: format!(
+                "{} is still there, though the manifest beside it isn't the delivery's",
+                place.folder.place(&path)
+            ),
+            at: "--gone".to_owned(),
+            remedy: "put the manifest back from a copy, and dispose without --gone".to_owned(),
+        })
+    }
+
+    /// The first of the delivery's files that is in a folder; absent if none is.
+    async fn first_present(&self, folder: &Store) -> Result<Option<String>, RunError> {
+        for file in self.files(|_| true) {
+            if is_present(folder, &file.path).await? {
+                return Ok(Some(file.path));
+            }
+        }
+        Ok(None)
+    }
+
     fn release(&self) -> &str {
         self.manifest.seal.release.as_deref().unwrap_or("none")
     }
@@ -213,16 +326,19 @@ impl Work<'_> {
     /// Accepts the recipient's statement, which must be about this delivery.
     fn statement(&self, bytes: Option<&[u8]>) -> Result<Option<RecipientStatement>, RunError> {
         let Some(bytes) = bytes else {
-            return Ok(self.earlier_statement());
+            return self.earlier_statement();
         };
-        let accepted = receipt::accept(self.installation, bytes)?;
-        if accepted.kind != ReceiptKind::Destroyed || accepted.delivery != self.delivered.delivery {
+        // Looked at before it is recorded as accepted.
+        let (statement, _) = receipt::opened(self.installation, bytes)?;
+        if statement.kind != ReceiptKind::Destroyed || statement.delivery != self.delivered.delivery
+        {
             return Err(RunError::Unverified {
                 what: "the statement is not that this delivery's copies were destroyed; have the \
                        recipient make one with `lockgate receipt destroyed`"
                     .to_owned(),
             });
         }
+        let accepted = receipt::accept(self.installation, bytes)?;
         Ok(Some(RecipientStatement {
             receipt_sha256: accepted.receipt_sha256,
             signed_at: accepted.signed_at,
@@ -231,8 +347,8 @@ impl Work<'_> {
     }
 
     /// A statement that was accepted before.
-    fn earlier_statement(&self) -> Option<RecipientStatement> {
-        self.history.iter().rev().find_map(|entry| {
+    fn earlier_statement(&self) -> Result<Option<RecipientStatement>, RunError> {
+        let found = self.history.iter().rev().find_map(|entry| {
             let Event::ReceiptAccepted {
                 delivery,
                 kind,
@@ -244,54 +360,55 @@ impl Work<'_> {
             };
             let is_it =
                 *delivery == self.delivered.delivery && kind == ReceiptKind::Destroyed.as_str();
-            is_it.then(|| RecipientStatement {
-                receipt_sha256: receipt_sha256.clone(),
-                signed_at: time_text(entry.at),
-                ledger_entry: entry.index,
-            })
-        })
+            is_it.then_some((receipt_sha256, entry.index))
+        });
+        let Some((sha256, ledger_entry)) = found else {
+            return Ok(None);
+        };
+        let kept = receipt::kept(self.installation, sha256).ok_or_else(|| RunError::Unverified {
+            what: format!(
+                "the recipient's statement state/receipts/{sha256}.json, which entry {ledger_entry} of \
+                 the ledger names, is gone or was altered; put it back, or give it with --statement"
+            ),
+        })?;
+        Ok(Some(RecipientStatement {
+            receipt_sha256: sha256.clone(),
+            signed_at: kept.at,
+            ledger_entry,
+        }))
     }
 
-    /// Notes what can't be found out once the key is gone; where a disposal was begun before, what
-    /// was noted then.
+    /// Notes what can't be found out afterwards. What an earlier call noted counts, unless the key is
+    /// still there: then nothing was removed either, and the control is made once more.
     async fn draft(&self, place: &Place) -> Result<Draft, RunError> {
         let path = self.path("draft.json");
         let held = durable::read_bounded(&path, DRAFT_BYTES_MAX)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Draft>(&bytes).ok())
             .filter(|draft| draft.manifest_sha256 == self.delivered.manifest_sha256);
-        if let Some(held) = held {
+        if let Some(held) = held
+            && (held.key.is_none() || !self.holds_key()?)
+        {
             return Ok(held);
         }
-        let key = match self.is_online() {
-            true => Some(self.key_draft(place).await?),
-            false => None,
-        };
+        let mut files = Vec::new();
+        for file in self.files(|_| true) {
+            if is_present(&place.folder, &file.path).await? {
+                files.push(file.path);
+            }
+        }
         let draft = Draft {
             manifest_sha256: self.delivered.manifest_sha256.clone(),
-            key,
+            files,
+            key: match self.is_online() {
+                true => Some(self.key_draft(place).await?),
+                false => None,
+            },
         };
         let bytes = serde_json::to_vec(&draft)
             .map_err(|error| RunError::internal("writing the disposal's draft", &error))?;
         self.keep("draft.json", &bytes)?;
         Ok(draft)
-    }
-
-    async fn key_draft(&self, place: &Place) -> Result<KeyDraft, RunError> {
-        let kek = self.kek()?;
-        let attested = self.keyring.attest_kek(&kek)?;
-        let keyring = Arc::clone(&self.keyring);
-        // What can't be unwrapped before proves nothing by not being unwrapped afterwards.
-        let found = collect(keyring, self.manifest, &place.folder).await?;
-        let first = found.first().ok_or_else(|| RunError::Internal {
-            what: "the delivery has no wrapped key".to_owned(),
-        })?;
-        Ok(KeyDraft {
-            protection: self.keyring.attest()?.protection.to_owned(),
-            extractable: attested.extractable,
-            aad: hex(&first.aad),
-            wrapped: found.iter().map(|found| hex(&found.wrapped)).collect(),
-        })
     }
 
     /// Has the ledger know, before anything is destroyed; gives the entry.
@@ -314,57 +431,10 @@ impl Work<'_> {
         Ok(self.ledger.append(&event, now)?.index)
     }
 
-    /// Destroys the key, and tries to unwrap what it had wrapped.
-    async fn destroy(&self, draft: Option<&KeyDraft>) -> Result<Option<DestroyedKey>, RunError> {
-        let Some(draft) = draft else {
-            return Ok(None);
-        };
-        let kek = self.kek()?;
-        let wrapped: Vec<Vec<u8>> = draft
-            .wrapped
-            .iter()
-            .filter_map(|text| from_hex_bytes(text))
-            .collect();
-        let (first, aad) = wrapped
-            .first()
-            .cloned()
-            .zip(from_hex_bytes(&draft.aad))
-            .ok_or_else(|| RunError::Internal {
-                what: "the disposal's draft holds no wrapped key".to_owned(),
-            })?;
-        let keyring = Arc::clone(&self.keyring);
-        let destroyed = tokio::task::spawn_blocking(move || {
-            let destroyed = keyring.destroy_kek(&kek)?;
-            let trial = keyring.unwrap(&kek, &first, &aad).err();
-            Ok::<_, ConnectorError>((destroyed, trial))
-        });
-        let (destroyed, trial) = destroyed
-            .await
-            .map_err(|error| crate::fault::of_task("destroying the key", error))??;
-        let trial = trial.ok_or_else(|| RunError::Unverified {
-            what: format!(
-                "key {} still unwraps after it was destroyed; nothing was removed: find out what holds \
-                 a copy of it, and dispose again",
-                destroyed.id
-            ),
-        })?;
-        // An older keyring, put back from a backup, is refused from here on.
-        let what = format!("destroyed {}", destroyed.id);
-        self.installation.record_keyring(self.ledger, &what)?;
-        Ok(Some(DestroyedKey {
-            kek: destroyed.id.to_string(),
-            provider: destroyed.provider.to_string(),
-            protection: draft.protection.clone(),
-            extractable: draft.extractable,
-            answer: destroyed.answer.to_owned(),
-            generation: destroyed.generation,
-            wrapped_sha256: wrapped.iter().map(|wrapped| sha256_hex(wrapped)).collect(),
-            unwrapped_before: u64::try_from(wrapped.len()).unwrap_or(u64::MAX),
-            trial: trial.to_string(),
-        }))
-    }
-
-    async fn remove_files(&self, place: &Place) -> Result<(), RunError> {
+    /// Removes the delivery's files, and attempts at it that came to nothing: in a delivery that is not
+    /// sealed they hold the same rows, and no run would sweep them any more. Gives how many of these
+    /// there were.
+    async fn remove_files(&self, place: &Place) -> Result<u64, RunError> {
         let delivered = self.delivered;
         let removed = place.destination.remove_released(
             &delivered.grant,
@@ -378,45 +448,67 @@ impl Work<'_> {
             bytes,
             "Files of a delivery were removed."
         );
-        Ok(())
+        let rules = Sweep {
+            older_than: Duration::MAX,
+            now: self.installation.clock.now(),
+            running: const { &BTreeSet::new() },
+            named: &attempt_named,
+        };
+        let swept = place
+            .destination
+            .sweep_delivery(&delivered.grant, &delivered.delivery, &rules);
+        let swept = swept.await?;
+        if let Some(path) = self.first_present(&place.folder).await? {
+            return Err(RunError::Unverified {
+                what: format!(
+                    "{} is still there after it was removed; find out what puts it back, and \
+                     dispose again",
+                    place.folder.place(&path)
+                ),
+            });
+        }
+        Ok(u64::try_from(swept.len()).unwrap_or(u64::MAX))
     }
 
-    /// The files that the manifest names, with those of their keys.
-    fn files(&self) -> Vec<RemovedFile> {
-        let files = self.manifest.files.iter().map(|file| RemovedFile {
-            path: file.path.clone(),
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
+    /// The files that the manifest names, with those of their keys; `was_there` is asked for each path.
+    fn files(&self, was_there: impl Fn(&String) -> bool) -> Vec<RemovedFile> {
+        let files = self.manifest.files.iter();
+        let files = files.map(|file| (&file.path, file.bytes, &file.sha256));
+        let keys = self.manifest.seal.keys.iter();
+        let keys = keys.map(|keys| (&keys.path, keys.bytes, &keys.sha256));
+        let all = files.chain(keys).map(|(path, bytes, sha256)| RemovedFile {
+            path: path.clone(),
+            bytes,
+            sha256: sha256.clone(),
+            was_there: was_there(path),
         });
-        let keys = self.manifest.seal.keys.iter().map(|keys| RemovedFile {
-            path: keys.path.clone(),
-            bytes: keys.bytes,
-            sha256: keys.sha256.clone(),
-        });
-        files.chain(keys).collect()
+        all.collect()
     }
 
-    /// How often the delivery's keys were released.
-    fn releases(&self) -> u64 {
-        let of = &self.delivered.delivery;
-        let released = self.history.iter().filter(
-            |entry| matches!(&entry.event, Event::ReleasedKeys { delivery, .. } if delivery == of),
-        );
-        u64::try_from(released.count()).unwrap_or(u64::MAX)
+    /// The folder that was named, if it isn't the destination's and files of the delivery are in it.
+    async fn copy_left(&self, named: &Store, place: &Place) -> Result<Option<String>, RunError> {
+        if named.url() == place.folder.url() {
+            return Ok(None);
+        }
+        let left = self.first_present(named).await?;
+        Ok(left.map(|_| named.url().to_owned()))
     }
 
     /// Signs the record, keeps it, puts it beside the manifest, and has the ledger know.
-    async fn conclude(&self, record: &DisposalRecord, place: &Place) -> Result<String, RunError> {
+    async fn conclude(
+        &self,
+        record: &DisposalRecord,
+        place: Option<&Place>,
+    ) -> Result<String, RunError> {
         let key = self.installation.keyring().signing_key(Purpose::Manifest)?;
         let bytes = record
             .sign(&key)
             .map_err(|error| RunError::internal("signing the record of disposal", &error))?;
         let record_sha256 = sha256_hex(&bytes);
         self.keep("json", &bytes)?;
-        let path = place.folder.resolve(FILE_NAME)?;
-        let put = place.folder.object_store();
-        let put = put.put(&path, bytes.into()).await;
-        put.map_err(|error| ConnectorError::from_store(&error, place.folder.place(FILE_NAME)))?;
+        if let Some(place) = place {
+            place.put(&bytes).await?;
+        }
         let event = Event::Disposed {
             grant: self.delivered.grant.clone(),
             delivery: self.delivered.delivery.clone(),
@@ -429,8 +521,30 @@ impl Work<'_> {
         Ok(record_sha256)
     }
 
-    /// The record of a disposal that was ended before.
-    fn done(&self, sha256: &str) -> Result<Disposed, RunError> {
+    /// What was disposed of before. Files that came back to the destination are removed again, whatever
+    /// manifest is beside them, and the record is put back where it is the delivery's.
+    async fn done(
+        &self,
+        sha256: &str,
+        place: &Place,
+        is_there: bool,
+    ) -> Result<Disposed, RunError> {
+        let (record, bytes) = self.kept_record(sha256)?;
+        if is_there || self.first_present(&place.folder).await?.is_some() {
+            self.remove_files(place).await?;
+        }
+        if is_there {
+            place.put(&bytes).await?;
+        }
+        Ok(Disposed {
+            record,
+            record_sha256: sha256.to_owned(),
+            unchanged: true,
+        })
+    }
+
+    /// The record that the ledger names, and its bytes.
+    fn kept_record(&self, sha256: &str) -> Result<(DisposalRecord, Vec<u8>), RunError> {
         let spoilt = |what: &str| RunError::Unverified {
             what: format!(
                 "the record of disposal state/{DISPOSALS}/{}.json {what}; put it back from a copy of \
@@ -450,11 +564,7 @@ impl Work<'_> {
             .verifying_keys(Purpose::Manifest)?;
         let record =
             DisposalRecord::open(&bytes, &keys).map_err(|_| spoilt("isn't signed by this site"))?;
-        Ok(Disposed {
-            record,
-            record_sha256: sha256.to_owned(),
-            unchanged: true,
-        })
+        Ok((record, bytes))
     }
 
     fn path(&self, extension: &str) -> PathBuf {
@@ -464,7 +574,7 @@ impl Work<'_> {
 
     fn keep(&self, extension: &str, bytes: &[u8]) -> Result<(), RunError> {
         let folder = self.installation.state().join(DISPOSALS);
-        fs::create_dir_all(folder)
+        durable::make_directories(&folder, 0o777)
             .and_then(|()| durable::replace(&self.path(extension), bytes))
             .map_err(|error| RunError::internal("keeping the record of disposal", &error))
     }

@@ -2,11 +2,9 @@
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::canonical_json::{self, CanonicalError};
 use crate::digest::is_hex;
-use crate::dsse::{self, DsseError};
+use crate::dsse::{self, Document, DocumentError, demand};
 use crate::ledger::parse_time;
 
 /// Type of the signed document.
@@ -20,20 +18,6 @@ pub const FORMAT: u32 = 1;
 
 /// Most bytes of a record that is read.
 pub const BYTES_MAX: usize = 64 << 20;
-
-/// Why a record is not accepted, or can't be made.
-#[derive(Debug, Error)]
-pub enum DisposalError {
-    /// The signed envelope is not acceptable.
-    #[error("disposal record: {0}")]
-    Envelope(#[from] DsseError),
-    /// The payload is not a record in canonical form.
-    #[error("disposal record: {0}")]
-    Payload(CanonicalError),
-    /// The record contradicts itself or the format.
-    #[error("disposal record: {0}")]
-    Invalid(&'static str),
-}
 
 /// The destruction of a delivery's key that only the site held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,11 +35,21 @@ pub struct DestroyedKey {
     pub answer: String,
     /// The keyring's generation after it.
     pub generation: u64,
-    /// SHA-256 of each wrapped data key of the delivery: what nothing unwraps any more.
+    /// SHA-256 of each wrapped data key that was found in the delivery's files: what nothing unwraps
+    /// any more.
     pub wrapped_sha256: Vec<String>,
-    /// How many of them were unwrapped as a control right before; the same number where all were.
+    /// How many of them were unwrapped as a control right before: all, or none where the key was gone or
+    /// the control is lost.
     pub unwrapped_before: u64,
-    /// What the provider answered when asked to unwrap one of them afterwards.
+    /// Whether the key had been destroyed before the disposal was asked for, so that no control could
+    /// be made.
+    pub gone_before: bool,
+    /// Whether this very disposal destroyed the key in an earlier call, and what that had noted of the
+    /// control is lost.
+    pub control_lost: bool,
+    /// Files whose wrapped keys could not be read: they were gone or damaged.
+    pub not_controlled: Vec<String>,
+    /// What the provider answered when asked to use the key afterwards.
     pub trial: String,
 }
 
@@ -71,16 +65,18 @@ pub struct RecipientStatement {
     pub ledger_entry: u64,
 }
 
-/// A file that was removed.
+/// A file of the delivery: that it isn't there any more was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemovedFile {
     /// Path relative to the manifest.
     pub path: String,
-    /// Its size.
+    /// Its size, as the manifest states it.
     pub bytes: u64,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of its bytes, as the manifest states it.
     pub sha256: String,
+    /// Whether it was there when the disposal began; where not, somebody else had removed it.
+    pub was_there: bool,
 }
 
 /// What became of a delivery in the end.
@@ -111,8 +107,14 @@ pub struct DisposalRecord {
     pub statement: Option<RecipientStatement>,
     /// Where the delivery lay.
     pub destination: String,
-    /// What was removed there.
+    /// The manifest's files, none of which is there any more.
     pub files: Vec<RemovedFile>,
+    /// Whether the manifest was gone from the destination, so that nothing was found there to remove.
+    pub destination_gone: bool,
+    /// Attempts at the delivery that came to nothing and were removed with it.
+    pub other_attempts: u64,
+    /// A copy that was named when the disposal was asked for and was not removed; null if none was.
+    pub copy_left: Option<String>,
     /// How often the keys were released to the recipient before.
     pub releases: u64,
     /// The ledger's entry before anything was destroyed.
@@ -134,7 +136,26 @@ impl DisposalRecord {
     /// Says what is covered and what isn't, as follows from the rest.
     pub(super) fn stated(mut self) -> Self {
         let (mut covers, mut not) = (Vec::new(), Vec::new());
-        covers.push("the files of the delivery at its destination were removed".to_owned());
+        if self.destination_gone {
+            not.push(
+                "what lay at the destination: the delivery was not there any more, and whoever moved or \
+                 removed it did so without a record"
+                    .to_owned(),
+            );
+        } else if self.files.iter().all(|file| file.was_there) {
+            covers.push("the files of the delivery at its destination were removed".to_owned());
+        } else {
+            covers.push(
+                "the files of the delivery at its destination were removed, or were gone before as \
+                 `files` says"
+                    .to_owned(),
+            );
+        }
+        if let Some(copy) = &self.copy_left {
+            not.push(format!(
+                "the copy at {copy}, which was named when this was asked for: its files are still there"
+            ));
+        }
         match (self.release.as_str(), &self.key) {
             ("online", Some(_)) => covers.push(
                 "ciphertext of the delivery, wherever a copy of it is: its key was destroyed".to_owned(),
@@ -147,29 +168,7 @@ impl DisposalRecord {
             _ => not.push("copies made of the files before: they were not sealed".to_owned()),
         }
         if let Some(key) = &self.key {
-            not.push(match &self.effective_after {
-                Some(day) => format!(
-                    "backups of the keyring made before: until they expire on {day} they can bring the \
-                     key back"
-                ),
-                None => "backups of the keyring made before: as long as one is kept, it can bring the key \
-                         back; no day was named on which they expire"
-                    .to_owned(),
-            });
-            if key.extractable {
-                not.push(
-                    "copies of the key that whoever could read the keyring may have made: this provider \
-                     doesn't keep keys from being read"
-                        .to_owned(),
-                );
-            }
-            if self.releases > 0 {
-                not.push(format!(
-                    "data keys that were released to the recipient before ({} times): who kept them opens \
-                     a copy of the files",
-                    self.releases
-                ));
-            }
+            self.limits_of(key, &mut not);
         }
         match &self.statement {
             Some(_) => covers.push(
@@ -193,32 +192,75 @@ impl DisposalRecord {
         self
     }
 
+    /// What the destruction of the key doesn't cover.
+    fn limits_of(&self, key: &DestroyedKey, not: &mut Vec<String>) {
+        not.push(match &self.effective_after {
+            Some(day) => format!(
+                "backups of the keyring made before: until they expire on {day} they can bring the \
+                 key back"
+            ),
+            None => {
+                "backups of the keyring made before: as long as one is kept, it can bring the key \
+                     back; no day was named on which they expire"
+                    .to_owned()
+            }
+        });
+        if key.gone_before {
+            not.push(
+                "whether the key opened the files: it had been destroyed before this was asked for, so \
+                 that no control could be made"
+                    .to_owned(),
+            );
+        } else if key.control_lost {
+            not.push(
+                "whether the key opened the files: what was noted of the control is lost"
+                    .to_owned(),
+            );
+        } else if !key.not_controlled.is_empty() {
+            not.push(format!(
+                "whether the key opened {} files that could not be read as a control",
+                key.not_controlled.len()
+            ));
+        }
+        if key.extractable {
+            not.push(
+                "copies of the key that whoever could use the keyring may have made: nothing shows that \
+                 keys could not be read out of it"
+                    .to_owned(),
+            );
+        }
+        if self.releases > 0 {
+            not.push(format!(
+                "data keys that were released to the recipient before ({} times): who kept them opens \
+                 a copy of the files",
+                self.releases
+            ));
+        }
+    }
+
     /// Signs the record; gives the envelope.
     ///
     /// # Errors
     /// A record that [`open`](Self::open) would not accept.
-    pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, DisposalError> {
-        self.check()?;
-        let payload = canonical_json::to_bytes(self).map_err(DisposalError::Payload)?;
-        Ok(dsse::sign(PAYLOAD_TYPE, &payload, key)?)
+    pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, DocumentError> {
+        dsse::sign_document(self, key)
     }
 
     /// Opens a record: signed by one of the site's manifest keys, in canonical form.
     ///
     /// # Errors
-    /// See [`DisposalError`].
-    pub fn open(bytes: &[u8], keys: &[VerifyingKey]) -> Result<Self, DisposalError> {
-        let (payload, _) = dsse::open(bytes, PAYLOAD_TYPE, keys)?;
-        let record: Self = canonical_json::read(&payload).map_err(DisposalError::Payload)?;
-        record.check()?;
+    /// See [`DocumentError`].
+    pub fn open(bytes: &[u8], keys: &[VerifyingKey]) -> Result<Self, DocumentError> {
+        let (record, _) = dsse::open_document(bytes, keys)?;
         Ok(record)
     }
+}
 
-    fn check(&self) -> Result<(), DisposalError> {
-        let demand = |holds: bool, what| match holds {
-            true => Ok(()),
-            false => Err(DisposalError::Invalid(what)),
-        };
+impl Document for DisposalRecord {
+    const PAYLOAD_TYPE: &'static str = PAYLOAD_TYPE;
+    const NAME: &'static str = "disposal record";
+
+    fn check(&self, _: &VerifyingKey) -> Result<(), &'static str> {
         demand(
             self.format == FORMAT,
             "its format is not known to this version",
@@ -240,6 +282,21 @@ impl DisposalRecord {
         demand(
             (self.release == "online") == self.key.is_some(),
             "a key was destroyed where the site held none, or the other way round",
+        )?;
+        let controlled = self.key.iter().all(|key| {
+            let wrapped = u64::try_from(key.wrapped_sha256.len());
+            let is_uncontrolled = key.gone_before || key.control_lost;
+            wrapped == Ok(key.unwrapped_before)
+                && !(is_uncontrolled && key.unwrapped_before > 0)
+                && !(key.gone_before && key.control_lost)
+        });
+        demand(
+            controlled,
+            "not every wrapped key that it names was unwrapped as a control",
+        )?;
+        demand(
+            !self.destination_gone || self.files.iter().all(|file| !file.was_there),
+            "files were removed at a destination that was gone",
         )?;
         // A record that keeps quiet about what it doesn't cover would be no honest one.
         let stated = self.clone().stated();
@@ -278,11 +335,22 @@ pub(crate) mod tests {
                 generation: 7,
                 wrapped_sha256: vec!["00".repeat(32)],
                 unwrapped_before: 1,
+                gone_before: false,
+                control_lost: false,
+                not_controlled: Vec::new(),
                 trial: "there is no such key".to_owned(),
             }),
             statement: None,
             destination: "file:///outbox".to_owned(),
-            files: Vec::new(),
+            files: vec![RemovedFile {
+                path: "part-00000.parquet".to_owned(),
+                bytes: 12,
+                sha256: "12".repeat(32),
+                was_there: true,
+            }],
+            destination_gone: false,
+            other_attempts: 0,
+            copy_left: None,
             releases: 1,
             ledger_entry: 9,
             at: "2026-11-29T08:00:00Z".to_owned(),
@@ -292,6 +360,22 @@ pub(crate) mod tests {
             software: "lockgate 0.1.0".to_owned(),
         }
         .stated()
+    }
+
+    #[test]
+    fn a_control_that_is_lost_is_not_said_to_have_been_impossible() {
+        let mut lost = record("online");
+        let key_of = lost.key.as_mut().unwrap();
+        key_of.control_lost = true;
+        key_of.wrapped_sha256.clear();
+        key_of.unwrapped_before = 0;
+        let mut lost = lost.stated();
+        let not = lost.does_not_cover.join("\n");
+        assert!(not.contains("is lost"), "{not}");
+        assert!(!not.contains("before this was asked for"), "{not}");
+        lost.sign(&key(1)).unwrap();
+        lost.key.as_mut().unwrap().gone_before = true;
+        assert!(lost.stated().sign(&key(1)).is_err());
     }
 
     #[test]
@@ -323,5 +407,47 @@ pub(crate) mod tests {
             quiet.does_not_cover.pop();
             assert!(quiet.sign(&key(1)).is_err());
         }
+    }
+
+    #[test]
+    fn a_record_says_what_was_not_there_and_what_was_not_controlled() {
+        let resigned = |change: &dyn Fn(&mut DisposalRecord)| {
+            let mut changed = record("online");
+            change(&mut changed);
+            changed.stated()
+        };
+        let said = |record: &DisposalRecord| record.does_not_cover.join("; ");
+        let gone = resigned(&|record| {
+            record.destination_gone = true;
+            record.files[0].was_there = false;
+        });
+        assert!(gone.sign(&key(1)).is_ok());
+        assert!(!gone.covers.join("; ").contains("files of the delivery"));
+        assert!(said(&gone).contains("was not there any more"));
+        let partly = resigned(&|record| record.files[0].was_there = false);
+        assert!(partly.covers[0].contains("or were gone before"));
+        let copy = resigned(&|record| record.copy_left = Some("file:///copy".to_owned()));
+        assert!(said(&copy).contains("the copy at file:///copy"));
+        let unread = resigned(&|record| {
+            let key = record.key.as_mut().unwrap();
+            key.not_controlled = vec!["part-00001.parquet".to_owned()];
+        });
+        assert!(said(&unread).contains("opened 1 files that could not be read"));
+        let bare = |record: &mut DisposalRecord| {
+            let key = record.key.as_mut().unwrap();
+            key.gone_before = true;
+            key.wrapped_sha256.clear();
+            key.unwrapped_before = 0;
+        };
+        let before = resigned(&bare);
+        assert!(before.sign(&key(1)).is_ok());
+        assert!(said(&before).contains("no control could be made"));
+        // Nobody unwraps with a key that is gone, or leaves out what wasn't unwrapped.
+        let claimed = resigned(&|record| record.key.as_mut().unwrap().gone_before = true);
+        assert!(claimed.sign(&key(1)).is_err());
+        let claimed = resigned(&|record| record.key.as_mut().unwrap().unwrapped_before = 0);
+        assert!(claimed.sign(&key(1)).is_err());
+        let claimed = resigned(&|record| record.destination_gone = true);
+        assert!(claimed.sign(&key(1)).is_err());
     }
 }

@@ -36,11 +36,15 @@ use crate::fault;
 use crate::manifest::{FileStatement, Manifest};
 use crate::release_keys::ReleaseDocument;
 use crate::verify::{
-    VerifyProblem, VerifyProblemKind, VerifyReport, check_fields, read_manifest, verify_delivery,
+    VerifyProblem, VerifyProblemKind, VerifyReport, check_fields, verify_and_keep,
 };
 
 /// Bytes that are moved at once.
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Noted on files that were in envelopes, which hold any format and are authentic byte for byte.
+const UNCOUNTED: &str = "files came in envelopes: their rows and fields are those that the manifest \
+                         states, and were not counted";
 
 /// A delivery, and what opens it.
 #[derive(Debug)]
@@ -148,27 +152,18 @@ pub async fn open_delivery(opening: &Opening<'_>) -> Result<Opened, RunError> {
         manifest_keys,
         ..
     } = opening;
-    let mut report = Box::pin(verify_delivery(
+    let verified = Box::pin(verify_and_keep(
         store,
         folder,
         manifest_keys,
         opening.ledger_keys,
-    ))
-    .await?;
-    if !report.valid {
+    ));
+    // What was verified is what is opened: the manifest is not read a second time.
+    let (mut report, kept) = verified.await?;
+    let Some((manifest, bytes)) = kept.filter(|_| report.valid) else {
         return Ok(Opened::Unverified(report));
-    }
-    let bytes = read_manifest(store, folder).await?;
-    // Read anew: what was verified must be what is opened.
-    let manifest = bytes
-        .as_ref()
-        .and_then(|bytes| Manifest::open(bytes, manifest_keys).ok().zip(Some(bytes)));
-    let Some((manifest, bytes)) = manifest else {
-        return Err(RunError::Unverified {
-            what: "the manifest changed while it was being read".to_owned(),
-        });
     };
-    match opening.files(&Arc::new(manifest), bytes, &report).await {
+    match opening.files(&Arc::new(manifest), &bytes, &report).await {
         Ok(opened) => Ok(Opened::Files(opened)),
         Err((_, Failure::Run(error))) => Err(error),
         Err((path, Failure::Problem(kind, what))) => {
@@ -203,13 +198,14 @@ impl Opening<'_> {
         let notes = notes
             .filter(|note| !note.starts_with("files are sealed"))
             .cloned();
+        let uncounted = manifest.seal.is_envelope().then(|| UNCOUNTED.to_owned());
         Ok(OpenReport {
             grant: manifest.grant.id.clone(),
             delivery: manifest.delivery.clone(),
             seal: manifest.seal.kind.clone(),
             files,
             rows: manifest.rows.delivered,
-            notes: notes.collect(),
+            notes: notes.chain(uncounted).collect(),
         })
     }
 

@@ -1,12 +1,17 @@
 //! Files that get their names only when all of them are complete.
+//!
+//! Until then they have none at all, so that a killed process leaves nothing of what was opened. Where a
+//! file system has no files without names, they have hidden ones, which are removed with whatever fails;
+//! a killed process leaves those.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lockgate_connectors::ConnectorError;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, renameat_with};
 
 use crate::digest::hex;
 use crate::error::RunError;
@@ -24,14 +29,24 @@ pub(super) struct Output {
 
 /// A staged file, and the name it will have.
 struct Named {
-    unnamed: PathBuf,
+    unnamed: Unnamed,
     named: PathBuf,
 }
 
-impl Drop for Named {
+/// A file before it has its name.
+enum Unnamed {
+    /// It has none, and is gone when nobody holds it open any more.
+    Nameless(File),
+    /// It has a hidden one.
+    Hidden(PathBuf),
+}
+
+impl Drop for Unnamed {
     fn drop(&mut self) {
-        // Whatever was in the way before is the error to report.
-        drop(fs::remove_file(&self.unnamed));
+        if let Self::Hidden(path) = self {
+            // Whatever was in the way before is the error to report.
+            drop(fs::remove_file(path));
+        }
     }
 }
 
@@ -66,12 +81,16 @@ impl Output {
 
     /// A file without a name, which is gone when it is closed.
     pub(super) fn scratch(&self) -> Result<File, RunError> {
-        let (file, path) = self.create("sealed")?;
-        fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
+        let (file, _hidden) = self.create("sealed")?;
         Ok(file)
     }
 
-    fn create(&self, name: &str) -> Result<(File, PathBuf), RunError> {
+    fn create(&self, name: &str) -> Result<(File, Unnamed), RunError> {
+        if let Some(file) = nameless(&self.directory) {
+            let held = file.try_clone();
+            let held = held.map_err(|error| failed(&self.directory, &error))?;
+            return Ok((file, Unnamed::Nameless(held)));
+        }
         let mut nonce = [0; 8];
         getrandom::fill(&mut nonce)
             .map_err(|_| failed(&self.directory, &io::Error::other("no randomness")))?;
@@ -83,7 +102,7 @@ impl Output {
             .mode(FILE_MODE)
             .open(&path)
             .map_err(|error| failed(&path, &error))?;
-        Ok((file, path))
+        Ok((file, Unnamed::Hidden(path)))
     }
 
     /// Gives all files their names, or none.
@@ -109,17 +128,39 @@ impl Output {
     }
 }
 
+/// A file in a directory that has no name; none where the file system has no such files, or where it
+/// couldn't be given one later.
+fn nameless(directory: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::from_raw_mode(FILE_MODE));
+    // Whatever else is wrong with the directory, the file with a hidden name will say.
+    let file = File::from(opened.ok()?);
+    fs::symlink_metadata(link_of(&file)).ok()?;
+    Some(file)
+}
+
+/// What leads to an open file that has no name.
+fn link_of(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// Gives a file its name, never over another.
 fn name(file: &Named) -> Result<(), RunError> {
     let is_in_the_way = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
-    let named = fs::hard_link(&file.unnamed, &file.named).or_else(|error| {
-        if is_in_the_way(&error) {
-            return Err(error);
+    let named = match &file.unnamed {
+        Unnamed::Nameless(open) => {
+            let link = link_of(open);
+            linkat(CWD, &link, CWD, &file.named, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
         }
-        // A file system without links, such as that of a stick.
-        renameat_with(CWD, &file.unnamed, CWD, &file.named, RenameFlags::NOREPLACE)
-            .map_err(io::Error::from)
-    });
+        Unnamed::Hidden(path) => fs::hard_link(path, &file.named).or_else(|error| {
+            if is_in_the_way(&error) {
+                return Err(error);
+            }
+            // A file system without links, such as that of a stick.
+            renameat_with(CWD, path, CWD, &file.named, RenameFlags::NOREPLACE)
+                .map_err(io::Error::from)
+        }),
+    };
     named.map_err(|error| {
         if is_in_the_way(&error) {
             exists(&file.named)
@@ -225,6 +266,39 @@ mod tests {
         drop(output.scratch().unwrap());
         drop(output);
         assert!(names(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_published_has_no_name_even_if_nobody_removes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut output = Output::new(directory.path()).unwrap();
+        let mut staged = output.stage("one.csv").unwrap();
+        staged.write_all(b"opened").unwrap();
+        let is_nameless = matches!(output.staged[0].unnamed, Unnamed::Nameless(_));
+        // As a killed process would.
+        std::mem::forget(output);
+        drop(staged);
+        assert_eq!(names(directory.path()).is_empty(), is_nameless);
+    }
+
+    #[test]
+    fn hidden_names_are_as_good_where_there_are_no_files_without() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, is_published) in [("one.csv", true), ("two.csv", false)] {
+            let hidden = directory.path().join(format!(".{name}"));
+            fs::write(&hidden, name).unwrap();
+            let output = Output {
+                directory: directory.path().to_owned(),
+                staged: vec![Named {
+                    unnamed: Unnamed::Hidden(hidden),
+                    named: directory.path().join(name),
+                }],
+            };
+            if is_published {
+                output.publish().unwrap();
+            }
+        }
+        assert_eq!(names(directory.path()), ["one.csv"]);
     }
 
     #[test]

@@ -2,12 +2,10 @@
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::cosignature::{cosign, cosigner, verify};
-use crate::canonical_json::{self, CanonicalError};
 use crate::digest::is_hex;
-use crate::dsse::{self, DsseError};
+use crate::dsse::{self, Document, DocumentError, demand};
 use crate::ledger::parse_time;
 use crate::manifest::Manifest;
 
@@ -26,26 +24,14 @@ const STATEMENT_CHARACTERS_MAX: usize = 500;
 /// How far the time of a cosignature may be from that of its receipt, in seconds.
 const APART_MAX: u64 = 60;
 
-/// Why a receipt is not accepted, or can't be made.
-#[derive(Debug, Error)]
-pub enum ReceiptError {
-    /// The signed envelope is not acceptable.
-    #[error("receipt: {0}")]
-    Envelope(#[from] DsseError),
-    /// The payload is not a receipt in canonical form.
-    #[error("receipt: {0}")]
-    Payload(CanonicalError),
-    /// The receipt contradicts itself or the format.
-    #[error("receipt: {0}")]
-    Invalid(&'static str),
-}
-
 /// What a recipient acknowledges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReceiptKind {
     /// It has the delivery, whole and verified.
     Received,
+    /// It used the delivery: how, what came of it and where the data is kept.
+    Used,
     /// It destroyed every copy of the delivery that it held.
     Destroyed,
 }
@@ -55,6 +41,7 @@ impl ReceiptKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Received => "received",
+            Self::Used => "used",
             Self::Destroyed => "destroyed",
         }
     }
@@ -72,6 +59,16 @@ pub struct Checked {
     pub ledger: bool,
     /// What the check noted.
     pub notes: Vec<String>,
+}
+
+/// What a recipient says of its use of a delivery, beside `statement`, which says what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Use {
+    /// Where the data is kept.
+    pub storage: String,
+    /// What came of it.
+    pub outcome: String,
 }
 
 /// A recipient's signed acknowledgement of one delivery.
@@ -106,8 +103,11 @@ pub struct Receipt {
     pub checkpoint: String,
     /// The recipient's own signature over that checkpoint, as a line of a signed note.
     pub cosignature: String,
-    /// What the recipient adds in words; null if nothing.
+    /// What the recipient adds in words; null if nothing. Of a use, what was done.
     pub statement: Option<String>,
+    /// How the data was used; only where that is what is acknowledged.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub used: Option<Use>,
     /// When it was signed: RFC 3339, UTC, to the second.
     pub at: String,
     /// Program and version that made it.
@@ -138,6 +138,7 @@ impl Receipt {
             checkpoint: manifest.ledger.checkpoint.clone(),
             cosignature: String::new(),
             statement: None,
+            used: None,
             at: String::new(),
             software: crate::run::SOFTWARE.to_owned(),
         }
@@ -147,26 +148,25 @@ impl Receipt {
     ///
     /// # Errors
     /// A receipt that [`open`](Self::open) would not accept.
-    pub fn sign(mut self, key: &SigningKey) -> Result<Vec<u8>, ReceiptError> {
-        let seconds = self.seconds()?;
+    pub fn sign(mut self, key: &SigningKey) -> Result<Vec<u8>, DocumentError> {
+        let invalid = |what| DocumentError::Invalid(Self::NAME, what);
+        let seconds = self.seconds().map_err(invalid)?;
         let name = cosigner(&self.recipient);
         self.cosignature = cosign(&self.checkpoint, &name, seconds, key)
-            .ok_or(ReceiptError::Invalid("its checkpoint is none"))?;
-        self.check(&key.verifying_key())?;
-        let payload = canonical_json::to_bytes(&self).map_err(ReceiptError::Payload)?;
-        Ok(dsse::sign(PAYLOAD_TYPE, &payload, key)?)
+            .ok_or_else(|| invalid("its checkpoint is none"))?;
+        dsse::sign_document(&self, key)
     }
 
     /// Opens a receipt: signed by one of `keys`, which cosigned its checkpoint too, in canonical form;
     /// gives the key.
     ///
     /// # Errors
-    /// See [`ReceiptError`].
-    pub fn open(bytes: &[u8], keys: &[VerifyingKey]) -> Result<(Self, VerifyingKey), ReceiptError> {
-        let (payload, key) = dsse::open(bytes, PAYLOAD_TYPE, keys)?;
-        let receipt: Self = canonical_json::read(&payload).map_err(ReceiptError::Payload)?;
-        receipt.check(&key)?;
-        Ok((receipt, key))
+    /// See [`DocumentError`].
+    pub fn open(
+        bytes: &[u8],
+        keys: &[VerifyingKey],
+    ) -> Result<(Self, VerifyingKey), DocumentError> {
+        dsse::open_document(bytes, keys)
     }
 
     /// The recipient in whose name a receipt is, whoever signed it: only to look up whose keys it has
@@ -177,19 +177,18 @@ impl Receipt {
         payload.get("recipient")?.as_str().map(str::to_owned)
     }
 
-    fn seconds(&self) -> Result<u64, ReceiptError> {
+    fn seconds(&self) -> Result<u64, &'static str> {
         parse_time(&self.at)
             .and_then(|at| u64::try_from(at.timestamp()).ok())
-            .ok_or(ReceiptError::Invalid(
-                "`at` is not of the form 2026-01-31T08:00:00Z",
-            ))
+            .ok_or("`at` is not of the form 2026-01-31T08:00:00Z")
     }
+}
 
-    fn check(&self, key: &VerifyingKey) -> Result<(), ReceiptError> {
-        let demand = |holds: bool, what| match holds {
-            true => Ok(()),
-            false => Err(ReceiptError::Invalid(what)),
-        };
+impl Document for Receipt {
+    const PAYLOAD_TYPE: &'static str = PAYLOAD_TYPE;
+    const NAME: &'static str = "receipt";
+
+    fn check(&self, key: &VerifyingKey) -> Result<(), &'static str> {
         demand(
             self.format == FORMAT,
             "its format is not known to this version",
@@ -203,13 +202,28 @@ impl Receipt {
             "`manifest_sha256` is not 64 lower-case hexadecimal digits",
         )?;
         demand(
-            self.kind == ReceiptKind::Destroyed || self.checked.files,
+            self.checked.manifest && self.checked.ledger,
+            "it acknowledges a delivery whose manifest or checkpoint was not checked",
+        )?;
+        demand(
+            self.kind != ReceiptKind::Received || self.checked.files,
             "it acknowledges files that were not checked",
         )?;
-        let words = self.statement.iter();
+        let used = self.used.iter();
+        let mut words = used
+            .flat_map(|used| [&used.storage, &used.outcome])
+            .chain(&self.statement);
         demand(
-            words.clone().all(|text| is_statement(text)),
-            "its statement is empty, too long, or has control characters",
+            words.all(|text| is_statement(text)),
+            "what it says in words is empty, too long, or has control characters",
+        )?;
+        let tells = self.used.is_some() && self.statement.is_some();
+        demand(
+            match self.kind {
+                ReceiptKind::Used => tells,
+                ReceiptKind::Received | ReceiptKind::Destroyed => self.used.is_none(),
+            },
+            "it doesn't say how the data was used, or says so where it acknowledges something else",
         )?;
         let cosigned = verify(
             &self.checkpoint,
@@ -217,9 +231,7 @@ impl Receipt {
             &cosigner(&self.recipient),
             key,
         )
-        .ok_or(ReceiptError::Invalid(
-            "its checkpoint isn't cosigned by the key that signed it",
-        ))?;
+        .ok_or("its checkpoint isn't cosigned by the key that signed it")?;
         demand(
             cosigned.abs_diff(self.seconds()?) <= APART_MAX,
             "receipt and cosignature are of different times",
@@ -237,6 +249,7 @@ pub(super) fn is_statement(text: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::canonical_json;
     use crate::ledger::Checkpoint;
 
     pub(crate) fn key(seed: u8) -> SigningKey {
@@ -270,6 +283,7 @@ pub(crate) mod tests {
             checkpoint: checkpoint.sign(&key(9)),
             cosignature: String::new(),
             statement: Some("收到，核对无误".to_owned()),
+            used: None,
             at: "2026-11-29T08:00:00Z".to_owned(),
             software: "lockgate 0.1.0".to_owned(),
         }
@@ -321,7 +335,32 @@ pub(crate) mod tests {
         unchecked.checked.files = false;
         assert!(unchecked.clone().sign(&key(1)).is_err());
         unchecked.kind = ReceiptKind::Destroyed;
-        assert!(unchecked.sign(&key(1)).is_ok());
+        assert!(unchecked.clone().sign(&key(1)).is_ok());
+        unchecked.checked.ledger = false;
+        assert!(unchecked.clone().sign(&key(1)).is_err());
+        unchecked.checked.ledger = true;
+        unchecked.checked.manifest = false;
+        assert!(unchecked.sign(&key(1)).is_err());
+    }
+
+    #[test]
+    fn a_use_is_told_whole_and_nothing_else_tells_one() {
+        let told = || Use {
+            storage: "政务云，加密卷".to_owned(),
+            outcome: "复核 3 户".to_owned(),
+        };
+        let mut used = receipt();
+        used.kind = ReceiptKind::Used;
+        assert!(used.clone().sign(&key(1)).is_err());
+        used.used = Some(told());
+        let bytes = used.clone().sign(&key(1)).unwrap();
+        let (opened, _) = Receipt::open(&bytes, &[key(1).verifying_key()]).unwrap();
+        assert_eq!(opened.used, Some(told()));
+        used.statement = None;
+        assert!(used.sign(&key(1)).is_err());
+        let mut received = receipt();
+        received.used = Some(told());
+        assert!(received.sign(&key(1)).is_err());
     }
 
     #[test]
@@ -329,6 +368,13 @@ pub(crate) mod tests {
         for text in ["", "  ", "a\u{7}b", &"字".repeat(501)] {
             let mut worded = receipt();
             worded.statement = Some(text.to_owned());
+            assert!(worded.clone().sign(&key(1)).is_err(), "{text}");
+            worded.kind = ReceiptKind::Used;
+            worded.statement = Some("what was done".to_owned());
+            worded.used = Some(Use {
+                storage: "here".to_owned(),
+                outcome: text.to_owned(),
+            });
             assert!(worded.sign(&key(1)).is_err(), "{text}");
         }
     }

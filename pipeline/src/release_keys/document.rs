@@ -7,9 +7,8 @@ use lockgate_connectors::seal::{Binding, RecipientEntry, ReleasedDeks, Suite};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::canonical_json::{self, CanonicalError};
 use crate::digest::is_hex;
-use crate::dsse::{self, DsseError};
+use crate::dsse::{self, Document, DocumentError, demand};
 use crate::ledger::parse_time;
 
 /// Type of the signed document.
@@ -24,15 +23,9 @@ pub const BYTES_MAX: u64 = 64 << 20;
 /// Why a release document is not accepted, or can't be made.
 #[derive(Debug, Error)]
 pub enum ReleaseError {
-    /// The signed envelope is not acceptable.
-    #[error("release document: {0}")]
-    Envelope(#[from] DsseError),
-    /// The payload is not a release document in canonical form.
-    #[error("release document: {0}")]
-    Payload(CanonicalError),
-    /// The document contradicts itself or the format.
-    #[error("release document: {0}")]
-    Invalid(&'static str),
+    /// It is none, or not one of the site's.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// The keys can't be wrapped or unwrapped.
     #[error(transparent)]
     Keys(#[from] ConnectorError),
@@ -72,9 +65,7 @@ impl ReleaseDocument {
     /// # Errors
     /// A document that [`open`](Self::open) would not accept.
     pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, ReleaseError> {
-        self.check()?;
-        let payload = canonical_json::to_bytes(self).map_err(ReleaseError::Payload)?;
-        Ok(dsse::sign(PAYLOAD_TYPE, &payload, key)?)
+        Ok(dsse::sign_document(self, key)?)
     }
 
     /// Opens a document: signed by one of the site's manifest keys, in canonical form.
@@ -82,9 +73,7 @@ impl ReleaseDocument {
     /// # Errors
     /// See [`ReleaseError`].
     pub fn open(bytes: &[u8], keys: &[VerifyingKey]) -> Result<Self, ReleaseError> {
-        let (payload, _) = dsse::open(bytes, PAYLOAD_TYPE, keys)?;
-        let document: Self = canonical_json::read(&payload).map_err(ReleaseError::Payload)?;
-        document.check()?;
+        let (document, _) = dsse::open_document(bytes, keys)?;
         Ok(document)
     }
 
@@ -104,16 +93,19 @@ impl ReleaseDocument {
     pub fn keys(&self, identity: &PrivateKey) -> Result<ReleasedDeks, ReleaseError> {
         let deks = ReleasedDeks::unwrap(&self.binding()?, &self.recipients, identity)?;
         if u64::try_from(deks.len()) != Ok(self.keys) {
-            return Err(ReleaseError::Invalid("it holds another number of keys"));
+            return Err(
+                DocumentError::Invalid(Self::NAME, "it holds another number of keys").into(),
+            );
         }
         Ok(deks)
     }
+}
 
-    fn check(&self) -> Result<(), ReleaseError> {
-        let demand = |holds: bool, what| match holds {
-            true => Ok(()),
-            false => Err(ReleaseError::Invalid(what)),
-        };
+impl Document for ReleaseDocument {
+    const PAYLOAD_TYPE: &'static str = PAYLOAD_TYPE;
+    const NAME: &'static str = "release document";
+
+    fn check(&self, _: &VerifyingKey) -> Result<(), &'static str> {
         demand(
             self.format == FORMAT,
             "its format is not known to this version",
@@ -134,6 +126,80 @@ impl ReleaseDocument {
             !self.recipients.is_empty()
                 && self.recipients.is_sorted_by(|one, next| one.kid < next.kid),
             "its recipients are none, or not in order",
+        )?;
+        demand(
+            self.recipients.iter().all(RecipientEntry::is_of_its_form),
+            "its recipients are not of their form",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    fn entry(kid: &str) -> RecipientEntry {
+        RecipientEntry {
+            alg: "HPKE-X25519-SHA256-AES256GCM".to_owned(),
+            ct: vec![1; 48],
+            enc: vec![2; 32],
+            kid: kid.repeat(32),
+        }
+    }
+
+    fn document() -> ReleaseDocument {
+        ReleaseDocument {
+            format: FORMAT,
+            delivery: "ab".repeat(16),
+            attempt: "cd".repeat(8),
+            grant: "G-1".to_owned(),
+            recipient: "civil-affairs".to_owned(),
+            manifest_sha256: "ef".repeat(32),
+            suite: Suite::Aes256GcmSha256,
+            keys: 1,
+            recipients: vec![entry("11"), entry("22")],
+            at: "2026-11-29T08:00:00Z".to_owned(),
+            software: "lockgate 0.1.0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_document_opens_with_the_sites_key_and_no_byte_of_it_is_free() {
+        let bytes = document().sign(&key(1)).unwrap();
+        let keys = [key(1).verifying_key()];
+        assert_eq!(ReleaseDocument::open(&bytes, &keys).unwrap(), document());
+        assert!(ReleaseDocument::open(&bytes, &[key(2).verifying_key()]).is_err());
+        for position in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[position] ^= 1;
+            assert!(
+                ReleaseDocument::open(&altered, &keys).is_err(),
+                "byte {position}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_contradicts_the_format_is_not_signed() {
+        let changes: [fn(&mut ReleaseDocument); 9] = [
+            |document| document.format = 2,
+            |document| document.attempt = "x".to_owned(),
+            |document| document.manifest_sha256.clear(),
+            |document| document.at = "today".to_owned(),
+            |document| document.recipients.clear(),
+            |document| document.recipients.reverse(),
+            |document| document.recipients[0].alg = "HPKE".to_owned(),
+            |document| document.recipients[0].enc.truncate(31),
+            |document| document.recipients[1].kid = "AA".repeat(32),
+        ];
+        for (position, change) in changes.into_iter().enumerate() {
+            let mut changed = document();
+            change(&mut changed);
+            assert!(changed.sign(&key(1)).is_err(), "change {position}");
+        }
     }
 }

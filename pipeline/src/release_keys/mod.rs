@@ -1,9 +1,11 @@
 //! Releasing the keys of a delivery that only the site can unwrap (`release = "online"`).
 //!
-//! The grant must be in force, as for a run: expired, suspended, terminated, halted or stale refuse.
-//! Each file's DEKs are unwrapped by the site's keyring, which never gives out the KEK, and wrapped to
-//! the recipient's key in a document that the site signs. The ledger has it before the document is
-//! written. What was released can't be called back: the next release can be refused, this one not.
+//! The grant must be in force, as for a run: expired, suspended, terminated, halted or stale refuse. It
+//! must be the very grant that the delivery was made under, for its recipient. Each file's DEKs are
+//! unwrapped by the site's keyring, which never gives out the KEK, and wrapped to the recipient's key in a
+//! document that the site signs. The ledger has it before the document is written, and has it only if by
+//! then neither a disposal nor anything else was recorded that refuses it. What was released can't be
+//! called back: the next release can be refused, this one not.
 
 mod collect;
 mod document;
@@ -12,7 +14,8 @@ use lockgate_connectors::keyring::{KeyAlgorithm, PublicKey, Purpose};
 use lockgate_connectors::seal::ReleasedDeks;
 use lockgate_connectors::store::Store;
 
-pub(crate) use collect::{binding_of, collect};
+pub(crate) use collect::collect_readable;
+use collect::{binding_of, collect};
 pub use document::{BYTES_MAX, FORMAT, PAYLOAD_TYPE, ReleaseDocument, ReleaseError};
 
 use crate::delivered::{Delivered, Disposal};
@@ -21,7 +24,8 @@ use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History, time_text};
 use crate::manifest::Manifest;
-use crate::plan::{ExchangePlan, Refusal, RefusalCode};
+use crate::plan::{Refusal, RefusalCode};
+use crate::recording::record_while;
 use crate::site::dataset::Mode;
 
 /// Keys that were released.
@@ -51,23 +55,22 @@ pub async fn release(
     let history = ledger.entries()?;
     let (delivered, manifest) = Delivered::of_folder(installation, &history, folder).await?;
     check(&delivered, &manifest, recipient)?;
-    let plan = in_force(installation, &delivered)?;
-    let keys = sealing_keys(installation, &plan.recipient)?;
+    in_force(installation, &manifest)?;
+    let keys = sealing_keys(installation, &manifest.recipient)?;
     let mut deks = ReleasedDeks::default();
     for found in collect(installation.keyring(), &manifest, folder).await? {
         deks.add(&found.wrapped, &found.aad, found.dek);
     }
     let binding = binding_of(&manifest)?;
-    let count = u64::try_from(deks.len()).unwrap_or(u64::MAX);
     let document = ReleaseDocument {
         format: FORMAT,
         delivery: delivered.delivery.clone(),
         attempt: delivered.attempt.clone(),
         grant: delivered.grant.clone(),
-        recipient: plan.recipient.clone(),
+        recipient: manifest.recipient.clone(),
         manifest_sha256: delivered.manifest_sha256.clone(),
         suite: binding.suite(),
-        keys: count,
+        keys: u64::try_from(deks.len()).unwrap_or(u64::MAX),
         recipients: deks.wrap(&binding, &keys)?,
         at: time_text(installation.clock.now()),
         software: crate::run::SOFTWARE.to_owned(),
@@ -76,29 +79,41 @@ pub async fn release(
     let bytes = document
         .sign(&signing)
         .map_err(|error| RunError::internal("signing the release document", &error))?;
-    // While keys were unwrapped, the grant may have been suspended.
-    let now = Installation::open(&installation.site.root, installation.clock)?;
-    in_force(&now, &delivered)?;
-    let event = Event::ReleasedKeys {
-        grant: delivered.grant.clone(),
-        delivery: delivered.delivery.clone(),
-        attempt: delivered.attempt.clone(),
-        recipient: plan.recipient,
-        key_sha256: document
-            .recipients
-            .first()
-            .map(|entry| entry.kid.clone())
-            .unwrap_or_default(),
-        keys: count,
-        document_sha256: sha256_hex(&bytes),
-    };
-    let entry = ledger.append(&event, installation.clock.now())?.index;
+    let event = event(&document, &bytes);
+    // While keys were unwrapped, the delivery may have been disposed of, or the grant suspended.
+    let recorded = record_while(&ledger, installation.clock.now(), |history| {
+        let known = Delivered::find(history, &delivered.delivery).ok_or_else(|| {
+            denied(
+                "the ledger knows the delivery no more",
+                "run `lockgate ledger verify`",
+            )
+        })?;
+        check(&known, &manifest, recipient)?;
+        let now = Installation::open(&installation.site.root, installation.clock)?;
+        in_force(&now, &manifest)?;
+        Ok(event.clone())
+    })?;
     Ok(Released {
+        earlier: releases(&recorded.history, &delivered.delivery),
         document,
         bytes,
-        entry,
-        earlier: earlier(&history, &delivered.delivery),
+        entry: recorded.index,
     })
+}
+
+/// What the ledger has of a release.
+fn event(document: &ReleaseDocument, bytes: &[u8]) -> Event {
+    let mut kids = document.recipients.iter().map(|entry| entry.kid.clone());
+    Event::ReleasedKeys {
+        grant: document.grant.clone(),
+        delivery: document.delivery.clone(),
+        attempt: document.attempt.clone(),
+        recipient: document.recipient.clone(),
+        key_sha256: kids.next().unwrap_or_default(),
+        more_keys_sha256: kids.collect(),
+        keys: document.keys,
+        document_sha256: sha256_hex(bytes),
+    }
 }
 
 /// Refuses what the site has no keys of, or none for that recipient.
@@ -124,10 +139,10 @@ fn check(delivered: &Delivered, manifest: &Manifest, recipient: &str) -> Result<
     Ok(())
 }
 
-/// The plan of the grant, if it is in force as it was when the delivery was made. How much of its
+/// Checks that the grant is in force, and is the one that the delivery was made under. How much of its
 /// quota is used doesn't matter: the delivery was counted.
-fn in_force(installation: &Installation, delivered: &Delivered) -> Result<ExchangePlan, RunError> {
-    let compiled = installation.compile(&delivered.grant, Mode::Batch)?;
+fn in_force(installation: &Installation, manifest: &Manifest) -> Result<(), RunError> {
+    let compiled = installation.compile(&manifest.grant.id, Mode::Batch)?;
     let refusals: Vec<Refusal> = compiled
         .refusals()
         .iter()
@@ -137,17 +152,22 @@ fn in_force(installation: &Installation, delivered: &Delivered) -> Result<Exchan
     if !refusals.is_empty() {
         return Err(RunError::Refused(refusals));
     }
-    let plan = compiled.plan().clone();
-    if plan.grant_version != delivered.grant_version {
-        return Err(denied(
-            &format!(
-                "the delivery was made under version {} of the grant, which is version {} now",
-                delivered.grant_version, plan.grant_version
-            ),
-            "what is approved now is delivered by `lockgate run`",
-        ));
-    }
-    Ok(plan)
+    let (plan, then) = (compiled.plan(), &manifest.grant);
+    let what = if plan.grant_version != then.version {
+        format!(
+            "the delivery was made under version {} of the grant, which is version {} now",
+            then.version, plan.grant_version
+        )
+    } else if plan.grant_sha256 != then.sha256 || plan.recipient != manifest.recipient {
+        "the grant is another one than the delivery was made under, with the same version"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(denied(
+        &what,
+        "what is approved now is delivered by `lockgate run`",
+    ))
 }
 
 fn sealing_keys(installation: &Installation, recipient: &str) -> Result<Vec<PublicKey>, RunError> {
@@ -167,7 +187,7 @@ fn sealing_keys(installation: &Installation, recipient: &str) -> Result<Vec<Publ
 }
 
 /// How often keys of a delivery were released.
-fn earlier(history: &History, of: &str) -> u64 {
+pub(crate) fn releases(history: &History, of: &str) -> u64 {
     let released = history.iter().filter(
         |entry| matches!(&entry.event, Event::ReleasedKeys { delivery, .. } if delivery == of),
     );
@@ -180,3 +200,6 @@ fn denied(what: &str, remedy: &str) -> RunError {
         remedy: remedy.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

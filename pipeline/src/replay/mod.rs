@@ -24,6 +24,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivered::Delivered;
+use crate::digest::hex;
 use crate::engine::{
     Compression, Encoder, Exchange, Marking, Outcome, Progress, Treater, Unpublished,
     delivered_schema, random_attempt,
@@ -34,6 +35,7 @@ use crate::installation::Installation;
 use crate::ledger::{ContentDigest, Event, History};
 use crate::manifest::Manifest;
 use crate::marks::record::{hold_of, markings};
+use crate::marks::statement::scheme_commitment;
 use crate::plan::row_filter::RowFilter;
 use crate::plan::{ExchangePlan, Projection, Refusal, RefusalCode};
 use crate::run::SOFTWARE;
@@ -179,7 +181,7 @@ async fn compare(
     let Some(plan) = planned(installation, subject, report)? else {
         return Ok(());
     };
-    let then = with_keys_of(installation, subject.manifest)?;
+    let then = with_keys_of(installation, subject.manifest);
     let filter = then.row_filter(&plan)?;
     let projection = Projection::needed(&plan, &filter);
     let source = then.open_source(&plan, &filter, &projection).await?;
@@ -305,12 +307,10 @@ fn is_of_time(code: RefusalCode) -> bool {
     )
 }
 
-/// The installation, holding on to the versions of keys that the manifest names.
-fn with_keys_of(
-    installation: &Installation,
-    manifest: &Manifest,
-) -> Result<Installation, RunError> {
-    let mut then = Installation::open(&installation.site.root, installation.clock)?;
+/// The same installation, the site not read again, holding on to the versions of keys that the manifest
+/// names.
+fn with_keys_of(installation: &Installation, manifest: &Manifest) -> Installation {
+    let mut then = Installation::of(installation.site.clone(), installation.clock);
     let mut versions: BTreeMap<&str, u32> = BTreeMap::new();
     for field in &manifest.fields {
         for (purpose, version) in &field.key_versions {
@@ -332,10 +332,11 @@ fn with_keys_of(
             hold.insert(purpose, held);
         }
     }
-    Ok(then)
+    then
 }
 
-/// The marks of the delivery, by the key that the ledger says it was marked with.
+/// The marks of the delivery, by the key and the scheme that its manifest holds commitments to: the plan
+/// may have been executed before, or since, with another version of the key.
 fn marking(
     installation: &Installation,
     subject: &Subject<'_>,
@@ -344,17 +345,37 @@ fn marking(
     if plan.marks.is_none() {
         return Ok(None);
     }
+    let unverified = |what: &str| RunError::Unverified {
+        what: what.to_owned(),
+    };
+    let stated = subject.manifest.mark.as_ref().ok_or_else(|| {
+        unverified("the plan marks its deliveries, and the manifest states no marks")
+    })?;
     let begun = markings(subject.history, &plan.dataset);
     let begun = begun.iter().rev().find(|begun| {
         begun.grant == plan.grant
             && begun.recipient == plan.recipient
             && begun.plan_sha256 == subject.manifest.plan_sha256
+            && hex(&begun.key.commitment) == stated.key_commitment
     });
-    let begun = begun.ok_or_else(|| RunError::Unverified {
-        what: "the ledger doesn't say by which key the delivery was marked".to_owned(),
-    })?;
-    let held = hold_of(installation, plan, begun.key.key_version)?;
-    Ok(held.map(|held| Marking::new(held.marker, begun.index)))
+    let begun = begun
+        .ok_or_else(|| unverified("the ledger doesn't say by which key the delivery was marked"))?;
+    let Some(held) = hold_of(installation, plan, begun.key.key_version)? else {
+        return Ok(None);
+    };
+    let scheme = held.scheme.to_bytes();
+    let scheme = scheme.map_err(|error| RunError::internal("writing a scheme of marks", &error))?;
+    if !held.key.opens(&begun.key.commitment, &begun.key.salt) {
+        return Err(unverified(
+            "key `mark` isn't the one that the delivery was marked with; put the right key file back",
+        ));
+    }
+    if scheme_commitment(&begun.key.salt, &scheme) != stated.scheme_commitment {
+        return Err(unverified(
+            "marks are laid out otherwise than when the delivery was made",
+        ));
+    }
+    Ok(Some(Marking::new(held.marker, begun.index)))
 }
 
 /// A delivery that is made again.

@@ -1,11 +1,16 @@
-//! Turning encrypted values of a field back, with an approver's signature over these very values, and
-//! only once the ledger knows.
+//! Turning encrypted values of a field back, with a signature over these very values, and only once the
+//! ledger knows.
 //!
 //! For fields whose whole treatment is one that a key turns back: `encrypt-rand`, `encrypt-det`, `fpe`,
 //! `permute-int`, `structured-id`. Tokens have [vaults](crate::vault) and their own command. A grant
-//! says by whom a field may be revealed (`[reveal]`): by nobody, or by the site.
+//! says by whom a field may be revealed (`[reveal]`): by nobody; by the site, with an approval of its own;
+//! or by its recipient, whose [request] is answered without one, since the field then counts as
+//! clear. No key ever leaves the site: what it was derived for is more than one field of one delivery.
 
+mod record;
+pub mod request;
 mod restore;
+mod scope;
 
 use std::fmt;
 
@@ -15,18 +20,15 @@ use lockgate_connectors::keyring::Purpose;
 use lockgate_transforms::{Column, DerivedKey, KeyUse};
 
 use crate::approval::reveals::{self, ApprovedValues, ValuesRequest};
-use crate::approval::tokens;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::ledger::Event;
-use crate::life;
-use crate::plan::PlannedField;
+use crate::ledger::{Event, History};
+use crate::plan::{Compiled, PlannedField};
+use crate::site::Site;
 use crate::site::field_type::FieldType;
 use crate::site::grant::Reveal;
+pub(crate) use record::{Revealing, once_recorded};
 use restore::{Authentic, kind_of, restore};
-
-/// What stands in the ledger for a refusal to turn values back.
-const REFUSED: &str = "reveal-unapproved";
 
 /// What to turn back.
 #[derive(Clone, Copy)]
@@ -37,7 +39,7 @@ pub struct RevealRequest<'a> {
     pub field: &'a str,
     /// The values, as they were delivered.
     pub values: &'a [String],
-    /// The approval's bytes.
+    /// The bytes of the approval, or of the recipient's request.
     pub approval: &'a [u8],
 }
 
@@ -49,8 +51,10 @@ impl fmt::Debug for RevealRequest<'_> {
 
 /// What values stand for. `Debug` shows none.
 pub struct Revealed {
-    /// Who approved it.
+    /// Who approved it; `recipient ID` where it was the recipient who asked.
     pub approver: String,
+    /// How often values can still be turned back with that approval.
+    pub uses_left: u32,
     /// The values, in the order they were asked for.
     pub values: Vec<RevealedValue>,
     /// Whether a wrong key would have shown; where not, any version of the key gives some value.
@@ -77,94 +81,136 @@ impl fmt::Debug for RevealedValue {
     }
 }
 
+/// What was found, and by what.
+struct Found {
+    values: Vec<RevealedValue>,
+    authentic: Authentic,
+    used: KeyUse,
+}
+
 /// Turns values of a grant's deliveries back, once the ledger has recorded that it is done. The
 /// approval is kept in `state/approvals/`.
 ///
 /// # Errors
-/// No approval that covers every one of the values today; a field that the grant lets nobody reveal,
-/// or whose treatment no key turns back; a key that isn't there; a ledger that can't be written.
-/// Nothing is revealed then.
+/// A grant that isn't in force as it was signed, but for its time and quota; no approval that covers every
+/// one of the values today and isn't used up, by somebody who may release whatever the key treated; a
+/// field that the grant doesn't let them reveal, or whose treatment no key turns back; a key that isn't
+/// there; a ledger that can't be written. Nothing is revealed then.
 pub fn reveal(
     installation: &Installation,
     request: &RevealRequest<'_>,
 ) -> Result<Revealed, RunError> {
-    let revealed = life::check_stands(installation, request.grant)
-        .and_then(|()| approved(installation, request))
-        .and_then(|approved| Ok((find(installation, request, &approved)?, approved)));
-    let ((values, authentic), approved) = match revealed {
-        Err(error @ RunError::Denied { .. }) => {
-            let event = Event::Refused {
-                grant: request.grant.to_owned(),
-                codes: vec![REFUSED.to_owned()],
-            };
-            installation
-                .ledger()?
-                .append(&event, installation.clock.now())?;
-            return Err(error);
-        }
-        other => other?,
+    let asked = Revealing {
+        grant: request.grant,
+        approval: request.approval,
     };
-    let kept = installation.state().join("approvals");
-    tokens::keep(&kept, &approved.sha256, request.approval)?;
+    let (approved, found, recorded) = once_recorded(
+        installation,
+        asked,
+        |compiled| approved(installation, compiled, request),
+        |compiled, approved| find(installation, compiled, request, approved),
+        |history, approved, found| event(installation, history, request, approved, found),
+    )?;
+    let used = uses(&recorded.history, &approved.sha256).saturating_add(1);
+    Ok(Revealed {
+        approver: approved.approver,
+        uses_left: approved.uses.saturating_sub(used),
+        values: found.values,
+        is_authentic: found.authentic == Authentic::Yes,
+    })
+}
+
+/// How often values were turned back with an approval.
+fn uses(history: &History, sha256: &str) -> u32 {
+    let used = history.iter().filter(|entry| {
+        matches!(&entry.event, Event::Revealed { approval_sha256, .. } if approval_sha256 == sha256)
+    });
+    u32::try_from(used.count()).unwrap_or(u32::MAX)
+}
+
+/// What is recorded, if by the entries before it this may be shown.
+fn event(
+    installation: &Installation,
+    history: &History,
+    request: &RevealRequest<'_>,
+    approved: &ApprovedValues,
+    found: &Found,
+) -> Result<Event, RunError> {
+    let used = uses(history, &approved.sha256);
+    if used >= approved.uses {
+        return Err(RunError::Denied {
+            what: format!(
+                "the approval was for {} uses, and is used up",
+                approved.uses
+            ),
+            remedy: "have the values approved anew".to_owned(),
+        });
+    }
+    scope::check(
+        history,
+        &installation.site,
+        request.grant,
+        &found.used,
+        approved,
+    )?;
     let count = |values: usize| u64::try_from(values).unwrap_or(u64::MAX);
-    let event = Event::Revealed {
+    let values = found.values.iter();
+    Ok(Event::Revealed {
         grant: request.grant.to_owned(),
         field: request.field.to_owned(),
         approver: approved.approver.clone(),
-        approval_sha256: approved.sha256,
+        approval_sha256: approved.sha256.clone(),
         values: count(request.values.len()),
-        found: count(values.iter().filter(|value| value.found.is_some()).count()),
-    };
-    installation
-        .ledger()?
-        .append(&event, installation.clock.now())?;
-    Ok(Revealed {
-        approver: approved.approver,
-        values,
-        is_authentic: authentic == Authentic::Yes,
+        found: count(values.filter(|value| value.found.is_some()).count()),
     })
+}
+
+/// Who a grant says may reveal a field.
+fn by(site: &Site, grant: &str, field: &str) -> Reveal {
+    let grant = site.grants.get(grant);
+    let by = grant.and_then(|grant| grant.reveal.get(field).copied());
+    by.unwrap_or(Reveal::Site)
 }
 
 fn approved(
     installation: &Installation,
+    compiled: &Compiled,
     request: &RevealRequest<'_>,
 ) -> Result<ApprovedValues, RunError> {
-    let grant = installation.site.grants.get(request.grant);
-    if grant.is_some_and(|grant| grant.reveal.get(request.field) == Some(&Reveal::None)) {
-        return Err(nobody_may(request.field));
+    let site = &installation.site;
+    let asked = ValuesRequest {
+        grant: request.grant,
+        field: request.field,
+        values: request.values,
+        today: installation.today()?,
+    };
+    let is_recipients = request::is_one(request.approval);
+    match by(site, request.grant, request.field) {
+        Reveal::None => Err(nobody_may(request.field)),
+        Reveal::Recipient if is_recipients => {
+            request::verify(site, compiled.plan(), &asked, request.approval)
+        }
+        Reveal::Site if is_recipients => Err(RunError::Denied {
+            what: format!(
+                "the grant doesn't let its recipient reveal field `{}`",
+                request.field
+            ),
+            remedy: "have the values approved with `lockgate reveal approve`".to_owned(),
+        }),
+        Reveal::Recipient | Reveal::Site => reveals::verify(site, &asked, request.approval),
     }
-    reveals::verify(
-        &installation.site,
-        &ValuesRequest {
-            grant: request.grant,
-            field: request.field,
-            values: request.values,
-            today: installation.today()?,
-        },
-        request.approval,
-    )
 }
 
 /// Checks that no field whose tokens are of that domain is one that the grant lets nobody reveal.
 ///
 /// # Errors
 /// [`RunError::Denied`] where one is.
-pub(crate) fn check_tokens(
-    installation: &Installation,
-    grant: &str,
-    domain: &str,
-) -> Result<(), RunError> {
-    let written = installation.site.grants.get(grant);
-    let nobody =
-        |field: &str| written.is_some_and(|grant| grant.reveal.get(field) == Some(&Reveal::None));
-    if !written.is_some_and(|grant| grant.reveal.values().any(|by| *by == Reveal::None)) {
-        return Ok(());
-    }
-    let compiled = installation.compile(grant, installation.mode_to_show(grant))?;
-    let mut fields = compiled.plan().fields.iter();
-    let kept = fields.find(|field| {
+pub(crate) fn check_tokens(site: &Site, compiled: &Compiled, domain: &str) -> Result<(), RunError> {
+    let plan = compiled.plan();
+    let kept = plan.fields.iter().find(|field| {
         let uses = field.treatment.vault_uses();
-        nobody(&field.name) && uses.iter().any(|used| used.domain == domain)
+        by(site, &plan.grant, &field.name) == Reveal::None
+            && uses.iter().any(|used| used.domain == domain)
     });
     match kept {
         None => Ok(()),
@@ -179,15 +225,45 @@ fn nobody_may(field: &str) -> RunError {
     }
 }
 
+/// Holds other fields of the grant to what it says of them: the same key turns back their values too.
+fn check_others(
+    site: &Site,
+    compiled: &Compiled,
+    used: &KeyUse,
+    approved: &ApprovedValues,
+) -> Result<(), RunError> {
+    let plan = compiled.plan();
+    for field in &plan.fields {
+        if !field.treatment.key_uses().contains(used) {
+            continue;
+        }
+        match by(site, &plan.grant, &field.name) {
+            Reveal::None => return Err(nobody_may(&field.name)),
+            Reveal::Site if approved.recipient.is_some() => {
+                return Err(RunError::Denied {
+                    what: format!(
+                        "the key is that of field `{}` too, which the grant doesn't let its recipient \
+                         reveal",
+                        field.name
+                    ),
+                    remedy: "give the fields domains of their own, in another version of the grant"
+                        .to_owned(),
+                });
+            }
+            Reveal::Site | Reveal::Recipient => {}
+        }
+    }
+    Ok(())
+}
+
 fn find(
     installation: &Installation,
+    compiled: &Compiled,
     request: &RevealRequest<'_>,
     approved: &ApprovedValues,
-) -> Result<(Vec<RevealedValue>, Authentic), RunError> {
-    let mode = installation.mode_to_show(request.grant);
-    let compiled = installation.compile(request.grant, mode)?;
-    let field = compiled.plan().fields.iter();
-    let field = field.clone().find(|field| field.name == request.field);
+) -> Result<Found, RunError> {
+    let mut fields = compiled.plan().fields.iter();
+    let field = fields.find(|field| field.name == request.field);
     let field = field.ok_or_else(|| RunError::Denied {
         what: format!("the grant delivers no field `{}`", request.field),
         remedy: "`lockgate grant show` names the fields".to_owned(),
@@ -201,6 +277,7 @@ fn find(
                      back with `lockgate tokens reveal`"
                 .to_owned(),
         })?;
+    check_others(&installation.site, compiled, &used, approved)?;
     let mut values: Vec<RevealedValue> = request
         .values
         .iter()
@@ -220,7 +297,11 @@ fn find(
             }
         }
     }
-    Ok((values, authentic))
+    Ok(Found {
+        values,
+        authentic,
+        used,
+    })
 }
 
 fn source_type(field: &PlannedField) -> Result<DataType, RunError> {

@@ -34,9 +34,9 @@ pub(super) enum Authentic {
 pub(super) fn kind_of(spec: &TreatmentSpec) -> Option<Authentic> {
     match spec.treatment() {
         AnyTreatment::EncryptRand(_) | AnyTreatment::EncryptDet(_) => Some(Authentic::Yes),
-        AnyTreatment::Fpe(_) | AnyTreatment::PermuteInt(_) | AnyTreatment::StructuredId(_) => {
-            Some(Authentic::No)
-        }
+        // A tag took digits that were the value's.
+        AnyTreatment::StructuredId(id) => id.tag.is_none().then_some(Authentic::No),
+        AnyTreatment::Fpe(_) | AnyTreatment::PermuteInt(_) => Some(Authentic::No),
         _ => None,
     }
 }
@@ -171,6 +171,14 @@ mod tests {
                 Some(Authentic::Yes),
             ),
             ("{ kind = 'fpe', domain = 'd' }", Some(Authentic::No)),
+            (
+                "{ kind = 'structured-id', of = 'mobile', domain = 'd' }",
+                Some(Authentic::No),
+            ),
+            (
+                "{ kind = 'structured-id', of = 'mobile', domain = 'd', tag = 2 }",
+                None,
+            ),
             ("{ kind = 'hmac', domain = 'd' }", None),
             ("{ kind = 'clear' }", None),
         ] {

@@ -14,11 +14,7 @@ use crate::approval::tokens::{self, Approved, TokenRequest};
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::Event;
-use crate::life;
-use crate::reveal::check_tokens;
-
-/// What stands in the ledger for a refusal to turn tokens back.
-const REFUSED: &str = "reveal-unapproved";
+use crate::reveal::{Revealing, check_tokens, once_recorded};
 
 /// What to turn back.
 #[derive(Clone, Copy)]
@@ -72,52 +68,47 @@ impl fmt::Debug for RevealedToken {
 /// approval is kept in `state/approvals/`, where an auditor finds it by the hash in the ledger.
 ///
 /// # Errors
-/// No approval that covers every one of the tokens today, or by an approver who may not release the
-/// data of every department in the vault; a token that several of the vaults hold; a vault that is in
-/// use or can't be read; a ledger that can't be written. Nothing is revealed then.
+/// A grant that isn't in force as it was signed, but for its time and quota; no approval that covers every
+/// one of the tokens today, or by an approver who may not release the data of every department in the
+/// vault; a token that several of the vaults hold; a vault that is in use or can't be read; a ledger that
+/// can't be written. Nothing is revealed then.
 pub fn reveal(
     installation: &Installation,
     request: &RevealRequest<'_>,
 ) -> Result<Revealed, RunError> {
-    let revealed = life::check_stands(installation, request.grant)
-        .and_then(|()| approved(installation, request))
-        .and_then(|approved| {
-            check_tokens(installation, request.grant, &approved.domain)?;
-            Ok(approved)
-        })
-        .and_then(|approved| Ok((find(installation, request, &approved)?, approved)));
-    let (tokens, approved) = match revealed {
-        Err(error @ RunError::Denied { .. }) => {
-            let event = Event::Refused {
-                grant: request.grant.to_owned(),
-                codes: vec![REFUSED.to_owned()],
-            };
-            installation
-                .ledger()?
-                .append(&event, installation.clock.now())?;
-            return Err(error);
-        }
-        other => other?,
+    let asked = Revealing {
+        grant: request.grant,
+        approval: request.approval,
     };
-    let kept = installation.state().join("approvals");
-    tokens::keep(&kept, &approved.sha256, request.approval)?;
-    let count = |tokens: usize| u64::try_from(tokens).unwrap_or(u64::MAX);
-    let event = Event::TokensRevealed {
-        grant: request.grant.to_owned(),
-        domain: approved.domain.clone(),
-        approver: approved.approver.clone(),
-        approval_sha256: approved.sha256,
-        tokens: count(request.tokens.len()),
-        found: count(tokens.iter().filter(|token| token.found.is_some()).count()),
-    };
-    installation
-        .ledger()?
-        .append(&event, installation.clock.now())?;
+    let (approved, tokens, _) = once_recorded(
+        installation,
+        asked,
+        |_| approved(installation, request),
+        |compiled, approved| {
+            check_tokens(&installation.site, compiled, &approved.domain)?;
+            find(installation, request, approved)
+        },
+        |_, approved, tokens| Ok(event(request, approved, tokens)),
+    )?;
     Ok(Revealed {
         domain: approved.domain,
         approver: approved.approver,
         tokens,
     })
+}
+
+/// What is recorded.
+fn event(request: &RevealRequest<'_>, approved: &Approved, tokens: &[RevealedToken]) -> Event {
+    let count = |tokens: usize| u64::try_from(tokens).unwrap_or(u64::MAX);
+    let found = tokens.iter().filter(|token| token.found.is_some());
+    Event::TokensRevealed {
+        grant: request.grant.to_owned(),
+        domain: approved.domain.clone(),
+        approver: approved.approver.clone(),
+        approval_sha256: approved.sha256.clone(),
+        tokens: count(request.tokens.len()),
+        found: count(found.count()),
+    }
 }
 
 fn approved(

@@ -158,3 +158,11 @@ fn listed(directory: &Path) -> Vec<(PathBuf, u64)> {
     found.sort();
     found
 }
+
+fn copy_directory(from: &Path, to: &Path) {
+    for (path, _) in listed(from) {
+        let target = to.join(path.strip_prefix(from).expect("a path below"));
+        fs::create_dir_all(target.parent().expect("a directory")).expect("a directory");
+        fs::copy(path, target).expect("a copy");
+    }
+}

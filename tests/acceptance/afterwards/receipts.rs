@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{RECIPIENT, ROWS, as_recipient, events, folder, listed, receipt, site};
+use super::{RECIPIENT, ROWS, as_recipient, copy_directory, events, folder, receipt, site};
 
 #[test]
 fn a_receipt_of_a_delivery_is_accepted_and_recorded_once() {
@@ -115,10 +115,98 @@ fn a_receipt_shows_that_the_ledger_was_set_back() {
     assert!(events(&site, "receipt-accepted").is_empty());
 }
 
-fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
-    for (path, _) in listed(from) {
-        let target = to.join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(path, target).unwrap();
-    }
+#[test]
+fn a_key_that_no_approver_signed_for_acknowledges_nothing() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let file = format!("recipients/{RECIPIENT}.toml");
+    let before = site.read(&file);
+    // An operator puts a key of their own beside the recipient's.
+    let own = site.pair("own", "receipt");
+    let receipts = fs::read_to_string(site.private_key("receipt").with_extension("pub")).unwrap();
+    site.edit(&file, receipts.trim(), &own);
+    let out = site.beside().join("own.json");
+    let arguments = ["receipt", "destroyed", folder(&delivery)];
+    as_recipient(&site, &arguments, "own", &out).expect_code(0);
+    let path = out.to_str().unwrap();
+    site.json(["receipt", "accept", path]).expect_code(4);
+    site.json(["dispose", folder(&delivery), "--statement", path])
+        .expect_code(4);
+    assert!(events(&site, "receipt-accepted").is_empty());
+    assert!(delivery.files()[0].exists());
+    // Once an approver signed for it, it counts.
+    site.sign("G-1").expect_code(0);
+    site.json(["receipt", "accept", path]).expect_code(0);
+    // And the key of before, which an approver signed for then, once it is in the file again.
+    site.write(&file, &before);
+    let earlier = receipt(&site, &delivery, "make");
+    site.json(["receipt", "accept", earlier.to_str().unwrap()])
+        .expect_code(0);
+}
+
+#[test]
+fn a_receipt_is_accepted_when_the_grants_files_are_gone() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let out = receipt(&site, &delivery, "make");
+    fs::remove_file(site.path("grants/G-1.toml")).unwrap();
+    fs::remove_file(site.path("grants/G-1.toml.sig")).unwrap();
+    site.json(["receipt", "accept", out.to_str().unwrap()])
+        .expect_code(0);
+}
+
+#[test]
+fn no_checkpoint_is_cosigned_that_nobody_checked() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let out = site.beside().join("r.json");
+    let mut command = site.command();
+    command
+        .args(["--json", "receipt", "make", folder(&delivery)])
+        .arg("--identity")
+        .arg(site.private_key("receipt"))
+        .arg("--key")
+        .arg(site.path("keys/manifest.pub"))
+        .arg("--out")
+        .arg(&out);
+    let refused = lockgate_acceptance::site::finish(&mut command);
+    assert!(refused.expecting(2).stdout.contains("--ledger-key"));
+    assert!(!out.exists());
+}
+
+#[test]
+fn what_a_recipient_tells_of_its_use_is_in_the_usage_records() {
+    let site = site();
+    let delivery = site.deliver("G-1");
+    let out = site.beside().join("used.json");
+    let (done, kept, came) = ("复核低保资格", "政务云，加密卷", "复核 3 户，均符合");
+    let used = |statement: &[&str]| {
+        let mut arguments = vec!["receipt", "used", folder(&delivery)];
+        arguments.extend(["--storage", kept, "--outcome", came]);
+        arguments.extend(statement);
+        as_recipient(&site, &arguments, "receipt", &out)
+    };
+    // What was done has to be said.
+    used(&[]).expect_code(2);
+    let told = used(&["--statement", done]).expecting(0).document();
+    assert_eq!(told["kind"], "used");
+    let accepted = site.json(["receipt", "accept", out.to_str().unwrap()]);
+    let accepted = accepted.expecting(0).document();
+    assert_eq!(accepted["use"]["storage"], kept);
+    assert_eq!(events(&site, "receipt-accepted")[0]["kind"], "used");
+    assert!(!site.json(["ledger", "list"]).stdout.contains(came));
+    let usage = site.json(["ledger", "usage"]).expecting(0).document();
+    let records = usage["records"].as_array().unwrap();
+    let record = records.iter().find(|record| record["process"] == "use");
+    let record = record.unwrap();
+    assert_eq!(record["outcome"], came);
+    assert_eq!(record["storage"], kept);
+    assert_eq!(record["reason"], done);
+    assert_eq!(record["by"], RECIPIENT);
+    assert_eq!(record["delivery"], told["delivery"]);
+    // It acknowledges no destruction.
+    let delivered = records
+        .iter()
+        .find(|record| record["process"] == "delivery");
+    assert!(delivered.unwrap()["destroyed"].is_null());
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use lockgate_acceptance::site::{Dataset, Grant, Site};
+use lockgate_acceptance::site::{Dataset, Delivery, Grant, Site};
 use serde_json::Value;
 
 use super::{GRANT, ROWS, events, folder, grant, listed, site, unsigned};
@@ -58,6 +58,24 @@ fn threads_and_batches_and_newer_keys_change_nothing() {
     ] {
         site.configure_more(&format!("[limits]\n{limits}"));
         assert_eq!(replay(&site, folder(&delivery), 0)["outcome"], "same");
+    }
+}
+
+#[test]
+fn each_delivery_is_marked_again_with_the_key_that_marked_it() {
+    let site = site();
+    let first = site.deliver(GRANT);
+    assert!(!first.manifest()["mark"].is_null());
+    site.json(["keys", "new", "mark"]).expect_code(0);
+    let again = site.json(["run", GRANT, "--again"]).expecting(0).document();
+    let again = Delivery::of_run(&again);
+    assert_ne!(
+        first.manifest()["mark"]["key_commitment"],
+        again.manifest()["mark"]["key_commitment"]
+    );
+    // The same plan, by two versions of the key.
+    for delivery in [&first, &again] {
+        assert_eq!(replay(&site, folder(delivery), 0)["outcome"], "same");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use arrow::array::AsArray;
 use lockgate_acceptance::site::{Finished, Site};
 
-use super::{GRANT, events, grant, grant_naming, unsigned};
+use super::{GRANT, RECIPIENT, events, grant, grant_naming, unsigned};
 
 /// A site that delivers `name` encrypted deterministically, and `contact` at random.
 fn site(more: &str) -> Site {
@@ -39,12 +39,23 @@ fn list(site: &Site, field: &str, rows: usize) -> PathBuf {
 }
 
 fn approve(site: &Site, field: &str, values: &PathBuf, key: &str, out: &str) -> Finished {
+    approve_for(site, field, values, (key, out), 1)
+}
+
+fn approve_for(
+    site: &Site,
+    field: &str,
+    values: &PathBuf,
+    (key, out): (&str, &str),
+    uses: u32,
+) -> Finished {
     let mut command = site.command();
     command
         .arg("--site")
         .arg(site.root())
         .args(["--json", "reveal", "approve", GRANT, "--field", field])
-        .args(["--reason", "核对投诉", "--until", "2099-12-31", "--key"])
+        .args(["--reason", "核对投诉", "--until", "2099-12-31"])
+        .args(["--uses", &uses.to_string(), "--key"])
         .arg(site.private_key(key))
         .arg("--values")
         .arg(values)
@@ -140,8 +151,166 @@ fn a_grant_says_who_may_reveal() {
     approve(&forbidden, "name", &values, "approver", "a.json").expect_code(0);
     reveal(&forbidden, "name", &values, "a.json").expect_code(3);
     assert!(events(&forbidden, "revealed").is_empty());
-    // What the recipient could reveal is no encryption.
+}
+
+#[test]
+fn an_approval_is_used_up() {
+    let site = site("");
+    let values = list(&site, "name", 1);
+    approve_for(&site, "name", &values, ("approver", "none.json"), 0).expect_code(2);
+    approve_for(&site, "name", &values, ("approver", "twice.json"), 2).expect_code(0);
+    for left in [1, 0] {
+        let document = reveal(&site, "name", &values, "twice.json")
+            .expecting(0)
+            .document();
+        assert_eq!(document["uses_left"], left);
+    }
+    let refused = reveal(&site, "name", &values, "twice.json").expecting(3);
+    assert!(!refused.stdout.contains("名字"), "{refused:?}");
+    assert_eq!(events(&site, "revealed").len(), 2);
+    assert_eq!(events(&site, "refused").len(), 1);
+}
+
+#[test]
+fn nothing_is_revealed_under_a_grant_that_is_not_in_force() {
+    type Change = fn(&Site);
+    let changes: [(&str, Change); 4] = [
+        ("suspended", |site| {
+            site.json(["grant", "suspend", GRANT, "--reason", "misuse"])
+                .expect_code(0);
+        }),
+        ("halted", |site| {
+            site.json(["halt", "--all", "--reason", "a leak"])
+                .expect_code(0);
+        }),
+        ("terminated, and raised by hand", |site| {
+            site.json(["grant", "terminate", GRANT, "--reason", "over"])
+                .expect_code(0);
+            let file = format!("grants/{GRANT}.toml");
+            site.edit(&file, "version = 1", "version = 2");
+        }),
+        ("edited", |site| {
+            let file = format!("grants/{GRANT}.toml");
+            site.edit(&file, "person.name", "person.contact");
+        }),
+    ];
+    for (name, change) in changes {
+        let site = site("");
+        let values = list(&site, "name", 1);
+        approve(&site, "name", &values, "approver", "a.json").expect_code(0);
+        change(&site);
+        let refused = reveal(&site, "name", &values, "a.json");
+        assert_eq!(refused.code, 3, "{name}: {refused:?}");
+        assert!(events(&site, "revealed").is_empty(), "{name}");
+        assert!(!events(&site, "refused").is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_nobody_may_reveal_is_not_let_go_by_an_edit_of_the_file() {
+    let site = site("reveal = { name = 'none' }");
+    let values = list(&site, "name", 1);
+    let file = format!("grants/{GRANT}.toml");
+    site.edit(&file, "reveal = { name = 'none' }", "");
+    approve(&site, "name", &values, "approver", "a.json").expect_code(0);
+    reveal(&site, "name", &values, "a.json").expect_code(3);
+    assert!(events(&site, "revealed").is_empty());
+    // An approver may, and says over which file.
+    site.sign(GRANT).expect_code(0);
+    reveal(&site, "name", &values, "a.json").expect_code(0);
+    site.edit(&file, "version = 1", "version = 2");
+    site.sign(GRANT).expect_code(0);
+    reveal(&site, "name", &values, "a.json").expect_code(3);
+}
+
+#[test]
+fn values_under_a_join_groups_key_need_an_approver_of_every_provider_in_it() {
     let site = unsigned();
+    let joined = "{ kind = 'encrypt-det', domain = 'person.name', join = 'families' }";
+    let grant = || grant_naming(joined).more("joins = ['families']");
+    site.signed(&grant());
+    let values = list(&site, "name", 1);
+    // Another department's dataset, released by its own approver, joins the group.
+    let key = site.pair("taxes", "approver");
+    site.configure_more(&format!(
+        "[approvers.taxes]\npublic_key = \"{key}\"\nproviders = [\"taxes\"]\n"
+    ));
+    let dataset = site.read("catalogue/people.toml");
+    let dataset = dataset.replace("\"people\"", "\"payers\"");
+    site.write(
+        "catalogue/payers.toml",
+        &dataset.replace("\"public-security\"", "\"taxes\""),
+    );
+    site.write(
+        "grants/G-2.toml",
+        &grant()
+            .to_toml()
+            .replace("\"G-1\"", "\"G-2\"")
+            .replace("dataset = \"people\"", "dataset = \"payers\""),
+    );
+    site.sign_as("G-2", "taxes").expect_code(0);
+    approve_for(&site, "name", &values, ("approver", "own.json"), 2).expect_code(0);
+    let refused = reveal(&site, "name", &values, "own.json").expecting(3);
+    assert!(refused.stdout.contains("provider `taxes`"), "{refused:?}");
+    assert!(events(&site, "revealed").is_empty());
+    site.edit(
+        "lockgate.toml",
+        "providers = [\"public-security\"]",
+        "providers = [\"public-security\", \"taxes\"]",
+    );
+    reveal(&site, "name", &values, "own.json").expect_code(0);
+}
+
+/// Asks as the recipient, who has no site.
+fn ask(site: &Site, field: &str, values: &PathBuf, identity: &str, out: &str) -> Finished {
+    let mut command = site.command();
+    command
+        .args(["--json", "reveal", "ask", GRANT, "--recipient", RECIPIENT])
+        .args(["--field", field, "--reason", "核对投诉"])
+        .args(["--until", "2099-12-31", "--identity"])
+        .arg(site.private_key(identity))
+        .arg("--values")
+        .arg(values)
+        .arg("--out")
+        .arg(site.beside().join(out));
+    lockgate_acceptance::site::finish(&mut command)
+}
+
+#[test]
+fn a_recipient_reveals_what_its_grant_lets_it_by_a_request_of_its_own() {
+    let site = site("reveal = { name = 'recipient' }");
+    let plan = site.json(["plan", GRANT]).expecting(0).document();
+    let fields = plan["fields"].as_array().unwrap();
+    let name = fields.iter().find(|field| field["name"] == "name").unwrap();
+    assert_eq!(name["strength"], 0);
+    let values = list(&site, "name", 2);
+    ask(&site, "name", &values, "receipt", "ask.json").expect_code(0);
+    let document = reveal(&site, "name", &values, "ask.json")
+        .expecting(0)
+        .document();
+    assert_eq!(document["values"][0]["original"], "名字1");
+    assert_eq!(document["approver"], format!("recipient {RECIPIENT}"));
+    let recorded = events(&site, "revealed");
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0]["approver"], format!("recipient {RECIPIENT}"));
+    // Once, by the recipient's own key, and nothing but that field.
+    reveal(&site, "name", &values, "ask.json").expect_code(3);
+    site.pair("stranger", "receipt");
+    ask(&site, "name", &values, "stranger", "strange.json").expect_code(0);
+    reveal(&site, "name", &values, "strange.json").expect_code(3);
+    ask(&site, "contact", &values, "receipt", "contact.json").expect_code(0);
+    reveal(&site, "contact", &values, "contact.json").expect_code(3);
+    assert_eq!(events(&site, "revealed").len(), 1);
+}
+
+#[test]
+fn a_recipient_reveals_nothing_that_has_to_be_more_than_clear() {
+    let site = unsigned();
+    site.policy(
+        "[[rules]]\nfields = [\"contact\"]\n\
+         treatment = { kind = \"encrypt-rand\", domain = \"person.contact\" }\n\
+         [[rules]]\ntreatment = { kind = \"clear\" }\n",
+    );
     site.grant(&grant().more("reveal = { contact = 'recipient' }"));
     let refused = site.sign(GRANT).expecting(3);
     assert!(refused.stdout.contains("below-floor"), "{refused:?}");
