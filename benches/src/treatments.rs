@@ -106,8 +106,8 @@ fn masks() -> Vec<Measured> {
 
 fn typed_masks() -> Vec<Measured> {
     use inputs::{
-        address_v4, address_v6, card, credit_code, dotted, email, landline, located, located_in,
-        mobile, passport, permit, plate, resident_id, surnamed,
+        address_v4, address_v6, card, credit_code, dotted, email, landline, located,
+        located_anywhere, located_in, mobile, passport, permit, plate, resident_id, surnamed,
     };
     let masks = [
         ("resident-id", resident_id()),
@@ -128,7 +128,10 @@ fn typed_masks() -> Vec<Measured> {
         match of {
             "person-name" => inputs.push(dotted()),
             // What a dictionary costs follows its distinct values.
-            "address" => inputs.extend(DISTINCT.map(located_in)),
+            "address" => {
+                inputs.push(located_anywhere());
+                inputs.extend(DISTINCT.map(located_in));
+            }
             "ip" => inputs.push(address_v6()),
             _ => {}
         }

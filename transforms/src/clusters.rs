@@ -39,7 +39,10 @@ impl<'a> Clusters<'a> {
             return Self::CodePoints(value, count);
         }
         scratch.clear();
-        scratch.extend(value.grapheme_indices(true).map(|(offset, _)| offset));
+        for (offset, cluster) in value.grapheme_indices(true) {
+            scratch.push(offset);
+            scratch.extend(apart(cluster).map(|within| offset + within));
+        }
         Self::Offsets(scratch, value.len())
     }
 
@@ -76,7 +79,28 @@ pub(crate) fn count(value: &str) -> usize {
     }
     words::plain_count(value)
         .or_else(|| alone_count(value))
-        .unwrap_or_else(|| value.graphemes(true).count())
+        .unwrap_or_else(|| {
+            let clusters = value.graphemes(true);
+            clusters.map(|cluster| 1 + apart(cluster).count()).sum()
+        })
+}
+
+/// Most code points of a character: as many as the longest emoji that Unicode recommends has.
+const CODE_POINTS_MAX: usize = 10;
+
+/// Where further characters begin in a cluster that carries more than a reader sees: after so many
+/// code points, and at tag characters, which show nothing but in the flags of regions. Else a
+/// character that stays could take any text along.
+fn apart(cluster: &str) -> impl Iterator<Item = usize> + '_ {
+    let is_flag = cluster.starts_with('🏴');
+    let is_tag = |character: char| matches!(character, '\u{E0000}'..='\u{E007F}');
+    // A base and one tag are five bytes at least.
+    let long = (cluster.len() > 4).then_some(cluster);
+    let code_points = long.into_iter().flat_map(str::char_indices).enumerate();
+    let begins = code_points.skip(1).filter(move |(number, (_, character))| {
+        number.is_multiple_of(CODE_POINTS_MAX) || is_tag(*character) && !is_flag
+    });
+    begins.map(|(_, (at, _))| at)
 }
 
 /// The byte offset where character `index` begins, where that and that there is one shows without
@@ -239,6 +263,26 @@ mod tests {
                 assert_eq!(is_boundary(&value, offset), begins, "{value:?} {offset}");
             }
             assert!(is_boundary(&value, value.len()));
+        }
+    }
+
+    #[test]
+    fn no_character_takes_along_what_no_reader_sees() {
+        let tagged = "张\u{E0031}\u{E0033}\u{E0038}三";
+        let mut scratch = Vec::new();
+        let clusters = Clusters::of(tagged, &mut scratch);
+        assert_eq!((clusters.count(), clusters.offset(1)), (5, 3));
+        assert_eq!(count(tagged), 5);
+        let marked = format!("a{}b", "\u{301}".repeat(40));
+        let clusters = Clusters::of(&marked, &mut scratch);
+        assert_eq!((clusters.count(), clusters.offset(1)), (6, 1 + 9 * 2));
+        assert_eq!(count(&marked), 6);
+        for whole in [
+            "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+            "🧑🏻‍❤️‍💋‍🧑🏼",
+            "葛\u{E0100}",
+        ] {
+            assert_eq!(count(whole), 1, "{whole}");
         }
     }
 

@@ -9,11 +9,14 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clusters;
-use crate::error::Misfit;
+use crate::error::{Case, Misfit};
 use crate::text::Output;
 
 /// Most fills that `length` may ask for.
 const LENGTH_MAX: usize = 256;
+
+/// Most bytes of a fill: more than any emoji has, and no more than results should grow by.
+const FILL_BYTES_MAX: usize = 64;
 
 /// How many fills stand for what is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +134,12 @@ impl Filler {
     /// # Errors
     /// It is not; or `length` is above its limit.
     pub(crate) fn new(fill: &str, length: Length) -> Result<Self, Misfit> {
+        if fill.len() > FILL_BYTES_MAX {
+            let what = format!("`fill` is longer than {FILL_BYTES_MAX} bytes");
+            return Err(
+                Misfit::of_parameter("fill", what).with_hint("write one character such as \"*\"")
+            );
+        }
         let between = format!("a{fill}{fill}a");
         if !fill.chars().next().is_some_and(is_visible)
             || fill
@@ -170,10 +179,7 @@ impl Filler {
     /// Appends what stands for that many hidden characters.
     #[inline]
     pub(crate) fn write(&self, hidden: usize, out: &mut impl Output) {
-        let mut left = match self.length {
-            Length::Same => hidden,
-            Length::Fixed(fills) => fills,
-        };
+        let mut left = self.fills(hidden);
         while left > RUN {
             out.push(&self.run);
             left -= RUN;
@@ -181,8 +187,46 @@ impl Filler {
         out.push(self.run.get(..left * self.fill.len()).unwrap_or_default());
     }
 
+    /// The same, as [final](Output::push_final) text.
+    #[inline]
+    pub(crate) fn write_final(&self, hidden: usize, out: &mut impl Output) {
+        let mut left = self.fills(hidden);
+        while left > RUN {
+            out.push_final(&self.run);
+            left -= RUN;
+        }
+        out.push_final(self.run.get(..left * self.fill.len()).unwrap_or_default());
+    }
+
+    /// How many fills stand for that many hidden characters.
+    #[inline(always)]
+    fn fills(&self, hidden: usize) -> usize {
+        match self.length {
+            Length::Same => hidden,
+            Length::Fixed(fills) => fills,
+        }
+    }
+
+    /// Whether hidden text of that many characters is just what would be written for it, so that it
+    /// would show.
+    #[inline(always)]
+    pub(crate) fn is_as_written(&self, text: &str, hidden: usize) -> bool {
+        text.as_bytes().first() == self.fill.as_bytes().first()
+            && text.len() == self.fills(hidden) * self.fill.len()
+            && self.is_fills(text)
+    }
+
+    #[cold]
+    fn is_fills(&self, text: &str) -> bool {
+        let mut fills = text.as_bytes().chunks(self.fill.len().max(1));
+        fills.all(|own| own == self.fill.as_bytes())
+    }
+
     /// Appends `value` with fills for its bytes from `head` to `tail`, which are that many
     /// characters.
+    ///
+    /// # Errors
+    /// Nothing would be hidden by it, or nothing is there; then nothing is appended.
     #[inline(always)]
     pub(crate) fn write_over(
         &self,
@@ -191,17 +235,28 @@ impl Filler {
         tail: usize,
         hidden: usize,
         out: &mut impl Output,
-    ) {
+    ) -> Result<(), Case> {
+        let (Some(first), Some(covered), Some(last)) =
+            (value.get(..head), value.get(head..tail), value.get(tail..))
+        else {
+            return Err(Case::Invalid);
+        };
+        if covered.is_empty() || self.is_as_written(covered, hidden) {
+            return Err(Case::Short);
+        }
         // Where the result is as long as the value: one copy, then the fills over it.
         if let Some(byte) = self.byte()
-            && tail.saturating_sub(head) == self.length.fixed().unwrap_or(hidden)
+            && covered.len() == self.fills(hidden)
             && out.push_filled(value, head, tail, byte)
         {
-            return;
+            return Ok(());
         }
-        out.push(value.get(..head).unwrap_or_default());
-        self.write(hidden, out);
-        out.push(value.get(tail..).unwrap_or_default());
+        out.push_final(first);
+        self.write_final(hidden, out);
+        if !last.is_empty() {
+            out.push_final(last);
+        }
+        Ok(())
     }
 
     /// The bytes to reserve for `rows` masked values of together `bytes` bytes.
@@ -268,6 +323,41 @@ mod tests {
                 .parameter,
             Some("length")
         );
+    }
+
+    #[test]
+    fn a_fill_of_many_bytes_is_refused() {
+        // One character to a reader, and as many bytes a value as there are marks on it.
+        let marked = format!("*{}", "\u{301}".repeat(1_000));
+        let misfit = Filler::new(&marked, Length::Fixed(256)).unwrap_err();
+        assert_eq!(misfit.parameter, Some("fill"));
+        assert!(misfit.what.contains("64 bytes") && misfit.hint.is_some());
+    }
+
+    #[test]
+    fn what_would_show_is_not_written() {
+        let over = |fill: &str, length, value: &str, head, tail| {
+            let mut out = Vec::new();
+            let filler = Filler::new(fill, length).unwrap();
+            let hidden = value.get(head..tail).map_or(0, clusters::count);
+            let written = filler.write_over(value, head, tail, hidden, &mut out);
+            written.map(|()| String::from_utf8(out).unwrap())
+        };
+        let same = Length::Same;
+        assert_eq!(over("*", same, "13800", 1, 4), Ok("1***0".to_owned()));
+        assert_eq!(over("0", same, "13800", 3, 5), Err(Case::Short));
+        assert_eq!(
+            over("0", Length::Fixed(3), "13800", 3, 5),
+            Ok("138000".to_owned())
+        );
+        assert_eq!(over("三", Length::Fixed(1), "张三", 3, 6), Err(Case::Short));
+        assert_eq!(
+            over("三", Length::Fixed(2), "张三", 3, 6),
+            Ok("张三三".to_owned())
+        );
+        assert_eq!(over("*", same, "张三", 3, 5), Err(Case::Invalid));
+        assert_eq!(over("*", same, "张三", 6, 3), Err(Case::Invalid));
+        assert_eq!(over("*", same, "张三", 3, 3), Err(Case::Short));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! A dictionary is treated once per distinct value, then laid out by its keys.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use crate::cases::{Cases, Outcome, Rules, failed, to_text};
 use crate::clusters;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
-use crate::prefixes::Prefixes;
 use crate::spec::Column;
 use crate::treatment::{Context, Treated, Treatment};
 use crate::words;
@@ -67,9 +66,11 @@ pub(crate) trait Output: Default {
         false
     }
 
-    /// What is remembered of the values of the batch, where anything is.
-    fn prefixes(&mut self) -> Option<&mut Prefixes> {
-        None
+    /// Appends text that is neither taken back nor looked at again, before or instead of all other
+    /// text of its row. It may save that text a copy.
+    #[inline(always)]
+    fn push_final(&mut self, text: &str) {
+        self.push(text);
     }
 
     /// What was appended, as text.
@@ -133,10 +134,15 @@ impl Output for Vec<u8> {
 
     #[inline(always)]
     fn push_filled(&mut self, text: &str, head: usize, tail: usize, fill: u8) -> bool {
+        // Checked before anything is appended: what can't be hidden isn't there.
+        if text.as_bytes().get(head..tail).is_none() {
+            return false;
+        }
         let start = self.len();
         self.extend_from_slice(text.as_bytes());
-        let hidden = self.get_mut(start + head..start + tail);
-        hidden.unwrap_or_default().fill(fill);
+        if let Some(hidden) = self.get_mut(start + head..start + tail) {
+            hidden.fill(fill);
+        }
         true
     }
 
@@ -151,11 +157,53 @@ impl Output for Vec<u8> {
     }
 }
 
-/// Text that a mask appends to, and what it remembers from value to value.
+/// Text that a mask appends to: the row that isn't closed yet, or rows that go into no array.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
+    /// What may be taken back.
     text: String,
-    prefixes: Prefixes,
+    /// The array that final text is appended to at once, where there is one.
+    array: Option<Growing>,
+}
+
+/// A text array that grows by rows of text.
+#[derive(Debug)]
+struct Growing {
+    array: StringBuilder,
+    /// How many more bytes the array can take: beyond that, the builder would panic.
+    left: usize,
+    /// Whether a row had no room, so that it can't be closed.
+    is_full: bool,
+}
+
+impl Growing {
+    fn new(rows: usize, bytes: usize) -> Self {
+        Self {
+            array: StringBuilder::with_capacity(rows, bytes),
+            left: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
+            is_full: false,
+        }
+    }
+
+    /// Appends part of a row.
+    #[inline(always)]
+    fn push(&mut self, text: &str) {
+        match self.left.checked_sub(text.len()) {
+            Some(left) if self.array.write_str(text).is_ok() => self.left = left,
+            Some(_) | None => self.is_full = true,
+        }
+    }
+
+    /// Closes a row with the last of its text.
+    #[inline(always)]
+    fn close(&mut self, text: &str) -> Result<(), TreatmentError> {
+        if self.is_full || text.len() > self.left {
+            return Err(TreatmentError::TooLarge);
+        }
+        self.left -= text.len();
+        self.array.append_value(text);
+        Ok(())
+    }
 }
 
 impl Output for Line {
@@ -187,8 +235,11 @@ impl Output for Line {
     }
 
     #[inline(always)]
-    fn prefixes(&mut self) -> Option<&mut Prefixes> {
-        Some(&mut self.prefixes)
+    fn push_final(&mut self, text: &str) {
+        match &mut self.array {
+            Some(array) => array.push(text),
+            None => self.text.push_str(text),
+        }
     }
 
     fn into_text(self) -> Result<String, TreatmentError> {
@@ -894,38 +945,30 @@ impl TextColumn<Vec<u8>> for TextBuilder {
 
 /// A text array being written from text: nothing of it is checked again.
 pub(crate) struct Lines {
-    /// The result of the row that isn't closed yet.
+    /// The row that isn't closed yet, which holds the array while rows are written.
     line: Line,
-    array: StringBuilder,
-    /// How many more bytes the array can take.
-    left: usize,
 }
 
 impl Lines {
-    /// Appends a row that is text.
+    /// Appends a whole row.
     #[inline(always)]
     fn append(&mut self, text: &str) -> Result<(), TreatmentError> {
-        append(&mut self.array, &mut self.left, text)
+        self.array()?.close(text)
     }
-}
 
-/// Appends a row to an array that has so much room left: without any, the builder would panic.
-#[inline(always)]
-fn append(array: &mut StringBuilder, left: &mut usize, row: &str) -> Result<(), TreatmentError> {
-    if row.len() > *left {
-        return Err(TreatmentError::TooLarge);
+    #[inline(always)]
+    fn array(&mut self) -> Result<&mut Growing, TreatmentError> {
+        let array = self.line.array.as_mut();
+        array.ok_or_else(|| failed("assembling treated text"))
     }
-    *left -= row.len();
-    array.append_value(row);
-    Ok(())
 }
 
 impl TextColumn<Line> for Lines {
     fn new(rows: usize, bytes: usize) -> Self {
+        let array = Some(Growing::new(rows, bytes));
+        let text = String::new();
         Self {
-            line: Line::default(),
-            array: StringBuilder::with_capacity(rows, bytes),
-            left: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
+            line: Line { text, array },
         }
     }
 
@@ -936,19 +979,22 @@ impl TextColumn<Line> for Lines {
 
     #[inline(always)]
     fn close(&mut self) -> Result<(), TreatmentError> {
-        append(&mut self.array, &mut self.left, &self.line.text)?;
-        self.line.text.clear();
+        let Line { text, array } = &mut self.line;
+        let array = array.as_mut();
+        let array = array.ok_or_else(|| failed("assembling treated text"))?;
+        array.close(text)?;
+        text.clear();
         Ok(())
     }
 
     fn null(&mut self) -> Result<(), TreatmentError> {
         self.line.text.clear();
-        self.array.append_null();
+        self.array()?.array.append_null();
         Ok(())
     }
 
     fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
-        Ok(Arc::new(self.array.finish()))
+        Ok(Arc::new(self.array()?.array.finish()))
     }
 }
 
@@ -966,5 +1012,42 @@ mod tests {
                 "{character:?}"
             );
         }
+    }
+
+    #[test]
+    fn bytes_are_filled_where_they_are_or_nothing_is_written() {
+        let filled = |head, tail| {
+            let mut out = b"x".to_vec();
+            let is_written = out.push_filled("secret", head, tail, b'*');
+            (is_written, String::from_utf8(out).unwrap())
+        };
+        assert_eq!(filled(1, 5), (true, "xs****t".to_owned()));
+        for (head, tail) in [(3, 2), (0, 7), (7, 8), (usize::MAX, 2)] {
+            assert_eq!(filled(head, tail), (false, "x".to_owned()), "{head} {tail}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_full_refuses_a_row_and_never_panics() {
+        // arx#243 and #190: what doesn't fit is an error, not a crash or a cut.
+        let mut lines = <Lines as TextColumn<Line>>::new(2, 8);
+        lines.array().unwrap().left = 4;
+        lines.out().push_final("张");
+        lines.out().push("a");
+        lines.close().unwrap();
+        lines.append("").unwrap();
+        assert!(matches!(lines.append("b"), Err(TreatmentError::TooLarge)));
+        lines.out().push_final("b");
+        assert!(matches!(lines.close(), Err(TreatmentError::TooLarge)));
+        let array = lines.finish().unwrap();
+        assert_eq!(array.as_string::<i32>().value(0), "张a");
+    }
+
+    #[test]
+    fn final_text_is_text_where_there_is_no_array() {
+        let mut line = Line::default();
+        line.push("a");
+        line.push_final("张");
+        assert_eq!(line.into_text().unwrap(), "a张");
     }
 }

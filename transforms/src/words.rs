@@ -87,6 +87,48 @@ fn white(word: u64) -> u64 {
     (ascii & !word) | (other & word)
 }
 
+/// Fails bytes that are neither hexadecimal digits nor colons.
+#[inline]
+fn not_hex_or_colon(word: u64) -> u64 {
+    let low = word & !HIGH;
+    // The colon follows the digits; letters of both cases differ in one bit.
+    let digit = (low + eight(0x80 - b'0')) & !(low + eight(0x7F - b':'));
+    let lower = low | eight(0x20);
+    let letter = (lower + eight(0x80 - b'a')) & !(lower + eight(0x7F - b'f'));
+    word | !(digit | letter)
+}
+
+/// The highest bit of each byte that is a colon.
+#[inline]
+fn colons(word: u64) -> u64 {
+    let other = word ^ eight(b':');
+    !(((other & !HIGH) + !HIGH) | other) & HIGH
+}
+
+/// The highest bits of eight bytes side by side, that of the first byte lowest.
+#[inline]
+fn side_by_side(word: u64) -> u64 {
+    ((word & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Where colons stand in at most 40 bytes of nothing but them and hexadecimal digits: a bit for
+/// each byte, the first lowest. `None` for other text.
+#[inline]
+pub(crate) fn colons_between_hex(text: &str) -> Option<u64> {
+    let mut bytes = [b'0'; 40];
+    bytes
+        .get_mut(..text.len())?
+        .copy_from_slice(text.as_bytes());
+    let (words, _) = bytes.as_chunks::<8>();
+    let (mut failed, mut found) = (0, 0);
+    for word in words.iter().rev() {
+        let word = u64::from_le_bytes(*word);
+        failed |= not_hex_or_colon(word);
+        found = found << 8 | side_by_side(colons(word));
+    }
+    (failed & HIGH == 0).then_some(found)
+}
+
 /// Whether no byte of a text is one that white space begins with. Some text without white space has
 /// such bytes.
 #[inline]
@@ -125,6 +167,35 @@ pub(crate) fn plain_count(text: &str) -> Option<usize> {
     (failed & HIGH == 0).then_some(count)
 }
 
+/// From a byte on: where the first ASCII byte stands that is one of those sought, or the end, and how
+/// many characters begin before it.
+#[inline]
+pub(crate) fn until_ascii(
+    bytes: &[u8],
+    from: usize,
+    is_sought: impl Fn(u8) -> bool,
+) -> (usize, usize) {
+    let (mut at, mut characters) = (from, 0);
+    while let Some(rest) = bytes.get(at..) {
+        let word = rest
+            .first_chunk()
+            .map_or(0, |word| u64::from_le_bytes(*word));
+        if word & HIGH == HIGH {
+            characters += in_all(beginnings(word));
+            at += 8;
+            continue;
+        }
+        match rest.first() {
+            Some(byte) if !(byte.is_ascii() && is_sought(*byte)) => {
+                characters += usize::from(!matches!(byte, 0x80..=0xBF));
+                at += 1;
+            }
+            Some(_) | None => break,
+        }
+    }
+    (at, characters)
+}
+
 /// The sum of the bytes of a word, which is below 256.
 #[inline]
 fn in_all(word: u64) -> usize {
@@ -142,7 +213,7 @@ mod tests {
 
     #[test]
     fn words_fail_where_a_byte_does() {
-        let tests: [(Test, Of); 4] = [
+        let tests: [(Test, Of); 5] = [
             (not_ascii_or_cr, |byte| byte >= 0x80 || byte == b'\r'),
             (not_digit, |byte| !byte.is_ascii_digit()),
             (
@@ -150,6 +221,9 @@ mod tests {
                 |byte| !matches!(byte, b' '..=b'~' | 0x80..=0xBF | 0xE4..=0xE9),
             ),
             (white, |byte| matches!(byte, 0..=b' ' | 0xC0..=0xE3)),
+            (not_hex_or_colon, |byte| {
+                !byte.is_ascii_hexdigit() && byte != b':'
+            }),
         ];
         for (test, fails) in tests {
             for good in (0..=u8::MAX).filter(|byte| !fails(*byte)) {
@@ -168,6 +242,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn characters_are_counted_until_one_that_is_sought(text in "[a-c一-龥]{0,40}", from in 0..40_usize) {
+            let from = text.char_indices().map(|(at, _)| at).nth(from).unwrap_or(text.len());
+            let rest = text.get(from..).unwrap();
+            let before = rest.split('b').next().unwrap();
+            let expected = (from + before.len(), before.chars().count());
+            prop_assert_eq!(until_ascii(text.as_bytes(), from, |byte| byte == b'b'), expected);
+        }
+
+        #[test]
+        fn colons_are_found_where_they_stand(text in "[0-9a-fA-F:]{0,42}", other in "[0-9a-f:]{0,9}[g@/;é]") {
+            let bit = |(place, byte): (usize, u8)| u64::from(byte == b':') << place;
+            let expected = || text.bytes().enumerate().map(bit).sum::<u64>();
+            prop_assert_eq!(colons_between_hex(&text), (text.len() <= 40).then(expected));
+            prop_assert_eq!(colons_between_hex(&other), None);
+        }
+
         #[test]
         fn plain_text_is_counted_as_it_is(text in "[ -~一-龥䀀\u{7F}\n·é]{0,40}", plain in "[ -~一-龥䀀鿿]{0,600}") {
             let is = text.chars().all(|c| matches!(c, ' '..='~' | '\u{4000}'..='\u{9FFF}'));

@@ -40,6 +40,12 @@ impl Numbers {
         (self.0 >> 33) % bound
     }
 
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        let count = u64::try_from(all.len()).unwrap_or(1).max(1);
+        let at = usize::try_from(self.below(count)).unwrap_or(0);
+        *all.get(at).expect("there is one at least")
+    }
+
     fn region(&mut self) -> &'static str {
         match self.below(4) {
             0 => "110105",
@@ -138,9 +144,33 @@ pub(super) fn card() -> Input {
 }
 
 pub(super) fn credit_code() -> Input {
-    text("credit code", "credit-code", |_| {
-        "91110000600037341L".to_owned()
+    text("credit code", "credit-code", |numbers| {
+        let number = format!("{:08}", numbers.below(100_000_000));
+        let organisation = organisation_check(&number);
+        let first = format!("91{}{number}{organisation}", numbers.region());
+        format!("{first}{}", credit_check(&first))
     })
+}
+
+/// The check character of GB 11714.
+fn organisation_check(number: &str) -> char {
+    let digits = number.chars().filter_map(|digit| digit.to_digit(10));
+    let weights = [3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = digits
+        .zip(weights)
+        .map(|(digit, weight)| digit * weight)
+        .sum();
+    let at = usize::try_from((11 - sum % 11) % 11).unwrap_or(0);
+    "0123456789X".chars().nth(at).unwrap_or('0')
+}
+
+/// The check character of GB 32100.
+fn credit_check(first: &str) -> char {
+    const ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRTUWXY";
+    let values = first.chars().filter_map(|own| ALPHABET.find(own));
+    let powers = std::iter::successors(Some(1), |power| Some(power * 3 % 31));
+    let sum: usize = values.zip(powers).map(|(value, power)| value * power).sum();
+    ALPHABET.chars().nth((31 - sum % 31) % 31).unwrap_or('0')
 }
 
 pub(super) fn division() -> Input {
@@ -160,9 +190,15 @@ pub(super) fn position() -> Input {
     })
 }
 
+/// The provinces as plates write them.
+const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
+
 pub(super) fn plate() -> Input {
-    text("plate", "plate", |numbers| {
-        format!("浙A{:05}", numbers.below(100_000))
+    let provinces: Vec<char> = PROVINCES.chars().collect();
+    text("plate", "plate", move |numbers| {
+        let province = numbers.one_of(&provinces);
+        let city = numbers.one_of(&['A', 'B', 'C', 'D', 'E', 'F']);
+        format!("{province}{city}{:05}", numbers.below(100_000))
     })
 }
 
@@ -259,6 +295,40 @@ fn located_address(numbers: &mut Numbers) -> String {
 
 pub(super) fn located() -> Input {
     text("Han address with district", "address", located_address)
+}
+
+/// The table of divisions, to draw any county of.
+const DIVISIONS: &str = include_str!("../../../transforms/src/divisions/table.txt");
+
+/// Every county with what it lies in, as an address begins.
+fn counties() -> Vec<String> {
+    let (mut counties, mut province) = (Vec::new(), "");
+    for line in DIVISIONS.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let group = words.next().unwrap_or_default();
+        let mut prefecture = "";
+        for word in words {
+            let word = word.split(':').next().unwrap_or_default();
+            let (code, name) = word.split_at_checked(2).unwrap_or_default();
+            match code {
+                _ if name.is_empty() => {}
+                "00" if group.ends_with("00") => province = name,
+                "00" => prefecture = name,
+                _ => counties.push(format!("{province}{prefecture}{name}")),
+            }
+        }
+    }
+    counties
+}
+
+/// Addresses of a national register: what was read of one is of no use for the next.
+pub(super) fn located_anywhere() -> Input {
+    let counties = counties();
+    let counties: Vec<&str> = counties.iter().map(String::as_str).collect();
+    text("Han address, every county", "address", |numbers| {
+        let county = numbers.one_of(&counties);
+        format!("{county}文三路{}号", numbers.below(900) + 100)
+    })
 }
 
 /// A dictionary of so many addresses, called that.

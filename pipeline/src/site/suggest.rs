@@ -53,7 +53,7 @@ pub(crate) fn did_you_mean<'a>(
 
 /// The first words of a list, in backticks; `None` where it is empty.
 pub(crate) fn list(words: &[&str]) -> Option<String> {
-    const SHOWN: usize = 24;
+    const SHOWN: usize = 64;
     if words.is_empty() {
         return None;
     }

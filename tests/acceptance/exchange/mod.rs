@@ -2,6 +2,7 @@
 //! delivered, and what a recipient can check of it.
 
 mod complaints;
+mod kinds;
 mod ledger;
 pub(crate) mod nested;
 mod rows;

@@ -12,6 +12,7 @@
 //! leaving out: of the code-years that python-stdnum 2.2 knows it lacks one in a hundred, and it
 //! has none that python-stdnum doesn't.
 
+pub(crate) mod beginnings;
 mod edition;
 mod places;
 

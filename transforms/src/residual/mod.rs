@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
 
+use crate::category::{self, Category};
 use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
 use crate::treatments::json::Unknown;
@@ -65,11 +66,12 @@ impl<'a> Released<'a> {
                 let rest = (json.unknown == Unknown::Keep).then(clear);
                 within.chain(rest).collect()
             }
-            AnyTreatment::Nested(nested) => nested
-                .fields
-                .values()
-                .flat_map(|part| Self::of(category, part))
-                .collect(),
+            AnyTreatment::Nested(nested) => {
+                let parts = nested.fields.iter();
+                parts
+                    .flat_map(|(place, part)| Self::of(nested.category(place, category), part))
+                    .collect()
+            }
             _ if looks_within(treatment) => {
                 let parts = treatment.treatment().parts().into_iter();
                 // What comes between the steps of a pipeline can't be told.
@@ -112,13 +114,13 @@ fn looks_within(treatment: &TreatmentSpec) -> bool {
 /// How many originals fit a treated value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Residual {
-    /// Values of the category have no shape to count by.
+    /// Values of the category are no identifiers and have no shape to count by.
     Shapeless,
     /// Nothing of the value is left, or nothing that means anything without a key.
     Hidden,
     /// So many, on average and rounded down; at least 1.
     Candidates(u64),
-    /// Values have a shape, but what the treatment leaves of it can't be told.
+    /// What the treatment leaves of an identifier or a birth date can't be told.
     Uncounted,
 }
 
@@ -160,7 +162,8 @@ pub fn candidates(
             of_parts(&parts.collect::<Vec<_>>(), others)
         }
         AnyTreatment::Nested(nested) => {
-            let parts = nested.fields.values().map(|part| (category, part));
+            let parts = nested.fields.iter();
+            let parts = parts.map(|(place, part)| (nested.category(place, category), part));
             of_parts(&parts.collect::<Vec<_>>(), others)
         }
         _ => of_value(category, treatment, data_type, others),
@@ -198,7 +201,8 @@ fn of_value(
     others: &[&Released<'_>],
 ) -> Residual {
     let shape = shape::of(category);
-    if shape.is_none() && category != "birth-date" {
+    let is_identifier = category::find(category).is_some_and(Category::is_identifier);
+    if shape.is_none() && category != "birth-date" && !is_identifier {
         return Residual::Shapeless;
     }
     let Some(alternatives) = alternatives(treatment) else {
@@ -209,7 +213,10 @@ fn of_value(
         let mut known = known.clone();
         known.learn_kept(part);
         let Some(shape) = shape else {
-            return of_birth_date(part, &known);
+            return match is_identifier {
+                true => of_other_identifier(part),
+                false => of_birth_date(part, &known),
+            };
         };
         match shown(shape, part, category, data_type) {
             Shown::Nothing => Residual::Hidden,
@@ -221,6 +228,18 @@ fn of_value(
     };
     let counts = alternatives.iter().map(of_part);
     counts.reduce(Residual::or).unwrap_or(Residual::Uncounted)
+}
+
+/// An identifier that has no shape here: what a mask leaves of it can't be told.
+fn of_other_identifier(treatment: &TreatmentSpec) -> Residual {
+    let strength = treatment.strength();
+    if strength == Strength::CLEAR {
+        Residual::Candidates(1)
+    } else if strength >= Strength::KEYED_EQUALITY {
+        Residual::Hidden
+    } else {
+        Residual::Uncounted
+    }
 }
 
 fn of_birth_date(treatment: &TreatmentSpec, known: &Known) -> Residual {

@@ -7,8 +7,17 @@ use crate::check_digit;
 /// Birth dates of a century.
 pub(super) const DATES: u64 = 36_525;
 
+/// How many regions fit where all six digits are hidden, where the first two show, the first four.
+type Regions = (u64, u64, u64);
+
 /// Divisions of the third level in GB/T 2260, of a province and of a prefecture, about.
-const REGIONS: (u64, u64, u64) = (3_000, 100, 10);
+const REGIONS: Regions = (3_000, 100, 10);
+
+/// 81, 82 and 83, with four zeros: people from Hong Kong, Macao and Taiwan.
+const RESIDENCE: Regions = (3, 1, 1);
+
+/// The province that issued it and the country it names, of which few are frequent.
+const PERMANENT: Regions = (100, 10, 1);
 
 /// Identifiers whose values can be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +28,7 @@ pub(super) enum Shape {
         example: &'static str,
         before: &'static [u64],
         after: &'static [u64],
+        regions: Regions,
     },
     /// Positions that vary independently, and by what the last one thins them out where it shows.
     Positions {
@@ -37,6 +47,8 @@ pub(super) enum Check {
     Luhn,
     /// GB 32100.
     CreditCode,
+    /// At this position, of one digit or sign in so many; it isn't computed here.
+    At(usize, u64),
 }
 
 /// A number that differs from the example in one position, or in a second one too, so that its
@@ -55,13 +67,27 @@ pub(super) struct Variant {
 const RESIDENT_ID: &str = "11010519491231002X";
 
 const MOBILE: &[u64] = &[1, 7, 10, 10, 10, 10, 10, 10, 10, 10, 10];
-const CARD: &[u64] = &[10; 19];
+const CARD: &[u64] = &[
+    10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 1,
+];
 const CREDIT_CODE: &[u64] = &[
     10, 5, 10, 10, 5, 10, 5, 10, 36, 36, 36, 36, 36, 36, 36, 36, 1, 1,
 ];
 const PLATE: &[u64] = &[31, 24, 34, 34, 34, 34, 34];
 const PASSPORT: &[u64] = &[3, 10, 10, 10, 10, 10, 10, 10, 10];
 const LANDLINE: &[u64] = &[1, 10, 10, 10, 1, 8, 10, 10, 10, 10, 10, 10, 10];
+const PERMIT: &[u64] = &[3, 10, 10, 10, 10, 10, 10, 10, 10];
+const ORGANISATION: &[u64] = &[10, 10, 10, 10, 10, 10, 10, 10, 1];
+/// Six digits of a division, of which there are some 3,000, a number, a check digit.
+const BUSINESS: &[u64] = &[3, 10, 2, 5, 2, 5, 10, 10, 10, 10, 10, 10, 10, 10, 1];
+/// Maker, model, check digit, year, plant, serial number.
+const VIN: &[u64] = &[
+    3, 10, 10, 10, 10, 10, 10, 10, 1, 10, 10, 10, 10, 10, 10, 10, 10,
+];
+/// Eight digits of a model, of which some 10^5 are in use, a serial number, a check digit.
+const IMEI: &[u64] = &[2, 10, 10, 10, 10, 5, 1, 1, 10, 10, 10, 10, 10, 10, 1];
+/// Four numbers below 256.
+const ADDRESS_V4: &[u64] = &[2, 10, 10, 1, 2, 10, 10, 1, 2, 10, 10, 1, 2, 10, 10];
 
 /// The shape of a category's values.
 pub(super) fn of(category: &str) -> Option<Shape> {
@@ -70,24 +96,33 @@ pub(super) fn of(category: &str) -> Option<Shape> {
         choices,
         check,
     };
-    let resident = |example, before, after| Shape::ResidentId {
+    let resident = |example, before, after, regions| Shape::ResidentId {
         example,
         before,
         after,
+        regions,
     };
     Some(match category {
         "resident-id" | "social-security-number" | "driving-licence" | "taxpayer-number" => {
-            resident(RESIDENT_ID, &[], &[])
+            resident(RESIDENT_ID, &[], &[], REGIONS)
         }
+        "residence-permit" => resident("810000194912310028", &[], &[], RESIDENCE),
+        "permanent-residence-id" => resident("911124194912310029", &[], &[], PERMANENT),
         // A letter before the number; category and grade of the disability after it.
-        "student-number" => resident("G11010519491231002X", &[3], &[]),
-        "disability-number" => resident("11010519491231002X43", &[], &[7, 4]),
+        "student-number" => resident("G11010519491231002X", &[3], &[], REGIONS),
+        "disability-number" => resident("11010519491231002X43", &[], &[7, 4], REGIONS),
         "mobile" => positions("13800138000", MOBILE, Check::None),
         "bank-card" => positions("6222020000000000000", CARD, Check::Luhn),
         "credit-code" => positions("91110000600037341L", CREDIT_CODE, Check::CreditCode),
         "plate" => positions("京A12345", PLATE, Check::None),
         "passport" => positions("E12345678", PASSPORT, Check::None),
         "landline" => positions("0571-87654321", LANDLINE, Check::None),
+        "travel-permit" => positions("C12345678", PERMIT, Check::None),
+        "organisation-code" => positions("D2143569X", ORGANISATION, Check::At(8, 11)),
+        "business-number" => positions("110108000000016", BUSINESS, Check::At(14, 10)),
+        "vin" => positions("LSVAA418262123456", VIN, Check::At(8, 11)),
+        "imei" => positions("490154203237518", IMEI, Check::Luhn),
+        "ip-address" => positions("123.123.123.123", ADDRESS_V4, Check::None),
         _ => return None,
     })
 }
@@ -122,17 +157,25 @@ impl Shape {
                 .fold(1, u64::saturating_mul)
         };
         match self {
-            Self::ResidentId { before, after, .. } => {
+            Self::ResidentId {
+                before,
+                after,
+                regions,
+                ..
+            } => {
                 let start = before.len();
                 let number: Vec<bool> = (start..start + 18).map(shown).collect();
                 let around = hidden(0, before).saturating_mul(hidden(start + 18, after));
-                resident_ids(&number, known).max(1).saturating_mul(around)
+                resident_ids(&number, regions, known)
+                    .max(1)
+                    .saturating_mul(around)
             }
             Self::Positions { choices, check, .. } => {
                 let hidden = hidden(0, choices);
                 match check {
                     Check::Luhn if shown(choices.len().saturating_sub(1)) => hidden / 10,
-                    Check::None | Check::Luhn | Check::CreditCode => hidden,
+                    Check::At(place, by) if shown(place) => hidden / by,
+                    Check::None | Check::Luhn | Check::CreditCode | Check::At(..) => hidden,
                 }
             }
         }
@@ -145,7 +188,7 @@ impl Shape {
                 .get(before.len()..before.len() + 18)
                 .is_some_and(check_digit::resident_id::is_valid),
             Self::Positions { check, .. } => match check {
-                Check::None => false,
+                Check::None | Check::At(..) => false,
                 Check::Luhn => check_digit::luhn::is_valid(number),
                 Check::CreditCode => check_digit::credit_code::is_valid(number),
             },
@@ -227,15 +270,15 @@ fn replaced(example: &[char], position: usize, character: char) -> String {
         .collect()
 }
 
-fn resident_ids(visible: &[bool], known: &Known) -> u64 {
+fn resident_ids(visible: &[bool], regions: Regions, known: &Known) -> u64 {
     let shown = |position: usize| {
         position < known.division || visible.get(position).copied().unwrap_or(false)
     };
     let regions = match (0..6).filter(|position| !shown(*position)).count() {
         0 => 1,
-        1 | 2 => REGIONS.2,
-        3 | 4 => REGIONS.1,
-        _ => REGIONS.0,
+        1 | 2 => regions.2,
+        3 | 4 => regions.1,
+        _ => regions.0,
     };
     let dates = dates_like(visible).min(known.dates);
     let hidden = (14..17).filter(|position| !shown(*position)).count();

@@ -223,6 +223,96 @@ fn a_mask_that_checks_its_values_is_counted_as_one_that_does_not() {
 }
 
 #[test]
+fn permits_codes_and_devices_are_counted_by_what_is_hidden() {
+    for (category, treatment, expected) in [
+        // The birth dates of a century, one in eleven of which the check character fits.
+        ("residence-permit", SIX_AND_FOUR, 3_320),
+        ("permanent-residence-id", SIX_AND_FOUR, 3_320),
+        (
+            "residence-permit",
+            "{ kind = 'keep-ends', first = 0, last = 12 }",
+            // Three regions and a known check character leave less than one.
+            1,
+        ),
+        (
+            "travel-permit",
+            "{ kind = 'typed-mask', of = 'permit', keep = 'letter-and-last-4' }",
+            10_000,
+        ),
+        (
+            "organisation-code",
+            "{ kind = 'keep-ends', first = 4, last = 1 }",
+            909,
+        ),
+        (
+            "organisation-code",
+            "{ kind = 'keep-ends', first = 8, last = 0 }",
+            1,
+        ),
+        (
+            "business-number",
+            "{ kind = 'keep-ends', first = 6, last = 4 }",
+            10_000,
+        ),
+        ("vin", "{ kind = 'mask-range', from = -6, to = -1 }", 90_909),
+        (
+            "imei",
+            "{ kind = 'keep-ends', first = 8, last = 1 }",
+            100_000,
+        ),
+        (
+            "ip-address",
+            "{ kind = 'typed-mask', of = 'ip', keep = 'three-parts' }",
+            200,
+        ),
+        (
+            "ip-address",
+            "{ kind = 'typed-mask', of = 'ip' }",
+            8_000_000,
+        ),
+        // Its check digit follows from the others.
+        (
+            "bank-card",
+            "{ kind = 'mask-range', from = -1, to = -1 }",
+            1,
+        ),
+        ("vin", CLEAR, 1),
+    ] {
+        let found = count(category, treatment, &[]);
+        assert_eq!(found, Some(expected), "{category} {treatment}");
+    }
+}
+
+#[test]
+fn an_identifier_without_a_shape_is_not_passed_unseen() {
+    for category in ["household-number", "bank-account", "property-number"] {
+        let of = |text| residual(category, text, &[]);
+        assert_eq!(of(SIX_AND_FOUR), Residual::Uncounted, "{category}");
+        assert_eq!(of(CLEAR), Residual::Candidates(1), "{category}");
+        let hmac = "{ kind = 'hmac', domain = 'd' }";
+        assert_eq!(of(hmac), Residual::Hidden, "{category}");
+        assert_eq!(of("{ kind = 'null' }"), Residual::Hidden, "{category}");
+    }
+}
+
+#[test]
+fn values_within_are_counted_by_their_own_category() {
+    let nested = |rest: &str| {
+        format!("{{ kind = 'nested', fields = {{ 'id' = {SIX_AND_FOUR}, 'b' = {CLEAR} }}{rest} }}")
+    };
+    let id = nested(", categories = { 'id' = 'resident-id' }");
+    assert_eq!(count("other", &id, &[]), Some(3_320));
+    let both = nested(", categories = { 'id' = 'resident-id', 'b' = 'birth-date' }");
+    assert_eq!(count("other", &both, &[]), Some(1));
+    let beside = [("other", both.as_str())];
+    assert_eq!(
+        count("social-security-number", SIX_AND_FOUR, &beside),
+        Some(1)
+    );
+    assert_eq!(residual("other", &nested(""), &[]), Residual::Shapeless);
+}
+
+#[test]
 fn the_same_number_in_another_field_gives_it_away() {
     for other in [
         "social-security-number",

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::classes::CharacterClass;
-use crate::clusters::Clusters;
+use crate::clusters::{self, Clusters};
 use crate::error::{Case, Misfit};
 use crate::fill::{Filler, Length, default_fill};
 use crate::key::DerivedKey;
@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
+use crate::words;
 
 /// Keeps the characters of some classes, so that the shape of a value stays, and hides the others.
 ///
@@ -151,6 +152,36 @@ impl Kernel {
         })
     }
 
+    /// Writes text of nothing but printable ASCII and Han characters, where none of those stays and
+    /// the fill is ASCII: the way of nearly all Han text. Something is hidden then, and looks like
+    /// something else. False, having appended nothing, for other values.
+    #[inline]
+    fn write_plain(&self, value: &str, out: &mut impl Output) -> bool {
+        let may_be = !self.han && self.filler.byte().is_some() && !clusters::is_bytes(value);
+        if !may_be || words::plain_count(value).is_none() {
+            return false;
+        }
+        let stays = |byte: u8| {
+            let stays = self.ascii.get(usize::from(byte));
+            stays.copied().unwrap_or(false)
+        };
+        let bytes = value.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let (end, hidden) = words::until_ascii(bytes, at, stays);
+            if hidden > 0 {
+                self.filler.write_final(hidden, out);
+            }
+            let rest = bytes.get(end..).unwrap_or_default();
+            let kept = rest.iter().take_while(|byte| stays(**byte)).count();
+            if kept > 0 {
+                out.push_final(value.get(end..end + kept).unwrap_or_default());
+            }
+            at = end + kept;
+        }
+        true
+    }
+
     fn write_all(&self, value: &str, out: &mut impl Output, scratch: &mut Vec<usize>) {
         match Clusters::of(value, scratch) {
             Clusters::Bytes(_) if self.write_ascii(value, out) => {}
@@ -177,6 +208,9 @@ fn kept(keep: &[CharacterClass], character: char) -> bool {
 
 impl<O: Output> TextKernel<O> for Kernel {
     fn treat(&self, value: &str, out: &mut O, scratch: &mut Vec<usize>) -> Result<Written, Case> {
+        if self.write_plain(value, out) {
+            return Ok(Written::Text);
+        }
         let start = out.length();
         self.write_all(value, out, scratch);
         if out.ends_with(start, value) {
@@ -230,6 +264,14 @@ mod tests {
         assert_eq!(masked("'latin'", "Ａbé-1"), "Ａbé**");
         assert_eq!(masked("'han'", "𠮷野家ー〇々"), "𠮷野家*〇々");
         assert_eq!(masked("", "张3-"), "***");
+        assert_eq!(masked("'digit'", "文三路12号-3"), "***12**3");
+        assert_eq!(
+            masked("'separator'", "浙江省杭州市西湖区文三路1-2号"),
+            "*************-**"
+        );
+        // U+4DC0 is a hexagram: plain, and in no class.
+        assert_eq!(masked("'latin'", "\u{4DC0}a张"), "*a*");
+        assert_eq!(masked("'han'", "\u{4DC0}a张"), "**张");
     }
 
     #[test]

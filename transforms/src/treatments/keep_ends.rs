@@ -82,8 +82,9 @@ impl<O: Output> TextKernel<O> for Kernel {
             && self.filler.length().fixed().is_some()
             && let Some(head) = clusters::head(value, self.first)
         {
-            out.push(value.get(..head).unwrap_or_default());
-            self.filler.write(1, out);
+            let hidden = value.len() - head;
+            self.filler
+                .write_over(value, head, value.len(), hidden, out)?;
             return Ok(Written::Text);
         }
         let clusters = Clusters::of(value, scratch);
@@ -94,7 +95,7 @@ impl<O: Output> TextKernel<O> for Kernel {
             .ok_or(Case::Short)?;
         let head = clusters.offset(self.first);
         let tail = clusters.offset(count - self.last);
-        self.filler.write_over(value, head, tail, hidden, out);
+        self.filler.write_over(value, head, tail, hidden, out)?;
         Ok(Written::Text)
     }
 

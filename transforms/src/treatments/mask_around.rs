@@ -20,7 +20,7 @@ use crate::words;
 
 pub use delimiter::Delimiters;
 
-use delimiter::Search;
+use delimiter::{One, Search};
 
 /// Hides one side of a delimiter; the delimiter and the other side stay.
 ///
@@ -173,30 +173,28 @@ impl Kernel {
     #[inline]
     fn write_plain(&self, value: &str, out: &mut impl Output) -> Option<Result<Written, Case>> {
         let is_bytes = clusters::is_bytes(value);
-        if !is_bytes {
-            words::plain_count(value)?;
-        }
-        let Some(delimiter) = self.search.one_in(value, self.spec.occurrence)? else {
+        let count = match is_bytes {
+            true => value.len(),
+            false => words::plain_count(value)?,
+        };
+        let found = self.search.one_in(value, count, self.spec.occurrence)?;
+        let Some(One { at, before }) = found else {
             return Some(Err(Case::Invalid));
         };
         let (keep, bytes) = (self.spec.keep, value.as_bytes());
-        let part = match self.spec.side {
-            Side::Before => 0..delimiter.start,
-            Side::After => delimiter.end..value.len(),
+        let (part, characters) = match self.spec.side {
+            Side::Before => (0..at.start, before),
+            Side::After => (at.end..value.len(), count.checked_sub(before + 1)?),
         };
-        let count = match is_bytes {
-            true => part.len(),
-            false => words::plain_count(value.get(part.clone())?)?,
-        };
-        let Some(hidden) = count.checked_sub(keep).filter(|hidden| *hidden > 0) else {
+        let Some(hidden) = characters.checked_sub(keep).filter(|hidden| *hidden > 0) else {
             return Some(Err(Case::Short));
         };
         let (head, tail) = match self.spec.side {
             Side::Before => (clusters::ahead(bytes, keep), part.end),
             Side::After => (part.start, clusters::back(bytes, keep)),
         };
-        self.filler.write_over(value, head, tail, hidden, out);
-        Some(Ok(Written::Text))
+        let written = self.filler.write_over(value, head, tail, hidden, out);
+        Some(written.map(|()| Written::Text))
     }
 
     /// Appends a part, hidden but for what is kept at its outer edge.
@@ -241,7 +239,12 @@ impl<O: Output> TextKernel<O> for Kernel {
             Occurrence::All => self.write(value, self.search.all(value), out, scratch),
         };
         match written {
-            Ok(()) => Ok(Written::Text),
+            Ok(()) if !out.ends_with(before, value) => Ok(Written::Text),
+            // With a fill that stands there already, nothing was hidden.
+            Ok(()) => {
+                out.truncate(before);
+                Err(Case::Short)
+            }
             Err(case) => {
                 out.truncate(before);
                 Err(case)
@@ -321,6 +324,68 @@ mod tests {
         assert_eq!(treat_one(before, "a..b"), Some("****".into()));
         let letter = "{ kind = 'mask-around', delimiter = 'e', occurrence = 'all' }";
         assert_eq!(treat_one(letter, "ae\u{301}beced"), Some("***e*ed".into()));
+    }
+
+    #[test]
+    fn a_delimiter_in_plain_text_is_found_as_in_any_other() {
+        let of = |delimiter: &str, rest: &str| {
+            format!("{{ kind = 'mask-around', delimiter = '{delimiter}', {rest} }}")
+        };
+        for (value, delimiter) in [
+            ("杭州市西湖区a文三路1号区2", "区"),
+            ("区文三路", "区"),
+            ("a1区", "区"),
+            ("张三丰@a.cn@b", "@"),
+            ("none", "区"),
+            ("文三路", "区"),
+        ] {
+            for side in ["before", "after"] {
+                for occurrence in ["first", "last"] {
+                    let spec = of(
+                        delimiter,
+                        &format!("side = '{side}', occurrence = '{occurrence}', keep = 1"),
+                    );
+                    let written = treat_one(&spec, value).unwrap();
+                    let covered = "*".repeat(value.chars().count());
+                    let divided = match occurrence {
+                        "first" => value.split_once(delimiter),
+                        _ => value.rsplit_once(delimiter),
+                    };
+                    let Some((before, after)) = divided else {
+                        assert_eq!(written, covered, "{spec} {value}");
+                        continue;
+                    };
+                    let fills = |text: &str| "*".repeat(text.chars().count().saturating_sub(1));
+                    let (first, last) = (before.chars().next(), after.chars().next_back());
+                    let expected = match (side, first, last) {
+                        ("before", Some(first), _) if before.chars().count() > 1 => {
+                            Some(format!("{first}{}{delimiter}{after}", fills(before)))
+                        }
+                        ("after", _, Some(last)) if after.chars().count() > 1 => {
+                            Some(format!("{before}{delimiter}{}{last}", fills(after)))
+                        }
+                        _ => None,
+                    };
+                    assert_eq!(written, expected.unwrap_or(covered), "{spec} {value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_delimiter_that_joins_what_stands_beside_it_is_refused() {
+        // To tell whether a flag's half is one, every flag before it is looked at.
+        for joining in ["🇨", "🇨🇳", "\u{301}", "a🇨"] {
+            let misfit = misfit(&format!(
+                "{{ kind = 'mask-around', delimiter = '{joining}' }}"
+            ));
+            assert_eq!(misfit.parameter, Some("delimiter"), "{joining}");
+            assert!(misfit.hint.is_some());
+        }
+        for apart in ["👨", "::", "\\r\\n", "e"] {
+            let text = format!("{{ kind = 'mask-around', delimiter = \"{apart}\" }}");
+            assert!(treat_one(&text, "none").is_some(), "{apart}");
+        }
     }
 
     #[test]

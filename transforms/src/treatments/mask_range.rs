@@ -112,7 +112,7 @@ impl<O: Output> TextKernel<O> for Kernel {
         let clusters = Clusters::of(value, scratch);
         let (from, to) = self.hidden(clusters.count()).ok_or(Case::Short)?;
         let (head, tail) = (clusters.offset(from), clusters.offset(to));
-        self.filler.write_over(value, head, tail, to - from, out);
+        self.filler.write_over(value, head, tail, to - from, out)?;
         Ok(Written::Text)
     }
 

@@ -41,6 +41,11 @@ use shape::Shape;
 pub struct Nested {
     /// The treatments by place: `{ "name" = {…}, "tags[]" = {…} }`; `withhold` removes a member.
     pub fields: BTreeMap<String, TreatmentSpec>,
+    /// The categories of the values by place: `{ "id" = "resident-id" }`. A category decides
+    /// normalisation, so that a pseudonym within is the one that a field of its own would get;
+    /// absent means the field's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, String>,
     /// What happens to members that no place names.
     #[serde(default = "default_unknown")]
     pub unknown: Unknown,
@@ -63,7 +68,26 @@ fn default_unknown() -> Unknown {
 impl Nested {
     fn shape(&self, column: Column<'_>) -> Result<Shape, Misfit> {
         let tree = path::tree(&self.fields)?;
-        shape::shape(&tree, column, self.unknown)
+        let mut places = self.categories.keys();
+        if let Some(place) = places.find(|place| !self.fields.contains_key(*place)) {
+            let what = format!("`categories` has `{place}`, which is no place of `fields`");
+            return Err(Misfit::of_parameter("categories", what)
+                .with_hint("write the places as `fields` has them"));
+        }
+        shape::shape(self, &tree, column)
+    }
+
+    /// The category of the values at a place, where `whole` is the field's.
+    pub(crate) fn category<'a>(&'a self, place: &str, whole: &'a str) -> &'a str {
+        self.categories.get(place).map_or(whole, String::as_str)
+    }
+
+    /// A column of values at a place, with their own category.
+    fn values_at<'a>(&'a self, place: &str, column: Column<'a>) -> Column<'a> {
+        Column {
+            category: self.category(place, column.category),
+            ..column
+        }
     }
 }
 
@@ -91,11 +115,12 @@ impl Definition for Nested {
 
     fn at_least(&self, floor: &Self) -> bool {
         self.fields.iter().all(|(place, own)| {
+            let same_category = self.categories.get(place) == floor.categories.get(place);
             own.is_withhold()
                 || floor
                     .fields
                     .get(place)
-                    .is_some_and(|floor| own.meets(floor))
+                    .is_some_and(|floor| same_category && own.meets(floor))
         })
     }
 
@@ -140,13 +165,11 @@ impl Definition for Nested {
                 parts.push(None);
                 continue;
             };
-            let built = builder.build(
-                spec,
-                Column {
-                    data_type,
-                    ..column
-                },
-            );
+            let column = Column {
+                data_type,
+                ..column
+            };
+            let built = builder.build(spec, self.values_at(place, column));
             parts.push(Some(
                 built.map_err(|misfit| misfit.within("fields", place))?,
             ));

@@ -60,7 +60,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("`locale` of a name", "always Chinese, `zh_CN`"),
     (
         "`label` of a bucket",
-        "`as = \"label\"` or `\"lower\"`, and `labels` for words of one's own",
+        "`as = \"label\"`, `\"lower\"` or `\"any\"`, and `labels` for words of one's own",
     ),
     ("`extract`, `keep` of a time part", "`part`, `keep`"),
     ("`on_no_match` of a pattern", "`on_invalid`"),
@@ -73,6 +73,28 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "`use: masked.col` of a condition",
         "not offered: a condition sees the original row, whatever becomes of its fields; `pipeline` \
          treats what another treatment left",
+    ),
+    (
+        "`keep_separators` of other pseudonyms than `fpe`, and of masks",
+        "not offered: a pseudonym has one spelling, so that two spellings of a value join; a mask by \
+         position counts separators as characters, and `keep-classes` with `\"separator\"` keeps them",
+    ),
+    (
+        "`sample(n)`, `percentile` of top and bottom coding, `preserve_sum_by` of noise, \
+         `substitute(column)`",
+        "not offered yet: they need a pass over all rows before the first is treated, and come with \
+         the treatments of whole sets; meanwhile `rate`, `lower` and `upper`, and `values` or a file",
+    ),
+    (
+        "`admin_level` of coordinates",
+        "not offered: which division a position lies in takes maps of their borders; `geo-coarsen` \
+         takes a grid or a geohash, `admin-level` takes codes",
+    ),
+    (
+        "`local_suppress`, `shuffle`, `microaggregate`, `generalize` by a hierarchy, `k_anonymize`, \
+         `dp_aggregate`, `free_text`, `wasm`",
+        "not offered yet: the treatments of whole sets, of free text and of a site's own code come \
+         after those of single fields",
     ),
 ];
 

@@ -150,7 +150,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 48] = [
+const OTHERS: [&str; 51] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -162,6 +162,9 @@ const OTHERS: [&str; 48] = [
     "{ kind = 'typed-mask', of = 'email' }",
     "{ kind = 'typed-mask', of = 'person-name', keep = 'nothing' }",
     "{ kind = 'typed-mask', of = 'address' }",
+    "{ kind = 'typed-mask', of = 'ip' }",
+    "{ kind = 'typed-mask', of = 'ip', length = 8, keep = 'three-parts' }",
+    "{ kind = 'typed-mask', of = 'ip', length = 256, fill = '＊' }",
     "{ kind = 'hmac', domain = 'd', algorithm = 'sm3', encoding = 'base64url', length = 14 }",
     "{ kind = 'hmac', domain = 'd', normalise = 'none', encoding = 'base32' }",
     "{ kind = 'tokenize', domain = 'd', alphabet = 'digits', length = 7 }",

@@ -42,8 +42,8 @@ pub(crate) use network::mail_domain;
 pub struct TypedMask {
     /// What the value is. `"resident-id"`: 18 or 15 characters. `"mobile"`: mainland. `"landline"`:
     /// with area code, 400 and 800 numbers too. `"person-name"`: in Han characters, with or without
-    /// `·`. `"bank-card"`: 16 to 19 digits. `"address"`: from province, city or county on.
-    /// `"credit-code"`: 18 characters. `"plate"`: 7 or 8 characters. `"passport"`: mainland, Hong
+    /// `·`. `"bank-card"`: 16 to 19 digits. `"address"`: from province, city or county on, by the
+    /// names of GB/T 2260 of 2023. `"credit-code"`: 18 characters. `"plate"`: 7 or 8 characters. `"passport"`: mainland, Hong
     /// Kong and Macao. `"permit"`: travel permits of the mainland, Hong Kong, Macao and Taiwan.
     /// `"email"`: in ASCII. `"ip"`: version 4 or 6.
     pub of: Of,
@@ -66,7 +66,7 @@ pub struct TypedMask {
     pub fill: String,
     /// Number of fills for each hidden stretch: `"same"` as was hidden, or a number, which hides
     /// its length too. Absent means 2 for names, 3 for addresses and e-mail, `"same"` for others.
-    /// An IP address has one fill a part.
+    /// An IP address has one fill a part, unless a number says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<Length>,
 }

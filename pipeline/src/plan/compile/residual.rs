@@ -81,7 +81,7 @@ fn below(field: &PlannedField, found: Residual, least: u64) -> Option<(&'static 
         Residual::Uncounted => {
             let what = format!(
                 "how many originals fit a result of {treatment} can't be counted, and policy asks \
-                 for at least {least}; use a mask or a pseudonym"
+                 for at least {least}; use a pseudonym, or a mask of values that have a known shape"
             );
             Some(("not-counted", what))
         }

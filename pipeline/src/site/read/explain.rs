@@ -7,6 +7,10 @@ use crate::site::suggest::{did_you_mean, list, nearest};
 /// Longest unknown value that is shown.
 const SHOWN_BYTES_MAX: usize = 64;
 
+/// Most known words that are told beside the one that may have been meant: more than any parameter
+/// of a treatment has.
+const WORDS_MAX: usize = 32;
+
 /// What serde complained of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Complaint {
@@ -60,13 +64,14 @@ pub(super) fn explain(
         Complaint::UnknownWord { word, known } => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let what = format!("unknown value `{}`", shown(word));
-            match nearest(word, known.iter().copied()) {
-                Some(near) => (what, Some(format!("did you mean `{near}`?"))),
-                None => (
-                    what,
-                    list(&known).map(|known| format!("known values: {known}")),
-                ),
-            }
+            let near = nearest(word, known.iter().copied());
+            let near = near.map(|near| format!("did you mean `{near}`?"));
+            // The allowed words are told beside the near one, unless there are as many as kinds.
+            let told = near.is_none() || known.len() <= WORDS_MAX;
+            let all = list(&known).filter(|_| told);
+            let all = all.map(|known| format!("known values: {known}"));
+            let hints: Vec<String> = near.into_iter().chain(all).collect();
+            (what, (!hints.is_empty()).then(|| hints.join(" ")))
         }
         Complaint::Other => other(message, value),
     }

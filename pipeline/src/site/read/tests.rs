@@ -126,7 +126,7 @@ fn every_fault_of_a_file_is_reported_at_once() {
         [
             "2:11 expected a whole number from 0 to 4294967295, found text",
             "6:1 unknown key `bases` | did you mean `basis`?",
-            "8:19 unknown value `bacth` | did you mean `batch`?",
+            "8:19 unknown value `bacth` | did you mean `batch`? known values: `batch`, `download`",
             "9:18 not a calendar day; write a date such as 2026-01-31",
             "9:32 unknown key `untill` | did you mean `until`?",
             "10:18 expected a whole number, 0 or more, found one out of range",
@@ -156,6 +156,10 @@ fn faults_within_treatments_are_located_there() {
             "6:67 unknown value `keep` | known values: `null`, `mask-all`, `fail`, `reject`",
         ),
         (
+            "{ kind = \"mask-around\", side = \"befor\" }",
+            "6:44 unknown value `befor` | did you mean `before`? known values: `before`, `after`",
+        ),
+        (
             "\"clear\"",
             "6:13 expected a treatment such as { kind = \"clear\" }, found text",
         ),
@@ -183,6 +187,22 @@ fn faults_within_treatments_are_located_there() {
 }
 
 #[test]
+fn every_allowed_word_of_a_parameter_is_told() {
+    let typed = "{ kind = \"typed-mask\", of = \"mobile\", keep = \"last-5\" }";
+    let text = POLICY.replace("{ kind = \"keep-ends\", first = 1, last = 0 }", typed);
+    let found = problems::<Policy>(&text).concat();
+    for word in ["did you mean `last-4`?", "`nothing`", "`three-parts`"] {
+        assert!(found.contains(word), "{found}");
+    }
+    let kind = "{ kind = \"no such treatment\" }";
+    let text = POLICY.replace("{ kind = \"keep-ends\", first = 1, last = 0 }", kind);
+    let found = problems::<Policy>(&text).concat();
+    for kind in lockgate_transforms::treatments::catalogue() {
+        assert!(found.contains(&format!("`{}`", kind.kind)), "{found}");
+    }
+}
+
+#[test]
 fn missing_keys_are_each_reported_once() {
     assert_eq!(
         problems::<Dataset>(""),
@@ -203,7 +223,8 @@ fn missing_keys_are_each_reported_once() {
         problems::<SiteFile>("[preview]\nbefore = 1\n[site]\nname = \"a\"\ntier = \"region\"\n"),
         [
             "2:10 expected true or false, found a whole number",
-            "5:8 unknown value `region` | did you mean `regional`?",
+            "5:8 unknown value `region` | did you mean `regional`? known values: `national`, \
+             `regional`, `sector`",
         ]
     );
     assert_eq!(
@@ -225,7 +246,7 @@ fn levels_are_one_to_four_important_or_core() {
         ),
         (
             "\"imporant\"",
-            "unknown value `imporant` | did you mean `important`?",
+            "unknown value `imporant` | did you mean `important`? known values: `important`, `core`",
         ),
         (
             "1.5",

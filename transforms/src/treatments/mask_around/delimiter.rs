@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Occurrence;
 use crate::clusters;
 use crate::error::Misfit;
+use crate::words;
 
 /// Most delimiters of one treatment.
 const DELIMITERS_MAX: usize = 16;
@@ -40,6 +41,9 @@ impl Delimiters {
         }
         if self.0.len() > DELIMITERS_MAX {
             return refused("`delimiter` lists more than 16 texts");
+        }
+        if self.0.iter().any(|text| joins(text)) {
+            return refused("`delimiter` has a text that joins what stands beside it");
         }
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -116,6 +120,15 @@ impl JsonSchema for Delimiters {
     }
 }
 
+/// A delimiter in a value.
+#[derive(Debug)]
+pub(super) struct One {
+    /// Its bytes.
+    pub(super) at: Range<usize>,
+    /// Characters before it.
+    pub(super) before: usize,
+}
+
 /// Finds delimiters in values.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -139,37 +152,46 @@ impl Search {
         Self { texts, single }
     }
 
-    /// Where the first or last delimiter stands, if any does, in a value of which each code point is
-    /// a character. `None` where several count, or the delimiter isn't one ASCII or Han character.
+    /// Where the first or last delimiter stands, if any does, in a value of `count` characters that
+    /// is nothing but printable ASCII and characters of three bytes. `None` where several count, or
+    /// the delimiter isn't one ASCII or Han character.
     #[inline]
     pub(super) fn one_in(
         &self,
         value: &str,
+        count: usize,
         occurrence: Occurrence,
-    ) -> Option<Option<Range<usize>>> {
+    ) -> Option<Option<One>> {
+        if occurrence == Occurrence::All {
+            return None;
+        }
+        let is_last = occurrence == Occurrence::Last;
         let bytes = value.as_bytes();
         let one = self.single.and_then(|_| self.texts.first())?;
-        let at = match *one.as_bytes() {
+        let found = match *one.as_bytes() {
             [one] => {
                 let is_it = |found: &u8| *found == one;
-                match occurrence {
-                    Occurrence::First => bytes.iter().position(is_it),
-                    Occurrence::Last => bytes.iter().rposition(is_it),
-                    Occurrence::All => return None,
-                }
+                let at = match is_last {
+                    true => bytes.iter().rposition(is_it),
+                    false => bytes.iter().position(is_it),
+                };
+                let before = |at: usize| match count == bytes.len() {
+                    true => Some(at),
+                    false => words::plain_count(value.get(..at)?),
+                };
+                at.and_then(|at| Some((at, before(at)?)))
             }
-            [lead @ 0xE4..=0xE9, second, third] => {
-                let mut found = bytes.windows(3);
-                let is_it = |found: &[u8]| *found == [lead, second, third];
-                match occurrence {
-                    Occurrence::First => found.position(is_it),
-                    Occurrence::Last => found.rposition(is_it),
-                    Occurrence::All => return None,
-                }
+            [lead @ 0xE4..=0xE9, second, third] if is_last => {
+                let found = last_of(bytes, [lead, second, third]);
+                found.map(|(at, after)| (at, count.saturating_sub(after + 1)))
             }
+            [lead @ 0xE4..=0xE9, second, third] => first_of(bytes, [lead, second, third]),
             _ => return None,
         };
-        Some(at.map(|at| at..at + one.len()))
+        Some(found.map(|(at, before)| One {
+            at: at..at + one.len(),
+            before,
+        }))
     }
 
     /// The delimiter that begins first.
@@ -248,6 +270,50 @@ impl Search {
             Some(found)
         })
     }
+}
+
+/// Whether a text may become part of what stands beside it: then what divides a value depends on all
+/// that stands before it, as with the halves of flags.
+fn joins(text: &str) -> bool {
+    let is_half_a_flag = |character: char| matches!(character, '\u{1F1E6}'..='\u{1F1FF}');
+    text.starts_with(is_half_a_flag)
+        || text.ends_with(is_half_a_flag)
+        || clusters::count(&text.repeat(2)) != 2 * clusters::count(text)
+}
+
+/// Where a character of three bytes stands first in text of one or three bytes a character, and how
+/// many characters stand before it.
+#[inline]
+fn first_of(bytes: &[u8], one: [u8; 3]) -> Option<(usize, usize)> {
+    let (mut at, mut before) = (0, 0);
+    while let Some(lead) = bytes.get(at) {
+        if lead.is_ascii() {
+            at += 1;
+        } else if bytes.get(at..)?.first_chunk() == Some(&one) {
+            return Some((at, before));
+        } else {
+            at += 3;
+        }
+        before += 1;
+    }
+    None
+}
+
+/// The same of the last one, and how many stand after it.
+#[inline]
+fn last_of(bytes: &[u8], one: [u8; 3]) -> Option<(usize, usize)> {
+    let (mut end, mut after) = (bytes.len(), 0);
+    while let Some(last) = end.checked_sub(1).and_then(|at| bytes.get(at)) {
+        if last.is_ascii() {
+            end -= 1;
+        } else if bytes.get(..end)?.last_chunk() == Some(&one) {
+            return Some((end.checked_sub(3)?, after));
+        } else {
+            end = end.checked_sub(3)?;
+        }
+        after += 1;
+    }
+    None
 }
 
 /// Where a delimiter stands that was found; nowhere if it is only part of a character.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields};
 
-use super::Unknown;
 use super::path::{Step, Tree};
+use super::{Nested, Unknown};
 use crate::error::Misfit;
 use crate::spec::Column;
 use crate::values::plain_type;
@@ -164,20 +164,16 @@ pub(super) fn whole(
 /// # Errors
 /// A field that isn't nested; a place that its type doesn't have; a treatment that doesn't fit;
 /// nothing left of the field, or only half of a map.
-pub(super) fn shape(
-    tree: &Tree<'_>,
-    column: Column<'_>,
-    unknown: Unknown,
-) -> Result<Shape, Misfit> {
+pub(super) fn shape(nested: &Nested, tree: &Tree<'_>, column: Column<'_>) -> Result<Shape, Misfit> {
     let data_type = column.data_type;
-    let nested = matches!(
+    let has_places = matches!(
         data_type,
         DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_) | DataType::Map(_, _)
     );
-    if !nested {
+    if !has_places {
         return Err(Misfit::of_type("nested", data_type, "lists, structs, maps"));
     }
-    inner(tree, column, unknown)?.ok_or_else(|| {
+    inner(nested, tree, column)?.ok_or_else(|| {
         Misfit::of_parameter("fields", "nothing is left of the field".to_owned())
             .with_hint("withhold the whole field")
     })
@@ -188,10 +184,10 @@ pub(super) fn shape(
     clippy::wildcard_enum_match_arm,
     reason = "no other type has places within"
 )]
-fn inner(tree: &Tree<'_>, column: Column<'_>, unknown: Unknown) -> Result<Option<Shape>, Misfit> {
+fn inner(nested: &Nested, tree: &Tree<'_>, column: Column<'_>) -> Result<Option<Shape>, Misfit> {
     if let Some((treatment, place, spec)) = tree.treatment {
         let output = spec
-            .output_type(column)
+            .output_type(nested.values_at(place, column))
             .map_err(|misfit| misfit.within("fields", place))?;
         let from = column.data_type.clone();
         return Ok(output.map(|to| Shape::Leaf {
@@ -205,13 +201,13 @@ fn inner(tree: &Tree<'_>, column: Column<'_>, unknown: Unknown) -> Result<Option
         ..column
     };
     match column.data_type {
-        DataType::Struct(fields) => structs(tree, fields, column, unknown),
+        DataType::Struct(fields) => structs(nested, tree, fields, column),
         DataType::List(field) | DataType::LargeList(field) => {
             only(tree, &[Step::Elements], column)?;
             let Some(below) = tree.below.get(&Step::Elements) else {
                 return Ok(None);
             };
-            let elements = inner(below, at(field.data_type()), unknown)?;
+            let elements = inner(nested, below, at(field.data_type()))?;
             Ok(elements.map(|elements| Shape::List(Box::new(elements))))
         }
         DataType::Map(entries, _) => {
@@ -223,7 +219,7 @@ fn inner(tree: &Tree<'_>, column: Column<'_>, unknown: Unknown) -> Result<Option
                 return Ok(None);
             };
             let half = |step, data_type| match tree.below.get(&step) {
-                Some(below) => inner(below, at(data_type), unknown),
+                Some(below) => inner(nested, below, at(data_type)),
                 None => Ok(None),
             };
             let key = half(Step::Key, key.data_type())?;
@@ -244,10 +240,10 @@ fn inner(tree: &Tree<'_>, column: Column<'_>, unknown: Unknown) -> Result<Option
 }
 
 fn structs(
+    nested: &Nested,
     tree: &Tree<'_>,
     fields: &Fields,
     column: Column<'_>,
-    unknown: Unknown,
 ) -> Result<Option<Shape>, Misfit> {
     let known: Vec<Step> = fields
         .iter()
@@ -259,14 +255,14 @@ fn structs(
         let data_type = field.data_type();
         let shape = match tree.below.get(step) {
             Some(below) => inner(
+                nested,
                 below,
                 Column {
                     data_type,
                     ..column
                 },
-                unknown,
             )?,
-            None if unknown == Unknown::Null => Some(Shape::Null(plain(data_type))),
+            None if nested.unknown == Unknown::Null => Some(Shape::Null(plain(data_type))),
             None => None,
         };
         if let Some(shape) = shape {

@@ -453,3 +453,53 @@ fn a_list_of_invalid_elements_is_one_invalid_value() {
     let half = crate::options::Share::parse("0.5").unwrap();
     assert!(!treated.counts.exceeds(half));
 }
+
+#[test]
+fn a_pseudonym_within_is_the_one_that_a_field_of_its_category_gets() {
+    let hmac = "{ kind = 'hmac', domain = 'person.id' }";
+    let id: ArrayRef = Arc::new(StringArray::from(vec!["11010519491231002x"]));
+    let people: ArrayRef = Arc::new(StructArray::from(vec![(
+        Arc::new(Field::new("id", DataType::Utf8, true)),
+        Arc::clone(&id),
+    )]));
+    let field = |category: &str, value: &str| -> String {
+        let column = Column::alone("id", &DataType::Utf8, category);
+        let values: ArrayRef = Arc::new(StringArray::from(vec![value]));
+        let treated = build(&spec(hmac), column).unwrap().apply(&values).unwrap();
+        treated.array.as_string::<i32>().value(0).to_owned()
+    };
+    let within = |rest: &str| -> String {
+        let text = nested(&[("id", hmac)], rest);
+        let column = Column::alone("person", people.data_type(), "other");
+        let treated = build(&spec(&text), column).unwrap().apply(&people).unwrap();
+        let ids = treated.array.as_struct().column(0);
+        ids.as_string::<i32>().value(0).to_owned()
+    };
+    let expected = field("resident-id", "11010519491231002X");
+    assert_eq!(within(", categories = { 'id' = 'resident-id' }"), expected);
+    assert_eq!(within(""), field("other", "11010519491231002x"));
+    assert_ne!(within(""), expected);
+}
+
+#[test]
+fn a_category_is_of_a_place_that_is_treated() {
+    let fields = Fields::from(vec![Field::new("id", DataType::Utf8, true)]);
+    let text = nested(&[("id", ENDS)], ", categories = { 'ids' = 'resident-id' }");
+    let misfit = misfit(&text, &DataType::Struct(fields));
+    assert_eq!(misfit.parameter, Some("categories"));
+    assert!(misfit.what.contains("`ids`") && misfit.hint.is_some());
+    // Another category is another treatment: neither outdoes the other.
+    let (one, other) = (
+        spec(&nested(
+            &[("id", ENDS)],
+            ", categories = { 'id' = 'resident-id' }",
+        )),
+        spec(&nested(&[("id", ENDS)], "")),
+    );
+    assert!(one.meets(&one) && !one.meets(&other) && !other.meets(&one));
+    assert!(
+        !serde_json::to_string(&other)
+            .unwrap()
+            .contains("categories")
+    );
+}

@@ -72,6 +72,76 @@ fn text_treatments() -> Vec<(TreatmentSpec, Box<dyn Treatment>)> {
         .collect()
 }
 
+#[test]
+fn masks_write_the_same_into_bytes_and_into_text() {
+    let ascii = ["13800138000"; 16];
+    let others = [
+        "欧阳娜娜",
+        "张三",
+        "浙A1234警",
+        "e\u{301}张",
+        "a\r\nb",
+        "张三丰@example.cn",
+        "zhang@Example.CN",
+        "浙江省杭州市西湖区文三路1-2号",
+        "浙江省 杭州市 红旗路1号",
+        "阿卜杜拉·买买提",
+        "阿·李三",
+        "2001:db8::1",
+        "2001:DB8:0:1::",
+        "10.0.0.0",
+        "0571-88886666",
+        "张\u{E0031}三ー",
+    ];
+    let forward = [ascii.as_slice(), others.as_slice()].concat();
+    let backward: Vec<&str> = forward.iter().rev().copied().collect();
+    let of = [
+        "resident-id",
+        "mobile",
+        "landline",
+        "person-name",
+        "bank-card",
+        "address",
+        "credit-code",
+        "plate",
+        "passport",
+        "permit",
+        "email",
+        "ip",
+    ];
+    let kinds = [
+        "kind = 'keep-ends', first = 1, last = 1",
+        "kind = 'keep-ends', first = 1, last = 0, length = 2",
+        "kind = 'mask-range', from = 1, to = 2",
+        "kind = 'mask-around', delimiter = '@'",
+        "kind = 'mask-around', delimiter = '区', side = 'after', occurrence = 'last'",
+        "kind = 'keep-classes', keep = ['digit']",
+        "kind = 'keep-classes', keep = ['han', 'separator']",
+        "kind = 'regex', pattern = '^(.)(.*)$', replacement = '$1*'",
+    ];
+    let kinds = kinds.map(str::to_owned).into_iter();
+    let typed = of.map(|of| format!("kind = 'typed-mask', of = '{of}'"));
+    for kind in kinds.chain(typed) {
+        for fill in ["", ", fill = '0'", ", fill = '三'"] {
+            let is_regex = kind.contains("regex");
+            if is_regex && !fill.is_empty() {
+                continue;
+            }
+            let spec = spec(&format!("{{ {kind}{fill} }}"));
+            let built = built_for(&spec, &DataType::Utf8, "other").unwrap();
+            let treated = |rows: &[&str]| -> Vec<Option<String>> {
+                let array: ArrayRef = Arc::new(StringArray::from(rows.to_vec()));
+                let treated = built.apply(&array).unwrap();
+                let texts = treated.array.as_string::<i32>().iter();
+                texts.map(|text| text.map(str::to_owned)).collect()
+            };
+            let mut reversed = treated(&backward);
+            reversed.reverse();
+            assert_eq!(treated(&forward), reversed, "{kind}{fill}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 

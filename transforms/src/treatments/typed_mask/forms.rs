@@ -241,8 +241,11 @@ impl Of {
             Self::BankCard => (19, 1),
             Self::Plate => (8, 3),
             Self::Passport => (9, 1),
-            // Eight parts and what divides them; each hidden part has a fill of its own.
-            Self::Ip => return Some(8 * fill.max(4) + 7),
+            // Eight parts and what divides them; each hidden part has fills of its own.
+            Self::Ip => {
+                let fills = length.fixed().unwrap_or(1).saturating_mul(fill);
+                return Some(8 * fills.max(4) + 7);
+            }
             Self::Landline | Self::PersonName | Self::Address | Self::Email => return None,
         };
         let most: usize = match length {

@@ -32,10 +32,8 @@ pub(super) fn mask(
     if let Some(characters) = common(value) {
         return mask_plain(value, Clusters::Wide(value, characters), shown, filler, out);
     }
-    let start = out.length();
-    match mask_dotted(value, shown, filler, out) {
-        Some(()) => return Ok(()),
-        None => out.truncate(start),
+    if let Some(parts) = Parts::read(value) {
+        return parts.mask(value, shown, filler, out);
     }
     let text = spelling(value);
     if !text.contains(DOT) {
@@ -43,6 +41,7 @@ pub(super) fn mask(
         return mask_plain(&text, clusters, shown, filler, out);
     }
     let mut left = PARTS_MAX;
+    let mut shows_all = true;
     for part in text.split(DOT) {
         if left < PARTS_MAX {
             out.push("·");
@@ -57,30 +56,91 @@ pub(super) fn mask(
             return Err(Case::Invalid);
         }
         let kept = if count > 1 { shown.first } else { 0 };
-        write(part, clusters.offset(kept), count - kept, filler, out);
+        let (first, hidden) = part
+            .split_at_checked(clusters.offset(kept))
+            .ok_or(Case::Invalid)?;
+        shows_all &= filler.is_as_written(hidden, count - kept);
+        out.push(first);
+        filler.write(count - kept, out);
     }
-    Ok(())
+    match shows_all {
+        true => Err(Case::Short),
+        false => Ok(()),
+    }
 }
 
-/// Masks a name of nothing but characters from U+4E00 to U+9FFF and `·`, as [`mask`] does; `None`
-/// for what is no such name, of which something may have been appended.
-fn mask_dotted(value: &str, shown: Shown, filler: &Filler, out: &mut impl Output) -> Option<()> {
-    let mut rest = value;
-    for place in 0..PARTS_MAX {
-        let dot = rest.as_bytes().iter().position(|byte| *byte == 0xC2);
-        let part = rest.get(..dot.unwrap_or(rest.len()))?;
-        let count = common(part).filter(|count| (1..=PART_MAX).contains(count))?;
-        if place > 0 {
-            out.push("·");
+/// The parts of a name of nothing but characters from U+4E00 to U+9FFF, of three bytes each, and `·`
+/// between them: where each begins, and its characters.
+struct Parts {
+    parts: [(usize, usize); PARTS_MAX],
+    count: usize,
+}
+
+impl Parts {
+    /// `None` for what is no such name.
+    fn read(value: &str) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let (mut parts, mut count) = ([(0, 0); PARTS_MAX], 0);
+        let (mut begin, mut at) = (0, 0);
+        loop {
+            let is_common = match bytes.get(at) {
+                Some(0xE5..=0xE9) => true,
+                Some(0xE4) => bytes.get(at + 1) >= Some(&0xB8),
+                _ => false,
+            };
+            if is_common {
+                at += 3;
+                continue;
+            }
+            let ends = at == bytes.len() || bytes.get(at..at + 2) == Some("·".as_bytes());
+            if !ends {
+                return None;
+            }
+            let characters = (at - begin) / 3;
+            if !(1..=PART_MAX).contains(&characters) {
+                return None;
+            }
+            *parts.get_mut(count)? = (begin, characters);
+            count += 1;
+            if at == bytes.len() {
+                return Some(Self { parts, count });
+            }
+            at += DOT.len_utf8();
+            begin = at;
         }
-        let kept = if count > 1 { shown.first } else { 0 };
-        write(part, 3 * kept, count - kept, filler, out);
-        let Some(dot) = dot else {
-            return Some(());
-        };
-        rest = rest.get(dot..)?.strip_prefix("·")?;
     }
-    None
+
+    fn mask(
+        &self,
+        value: &str,
+        shown: Shown,
+        filler: &Filler,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
+        let parts = self.parts.get(..self.count).unwrap_or_default();
+        // The characters of a part that stay, where they end, and the hidden ones.
+        let of = |(begin, characters): &(usize, usize)| {
+            let kept = if *characters > 1 { shown.first } else { 0 };
+            (begin + 3 * kept, characters - kept)
+        };
+        let shows = |part: &(usize, usize)| {
+            let (head, hidden) = of(part);
+            let covered = value.get(head..head + 3 * hidden);
+            covered.is_none_or(|covered| filler.is_as_written(covered, hidden))
+        };
+        if parts.iter().all(shows) {
+            return Err(Case::Short);
+        }
+        // What stays is one piece with the dot before it.
+        let mut from = 0;
+        for part in parts {
+            let (head, hidden) = of(part);
+            out.push_final(value.get(from..head).unwrap_or_default());
+            filler.write_final(hidden, out);
+            from = head + 3 * hidden;
+        }
+        Ok(())
+    }
 }
 
 /// The characters of text of nothing but those from U+4E00 to U+9FFF, of three bytes each; `None`
@@ -124,13 +184,8 @@ fn mask_plain(
         return Err(Case::Invalid);
     }
     let kept = if shown.first > 0 { surname } else { 0 };
-    write(text, clusters.offset(kept), count - kept, filler, out);
-    Ok(())
-}
-
-fn write(text: &str, head: usize, hidden: usize, filler: &Filler, out: &mut impl Output) {
-    out.push(text.get(..head).unwrap_or_default());
-    filler.write(hidden, out);
+    let head = clusters.offset(kept);
+    filler.write_over(text, head, text.len(), count - kept, out)
 }
 
 /// The characters of text, each of which must be a Han character.

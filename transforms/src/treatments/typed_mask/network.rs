@@ -9,6 +9,7 @@ use super::forms::Shown;
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::text::Output;
+use crate::words;
 
 /// Half-width, without white space around it.
 fn spelling(value: &str) -> Cow<'_, str> {
@@ -58,7 +59,15 @@ impl<'a> Address<'a> {
             .local
             .split_at_checked(shown.first)
             .ok_or(Case::Invalid)?;
-        if rest.is_empty() {
+        // With the dot before it, where only the last label stays.
+        let hidden = match shown.last {
+            0 => self.domain.len(),
+            1 => self.top - 1,
+            _ => 0,
+        };
+        let covered = self.domain.get(..hidden).ok_or(Case::Invalid)?;
+        let domain_shows = hidden == 0 || filler.is_as_written(covered, hidden);
+        if rest.is_empty() || domain_shows && filler.is_as_written(rest, rest.len()) {
             return Err(Case::Short);
         }
         if shown.first > 0 {
@@ -66,12 +75,6 @@ impl<'a> Address<'a> {
         }
         filler.write(rest.len(), out);
         out.push("@");
-        // With the dot before it, where only the last label stays.
-        let hidden = match shown.last {
-            0 => self.domain.len(),
-            1 => self.top - 1,
-            _ => 0,
-        };
         if hidden > 0 {
             filler.write(hidden, out);
         }
@@ -185,6 +188,8 @@ fn top_of(domain: &str) -> Option<usize> {
 pub(super) struct HiddenParts {
     four: String,
     six: String,
+    /// The part of an address of version 6 that reads like the fills: it would show.
+    like_fills: Option<u16>,
 }
 
 impl HiddenParts {
@@ -192,20 +197,21 @@ impl HiddenParts {
         let mut fills = Vec::new();
         filler.write(1, &mut fills);
         let fills = String::from_utf8(fills).unwrap_or_default();
+        let part = u16::from_str_radix(&fills, 16).ok();
         Self {
             four: format!(".{fills}").repeat(4),
             six: format!(":{fills}").repeat(8),
+            like_fills: part.filter(|part| format!("{part:x}") == fills),
         }
     }
 }
 
-/// Appends what stands for all but the first parts, of which something stands before where any is
-/// shown.
+/// What stands for all but the first parts, of which something stands before where any is shown.
 #[inline]
-fn write_hidden(parts: &str, all: usize, shown: usize, out: &mut impl Output) {
+fn hidden_parts(parts: &str, all: usize, shown: usize) -> &str {
     let part = parts.len() / all;
     let from = usize::from(shown == 0);
-    out.push(parts.get(from..part * (all - shown)).unwrap_or_default());
+    parts.get(from..part * (all - shown)).unwrap_or_default()
 }
 
 /// Masks an address: its first parts stay, every other part is one hidden stretch.
@@ -217,10 +223,22 @@ pub(super) fn mask_ip(
 ) -> Result<(), Case> {
     if let Some(ends) = octets(value.as_bytes()) {
         let last = shown.first.checked_sub(1);
-        if let Some(kept) = last.and_then(|last| ends.get(last)) {
-            out.push(value.get(..*kept).unwrap_or_default());
+        let kept = last.and_then(|last| ends.get(last)).copied().unwrap_or(0);
+        let (first, covered) = value.split_at_checked(kept).ok_or(Case::Invalid)?;
+        let parts = hidden_parts(&hidden.four, ends.len(), shown.first);
+        if covered == parts {
+            return Err(Case::Short);
         }
-        write_hidden(&hidden.four, ends.len(), shown.first, out);
+        out.push(first);
+        out.push(parts);
+        return Ok(());
+    }
+    let parts = hidden_parts(&hidden.six, 8, shown.first);
+    if hidden.like_fills.is_none()
+        && let Some(first) = first_groups(value, shown.first)
+    {
+        out.push(first);
+        out.push(parts);
         return Ok(());
     }
     let six = match groups(value.as_bytes()) {
@@ -233,9 +251,54 @@ pub(super) fn mask_ip(
     if let Some(four) = six.to_ipv4_mapped() {
         return mask_ip(&four.to_string(), shown, hidden, out);
     }
+    let mut covered = six.segments().into_iter().skip(shown.first);
+    if covered.all(|group| Some(group) == hidden.like_fills) {
+        return Err(Case::Short);
+    }
     write_groups(six, shown, out);
-    write_hidden(&hidden.six, 8, shown.first, out);
+    out.push(parts);
     Ok(())
+}
+
+/// The first groups of an address of version 6 in hexadecimal alone, where they stand in it as they
+/// are to be written: nearly always. `None` for other text, and where it takes more to tell.
+#[inline]
+fn first_groups(text: &str, shown: usize) -> Option<&str> {
+    // What begins otherwise may stand for an address of version 4.
+    if !matches!(text.as_bytes().first(), Some(b'1'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let colons = words::colons_between_hex(text)?;
+    let digits = !colons & ((1 << text.len()) - 1);
+    let five = digits & digits >> 1 & digits >> 2 & digits >> 3 & digits >> 4;
+    let groups = (digits & !(digits << 1)).count_ones();
+    let gaps = colons & colons >> 1;
+    let ends_within = digits >> (text.len() - 1) == 1 || gaps >> text.len().checked_sub(2)? == 1;
+    let is_whole = match gaps.count_ones() {
+        0 => groups == 8,
+        1 => groups < 8,
+        _ => false,
+    };
+    if five != 0 || !ends_within || !is_whole {
+        return None;
+    }
+    let mut left = colons;
+    for _ in 1..shown {
+        left &= left.wrapping_sub(1);
+    }
+    let end = match shown {
+        0 => 0,
+        _ => usize::try_from(left.trailing_zeros()).ok()?,
+    };
+    // Before any gap, without leading zeros and in lower case.
+    let first = text.get(..end)?;
+    let is_before_gap = gaps & ((1 << end) - 1) == 0;
+    let mut before = b':';
+    let is_plain = first.bytes().all(|byte| {
+        let begins = std::mem::replace(&mut before, byte) == b':';
+        !(byte.is_ascii_uppercase() || begins && byte == b'0')
+    });
+    (is_before_gap && is_plain).then_some(first)
 }
 
 /// Where the four parts of an address of version 4 end, which is written as numbers without leading
@@ -380,6 +443,28 @@ mod tests {
                 let read: Option<Ipv6Addr> = text.parse().ok();
                 prop_assert_eq!(groups(text.as_bytes()).map(Ipv6Addr::from), read, "{}", text);
             }
+        }
+
+        #[test]
+        fn groups_that_stand_as_they_are_written_are_those_that_are_read(
+            text in "[0-9a-fA-F:]{0,12}",
+            likely in "([1-9a-f][0-9a-f]{0,3}:){1,6}((:[0-9a-fA-F]{1,4}){0,3}|:|(:0|0)[0-9]{0,4}|[0-9a-f]{1,5})",
+            whole in "[1-9a-f][0-9a-f]{0,4}(:[0-9a-fA-F]{1,4}){6,8}:{0,2}",
+            shown in 0..=3_usize,
+        ) {
+            for text in [text, likely, whole] {
+                let Some(first) = first_groups(&text, shown) else {
+                    continue;
+                };
+                let read: Ipv6Addr = text.parse().unwrap();
+                prop_assert_eq!(read.to_ipv4_mapped(), None);
+                let mut written = Vec::new();
+                write_groups(read, Shown { first: shown, last: 0 }, &mut written);
+                prop_assert_eq!(first.as_bytes(), written, "{}", text);
+            }
+            // And nearly every address is read so.
+            let usual = format!("2001:db8:{:x}::1", shown + 1);
+            prop_assert!(first_groups(&usual, shown).is_some());
         }
 
         #[test]

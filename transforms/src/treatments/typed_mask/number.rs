@@ -77,8 +77,7 @@ fn mask_ends(
         let hidden = text.chars().count() - shown.first - shown.last;
         let head = clusters::ahead(bytes, shown.first);
         let tail = clusters::back(bytes, shown.last);
-        filler.write_over(text, head, tail, hidden, out);
-        return Ok(());
+        return filler.write_over(text, head, tail, hidden, out);
     }
     if of == Of::ResidentId && bytes.len() == 15 {
         shown.last = shown.last.min(3);
@@ -93,8 +92,7 @@ fn mask_ends(
         .filter(|hidden| *hidden > 0)
         .ok_or(Case::Short)?;
     let tail = shown.first + hidden;
-    filler.write_over(text, shown.first, tail, hidden, out);
-    Ok(())
+    filler.write_over(text, shown.first, tail, hidden, out)
 }
 
 fn digits(bytes: &[u8]) -> bool {
@@ -328,14 +326,12 @@ pub(super) fn mask_landline(
     out: &mut impl Output,
 ) -> Result<(), Case> {
     if let Some((area, number)) = plain_landline(value) {
-        write_landline(area, number, shown, filler, out);
-        return Ok(());
+        return write_landline(area, number, shown, filler, out);
     }
     let landline = Landline::read(value).ok_or(Case::Invalid)?;
     let text = |digits| str::from_utf8(digits).map_err(|_| Case::Invalid);
     let (area, number) = (text(landline.area())?, text(landline.number())?);
-    write_landline(area, number, shown, filler, out);
-    Ok(())
+    write_landline(area, number, shown, filler, out)
 }
 
 /// The area code and the number of a landline that is written as most are, `0571-88886666` or
@@ -356,16 +352,28 @@ fn plain_landline(value: &str) -> Option<(&str, &str)> {
     is_plain.then_some((area, number))
 }
 
-fn write_landline(area: &str, number: &str, shown: Shown, filler: &Filler, out: &mut impl Output) {
+fn write_landline(
+    area: &str,
+    number: &str,
+    shown: Shown,
+    filler: &Filler,
+    out: &mut impl Output,
+) -> Result<(), Case> {
+    let hidden = number.len() - shown.last;
+    let (covered, last) = number.split_at_checked(hidden).ok_or(Case::Invalid)?;
+    let area_shows = shown.first > 0 || filler.is_as_written(area, area.len());
+    if area_shows && filler.is_as_written(covered, hidden) {
+        return Err(Case::Short);
+    }
     if shown.first > 0 {
         out.push(area);
     } else {
         filler.write(area.len(), out);
     }
     out.push("-");
-    let hidden = number.len() - shown.last;
     filler.write(hidden, out);
-    out.push(number.get(hidden..).unwrap_or_default());
+    out.push(last);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -157,6 +157,96 @@ fn a_street_or_an_estate_is_not_taken_for_a_district() {
 }
 
 #[test]
+fn only_what_the_table_of_divisions_knows_is_a_district() {
+    for (value, expected) in [
+        ("浙江省杭州市红旗路12号3单元", "浙江省杭州市***"),
+        ("黑龙江省哈尔滨市红旗大街88号", "黑龙江省哈尔滨市***"),
+        ("浙江省杭州市国际城市花园3幢501室", "浙江省杭州市***"),
+        ("浙江省杭州市王家庄市民公寓12号", "浙江省杭州市***"),
+        ("广东省广州市珠江新城市民广场", "广东省广州市***"),
+        ("浙江省杭州市联华超市对面", "浙江省杭州市***"),
+        ("浙江省杭州市北门菜市场旁3号", "浙江省杭州市***"),
+        ("江苏省南京市王小明旗下公司", "江苏省南京市***"),
+        // A district of another city, a city of another province, a district of former years.
+        ("浙江省杭州市天河区文三路1号", "浙江省杭州市***"),
+        ("浙江省广州市天河区文三路1号", "浙江省***"),
+        ("浙江省杭州市江干区文三路1号", "浙江省杭州市***"),
+        // Prefectures of former years lead to the districts that are there now.
+        (
+            "新疆维吾尔自治区哈密地区伊州区1号",
+            "新疆维吾尔自治区哈密地区伊州区***",
+        ),
+        ("河北省承德市鹰手营子矿区1号", "河北省承德市鹰手营子矿区***"),
+        (
+            "内蒙古自治区包头市白云鄂博矿区1号",
+            "内蒙古自治区包头市白云鄂博矿区***",
+        ),
+    ] {
+        assert_eq!(masked("address", value), expected);
+    }
+    assert_invalid("address", &["红旗路12号", "张三市民卡", "王小明旗下公司"]);
+}
+
+#[test]
+fn an_address_shows_no_more_the_shorter_it_is() {
+    // Hutool covers the last eight characters, so that of a long address the street stays and of
+    // one with eight characters or fewer nothing but that it is one.
+    for street in ["文三路1号", "文三路18号翠苑小区3幢2单元501室张三转交"] {
+        let value = format!("浙江省杭州市西湖区{street}");
+        assert_eq!(masked("address", &value), "浙江省杭州市西湖区***");
+    }
+    assert_eq!(masked("address", "西湖区1号"), "西湖区***");
+    let same = "{ kind = 'typed-mask', of = 'address', length = 'same' }";
+    assert_eq!(
+        treat_one(same, "浙江省杭州市西湖区 文三路 1号"),
+        Some("浙江省杭州市西湖区*****".into())
+    );
+}
+
+#[test]
+fn a_result_that_is_the_value_in_its_one_spelling_is_short() {
+    let with = |of: &str, fill: &str, rest: &str| {
+        format!("{{ kind = 'typed-mask', of = '{of}', fill = '{fill}'{rest} }}")
+    };
+    for (spec, value) in [
+        (with("mobile", "0", ""), "138-0000-0000"),
+        (with("mobile", "0", ""), "13800000000"),
+        (with("person-name", "三", ", length = 1"), "张 三"),
+        (
+            with("person-name", "某", ", length = 'same'"),
+            "阿某某·买某",
+        ),
+        (
+            with("person-name", "某", ", length = 'same'"),
+            "阿某某.买某",
+        ),
+        (with("address", "路", ", length = 2"), "浙江省杭州市 路路"),
+        (with("ip", "0", ""), "2001::"),
+        (with("ip", "0", ""), "10.0.0.0"),
+        (with("ip", "0", ""), " 10.0.0.0 "),
+        (with("landline", "6", ""), "(0571)66666666"),
+        (
+            with("email", "a", ", length = 2, keep = 'domain'"),
+            "aa@B.cn",
+        ),
+    ] {
+        let treated = treat(&spec, &[Some(value)]);
+        assert_eq!(cases_of(&treated), (0, 0, 1, 0), "{spec} {value}");
+    }
+    // Another value with that result is masked.
+    let written = treat_one(&with("mobile", "0", ""), "138-0000-0001");
+    assert_eq!(written, Some("13800000000".into()));
+}
+
+#[test]
+fn a_rare_compound_surname_is_taken_for_a_frequent_one() {
+    for (name, expected) in [("张简宁", "张**"), ("范姜文", "范**"), ("夏侯惇", "夏侯**")]
+    {
+        assert_eq!(masked("person-name", name), expected);
+    }
+}
+
+#[test]
 fn an_address_without_a_tail_is_short() {
     let treated = treat(
         &of("address"),
