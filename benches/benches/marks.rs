@@ -20,7 +20,7 @@ use lockgate_transforms::marks::anchor::Family;
 use lockgate_transforms::marks::carrier::{Carrier, Limits, Numeric, Synonyms};
 use lockgate_transforms::marks::code::Density;
 use lockgate_transforms::marks::embed::{FoundBy, MarkPlan, MarkedField, Marker, RowAnchor};
-use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
+use lockgate_transforms::marks::key::{GrantIndex, MarkKey, PrfSuite};
 
 const ROWS: usize = 16_384;
 const GRANT: GrantIndex = GrantIndex(0x5EED_0001);
@@ -65,10 +65,7 @@ fn anchors(criterion: &mut Criterion) {
             vec![name, masked_phone],
         ),
     ] {
-        let anchor = RowAnchor {
-            family,
-            columns: (0..columns.len()).collect(),
-        };
+        let anchor = RowAnchor::of_columns(family, (0..columns.len()).collect());
         let plan = MarkPlan::new(vec![anchor], Vec::new()).expect("a plan");
         let marker = Marker::new(&MarkKey::derive(&[7; 32], "bench", 1, 1), plan);
         group.bench_function(what, |bencher| {
@@ -140,20 +137,19 @@ fn cases(is_in_block: bool) -> Vec<Case> {
 }
 
 fn fields(criterion: &mut Criterion) {
-    for (is_in_block, name) in [
-        (false, "fields by row"),
-        (true, "fields by their own value"),
+    for (is_in_block, suite, name) in [
+        (false, PrfSuite::Aes, "fields by row"),
+        (true, PrfSuite::Aes, "fields by their own value"),
+        (false, PrfSuite::Sm4, "fields by row, with SM4"),
     ] {
+        let key = MarkKey::derive(&[7; 32], "bench", 1, 1).of_suite(suite);
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(ROWS.try_into().expect("rows")));
         for (what, carrier, column) in cases(is_in_block) {
             let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(
                 (0..ROWS).map(|row| below(row, 1 << 40)),
             ));
-            let anchor = RowAnchor {
-                family: Family::Key,
-                columns: vec![0],
-            };
+            let anchor = RowAnchor::of_columns(Family::Key, vec![0]);
             let found_by = match is_in_block {
                 true => FoundBy::Value,
                 false => FoundBy::Row(0),
@@ -166,14 +162,18 @@ fn fields(criterion: &mut Criterion) {
                 carrier,
             };
             let plan = MarkPlan::new(vec![anchor], vec![field]).expect("a plan");
-            let marker = Marker::new(&MarkKey::derive(&[7; 32], "bench", 1, 1), plan);
+            let marker = Marker::new(&key, plan);
             let rows = vec![
                 marker
                     .anchor_rows(0, &[ids, Arc::clone(&column)])
                     .expect("anchors"),
             ];
             group.bench_function(what, |bencher| {
-                bencher.iter(|| marker.embed_field(GRANT, 0, &column, &rows).expect("marks"));
+                bencher.iter(|| {
+                    marker
+                        .embed_field(GRANT, 0, &column, None, &rows)
+                        .expect("marks")
+                });
             });
         }
         group.finish();

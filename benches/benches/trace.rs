@@ -54,10 +54,7 @@ fn marker() -> Marker {
         found_by: FoundBy::Row(0),
         carrier,
     };
-    let anchor = RowAnchor {
-        family: Family::Key,
-        columns: vec![0],
-    };
+    let anchor = RowAnchor::of_columns(Family::Key, vec![0]);
     let plan = MarkPlan::new(vec![anchor], vec![field]).expect("a plan");
     Marker::new(&MarkKey::derive(&[7; 32], "bench", 1, 1), plan)
 }

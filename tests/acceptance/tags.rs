@@ -1,5 +1,6 @@
 //! Tags in pseudonyms: a few of them name the grant, and nothing else changes.
 
+use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -11,7 +12,7 @@ use lockgate::ledger::Ledger;
 use lockgate::marks::{grants_by_index, markings, read_scheme};
 use lockgate_acceptance::site::{Dataset, Grant, Site, write_parquet};
 use lockgate_transforms::marks::score::{Ballots, Scores, Standard, Verdict};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::PROGRAM;
 use crate::cell::{Cell, array, column, texts};
@@ -145,6 +146,76 @@ fn fifty_pseudonyms_alone_name_the_grant() {
     // Drawn anew, or of nobody: no accusation.
     let anew = with_ids(&ids(2_000), |row, _| pseudonym(&[7; 32], &row.to_string()));
     assert_eq!(accused(&site, &anew), Vec::<String>::new());
+}
+
+/// Luhn's digit of a card.
+fn check_digit(payload: &str) -> u32 {
+    let digits = payload.bytes().rev().enumerate();
+    let sum: u32 = digits
+        .map(|(place, byte)| match (place % 2, u32::from(byte - b'0')) {
+            (0, digit) if digit > 4 => digit * 2 - 9,
+            (0, digit) => digit * 2,
+            (_, digit) => digit,
+        })
+        .sum();
+    (10 - sum % 10) % 10
+}
+
+#[test]
+fn tags_in_structured_ids_name_the_grant() {
+    let site = Site::new(PROGRAM);
+    let dataset = Dataset::new("persons")
+        .source("store = \"lake\", path = \"cards.csv\", format = \"csv\"")
+        .field("card", "utf8", "bank-card", "1");
+    site.dataset(&dataset);
+    let card = |row: usize| {
+        let payload = format!("622202{:09}", (row * 7_919_317 + 11) % 1_000_000_000);
+        format!("{payload}{}\n", check_digit(&payload))
+    };
+    let cards: String = (0..ROWS).map(card).collect();
+    site.write("lake/cards.csv", &format!("card\n{cards}"));
+    let treatment = "{ kind = 'structured-id', of = 'bank-card', domain = 'card', tag = 2, on_short = 'fail', on_invalid = 'fail' }";
+    for id in ["G-1", "G-2", "G-3"] {
+        site.signed(&Grant::new(id, "persons", &["card"]).treatment("card", treatment));
+    }
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    let bits = json!({ "probabilistic": { "bits": 43 } });
+    assert_eq!(plan["fields"][0]["uniqueness"], bits);
+    assert_eq!(plan["marks"]["fields"][0]["tag"], 2);
+    assert_eq!(plan["marks"]["fields"][0]["changed"], 0.99);
+    let leaked = site.deliver("G-2").rows();
+    site.deliver("G-3");
+    for card in texts(&leaked, "card") {
+        let card = card.expect("a card");
+        let (payload, check) = card.split_at(15);
+        assert_eq!(check, check_digit(payload).to_string());
+    }
+    for rows in [50, 12] {
+        assert_eq!(
+            accused(&site, &projected(&leaked, &["card"], rows)),
+            ["G-2"]
+        );
+    }
+    // By the program, with evidence that counts again.
+    let lines = texts(&leaked, "card").into_iter().take(60).flatten();
+    let lines: String = lines.map(|card| card + "\n").collect();
+    let leak = site.beside().join("leak.csv");
+    fs::write(&leak, format!("number\n{lines}")).expect("a leak");
+    let folder = site.beside().join("evidence");
+    let [leak, folder] = [&leak, &folder].map(|path| path.to_str().expect("a path"));
+    let traced = ["trace", leak, "--dataset", "persons", "--evidence", folder];
+    let traced = site.json(traced).expecting(0).document();
+    let first = &traced["verdicts"][0];
+    assert_eq!(
+        (&first["grant"], &first["verdict"]),
+        (&"G-2".into(), &"accused".into())
+    );
+    let checked = site.json(["verify-trace", folder, "--leak", leak]);
+    let checked = checked.expecting(0).document();
+    assert_eq!(
+        (&checked["valid"], &checked["recounted"]),
+        (&true.into(), &true.into())
+    );
 }
 
 #[test]

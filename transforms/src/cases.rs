@@ -256,6 +256,7 @@ impl Cases<'_> {
             rejected,
             dropped: None,
             reasons: Vec::new(),
+            choice: None,
         }
     }
 }

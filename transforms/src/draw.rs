@@ -71,6 +71,13 @@ impl Draws {
     /// (4 bytes, big-endian) and the entity; then the value.
     #[inline]
     pub(crate) fn draw(&self, entity: Option<&str>, value: &[u8]) -> Draw {
+        self.candidate(entity, value, 1)
+    }
+
+    /// One of several draws for the same, from 1: the first is [`draw`](Self::draw), and later ones have
+    /// a byte more, their number. Only for values whose bytes are always as many.
+    #[inline]
+    pub(crate) fn candidate(&self, entity: Option<&str>, value: &[u8], number: u8) -> Draw {
         let mut mac = self.0.clone();
         match entity {
             None => mac.update(&[0]),
@@ -82,6 +89,9 @@ impl Draws {
             }
         }
         mac.update(value);
+        if number > 1 {
+            mac.update(&[number]);
+        }
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         let (low, high) = digest.split_at(16);
         let half = |bytes: &[u8]| bytes.try_into().map_or(0, u128::from_be_bytes);
@@ -152,6 +162,19 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 10);
+    }
+
+    #[test]
+    fn the_first_candidate_is_the_draw_and_the_others_are_others() {
+        let draws = draws("one");
+        let first = draws.draw(Some("a"), b"12345678").first;
+        assert_eq!(draws.candidate(Some("a"), b"12345678", 1).first, first);
+        let mut all: Vec<u128> = (1..=16)
+            .map(|number| draws.candidate(Some("a"), b"12345678", number).first)
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 16);
     }
 
     #[test]

@@ -357,6 +357,7 @@ impl Report {
             rejected: self.rejected.map(|mut flags| flags.finish()),
             dropped: dropped.reduce(|one, other| &one | &other),
             reasons,
+            choice: None,
         }
     }
 }

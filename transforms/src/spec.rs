@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misfit;
 use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
+use crate::marks::carrier::Freedom;
 use crate::marks::tag::TagRoom;
 use crate::options::{Action, Options};
 use crate::treatment::Treatment;
@@ -245,10 +246,14 @@ impl TreatmentSpec {
             return Err(Misfit::of_parameter("max_invalid", what).with_hint("leave it out"));
         }
         let parts = self.treatment.parts();
-        if parts.iter().any(|part| part.has_tag()) {
-            let what = "`tag` stands in a treatment within another, where a mark can't find it";
-            let hint = "leave it out, or let the field have the treatment with the tag alone";
-            return Err(Misfit::of_parameter("tag", what).with_hint(hint));
+        if let Some(lent) = parts.iter().find_map(|part| part.lends_within()) {
+            let what = format!(
+                "`{lent}` stands in a treatment within another, where a mark can't find it"
+            );
+            let hint = format!(
+                "leave it out, or let the field have the treatment with the `{lent}` alone"
+            );
+            return Err(Misfit::of_parameter(lent, what).with_hint(hint));
         }
         if parts.into_iter().any(Self::has_limit) {
             let what = "`max_invalid` stands in a treatment within another, whose invalid values \
@@ -264,9 +269,20 @@ impl TreatmentSpec {
         self.treatment.tag()
     }
 
-    /// Whether it, or a treatment within, gives characters to the mark.
-    fn has_tag(&self) -> bool {
-        self.tag().is_some() || self.treatment.parts().into_iter().any(Self::has_tag)
+    /// What else of its results for values of that type is the mark's to choose.
+    pub fn freedom(&self, data_type: &DataType) -> Option<Freedom> {
+        self.treatment.freedom(data_type)
+    }
+
+    /// The parameter by which it leaves something of its results to the mark; none where it doesn't.
+    pub fn lends(&self) -> Option<&'static str> {
+        self.treatment.lends()
+    }
+
+    /// The same, of it or a treatment within.
+    fn lends_within(&self) -> Option<&'static str> {
+        let mut parts = self.treatment.parts().into_iter();
+        self.lends().or_else(|| parts.find_map(Self::lends_within))
     }
 
     /// Whether it, or a treatment within, has a limit of invalid values.

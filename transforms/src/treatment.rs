@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use sha2::{Digest, Sha256};
@@ -106,6 +106,19 @@ pub struct Treated {
     pub dropped: Option<BooleanBuffer>,
     /// The same rows by the reason they are left out for; a row may be left out for several.
     pub reasons: Vec<Reason>,
+    /// What a mark may choose instead; absent where the treatment leaves it no choice.
+    pub choice: Option<Choice>,
+}
+
+/// A second result for the rows of a column, drawn by the rule of the first, for a mark to choose
+/// between the two. Both show a symbol, and not the same. Whichever is taken by a symbol that is as
+/// likely 0 as 1, what is delivered is as likely as by the rule alone.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The second results, of the type and length of the first; null where there is none.
+    pub other: ArrayRef,
+    /// The symbol that the first result of each row shows; null where there is no second one.
+    pub shows: BooleanArray,
 }
 
 /// Rows left out for one reason.

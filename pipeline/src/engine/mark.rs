@@ -1,10 +1,10 @@
 //! Marking a chunk: after it was treated, in the same pass, anchors and fields at once.
 
 use arrow::array::{Array, ArrayRef};
-use lockgate_transforms::TreatmentError;
 use lockgate_transforms::marks::distortion::Distortion;
 use lockgate_transforms::marks::embed::{MarkedField, Marker, TaggedField};
 use lockgate_transforms::marks::key::GrantIndex;
+use lockgate_transforms::{Choice, TreatmentError};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
 };
@@ -63,14 +63,23 @@ impl Marking {
         plan.fields().len() + plan.tags().len()
     }
 
+    /// Whether it marks the column of that place, and so brings floats to their decimals itself: every cell
+    /// of it, marked or not.
+    pub(super) fn prepares(&self, column: usize) -> bool {
+        let mut fields = self.marker.plan().fields().iter();
+        fields.any(|field| field.column == column)
+    }
+
     /// Marks the columns of a chunk, on the current rayon pool, and adds to `distortions`, one a
-    /// field. A chunk's marks depend on its rows alone.
+    /// field. `choices` are what treatments leave to the mark, by column. A chunk's marks depend on its
+    /// rows alone.
     ///
     /// # Errors
     /// A column that isn't the plan's.
     pub(super) fn mark(
         &self,
         columns: &mut [ArrayRef],
+        choices: &[Option<Choice>],
         distortions: &mut [Distortion],
     ) -> Result<(), Untreated> {
         let plan = self.marker.plan();
@@ -95,7 +104,11 @@ impl Marking {
                     TreatmentError::Arrow("a column to be marked is missing".to_owned())
                 })?;
                 match place.of {
-                    Of::Field(at) => self.marker.embed_field(self.grant, at, column, &anchors),
+                    Of::Field(at) => {
+                        let choice = choices.get(place.column).and_then(Option::as_ref);
+                        self.marker
+                            .embed_field(self.grant, at, column, choice, &anchors)
+                    }
                     Of::Tag(at) => self.marker.embed_tag(self.grant, at, column),
                 }
             })

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use lockgate_transforms::marks::carrier::Carrier;
 use lockgate_transforms::marks::distortion::Distortion;
 use lockgate_transforms::{
-    ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
+    Choice, ChunkId, Context, Counts, Treated, Treatment, TreatmentError, condition,
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
@@ -255,7 +255,8 @@ impl Treater {
             .columns
             .par_iter()
             .with_max_len(1)
-            .map(|column| {
+            .enumerate()
+            .map(|(at, column)| {
                 let Some(own) = column.own else {
                     return Ok(None);
                 };
@@ -269,13 +270,17 @@ impl Treater {
                     chunk: Some(id),
                 };
                 let mut treated = column.treatment.treat(source, &context)?;
-                if let Some(rounding) = &column.rounding {
+                // Once: what marks a column rounds it by the same rule.
+                let prepares = |marking: &Marking| marking.prepares(at);
+                let is_prepared_later = self.marking.as_ref().is_some_and(prepares);
+                if let Some(rounding) = column.rounding.as_ref().filter(|_| !is_prepared_later) {
                     treated.array = rounding.prepared(&treated.array)?;
                 }
                 checked(treated, column.treatment.output_type(), source.len()).map(Some)
             })
             .collect();
         let mut columns = Vec::with_capacity(self.columns.len());
+        let mut choices = Vec::with_capacity(self.columns.len());
         let (mut rejected, mut dropped) = (None, None);
         for ((treated, column), total) in treated
             .into_iter()
@@ -289,19 +294,22 @@ impl Treater {
             let Some(treated) = treated else {
                 let nulls = new_null_array(column.treatment.output_type(), chunk.num_rows());
                 columns.push(nulls);
+                choices.push(None);
                 continue;
             };
             *total += treated.tally();
             rejected = either(rejected, treated.rejected);
             dropped = either(dropped, treated.dropped);
             columns.push(treated.array);
+            choices.push(treated.choice);
         }
-        let mut chunk = without(columns, dropped, rejected, rows).map_err(|error| Untreated {
+        let taken = without((columns, choices), dropped, rejected, rows);
+        let (mut chunk, choices) = taken.map_err(|error| Untreated {
             field: String::new(),
             error,
         })?;
         if let Some(marking) = &self.marking {
-            marking.mark(&mut chunk.columns, &mut tally.distortions)?;
+            marking.mark(&mut chunk.columns, &choices, &mut tally.distortions)?;
         }
         if let (Some(digester), Some(content)) = (&self.digester, &mut tally.content) {
             digester.add(content, &chunk.columns, chunk.rows)?;
@@ -353,6 +361,16 @@ fn checked(treated: Treated, declared: &DataType, rows: usize) -> Result<Treated
     let flagged =
         |flags: &Option<BooleanBuffer>| flags.as_ref().is_none_or(|flags| flags.len() == rows);
     let mut reasons = treated.reasons.iter();
+    let is_choice = treated.choice.as_ref().is_none_or(|choice| {
+        choice.other.data_type() == declared
+            && choice.other.len() == rows
+            && choice.shows.len() == rows
+    });
+    if !is_choice {
+        return Err(TreatmentError::Arrow(
+            "a treatment left the mark a choice of another type or length".to_owned(),
+        ));
+    }
     if treated.array.len() != rows
         || !flagged(&treated.rejected)
         || !flagged(&treated.dropped)
@@ -373,13 +391,14 @@ fn either(left: Option<BooleanBuffer>, right: Option<BooleanBuffer>) -> Option<B
     }
 }
 
-/// Takes flagged rows out. A row that is left out on purpose is not counted as rejected.
+/// Takes flagged rows out, of columns and what they leave to the mark. A row that is left out on purpose
+/// is not counted as rejected.
 fn without(
-    columns: Vec<ArrayRef>,
+    (columns, choices): (Vec<ArrayRef>, Vec<Option<Choice>>),
     dropped: Option<BooleanBuffer>,
     rejected: Option<BooleanBuffer>,
     source: &chunk::Rows,
-) -> Result<Chunk, TreatmentError> {
+) -> Result<(Chunk, Vec<Option<Choice>>), TreatmentError> {
     let (rows, bytes) = (source.batch.num_rows(), source.bytes);
     let set =
         |flags: &Option<BooleanBuffer>| flags.as_ref().map_or(0, BooleanBuffer::count_set_bits);
@@ -387,28 +406,38 @@ fn without(
     let flagged = either(dropped, rejected);
     let gone = set(&flagged);
     let Some(flagged) = flagged.filter(|_| gone > 0) else {
-        return Ok(Chunk {
+        let chunk = Chunk {
             columns,
             rows,
             bytes,
             dropped: 0,
             rejected: 0,
             kept: None,
-        });
+        };
+        return Ok((chunk, choices));
     };
     let keep = BooleanArray::new(!&flagged, None);
-    let columns = columns
-        .iter()
-        .map(|column| {
-            filter(column, &keep).map_err(|_| TreatmentError::Arrow("taking rows out".to_owned()))
+    let kept = |column: &dyn Array| {
+        filter(column, &keep).map_err(|_| TreatmentError::Arrow("taking rows out".to_owned()))
+    };
+    let of_choice = |choice: Choice| {
+        Ok(Choice {
+            other: kept(&choice.other)?,
+            shows: kept(&choice.shows)?.as_boolean().clone(),
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Chunk {
+    };
+    let columns = columns.iter().map(|column| kept(column));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let choices = choices.into_iter();
+    let choices = choices.map(|choice| choice.map(of_choice).transpose());
+    let choices = choices.collect::<Result<Vec<_>, _>>()?;
+    let chunk = Chunk {
         columns,
         rows: rows - gone,
         bytes,
         dropped: dropped_rows,
         rejected: gone - dropped_rows,
         kept: Some(keep),
-    })
+    };
+    Ok((chunk, choices))
 }

@@ -135,6 +135,7 @@ fn number(
         tolerance,
         decimals: field.decimals,
         step: 0,
+        span: 1,
         least: None,
         greatest: None,
         sentinels: Vec::new(),
@@ -171,6 +172,7 @@ fn time(tolerance: &str, data_type: &DataType) -> Result<Option<CarrierSpec>, Ca
         },
         tolerance: nanoseconds,
         step: 0,
+        span: 1,
         least: None,
         greatest: None,
         sentinels: Vec::new(),
@@ -214,7 +216,11 @@ fn bounded(
         CarrierSpec::Time {
             least, greatest, ..
         } => (*least, *greatest) = read(bounds, |text| value_of_time(text, data_type))?,
-        CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => {}
+        CarrierSpec::Synonyms { .. }
+        | CarrierSpec::Noise { .. }
+        | CarrierSpec::Interval { .. }
+        | CarrierSpec::Calendar { .. }
+        | CarrierSpec::Tag { .. } => {}
     }
     Ok(spec)
 }
@@ -236,7 +242,11 @@ fn too_small(spec: &CarrierSpec, field_type: &FieldType) -> CarrierFault {
             };
             format!("\"{}\"", Units::Decimal(scale).length(units))
         }
-        CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => String::new(),
+        CarrierSpec::Synonyms { .. }
+        | CarrierSpec::Noise { .. }
+        | CarrierSpec::Interval { .. }
+        | CarrierSpec::Calendar { .. }
+        | CarrierSpec::Tag { .. } => String::new(),
     };
     let what = format!("a tolerance below {step} {least}");
     let hint = format!("write at least {least}, or take it out if values must never move");
@@ -274,10 +284,12 @@ impl CarrierSpec {
         data_type: &DataType,
     ) -> Result<Self, Misfit> {
         match &mut self {
-            Self::Number { sentinels, .. } => {
+            Self::Number { sentinels, .. }
+            | Self::Noise { sentinels, .. }
+            | Self::Interval { sentinels, .. } => {
                 sentinels.extend(sentinel_numbers(listed, data_type)?);
             }
-            Self::Time { sentinels, .. } => {
+            Self::Time { sentinels, .. } | Self::Calendar { sentinels, .. } => {
                 sentinels.extend(sentinel_times(listed, data_type)?);
             }
             Self::Tag { sentinels, .. } => {

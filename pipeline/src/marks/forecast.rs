@@ -48,7 +48,7 @@ pub struct Traceable {
 pub struct FieldForecast {
     /// The field.
     pub field: String,
-    /// What its cells are found by: `key`, `content` or `value`.
+    /// What its cells are found by: `key`, `content`, `blocks` or `value`.
     pub found_by: &'static str,
     /// The fields that its rows are found by; empty where that is its own value.
     pub anchor: Vec<String>,
@@ -61,11 +61,15 @@ pub struct FieldForecast {
     /// Characters of its tags, which are all that changes; none for other marks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<u32>,
-    /// How far a value moves at most, in the field's unit or as a duration; none for synonyms and tags.
+    /// What of its treatment's results the mark chooses: `noise`, or the `value` that stands for others;
+    /// none for other marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<&'static str>,
+    /// How far a value moves at most, in the field's unit or as a duration; none for synonyms, choices and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub furthest: Option<String>,
     /// The root of the mean square of all moves, in the field's unit (seconds for times), if values lie
-    /// evenly within a step; none for synonyms and tags.
+    /// evenly within a step; none for synonyms, choices and tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviation: Option<f64>,
     /// The most that is to be expected of it, wherever values lie; the least is nothing.
@@ -80,7 +84,7 @@ impl Forecast {
         let standard = Standard::new(GRANTS_RECKONED);
         let readable = layout.fields.iter().map(|field| Readable {
             density: field.density.share(),
-            tag: field.carrier.tag_bits(),
+            tag: field.carrier.tag_space(),
             places: layout.places_of(field),
         });
         let readable: Vec<Readable> = readable.collect();
@@ -112,23 +116,38 @@ impl FieldForecast {
         let units = Units::of(field);
         Self {
             field: field.name.clone(),
-            found_by: match anchor.map(|anchor| anchor.family) {
-                Some(AnchorFamily::Key) => "key",
-                Some(AnchorFamily::Content) => "content",
+            found_by: match anchor.map(|anchor| (anchor.family, anchor.blocks.is_empty())) {
+                Some((AnchorFamily::Key, _)) => "key",
+                Some((AnchorFamily::Content, true)) => "content",
+                Some((AnchorFamily::Content, false)) => "blocks",
                 None => "value",
             },
-            anchor: anchor.map_or_else(Vec::new, |anchor| anchor.fields.clone()),
+            anchor: anchor.map_or_else(Vec::new, |anchor| anchor.parts().cloned().collect()),
             places: layout.places_of(field),
-            changed: match (expected, field.carrier.tag_bits()) {
+            changed: match (expected, &field.carrier) {
                 (Some(expected), _) => expected.changed,
-                (None, Some(bits)) => density * (1.0 - 0.5_f64.powf(f64::from(bits))),
-                (None, None) => density / 2.0,
+                // Nearly every one: what stands for many values is seldom the least of them.
+                (None, CarrierSpec::Interval { .. } | CarrierSpec::Calendar { .. }) => density,
+                (None, carrier) => carrier
+                    .tag_space()
+                    .map_or(density / 2.0, |space| density * (1.0 - space.chance())),
             },
             tag: match &field.carrier {
                 CarrierSpec::Tag { characters, .. } => Some(*characters),
                 CarrierSpec::Number { .. }
                 | CarrierSpec::Time { .. }
-                | CarrierSpec::Synonyms { .. } => None,
+                | CarrierSpec::Synonyms { .. }
+                | CarrierSpec::Noise { .. }
+                | CarrierSpec::Interval { .. }
+                | CarrierSpec::Calendar { .. } => None,
+            },
+            chosen: match &field.carrier {
+                CarrierSpec::Noise { .. } => Some("noise"),
+                CarrierSpec::Interval { .. } | CarrierSpec::Calendar { .. } => Some("value"),
+                CarrierSpec::Number { .. }
+                | CarrierSpec::Time { .. }
+                | CarrierSpec::Synonyms { .. }
+                | CarrierSpec::Tag { .. } => None,
             },
             furthest: expected.map(|expected| units.length(whole(expected.furthest).into())),
             deviation: expected.map(|expected| expected.mean_square.sqrt() * units.size()),
@@ -147,7 +166,8 @@ pub fn too_few(marking: &Marking, layout: Option<&Layout>, rows: Option<u64>) ->
             format!(
                 "no field of the delivery carries a mark, so no leak of it can be traced, and policy \
                  asks for {least} carriers; have the provider declare a tolerance or synonyms in the \
-                 catalogue, deliver a field that has one clear, or give `hmac` a `tag`"
+                 catalogue, deliver a field that has one clear, or give `hmac` a `tag` or `noise-num` \
+                 a `mark`"
             )
         });
     };
@@ -195,7 +215,8 @@ pub fn hangs_on_key(layout: &Layout, key: &[String]) -> bool {
         })
 }
 
-/// What a mark may do to a field, in words: `within 5`, `within 30s`, `synonyms`, `tag of 4 characters`.
+/// What a mark may do to a field, in words: `within 5`, `within 30s`, `synonyms`, `the choice of its
+/// noise`, `any value of an interval of 1000`, `any time of the month`, `tag of 4 characters`.
 pub fn freedom(field: &FieldScheme) -> String {
     match &field.carrier {
         CarrierSpec::Number { tolerance, .. } => format!("within {tolerance}"),
@@ -203,6 +224,9 @@ pub fn freedom(field: &FieldScheme) -> String {
             format!("within {}", super::carrier::duration_text(*tolerance))
         }
         CarrierSpec::Synonyms { .. } => "synonyms".to_owned(),
+        CarrierSpec::Noise { .. } => "the choice of its noise".to_owned(),
+        CarrierSpec::Interval { width, .. } => format!("any value of an interval of {width}"),
+        CarrierSpec::Calendar { unit, .. } => format!("any time of the {}", unit.as_str()),
         CarrierSpec::Tag { characters, .. } => format!("tag of {characters} characters"),
     }
 }

@@ -22,12 +22,23 @@
 //!   since each one that a leak has lost costs the anchor. Grants that treat these fields alike have
 //!   the same.
 //! - **Where an anchor isn't delivered**, its fields fall back: from key to content, from content to
-//!   key, then to their own value if it has blocks enough. A field with none of these carries no mark.
+//!   key, then to their own value if it has blocks enough.
+//! - **Where nothing but carriers is delivered**, neither key nor content, those whose own values have too few
+//!   blocks are found by the blocks of up to three carriers together, those with most blocks, if these tell
+//!   rows apart: what marks leave of them is the same for all grants. A field with none of these carries no
+//!   mark.
+//!
+//! Of the cells of a field, a half carries a mark, which the key draws: whoever marks a copy anew, every cell
+//! of it, with steps of the same length, so leaves half of the marks. What a treatment leaves to the mark takes
+//! nothing from a value, and is in all of them.
 //!
 //! Only what is delivered clear carries: a mark never restores precision that a treatment removed. But a
-//! treatment may give the last characters of its results to the mark: such a field carries *tags*,
-//! whatever the catalogue says of it, and may be of the key. Where a tagged field is part of an anchor,
-//! its rows are found by what stands before the tags, which marks leave alone.
+//! treatment may leave something of its results to the mark, whatever the catalogue says of the field:
+//! - **The last characters** carry *tags*. Such a field may be of the key. Where it is part of an anchor, its
+//!   rows are found by what stands before the tags, which marks leave alone.
+//! - **The choice between two draws of noise**, and that of the value which stands for an interval or a unit
+//!   of the calendar, carry symbols as numbers do. The rows are found by content, or where that isn't
+//!   delivered by the key; such a field finds no other rows.
 
 mod values;
 
@@ -36,6 +47,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
 use lockgate_transforms::Misfit;
+use lockgate_transforms::marks::key::PrfSuite;
 use serde::Serialize;
 
 use self::values::{blocks, content_bits, key_bits};
@@ -55,6 +67,13 @@ pub const EPOCH: u32 = 1;
 /// position, and with few positions nobody can be named.
 pub const BLOCKS_MIN: u64 = 1_000;
 
+/// How many blocks may be one place of the code, for cells found by their own value. Whoever moves values
+/// by just a block then leaves most of them where they are found.
+const SPANS: [u32; 3] = [8, 4, 2];
+
+/// Fewest places that are left where several blocks are one.
+const PLACES_MIN: u64 = 4 * BLOCKS_MIN;
+
 /// Bits by which content tells rows apart: where so many come together, no more fields are taken.
 const CONTENT_BITS: u32 = 24;
 
@@ -64,11 +83,17 @@ const ANCHOR_BITS_MIN: u32 = 14;
 /// Most fields of an anchor of content.
 const CONTENT_FIELDS_MAX: usize = 3;
 
+/// Fewest fields of an anchor of blocks: of one alone it would be that field's own value.
+const BLOCK_FIELDS_MIN: usize = 2;
+
 /// Which fields of a delivery carry marks, and how: a [`Scheme`] but for the key it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Layout {
     /// The epoch of the dataset's marks.
     pub epoch: u32,
+    /// What they are made by.
+    #[serde(skip_serializing_if = "PrfSuite::is_default")]
+    pub suite: PrfSuite,
     /// What rows are found by.
     pub anchors: Vec<Anchor>,
     /// The fields that carry marks, in the order of the catalogue, those that carry tags last.
@@ -87,6 +112,7 @@ impl Layout {
             dataset: dataset.to_owned(),
             epoch: self.epoch,
             key_version,
+            suite: self.suite,
             anchors: self.anchors.clone(),
             fields: self.fields.clone(),
         }
@@ -125,6 +151,20 @@ pub struct Unmarked {
     pub reason: String,
 }
 
+impl Unmarked {
+    fn why(planned: &PlannedField, reason: String) -> Self {
+        Self {
+            field: planned.name.clone(),
+            reason,
+        }
+    }
+
+    fn lost(planned: &PlannedField) -> Self {
+        let reason = "nothing that would find its rows again is delivered";
+        Self::why(planned, reason.to_owned())
+    }
+}
+
 /// How a dataset's deliveries are marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Laid {
@@ -134,13 +174,22 @@ pub struct Laid {
     pub unmarked: Vec<Unmarked>,
 }
 
+impl Laid {
+    /// The same, made by that function.
+    #[must_use]
+    pub fn of_suite(self, suite: PrfSuite) -> Self {
+        let layout = self.layout.map(|layout| Layout { suite, ..layout });
+        Self { layout, ..self }
+    }
+}
+
 /// What the catalogue says of a field that offers a carrier.
 #[derive(Debug)]
 struct Candidate<'a> {
     field: &'a Field,
     field_type: FieldType,
     carrier: CarrierSpec,
-    /// Blocks that its cells have at least, where they can be found by their own value.
+    /// Blocks that its values have at least; none where marks leave none, or nothing tells how many.
     blocks: Option<u64>,
     preferred: Family,
 }
@@ -153,60 +202,46 @@ enum Family {
     Own,
 }
 
+/// A planned field with the carrier it has as planned.
+type Carrying<'a> = (&'a PlannedField, CarrierSpec);
+
 /// Lays out the marks of a delivery of these fields.
 pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
     let candidates = candidates(dataset);
-    let mut carrying = Vec::new();
     let mut unmarked = Vec::new();
-    for candidate in &candidates {
-        let name = &candidate.field.name;
-        let Some(planned) = fields.iter().find(|field| field.name == *name) else {
-            continue;
-        };
-        if is_clear(&planned.treatment) {
-            match candidate.keeping(planned) {
-                Ok(carrier) => carrying.push((candidate, planned, carrier)),
-                Err(misfit) => unmarked.push(Unmarked {
-                    field: name.clone(),
-                    reason: misfit.what,
-                }),
-            }
-        } else if planned.treatment.tag().is_none() {
-            unmarked.push(Unmarked {
-                field: name.clone(),
-                reason: format!(
-                    "{} leaves a mark no room: only what is delivered clear carries",
-                    planned.treatment.summary()
-                ),
-            });
+    let carrying = carrying(&candidates, fields, &mut unmarked);
+    let lent = lent(dataset, fields, &mut unmarked);
+    let is_carrying = |name: &str| {
+        let mut carrying = carrying.iter();
+        carrying.any(|(candidate, _)| candidate.field.name == name)
+            || lent.iter().any(|(planned, _)| planned.name == name)
+    };
+    let carriers = carrying.iter().map(|(candidate, _)| *candidate);
+    let anchors = Anchors::of(dataset, fields, &is_carrying).or_blocks(carriers);
+    let mut used = Used::default();
+    let mut found = Vec::new();
+    for (candidate, (planned, carrier)) in carrying {
+        match anchors.find(candidate, &mut used) {
+            Some(found_by) => found.push((candidate, carrier, found_by)),
+            None => unmarked.push(Unmarked::lost(planned)),
         }
     }
-    let is_carrying = |name: &str| {
-        carrying
-            .iter()
-            .any(|(candidate, _, _)| candidate.field.name == name)
-    };
-    let anchors = Anchors::of(dataset, fields, &is_carrying);
-    let mut used = Used::default();
-    let mut marked = Vec::new();
-    for (candidate, planned, carrier) in carrying {
-        let Some(found_by) = anchors.find(candidate, &mut used) else {
-            unmarked.push(Unmarked {
-                field: planned.name.clone(),
-                reason: "nothing that would find its rows again is delivered".to_owned(),
-            });
-            continue;
-        };
-        let Some(carrier) = candidate.built(carrier, found_by == FoundBy::Value) else {
-            continue;
-        };
-        marked.push(FieldScheme {
-            name: planned.name.clone(),
-            data_type: candidate.field_type.to_string(),
-            carrier,
-            density: Density::ALL,
-            found_by,
-        });
+    let marks = found
+        .into_iter()
+        .filter_map(|(candidate, carrier, found_by)| candidate.mark(carrier, found_by, &used));
+    let mut marked: Vec<FieldScheme> = marks.collect();
+    for (planned, carrier) in lent {
+        match anchors.find_rows(&mut used) {
+            Some(found_by) => marked.push(FieldScheme {
+                name: planned.name.clone(),
+                data_type: planned.data_type.clone(),
+                carrier,
+                density: Density::ALL,
+                found_by,
+                keeps_block: false,
+            }),
+            None => unmarked.push(Unmarked::lost(planned)),
+        }
     }
     marked.extend(dataset.fields.iter().filter_map(|field| {
         let planned = fields.iter().find(|planned| planned.name == field.name)?;
@@ -215,10 +250,66 @@ pub fn lay_out(dataset: &Dataset, fields: &[PlannedField]) -> Laid {
     let layout = (!marked.is_empty()).then(|| Layout {
         places: values::places(dataset, &used.anchors, &marked),
         epoch: EPOCH,
+        suite: PrfSuite::default(),
         anchors: used.anchors,
         fields: marked,
     });
     Laid { layout, unmarked }
+}
+
+/// The candidates that are delivered clear; the others, but for those whose treatment leaves the mark
+/// something else, are unmarked.
+fn carrying<'a>(
+    candidates: &'a [Candidate<'a>],
+    fields: &'a [PlannedField],
+    unmarked: &mut Vec<Unmarked>,
+) -> Vec<(&'a Candidate<'a>, Carrying<'a>)> {
+    let mut carrying = Vec::new();
+    for candidate in candidates {
+        let name = &candidate.field.name;
+        let Some(planned) = fields.iter().find(|field| field.name == *name) else {
+            continue;
+        };
+        if is_clear(&planned.treatment) {
+            match candidate.keeping(planned) {
+                Ok(carrier) => carrying.push((candidate, (planned, carrier))),
+                Err(misfit) => unmarked.push(Unmarked::why(planned, misfit.what)),
+            }
+        } else if planned.treatment.lends().is_none() {
+            let treatment = planned.treatment.summary();
+            let reason =
+                format!("{treatment} leaves a mark no room: only what is delivered clear carries");
+            unmarked.push(Unmarked::why(planned, reason));
+        }
+    }
+    carrying
+}
+
+/// The fields of which a treatment leaves something but tags to the mark, in the catalogue's order.
+fn lent<'a>(
+    dataset: &Dataset,
+    fields: &'a [PlannedField],
+    unmarked: &mut Vec<Unmarked>,
+) -> Vec<Carrying<'a>> {
+    let mut lent = Vec::new();
+    for field in &dataset.fields {
+        let planned = fields.iter().find(|planned| planned.name == field.name);
+        match planned.and_then(|planned| Some((planned, freedom_of(planned)?))) {
+            Some((planned, Ok(carrier))) => lent.push((planned, carrier)),
+            Some((planned, Err(misfit))) => unmarked.push(Unmarked::why(planned, misfit.what)),
+            None => {}
+        }
+    }
+    lent
+}
+
+/// The carrier of what else the treatment of a field leaves to the mark, if anything.
+fn freedom_of(planned: &PlannedField) -> Option<Result<CarrierSpec, Misfit>> {
+    let data_type = FieldType::parse(&planned.data_type).ok()?.to_arrow();
+    let source = FieldType::parse(&planned.source_type).ok()?.to_arrow();
+    let carrier = CarrierSpec::of_freedom(planned.treatment.freedom(&source)?);
+    let sentinels = &planned.treatment.options().sentinels;
+    Some(carrier.keeping(sentinels, &data_type))
 }
 
 /// The tags of a field, if its treatment gives them room.
@@ -231,6 +322,7 @@ fn tagged(planned: &PlannedField) -> Option<FieldScheme> {
         carrier: carrier.keeping(sentinels, &DataType::Utf8).ok()?,
         density: Density::ALL,
         found_by: FoundBy::Value,
+        keeps_block: false,
     })
 }
 
@@ -252,7 +344,7 @@ fn candidates(dataset: &Dataset) -> Vec<Candidate<'_>> {
     let own = candidates
         .iter()
         .enumerate()
-        .filter_map(|(at, candidate)| Some((candidate.blocks?, Reverse(at))))
+        .filter_map(|(at, candidate)| Some((candidate.blocks_enough()?, Reverse(at))))
         .max();
     let own = own.map(|(_, Reverse(at))| at);
     let mut next = match own {
@@ -274,6 +366,11 @@ fn candidates(dataset: &Dataset) -> Vec<Candidate<'_>> {
 }
 
 impl Candidate<'_> {
+    /// Its blocks, where they are enough that its cells can be found by their own value.
+    fn blocks_enough(&self) -> Option<u64> {
+        self.blocks.filter(|blocks| *blocks >= BLOCKS_MIN)
+    }
+
     /// Its carrier, leaving the values alone that its treatment gives a special meaning.
     fn keeping(&self, planned: &PlannedField) -> Result<CarrierSpec, Misfit> {
         let sentinels = &planned.treatment.options().sentinels;
@@ -281,12 +378,35 @@ impl Candidate<'_> {
         self.carrier.clone().keeping(sentinels, &data_type)
     }
 
-    /// The carrier with the step it has, for cells found by their own value or otherwise.
+    /// Its mark, whose rows are found by that.
+    fn mark(&self, carrier: CarrierSpec, found_by: FoundBy, used: &Used) -> Option<FieldScheme> {
+        let keeps_block = found_by != FoundBy::Value && used.is_by_blocks_of(self);
+        let is_in_block = found_by == FoundBy::Value || keeps_block;
+        Some(FieldScheme {
+            name: self.field.name.clone(),
+            data_type: self.field_type.to_string(),
+            carrier: self.built(carrier, is_in_block)?,
+            density: Density::HALF,
+            found_by,
+            keeps_block,
+        })
+    }
+
+    /// The carrier with the step and the span it has, for values that stay in their block or others.
     fn built(&self, carrier: CarrierSpec, is_in_block: bool) -> Option<CarrierSpec> {
         let data_type = self.field_type.to_arrow();
         let built = carrier.build(&data_type, is_in_block).ok().flatten()?;
-        Some(carrier.with_step_of(built.as_ref()))
+        let carrier = carrier.with_step_of(built.as_ref());
+        let blocks = self.blocks.filter(|_| is_in_block);
+        Some(carrier.with_span(span_of(blocks.unwrap_or_default())))
     }
+}
+
+/// How many of so many blocks are one place: as many as leave places enough.
+fn span_of(blocks: u64) -> u32 {
+    let mut spans = SPANS.into_iter();
+    let fits = |span: &u32| blocks / u64::from(*span) >= PLACES_MIN;
+    spans.find(fits).unwrap_or(1)
 }
 
 /// The anchors a delivery offers.
@@ -294,6 +414,8 @@ impl Candidate<'_> {
 struct Anchors {
     key: Option<Anchor>,
     content: Option<Anchor>,
+    /// Of content, too, where there is neither of them.
+    blocks: Option<Anchor>,
 }
 
 /// The anchors that fields are found by, in the order in which they came up.
@@ -309,6 +431,14 @@ impl Used {
             self.anchors.push(anchor.clone());
             self.anchors.len() - 1
         }))
+    }
+
+    /// Whether rows are found by the blocks of a field.
+    fn is_by_blocks_of(&self, candidate: &Candidate<'_>) -> bool {
+        let name = &candidate.field.name;
+        self.anchors
+            .iter()
+            .any(|anchor| anchor.blocks.contains(name))
     }
 }
 
@@ -343,12 +473,56 @@ impl Anchors {
             content: (bits >= ANCHOR_BITS_MIN).then(|| Anchor {
                 family: AnchorFamily::Content,
                 fields: names.collect(),
+                blocks: Vec::new(),
             }),
             key: key.map(|fields| Anchor {
                 family: AnchorFamily::Key,
                 fields,
+                blocks: Vec::new(),
             }),
+            blocks: None,
         }
+    }
+
+    /// The same, and where there is neither key nor content, what marks leave of the values of those that
+    /// carry: of as many as tell rows apart together.
+    fn or_blocks<'c>(self, carrying: impl Iterator<Item = &'c Candidate<'c>>) -> Self {
+        if self.key.is_some() || self.content.is_some() {
+            return self;
+        }
+        let offered = carrying.enumerate().filter_map(|(at, candidate)| {
+            let blocks = candidate.blocks?;
+            let bits = (blocks / u64::from(span_of(blocks))).checked_ilog2()?;
+            Some((Reverse(bits), at, &candidate.field.name))
+        });
+        let mut offered: Vec<_> = offered.collect();
+        offered.sort_unstable();
+        let mut bits = 0;
+        let mut taken = Vec::new();
+        for (Reverse(more), at, name) in offered {
+            if bits >= CONTENT_BITS || taken.len() == CONTENT_FIELDS_MAX {
+                break;
+            }
+            bits += more;
+            taken.push((at, name));
+        }
+        taken.sort_unstable();
+        let is_anchor = bits >= ANCHOR_BITS_MIN && taken.len() >= BLOCK_FIELDS_MIN;
+        let names = taken.into_iter().map(|(_, name)| name.clone());
+        Self {
+            blocks: is_anchor.then(|| Anchor {
+                family: AnchorFamily::Content,
+                fields: Vec::new(),
+                blocks: names.collect(),
+            }),
+            ..self
+        }
+    }
+
+    /// How the rows of a field are found that a treatment leaves to the mark: by content, or by the key.
+    fn find_rows(&self, used: &mut Used) -> Option<FoundBy> {
+        let anchor = self.content.as_ref().or(self.key.as_ref());
+        anchor.map(|anchor| used.place(anchor))
     }
 
     /// How the cells of a field are found: as it prefers, or by what there is.
@@ -358,11 +532,12 @@ impl Anchors {
             Family::Key => [Family::Key, Family::Content, Family::Own],
             Family::Content => [Family::Content, Family::Key, Family::Own],
         };
-        order.into_iter().find_map(|family| match family {
-            Family::Own => candidate.blocks.map(|_| FoundBy::Value),
+        let found = order.into_iter().find_map(|family| match family {
+            Family::Own => candidate.blocks_enough().map(|_| FoundBy::Value),
             Family::Key => self.key.as_ref().map(|anchor| used.place(anchor)),
             Family::Content => self.content.as_ref().map(|anchor| used.place(anchor)),
-        })
+        });
+        found.or_else(|| self.blocks.as_ref().map(|anchor| used.place(anchor)))
     }
 }
 

@@ -437,6 +437,7 @@ pub(crate) fn no_index() -> RunError {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use lockgate_transforms::marks::key::PrfSuite;
 
     use super::*;
     use crate::ledger::Entry;
@@ -448,6 +449,7 @@ mod tests {
             dataset: "residents".to_owned(),
             epoch: 1,
             key_version: 2,
+            suite: PrfSuite::Aes,
             anchors: Vec::new(),
             fields: Vec::new(),
         }

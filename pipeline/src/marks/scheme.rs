@@ -13,16 +13,20 @@ use std::time::Duration;
 use arrow::datatypes::DataType;
 use lockgate_transforms::Misfit;
 use lockgate_transforms::marks::anchor::Family;
-use lockgate_transforms::marks::carrier::{Carrier, Limits, Numeric, Synonyms};
+use lockgate_transforms::marks::carrier::{
+    Carrier, Freedom, Limits, Numeric, Representative, Sampled, Synonyms,
+};
 use lockgate_transforms::marks::code;
 use lockgate_transforms::marks::embed::{
     self, MarkPlan, MarkedField, Marker, RowAnchor, TaggedField,
 };
-use lockgate_transforms::marks::key::MarkKey;
+use lockgate_transforms::marks::key::{MarkKey, PrfSuite};
 use lockgate_transforms::marks::predict::{Reflection, tag_worth};
 use lockgate_transforms::marks::score::Standard;
-use lockgate_transforms::marks::tag::{Tag, TagRoom};
+use lockgate_transforms::marks::tag::identifier::IdKind;
+use lockgate_transforms::marks::tag::{Tag, TagForm, TagRoom, TagSpace};
 use lockgate_transforms::number::Decimal;
+use lockgate_transforms::treatments::date_trunc::Unit;
 use lockgate_transforms::treatments::hmac::Encoding;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -34,6 +38,9 @@ use crate::site::FieldType;
 
 /// The form this version writes and reads.
 pub const FORMAT: u32 = 1;
+
+/// What a scheme says of the characters of identifiers, whose kind says which they are.
+const OF_IDENTIFIERS: Encoding = Encoding::Hex;
 
 /// Which fields of a dataset's deliveries carry marks, and how. A scheme holds no key, and none of
 /// the grants it serves.
@@ -48,6 +55,9 @@ pub struct Scheme {
     pub epoch: u32,
     /// Version of the master key of purpose `mark`.
     pub key_version: u32,
+    /// What anchors, positions, symbols and tags are made by; AES where it isn't said.
+    #[serde(default, skip_serializing_if = "PrfSuite::is_default")]
+    pub suite: PrfSuite,
     /// What rows are found by.
     pub anchors: Vec<Anchor>,
     /// The fields that carry marks.
@@ -62,6 +72,17 @@ pub struct Anchor {
     pub family: AnchorFamily,
     /// The dataset's names of the fields it is made of, as released, in an order that stays.
     pub fields: Vec<String>,
+    /// Marked fields of which it is made, too: of what marks leave of their values. After the others, in an
+    /// order that stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<String>,
+}
+
+impl Anchor {
+    /// All fields it is made of, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = &String> {
+        self.fields.iter().chain(&self.blocks)
+    }
 }
 
 /// Of which kind an anchor is.
@@ -70,7 +91,7 @@ pub struct Anchor {
 pub enum AnchorFamily {
     /// The dataset's key.
     Key,
-    /// Other fields, which marks leave alone.
+    /// Other fields, which marks leave alone, or what they leave of the values of some.
     Content,
 }
 
@@ -89,6 +110,10 @@ pub struct FieldScheme {
     pub density: Density,
     /// How its cells are found again.
     pub found_by: FoundBy,
+    /// Of a field that is found by its row: whether its values stay in their block all the same, since rows are
+    /// found by it.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub keeps_block: bool,
 }
 
 /// A share, as a fraction.
@@ -104,6 +129,9 @@ pub struct Density {
 impl Density {
     /// Every cell.
     pub const ALL: Self = Self { part: 1, whole: 1 };
+
+    /// Half of the cells.
+    pub const HALF: Self = Self { part: 1, whole: 2 };
 
     /// The share, from 0 to 1; 0 where it is none.
     pub fn share(self) -> f64 {
@@ -134,6 +162,10 @@ pub enum CarrierSpec {
         decimals: Option<u8>,
         /// Units of a cell; follows from the tolerance and is held to it.
         step: u64,
+        /// Of cells found by their own value: how many blocks are one place of the code, a power of two;
+        /// one where it isn't said.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        span: u32,
         /// No value falls below.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         least: Option<Decimal>,
@@ -152,6 +184,10 @@ pub enum CarrierSpec {
         tolerance: u64,
         /// Units of a cell; follows from the tolerance and is held to it.
         step: u64,
+        /// Of cells found by their own value: how many blocks are one place of the code, a power of two;
+        /// one where it isn't said.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        span: u32,
         /// No value falls below; a value of the type.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         least: Option<i64>,
@@ -167,7 +203,37 @@ pub enum CarrierSpec {
         /// Groups of words that mean the same.
         classes: Vec<Vec<String>>,
     },
-    /// Pseudonyms, by their last characters, which are the grant's own.
+    /// Noise, of which the mark chooses between two draws, by the parity of their cell.
+    Noise {
+        /// Units of a cell.
+        step: u64,
+        /// Of a float: the decimals that its noise has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decimals: Option<u8>,
+        /// Values that show nothing: those of special meaning, and those in which noise ends.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<Decimal>,
+    },
+    /// Numbers that stand for an interval, by the half of it in which they lie.
+    Interval {
+        /// How long intervals are, in the field's unit.
+        width: Decimal,
+        /// Where one begins.
+        origin: Decimal,
+        /// Values of special meaning: none is changed, and none comes about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<Decimal>,
+    },
+    /// Dates and times that stand for a unit of the calendar, by the half of it in which they lie.
+    Calendar {
+        /// Which.
+        unit: Unit,
+        /// Values of special meaning, of the type: none is changed, and none comes about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentinels: Vec<i64>,
+    },
+    /// Pseudonyms, by some of their characters, which are the grant's own: the last, or digits of an
+    /// identifier.
     Tag {
         /// Of fields that share it, equal pseudonyms have equal tags.
         domain: String,
@@ -175,8 +241,11 @@ pub enum CarrierSpec {
         characters: u32,
         /// Characters of a whole pseudonym.
         length: u32,
-        /// Which characters there are.
+        /// Which characters there are; of identifiers it says nothing.
         encoding: Encoding,
+        /// The kind of identifier, where pseudonyms are identifiers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<IdKind>,
         /// Values of special meaning: none is changed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sentinels: Vec<String>,
@@ -209,7 +278,7 @@ pub enum SchemeError {
         /// The field.
         field: String,
     },
-    /// The step, or the density, isn't what this version makes of the tolerance.
+    /// The step, the span or the density isn't what this version makes of the tolerance.
     #[error("marks of field `{field}`: the scheme is not one that this version writes")]
     Foreign {
         /// The field.
@@ -268,7 +337,10 @@ impl Scheme {
         key: &MarkKey,
         columns: &[N],
     ) -> Result<Marker, SchemeError> {
-        Ok(Marker::new(key, self.plan_for(columns)?))
+        Ok(Marker::new(
+            &key.of_suite(self.suite),
+            self.plan_for(columns)?,
+        ))
     }
 
     /// The plan of [`marker`](Self::marker), without a key.
@@ -277,17 +349,7 @@ impl Scheme {
     /// A scheme that contradicts itself.
     pub fn plan_for<N: AsRef<str>>(&self, columns: &[N]) -> Result<MarkPlan, SchemeError> {
         let place = |name: &String| columns.iter().position(|column| column.as_ref() == name);
-        let mut anchors = Vec::new();
-        // By place in the scheme, the place among those that are there.
-        let mut kept = Vec::with_capacity(self.anchors.len());
-        for anchor in &self.anchors {
-            let columns: Option<Vec<usize>> = anchor.fields.iter().map(place).collect();
-            kept.push(columns.as_ref().map(|_| anchors.len()));
-            anchors.extend(columns.map(|columns| RowAnchor {
-                family: anchor.family.family(),
-                columns,
-            }));
-        }
+        let kept = self.anchors_kept(&place);
         let (mut fields, mut tags) = (Vec::new(), Vec::new());
         for field in &self.fields {
             if let Some(tag) = field.tag()? {
@@ -302,7 +364,10 @@ impl Scheme {
                 FoundBy::Value => Some(embed::FoundBy::Value),
                 // A place beyond the anchors is a contradiction that the plan refuses.
                 FoundBy::Row(at) => match kept.get(at) {
-                    Some(kept) => kept.map(embed::FoundBy::Row),
+                    Some(is_kept) => is_kept.then(|| {
+                        let earlier = kept.iter().take(at).filter(|is_kept| **is_kept);
+                        embed::FoundBy::Row(earlier.count())
+                    }),
                     None => Some(embed::FoundBy::Row(usize::MAX)),
                 },
             };
@@ -310,17 +375,48 @@ impl Scheme {
                 continue;
             };
             let density = code::Density::of(field.density.part, field.density.whole);
-            let is_in_block = field.found_by == FoundBy::Value;
             fields.push(MarkedField {
                 column,
                 name: field.name.clone(),
                 density: density.ok_or_else(|| field.foreign())?,
                 found_by,
-                carrier: field.carrier(is_in_block)?,
+                carrier: field.carrier(field.is_in_block())?,
             });
         }
+        let anchors = self.anchors.iter().zip(&kept);
+        let anchors = anchors.filter(|(_, is_kept)| **is_kept);
+        let anchors = anchors.map(|(anchor, _)| RowAnchor {
+            family: anchor.family.family(),
+            columns: anchor.fields.iter().filter_map(place).collect(),
+            blocks: places_in(&fields, &anchor.blocks),
+        });
+        let anchors = anchors.collect();
         let plan = MarkPlan::new(anchors, fields).and_then(|plan| plan.with_tags(tags));
         plan.map_err(SchemeError::Plan)
+    }
+
+    /// Which anchors can be made of a table's columns: those of which no column is missing, nor a marked
+    /// field by whose blocks they find rows, which may itself be found by an anchor.
+    fn anchors_kept(&self, place: &dyn Fn(&String) -> Option<usize>) -> Vec<bool> {
+        let is_there = |anchor: &Anchor| anchor.parts().all(|name| place(name).is_some());
+        let mut kept: Vec<bool> = self.anchors.iter().map(is_there).collect();
+        loop {
+            let is_found = |name: &String| {
+                let field = self.fields.iter().find(|field| field.name == *name);
+                field.is_none_or(|field| match field.found_by {
+                    FoundBy::Row(at) => kept.get(at).copied().unwrap_or(true),
+                    FoundBy::Value => true,
+                })
+            };
+            let anchors = self.anchors.iter().zip(&kept);
+            let left =
+                anchors.map(|(anchor, is_kept)| *is_kept && anchor.blocks.iter().all(is_found));
+            let left: Vec<bool> = left.collect();
+            if left == kept {
+                return kept;
+            }
+            kept = left;
+        }
     }
 
     /// Carriers a row has: the sum of the densities, and what its tags are worth.
@@ -329,15 +425,36 @@ impl Scheme {
     }
 }
 
+/// The places of fields in a plan, by their names; one that isn't there is beyond all, which the plan
+/// refuses.
+fn places_in(fields: &[MarkedField], names: &[String]) -> Vec<usize> {
+    let place = |name: &String| fields.iter().position(|field| field.name == *name);
+    let places = names.iter().map(|name| place(name).unwrap_or(usize::MAX));
+    places.collect()
+}
+
 /// Carriers that a row with these fields has: the sum of the densities, where a tag counts as so many
 /// carriers as name a leaker in its place.
 pub(super) fn carriers_per_row(fields: &[FieldScheme]) -> f64 {
     let standard = Standard::new(GRANTS_RECKONED);
     let carriers = fields.iter().map(|field| {
-        let worth = field.carrier.tag_bits();
-        field.density.share() * worth.map_or(1.0, |bits| tag_worth(bits, &standard))
+        let worth = field.carrier.tag_space();
+        field.density.share() * worth.map_or(1.0, |space| tag_worth(space, &standard))
     });
     carriers.sum()
+}
+
+/// One block a place: what schemes have that don't say.
+fn one() -> u32 {
+    1
+}
+
+fn is_one(span: &u32) -> bool {
+    *span == 1
+}
+
+fn is_not(said: &bool) -> bool {
+    !*said
 }
 
 /// Limits as a carrier's specification writes them.
@@ -375,10 +492,15 @@ impl FieldScheme {
     /// How its values move; none where they aren't numbers.
     pub fn reflection(&self) -> Option<Reflection> {
         let step = self.carrier.step()?;
-        Some(match self.found_by {
-            FoundBy::Row(_) => Reflection::AtBorder { step },
-            FoundBy::Value => Reflection::InBlock { step },
+        Some(match self.is_in_block() {
+            false => Reflection::AtBorder { step },
+            true => Reflection::InBlock { step },
         })
+    }
+
+    /// Whether its values stay in their block: cells are found by it, or rows are.
+    fn is_in_block(&self) -> bool {
+        self.found_by == FoundBy::Value || self.keeps_block
     }
 
     fn foreign(&self) -> SchemeError {
@@ -397,6 +519,7 @@ impl FieldScheme {
         };
         if self.found_by != FoundBy::Value
             || self.density != Density::ALL
+            || self.keeps_block
             || self.arrow_type()? != DataType::Utf8
         {
             return Err(self.foreign());
@@ -408,7 +531,7 @@ impl FieldScheme {
         tag.map(Some).map_err(misfit)
     }
 
-    /// Its carrier; cells that are found by their own value are mirrored within blocks.
+    /// Its carrier; where cells or rows are found by what marks leave, cells are mirrored within blocks.
     fn carrier(&self, is_in_block: bool) -> Result<Box<dyn Carrier>, SchemeError> {
         let data_type = self.arrow_type()?;
         let misfit = |misfit| SchemeError::Carrier {
@@ -421,7 +544,11 @@ impl FieldScheme {
             .ok_or_else(|| SchemeError::TooSmall {
                 field: self.name.clone(),
             })?;
-        if step_of(carrier.as_ref()) != self.carrier.step() {
+        let span = self.carrier.span();
+        let is_span = span == 1 || is_in_block && span.is_power_of_two();
+        // What a treatment leaves to the mark is in every cell, and found by its row.
+        let is_placed = !self.carrier.is_lent() || !is_in_block && self.density == Density::ALL;
+        if step_of(carrier.as_ref()) != self.carrier.step() || !is_span || !is_placed {
             return Err(self.foreign());
         }
         Ok(carrier)
@@ -439,7 +566,9 @@ impl CarrierSpec {
         data_type: &DataType,
         is_in_block: bool,
     ) -> Result<Option<Box<dyn Carrier>>, Misfit> {
-        let of_numeric = |numeric: Option<Numeric>| numeric.map(boxed);
+        let span = self.span();
+        let of_numeric =
+            |numeric: Option<Numeric>| numeric.map(|numeric| boxed(numeric.with_span(span)));
         match self {
             Self::Number {
                 tolerance,
@@ -476,17 +605,68 @@ impl CarrierSpec {
             Self::Synonyms { classes } => {
                 Synonyms::new(classes).map(|synonyms| Some(boxed(synonyms)))
             }
+            Self::Noise {
+                step,
+                decimals,
+                sentinels,
+            } => Sampled::new(data_type, *step, *decimals, sentinels)
+                .map(|sampled| sampled.map(boxed)),
+            Self::Interval {
+                width,
+                origin,
+                sentinels,
+            } => Representative::of_width(data_type, *width, *origin, sentinels)
+                .map(|representative| Some(boxed(representative))),
+            Self::Calendar { unit, sentinels } => {
+                Representative::of_calendar(data_type, *unit, sentinels)
+                    .map(|representative| Some(boxed(representative)))
+            }
             Self::Tag { .. } => Ok(None),
+        }
+    }
+
+    /// A carrier of what a treatment leaves to the mark, beside tags.
+    pub(crate) fn of_freedom(freedom: Freedom) -> Self {
+        match freedom {
+            Freedom::Noise(room) => Self::Noise {
+                step: room.step,
+                decimals: room.decimals,
+                sentinels: room.bounds,
+            },
+            Freedom::Interval { width, origin } => Self::Interval {
+                width,
+                origin,
+                sentinels: Vec::new(),
+            },
+            Freedom::Calendar(unit) => Self::Calendar {
+                unit,
+                sentinels: Vec::new(),
+            },
+        }
+    }
+
+    /// Whether it takes nothing from a value, because a treatment leaves it to the mark.
+    fn is_lent(&self) -> bool {
+        match self {
+            Self::Noise { .. } | Self::Interval { .. } | Self::Calendar { .. } => true,
+            Self::Number { .. } | Self::Time { .. } | Self::Synonyms { .. } | Self::Tag { .. } => {
+                false
+            }
         }
     }
 
     /// A carrier of tags in what a treatment gives to the mark.
     pub(crate) fn of_room(room: TagRoom) -> Self {
+        let (length, encoding, id) = match room.form {
+            TagForm::End { length, encoding } => (length, encoding, None),
+            TagForm::Id(kind) => (kind.length(), OF_IDENTIFIERS, Some(kind)),
+        };
         Self::Tag {
             domain: room.domain,
             characters: room.characters,
-            length: room.length,
-            encoding: room.encoding,
+            length,
+            encoding,
+            id,
             sentinels: Vec::new(),
         }
     }
@@ -498,31 +678,74 @@ impl CarrierSpec {
             characters,
             length,
             encoding,
+            id,
             sentinels,
         } = self
         else {
             return None;
         };
+        let form = match id {
+            None => TagForm::End {
+                length: *length,
+                encoding: *encoding,
+            },
+            Some(kind) if *length == kind.length() && *encoding == OF_IDENTIFIERS => {
+                TagForm::Id(*kind)
+            }
+            Some(_) => {
+                let what = "tags of identifiers have another length or other characters";
+                return Some(Err(Misfit::of_parameter("tag", what)));
+            }
+        };
         let room = TagRoom {
             domain: domain.clone(),
             characters: *characters,
-            length: *length,
-            encoding: *encoding,
+            form,
         };
         Some(Tag::new(&room, sentinels))
     }
 
-    /// Bits of a tag, if it is a carrier of tags.
-    pub(crate) fn tag_bits(&self) -> Option<u32> {
-        Some(self.tag()?.ok()?.bits())
+    /// How many tags there are, if it is a carrier of tags.
+    pub(crate) fn tag_space(&self) -> Option<TagSpace> {
+        Some(self.tag()?.ok()?.space())
     }
 
     /// Units of a cell; none where values aren't numbers.
     pub fn step(&self) -> Option<u64> {
         match self {
             Self::Number { step, .. } | Self::Time { step, .. } => Some(*step),
-            Self::Synonyms { .. } | Self::Tag { .. } => None,
+            Self::Synonyms { .. }
+            | Self::Noise { .. }
+            | Self::Interval { .. }
+            | Self::Calendar { .. }
+            | Self::Tag { .. } => None,
         }
+    }
+
+    /// How many blocks are one place of the code, of cells found by their own value.
+    pub fn span(&self) -> u32 {
+        match self {
+            Self::Number { span, .. } | Self::Time { span, .. } => *span,
+            Self::Synonyms { .. }
+            | Self::Noise { .. }
+            | Self::Interval { .. }
+            | Self::Calendar { .. }
+            | Self::Tag { .. } => 1,
+        }
+    }
+
+    /// The same with so many blocks for one place.
+    #[must_use]
+    pub(crate) fn with_span(mut self, blocks: u32) -> Self {
+        match &mut self {
+            Self::Number { span, .. } | Self::Time { span, .. } => *span = blocks,
+            Self::Synonyms { .. }
+            | Self::Noise { .. }
+            | Self::Interval { .. }
+            | Self::Calendar { .. }
+            | Self::Tag { .. } => {}
+        }
+        self
     }
 
     /// The same with the step that a carrier of it has.
@@ -532,7 +755,11 @@ impl CarrierSpec {
             Self::Number { step, .. } | Self::Time { step, .. } => {
                 *step = step_of(carrier).unwrap_or_default();
             }
-            Self::Synonyms { .. } | Self::Tag { .. } => {}
+            Self::Synonyms { .. }
+            | Self::Noise { .. }
+            | Self::Interval { .. }
+            | Self::Calendar { .. }
+            | Self::Tag { .. } => {}
         }
         self
     }

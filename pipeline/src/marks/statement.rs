@@ -33,13 +33,15 @@ pub struct MarkStatement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarkedField {
-    /// How far a value may have moved: `within 5`, `within 30s`, `synonyms`, `tag of 4 characters`.
+    /// How far a value may have moved: `within 5`, `within 30s`, `synonyms`, `the choice of its
+    /// noise`, `any value of an interval of 1000`, `any time of the month`, `tag of 4 characters`.
     pub freedom: String,
     /// Values that are not null.
     pub values: u64,
     /// Values that are other ones now.
     pub changed: u64,
-    /// The mean of all moves, and so the change of the mean; absent for words and tags.
+    /// The mean of all moves, and so the change of the mean; absent for words, choices and
+    /// tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<String>,
     /// The variance of all moves.
@@ -147,7 +149,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Decimal128Array, Int64Array};
-    use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
+    use lockgate_transforms::marks::key::{GrantIndex, MarkKey, PrfSuite};
 
     use super::*;
     use crate::marks::layout::EPOCH;
@@ -157,9 +159,11 @@ mod tests {
     fn layout() -> Layout {
         Layout {
             epoch: EPOCH,
+            suite: PrfSuite::Aes,
             anchors: vec![Anchor {
                 family: AnchorFamily::Key,
                 fields: vec!["id".to_owned()],
+                blocks: Vec::new(),
             }],
             fields: vec![FieldScheme {
                 name: "income".to_owned(),
@@ -168,12 +172,14 @@ mod tests {
                     tolerance: "5.00".parse().unwrap(),
                     decimals: None,
                     step: 500,
+                    span: 1,
                     least: None,
                     greatest: None,
                     sentinels: Vec::new(),
                 },
                 density: Density::ALL,
                 found_by: FoundBy::Row(0),
+                keeps_block: false,
             }],
             places: BTreeMap::new(),
         }

@@ -13,7 +13,7 @@ pub(crate) enum Units {
     Decimal(u8),
     /// So many nanoseconds.
     Time(u64),
-    /// Words and tags have none.
+    /// Words, values that a mark chooses, and tags have none.
     None,
 }
 
@@ -29,7 +29,11 @@ impl Units {
                 Self::Decimal(decimals.unwrap_or(of_type))
             }
             CarrierSpec::Time { grain, .. } => Self::Time(*grain),
-            CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. } => Self::None,
+            CarrierSpec::Synonyms { .. }
+            | CarrierSpec::Noise { .. }
+            | CarrierSpec::Interval { .. }
+            | CarrierSpec::Calendar { .. }
+            | CarrierSpec::Tag { .. } => Self::None,
         }
     }
 
@@ -113,6 +117,7 @@ mod tests {
             tolerance: "5.00".parse().unwrap(),
             decimals: None,
             step: 500,
+            span: 1,
             least: None,
             greatest: None,
             sentinels: Vec::new(),
@@ -124,6 +129,7 @@ mod tests {
             grain: 1_000_000_000,
             tolerance: 30_000_000_000,
             step: 30,
+            span: 1,
             least: None,
             greatest: None,
             sentinels: Vec::new(),

@@ -2,6 +2,7 @@
 
 use lockgate_connectors::seal::Suite;
 use lockgate_transforms::TreatmentSpec;
+use lockgate_transforms::marks::key::PrfSuite;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,10 @@ pub struct Marking {
     pub min_carriers: u64,
     /// What fewer carriers mean; a warning where absent.
     pub below: Below,
+    /// What marks are made by, `AES-CMAC` or `SM4-CMAC`; where absent, what goes with the suite of
+    /// `[sealing]`. With another, later deliveries are marked otherwise; a trace knows which had which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<PrfSuite>,
 }
 
 /// Carriers by which a single leaker among ten thousand grants is named.
@@ -78,6 +83,7 @@ impl Default for Marking {
         Self {
             min_carriers: MIN_CARRIERS,
             below: Below::Warn,
+            suite: None,
         }
     }
 }
@@ -133,6 +139,14 @@ impl Policy {
             .iter()
             .enumerate()
             .find(|(_, rule)| rule.matches(field))
+    }
+
+    /// What marks are made by.
+    pub fn prf_suite(&self) -> PrfSuite {
+        self.marking.suite.unwrap_or(match self.sealing.suite {
+            Suite::Aes256GcmSha256 => PrfSuite::Aes,
+            Suite::Sm4GcmSm3 => PrfSuite::Sm4,
+        })
     }
 }
 

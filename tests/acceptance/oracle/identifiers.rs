@@ -27,6 +27,10 @@ fn every_identifier() -> Vec<Case> {
         let treatment = format!("kind = 'structured-id', of = '{kind}'");
         cases(&format!("structured_{kind}"), kind, &treatment, kept)
     };
+    let tagged = |kind: &'static str| {
+        let treatment = format!("kind = 'structured-id', of = '{kind}', tag = 2");
+        cases(&format!("tagged_{kind}"), kind, &treatment, &[""])
+    };
     let fake = |name: &str, kind: &'static str, kept: &[&str]| {
         cases(
             &format!("fake_{name}"),
@@ -56,6 +60,10 @@ fn every_identifier() -> Vec<Case> {
             "kind = 'structured-id', of = 'resident-id', not_in_force = 'invalid'",
             &["", "'sex'", "'region2'", "'birth-year'"],
         ),
+        // With digits that the mark wrote.
+        tagged("resident-id"),
+        tagged("mobile"),
+        tagged("bank-card"),
         structured("mobile", &["", "'prefix3'"]),
         structured("bank-card", &["", "'bin6'", "'bin8'"]),
         structured("credit-code", &["", "'region2'", "'region4'", "'region6'"]),

@@ -3,12 +3,13 @@
 //! An anchor is a pseudo-random number made of what identifies a row, taken from the values as they
 //! are *released*, so that a trace needs nothing but the leak:
 //!
-//! `anchor = AES-CMAC(anchor key, family ‖ LP(part) ‖ …)`,
-//! `position = AES-CMAC(position key, family ‖ LP(field) ‖ zeros to whole blocks ‖ anchor)`
+//! `anchor = CMAC(anchor key, family ‖ LP(part) ‖ …)`,
+//! `position = CMAC(position key, family ‖ LP(field) ‖ zeros to whole blocks ‖ anchor)`
 //!
-//! where the family is one byte, LP a 4-byte big-endian length followed by the bytes, and a part
-//! the UTF-8 of a value's canonical form (`canonical.rs`). A row without one of the values has no
-//! anchor, and carries no marks of that family.
+//! where CMAC is over the block cipher of the key's suite, the family is one byte, LP a 4-byte big-endian
+//! length followed by the bytes, and a part the UTF-8 of a value's canonical form (`canonical.rs`). Where
+//! rows are found by what marks leave of a carrier's values, a part is its block, 16 bytes, big-endian. A
+//! row without one of the values has no anchor, and carries no marks of that family.
 //!
 //! A leak that has lost its key columns is found by content, and one that is down to a single
 //! column by the values of that column themselves, so not all fields should depend on one family.
@@ -37,7 +38,7 @@ use crate::error::TreatmentError;
 pub enum Family {
     /// The dataset's key, released in clear or under a pseudonym that all grants share.
     Key,
-    /// Other columns that marks leave alone.
+    /// Other columns that marks leave alone, or what marks leave of the values of some.
     Content,
     /// The cell's own value, but for what a mark changes of it.
     Own,
@@ -81,12 +82,12 @@ impl fmt::Debug for Anchors {
 impl Anchors {
     /// Anchors under that key.
     pub fn new(key: &MarkKey) -> Self {
-        let anchor = Cmac::new(&key.sub_key(SubKey::Anchor));
+        let anchor = Cmac::new(key.suite(), &key.sub_key(SubKey::Anchor));
         let mut own = Zeroizing::new([own_first(0), own_first(-1)]);
         anchor.encrypt(&mut *own);
         Self {
             anchor,
-            position: Cmac::new(&key.sub_key(SubKey::Position)),
+            position: Cmac::new(key.suite(), &key.sub_key(SubKey::Position)),
             own,
         }
     }
@@ -105,6 +106,15 @@ impl Anchors {
             .iter()
             .map(|column| Part::of(column))
             .collect::<Result<Vec<_>, _>>()?;
+        self.by_parts(family, &parts)
+    }
+
+    /// The same from columns that were read as what rows are found by.
+    pub(super) fn by_parts(
+        &self,
+        family: Family,
+        parts: &[Part],
+    ) -> Result<Anchored, TreatmentError> {
         let rows = parts.first().map_or(0, Part::len);
         if parts.iter().any(|part| part.len() != rows) {
             return Err(failed("anchoring columns of different lengths"));
@@ -191,12 +201,15 @@ impl Anchors {
 
     /// The positions of a field's cells, by the anchors of their rows.
     pub fn positions(&self, place: Place, anchors: &[u128]) -> Vec<Position> {
-        let mut numbers = anchors.to_vec();
-        self.put_positions(place, &mut numbers);
-        numbers.into_iter().map(Position::new).collect()
+        let mut images = anchors.to_vec();
+        self.put_positions(place, &mut images);
+        let images = images.into_iter();
+        images
+            .map(|image| Position::new(image.swap_bytes()))
+            .collect()
     }
 
-    /// Puts the numbers of the positions in the place of anchors.
+    /// Puts the images of the positions in the place of anchors.
     pub(super) fn put_positions(&self, place: Place, anchors: &mut [u128]) {
         self.position.finish(place.0, anchors);
     }
@@ -206,21 +219,21 @@ impl Anchors {
 /// of 16 bytes, after the family and the length.
 const OWN_LAST_BITS: u32 = 40;
 
-/// The first block of the message of a cell that is found by its own value.
+/// The image of the first block of the message of a cell that is found by its own value.
 #[expect(clippy::as_conversions, reason = "kernel: the bits of a number")]
 fn own_first(block: i128) -> u128 {
     const BEGINS: u128 = 0x03_0000_0010 << 88;
-    BEGINS | (block >> OWN_LAST_BITS) as u128 & ((1 << 88) - 1)
+    (BEGINS | (block >> OWN_LAST_BITS) as u128 & ((1 << 88) - 1)).swap_bytes()
 }
 
-/// The second, and what fills it up.
+/// That of the second, and what fills it up.
 #[expect(clippy::as_conversions, reason = "kernel: the bits of a number")]
 fn own_last(block: i128) -> u128 {
     const PADDING: u128 = 0x80 << 80;
-    (block as u128) << (u128::BITS - OWN_LAST_BITS) | PADDING
+    ((block as u128) << (u128::BITS - OWN_LAST_BITS) | PADDING).swap_bytes()
 }
 
-/// The anchors of rows or cells, in their order.
+/// The anchors of rows or cells, in their order: codes as images (`cmac.rs`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchored {
     /// Zero for a row without one.
@@ -287,13 +300,15 @@ impl Anchored {
 }
 
 /// A column that a row is found by.
-enum Part {
+pub(super) enum Part {
     /// Texts, to be brought to their form.
     Texts(StringArray),
     /// Texts that are in it.
     Forms(StringArray),
     /// Whole numbers, whose digits are their form.
     Numbers(Int64Array),
+    /// What marks leave of a carrier's values.
+    Blocks(Vec<Option<i128>>),
 }
 
 impl Part {
@@ -301,7 +316,7 @@ impl Part {
         clippy::wildcard_enum_match_arm,
         reason = "of Arrow's many types, those that are not named are written as text"
     )]
-    fn of(column: &ArrayRef) -> Result<Self, TreatmentError> {
+    pub(super) fn of(column: &ArrayRef) -> Result<Self, TreatmentError> {
         Ok(match column.data_type() {
             DataType::Date32 | DataType::Timestamp(_, _) => Self::Forms(texts(column)?),
             DataType::Int8
@@ -324,6 +339,7 @@ impl Part {
         match self {
             Self::Texts(texts) | Self::Forms(texts) => texts.len(),
             Self::Numbers(numbers) => numbers.len(),
+            Self::Blocks(blocks) => blocks.len(),
         }
     }
 
@@ -343,6 +359,13 @@ impl Part {
             Self::Numbers(numbers) if numbers.is_valid(row) => {
                 push_prefixed(message, Digits::of(numbers.value(row)).bytes());
                 true
+            }
+            Self::Blocks(blocks) => {
+                let block = blocks.get(row).copied().flatten();
+                if let Some(block) = block {
+                    push_prefixed(message, &block.to_be_bytes());
+                }
+                block.is_some()
             }
             Self::Texts(_) | Self::Forms(_) | Self::Numbers(_) => false,
         }
@@ -500,6 +523,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::marks::key::PrfSuite;
 
     fn anchors() -> Anchors {
         Anchors::new(&MarkKey::derive(&[7; 32], "residents", 1, 1))
@@ -519,16 +543,36 @@ mod tests {
         let key = MarkKey::derive(&[7; 32], "residents", 1, 1);
         let mut message = Messages::default();
         message.push(|bytes| bytes.extend_from_slice(b"\x02\0\0\0\x011\0\0\0\x03\xE5\xBC\xA0"));
-        let expected = Cmac::new(&key.sub_key(SubKey::Anchor)).codes(&message);
+        let cmac = Cmac::new(PrfSuite::Aes, &key.sub_key(SubKey::Anchor));
+        let expected = cmac.codes(&message);
         let columns = [&text(&["01"]), &text(&[" 张"])];
         let own = anchors().of_rows(Family::Content, &columns).unwrap();
         assert!(own.iter().eq([Some(expected[0])]));
     }
 
     #[test]
+    fn blocks_are_parts() {
+        let key = MarkKey::derive(&[7; 32], "residents", 1, 1);
+        let mut message = Messages::default();
+        message.push(|bytes| {
+            bytes.extend_from_slice(b"\x02\0\0\0\x03\xE5\xBC\xA0\0\0\0\x10");
+            bytes.extend_from_slice(&(-7_i128).to_be_bytes());
+        });
+        let expected = Cmac::new(PrfSuite::Aes, &key.sub_key(SubKey::Anchor)).codes(&message);
+        let parts = |blocks: &[Option<i128>]| {
+            let names = Part::of(&text(&["张", "王"])).unwrap();
+            anchors().by_parts(Family::Content, &[names, Part::Blocks(blocks.to_vec())])
+        };
+        let own = parts(&[Some(-7), None]).unwrap();
+        assert!(own.iter().eq([Some(expected[0]), None]));
+        assert_ne!(parts(&[Some(7), None]).unwrap(), own);
+        assert!(parts(&[Some(-7)]).is_err());
+    }
+
+    #[test]
     fn a_cell_found_by_its_own_value_is_the_code_of_its_block() {
         let key = MarkKey::derive(&[7; 32], "residents", 1, 1);
-        let cmac = Cmac::new(&key.sub_key(SubKey::Anchor));
+        let cmac = Cmac::new(PrfSuite::Aes, &key.sub_key(SubKey::Anchor));
         let far = 1 << OWN_LAST_BITS;
         let small = [0, 1, -1, 4_711, -4_711, far - 1, -far];
         let large = [far, -far - 1, i128::MAX, i128::MIN, 5];
@@ -585,20 +629,31 @@ mod tests {
             bytes.extend_from_slice(b"\x01\0\0\0\x06income\0\0\0\0\0");
             bytes.extend_from_slice(&99_u128.to_be_bytes());
         });
-        let expected = Cmac::new(&key.sub_key(SubKey::Position)).codes(&message);
+        let cmac = Cmac::new(PrfSuite::Aes, &key.sub_key(SubKey::Position));
+        let expected = [Position::new(cmac.codes(&message)[0].swap_bytes())];
         let anchors = anchors();
+        let anchor = [99_u128.swap_bytes()];
         let place = anchors.place(Family::Key, "income");
-        assert_eq!(
-            anchors.positions(place, &[99]),
-            [Position::new(expected[0])]
-        );
+        assert_eq!(anchors.positions(place, &anchor), expected);
         for other in [(Family::Content, "income"), (Family::Key, "area")] {
             let place = anchors.place(other.0, other.1);
-            assert_ne!(
-                anchors.positions(place, &[99]),
-                [Position::new(expected[0])]
-            );
+            assert_ne!(anchors.positions(place, &anchor), expected);
         }
+    }
+
+    #[test]
+    fn each_suite_has_anchors_and_positions_of_its_own() {
+        let key = MarkKey::derive(&[7; 32], "residents", 1, 1).of_suite(PrfSuite::Sm4);
+        let sm4 = Anchors::new(&key);
+        let mut message = Messages::default();
+        message.push(|bytes| bytes.extend_from_slice(b"\x01\0\0\0\x017"));
+        let expected = Cmac::new(PrfSuite::Sm4, &key.sub_key(SubKey::Anchor)).codes(&message)[0];
+        let column = text(&["7"]);
+        let own = sm4.of_rows(Family::Key, &[&column]).unwrap();
+        assert!(own.iter().eq([Some(expected)]));
+        assert_ne!(of(&[&column]), [Some(expected)]);
+        let place = |anchors: &Anchors| anchors.positions(anchors.place(Family::Key, "a"), &[7]);
+        assert_ne!(place(&sm4), place(&anchors()));
     }
 
     #[test]

@@ -9,28 +9,27 @@
 //! of discrete Tardos fingerprinting codes", Designs, Codes and Cryptography 52, 2009), made for
 //! coalitions of up to six.
 //!
-//! A position is a number of 128 bits, AES-CMAC(position key, family ‖ field ‖ anchor):
+//! A position is a number of 128 bits, CMAC(position key, family ‖ field ‖ anchor):
 //! - bits 127 to 96 select: the cell is marked if they are below the field's [density](Density)
 //! - bits 95 to 0 are the position's identity, [`Position::id`]. The class of the bias is their
 //!   top 16 bits, the direction of ties the bit after
-//! - a grant's symbol is one of eight lanes of 16 bits of AES(bit key, identity ‖ index div 8), and
+//! - a grant's symbol is one of eight lanes of 16 bits of E(bit key, identity ‖ index div 8), and
 //!   is 1 if the lane is below the class's bias. So one block serves eight candidates of a trace
+//!
+//! E is the block cipher of the key's [suite](super::key::PrfSuite), AES-128 or SM4, and CMAC is over it. Kernels hold
+//! positions and blocks as images (`cmac.rs`): the first byte is the least significant.
 
 use std::fmt;
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes::{Aes128Enc, Block};
+use aes::Block;
 
 use super::carrier::Mark;
-use super::cmac::LANES;
+use super::cmac::{BlockPrf, LANES};
 use super::key::{GrantIndex, MarkKey, SubKey};
 use super::tag::TagCode;
 
 /// Candidates that share a block.
 pub(super) const OCTET: usize = 8;
-
-/// Bits of a candidate's part of a block.
-const LANE_BITS: usize = 16;
 
 /// Bits of a position's identity.
 const ID_BITS: u32 = 96;
@@ -112,12 +111,6 @@ impl Position {
     pub fn class(self) -> Class {
         class_of(self.id())
     }
-
-    /// The direction of a move for which both are equal.
-    #[inline]
-    pub(super) fn tie(self) -> bool {
-        self.0 >> (ID_BITS - 17) & 1 == 1
-    }
 }
 
 /// Of 65536 lanes, how many make a 1 at a position: [`Class::ones`] without a branch, for classes are
@@ -170,8 +163,9 @@ impl Density {
 
 /// The symbols of a dataset's positions, and the numbers of its tags, under its key.
 pub struct Code {
-    cipher: Aes128Enc,
+    cipher: BlockPrf,
     tags: TagCode,
+    draws: TagCode,
 }
 
 impl Code {
@@ -179,8 +173,9 @@ impl Code {
     pub fn new(key: &MarkKey) -> Self {
         let bit = key.sub_key(SubKey::Bit);
         Self {
-            cipher: Aes128Enc::new((&*bit).into()),
-            tags: TagCode::new(key),
+            cipher: BlockPrf::new(key.suite(), &bit),
+            tags: TagCode::new(key, SubKey::Tag),
+            draws: TagCode::new(key, SubKey::Draw),
         }
     }
 
@@ -189,17 +184,21 @@ impl Code {
         &self.tags
     }
 
+    /// What grants draw among values that show one symbol.
+    pub(super) fn draws(&self) -> &TagCode {
+        &self.draws
+    }
+
     /// One grant's symbols at many positions, in their order: what an embedding writes.
     pub fn symbols(&self, grant: GrantIndex, positions: &[Position]) -> Vec<bool> {
-        let lane = grant.lane();
         let mut held = [Block::default(); LANES];
         let mut symbols = Vec::with_capacity(positions.len());
         for positions in positions.chunks(LANES) {
-            let ids: Vec<u128> = positions.iter().map(|position| position.id()).collect();
-            let blocks = self.blocks(grant.octet(), &ids, &mut held);
-            symbols.extend(blocks.iter().zip(ids).map(|(block, id)| {
-                let drawn = lanes(block).get(lane).copied().unwrap_or_default();
-                drawn < class_of(id).ones()
+            let messages = positions.iter().map(|position| message(position.id()));
+            let blocks = self.blocks(grant.octet(), messages, &mut held);
+            symbols.extend(blocks.iter().zip(positions).map(|(block, position)| {
+                let drawn = lane_of(block, grant.lane());
+                drawn < position.class().ones()
             }));
         }
         symbols
@@ -207,7 +206,8 @@ impl Code {
 
     /// Puts one grant's marks at these positions into `marks`, none where the cell has no anchor or
     /// isn't of the field's share; returns how many it put. At most [`LANES`] at once: what an
-    /// embedding writes.
+    /// embedding writes. Positions are images: their first four bytes select, the next two are the
+    /// class, and the bit after is the direction of ties.
     pub(super) fn mark(
         &self,
         grant: GrantIndex,
@@ -215,51 +215,83 @@ impl Code {
         (positions, is_anchored): (&[u128], &[bool]),
         marks: &mut [Mark],
     ) -> u64 {
-        let shift = LANE_BITS * (OCTET - 1 - grant.lane());
+        let lane = grant.lane();
         let mut held = [Block::default(); LANES];
-        let blocks = self.blocks(grant.octet(), positions, &mut held).iter();
+        // Without the bytes that select, a position is the message of its identity.
+        let messages = positions.iter().map(|position| position >> 32);
+        let blocks = self.blocks(grant.octet(), messages, &mut held).iter();
         let mut selected = 0;
         let cells = positions.iter().zip(is_anchored).zip(marks);
         for (block, ((position, is_anchored), mark)) in blocks.zip(cells) {
-            let drawn = low_bits(u128::from_be_bytes((*block).into()) >> shift);
-            let symbol = drawn < ones_at(low_bits(position >> (ID_BITS - 16)));
-            let position = Position(*position);
-            let is_selected = *is_anchored & position.is_selected(density);
-            *mark = Mark::new(symbol, position.tie()).only_if(is_selected);
+            let class = low_bits(position >> 32).swap_bytes();
+            let symbol = lane_of(block, lane) < ones_at(class);
+            let tie = position >> 55 & 1 == 1;
+            let drawn = u64::from(low_word(*position).swap_bytes());
+            let is_selected = *is_anchored & (drawn < density.0);
+            *mark = Mark::new(symbol, tie).only_if(is_selected);
             selected += u64::from(is_selected);
         }
         selected
     }
 
-    /// Adds, for each of the eight candidates of an octet, at how many of the positions its symbol
-    /// is 1: what a trace asks. All positions are of one class.
+    /// Adds, for each of the eight candidates of an octet, at how many of the positions of these
+    /// [messages](message) its symbol is 1: what a trace asks. All positions are of one class.
     pub(super) fn count_ones(
         &self,
         octet: u32,
         class: Class,
-        ids: &[u128],
+        messages: &[u128],
         counts: &mut [u32; OCTET],
     ) {
         let mut held = [Block::default(); LANES];
-        for ids in ids.chunks(LANES) {
-            let few = count_below(self.blocks(octet, ids, &mut held), class.ones());
+        for messages in messages.chunks(LANES) {
+            let blocks = self.blocks(octet, messages.iter().copied(), &mut held);
+            let few = count_below(blocks, class.ones());
             for (count, few) in counts.iter_mut().zip(few) {
                 *count += u32::from(few);
             }
         }
     }
 
-    /// The block of each position, of which there are at most [`LANES`], in `held`.
-    #[inline]
-    fn blocks<'a>(&self, octet: u32, ids: &[u128], held: &'a mut [Block; LANES]) -> &'a [Block] {
-        let (blocks, _) = held.split_at_mut(ids.len().min(LANES));
-        for (block, id) in blocks.iter_mut().zip(ids) {
-            // What the shift loses of a position is no part of its identity.
-            *block = Block::from((id << 32 | u128::from(octet)).to_be_bytes());
+    /// The same for one candidate, where none of its octet beside it is asked for.
+    pub(super) fn count_ones_of(&self, grant: GrantIndex, class: Class, messages: &[u128]) -> u32 {
+        let (lane, ones) = (grant.lane(), class.ones());
+        let mut held = [Block::default(); LANES];
+        let mut count = 0;
+        for messages in messages.chunks(LANES) {
+            let blocks = self.blocks(grant.octet(), messages.iter().copied(), &mut held);
+            let few = blocks
+                .iter()
+                .map(|block| u32::from(lane_of(block, lane) < ones));
+            count += few.sum::<u32>();
         }
-        self.cipher.encrypt_blocks(blocks);
+        count
+    }
+
+    /// The block of each message, of which there are at most [`LANES`], in `held`.
+    #[inline]
+    fn blocks<'a>(
+        &self,
+        octet: u32,
+        messages: impl ExactSizeIterator<Item = u128>,
+        held: &'a mut [Block; LANES],
+    ) -> &'a [Block] {
+        // The identity's twelve bytes come first, the octet's four last.
+        let octet = u128::from(octet.swap_bytes()) << ID_BITS;
+        let (blocks, _) = held.split_at_mut(messages.len().min(LANES));
+        for (block, message) in blocks.iter_mut().zip(messages) {
+            *block = Block::from((message | octet).to_le_bytes());
+        }
+        self.cipher.encrypt(blocks);
         blocks
     }
+}
+
+/// What is put through the cipher for a position of that identity, but for the octet: an image.
+#[inline]
+pub(super) fn message(id: u128) -> u128 {
+    // What the shift loses of a position is no part of its identity.
+    (id << (u128::BITS - ID_BITS)).swap_bytes()
 }
 
 impl fmt::Debug for Code {
@@ -280,6 +312,13 @@ fn count_below(blocks: &[Block], ones: u16) -> [u16; OCTET] {
     counts
 }
 
+/// One of a block's eight numbers of 16 bits.
+#[inline]
+fn lane_of(block: &Block, lane: usize) -> u16 {
+    let (pairs, _) = block.as_chunks::<2>();
+    pairs.get(lane).map_or(0, |pair| u16::from_be_bytes(*pair))
+}
+
 /// A block as eight numbers of 16 bits, the first bytes first.
 #[inline]
 fn lanes(block: &Block) -> [u16; OCTET] {
@@ -295,10 +334,20 @@ fn lanes(block: &Block) -> [u16; OCTET] {
 #[inline]
 #[expect(
     clippy::as_conversions,
-    reason = "kernel: the 16 bits of a lane, cut off on purpose"
+    reason = "kernel: the 16 bits of a class, cut off on purpose"
 )]
-fn low_bits(block: u128) -> u16 {
-    block as u16
+fn low_bits(image: u128) -> u16 {
+    image as u16
+}
+
+/// The last 32 bits.
+#[inline]
+#[expect(
+    clippy::as_conversions,
+    reason = "kernel: the 32 bits that select, cut off on purpose"
+)]
+fn low_word(image: u128) -> u32 {
+    image as u32
 }
 
 #[cfg(test)]
@@ -307,6 +356,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::marks::key::PrfSuite;
 
     #[test]
     fn a_position_does_not_print_its_number() {
@@ -315,6 +365,11 @@ mod tests {
 
     fn code(dataset: &str) -> Code {
         Code::new(&MarkKey::derive(&[7; 32], dataset, 1, 1))
+    }
+
+    /// The direction of a move for which both are equal.
+    fn tie(position: Position) -> bool {
+        position.0 >> (ID_BITS - 17) & 1 == 1
     }
 
     /// Positions that look random: multiples of an odd number.
@@ -396,6 +451,32 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_is_a_lane_of_the_block_of_identity_and_octet() {
+        let grant = GrantIndex(0x0102_0304 << 3 | 5);
+        let at = Position(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+        for suite in [PrfSuite::Aes, PrfSuite::Sm4] {
+            let key = MarkKey::derive(&[7; 32], "residents", 1, 1).of_suite(suite);
+            let message = 0x4455_6677_8899_aabb_ccdd_eeff_0102_0304_u128;
+            let mut blocks = [Block::from(message.to_be_bytes())];
+            BlockPrf::new(suite, &key.sub_key(SubKey::Bit)).encrypt(&mut blocks);
+            let drawn = u16::from_be_bytes([blocks[0][10], blocks[0][11]]);
+            let expected = drawn < at.class().ones();
+            let symbols = Code::new(&key).symbols(grant, &[at]);
+            assert_eq!(symbols, [expected], "{suite}");
+        }
+    }
+
+    #[test]
+    fn the_suites_have_nothing_in_common() {
+        let positions = positions(1_000);
+        let key = MarkKey::derive(&[7; 32], "residents", 1, 1);
+        let [aes, sm4] = [PrfSuite::Aes, PrfSuite::Sm4]
+            .map(|suite| Code::new(&key.of_suite(suite)).symbols(GrantIndex(0), &positions));
+        let same = aes.iter().zip(&sm4).filter(|(a, b)| a == b).count();
+        assert!((600..760).contains(&same), "{same}");
+    }
+
+    #[test]
     fn the_ones_of_a_position_are_those_of_its_class() {
         for drawn in 0..=u16::MAX {
             let id = u128::from(drawn) << (ID_BITS - 16);
@@ -423,11 +504,12 @@ mod tests {
                 .zip(&is_anchored)
                 .map(|((at, symbol), is_anchored)| {
                     let is_selected = *is_anchored && at.is_selected(density);
-                    Mark::new(symbol, at.tie()).only_if(is_selected)
+                    Mark::new(symbol, tie(*at)).only_if(is_selected)
                 })
                 .collect();
             let mut marks = vec![Mark::NONE; numbers.len()];
-            let selected = code.mark(grant, density, (&numbers, &is_anchored), &mut marks);
+            let images: Vec<u128> = numbers.iter().map(|number| number.swap_bytes()).collect();
+            let selected = code.mark(grant, density, (&images, &is_anchored), &mut marks);
             prop_assert_eq!(&marks, &expected);
             let some = expected.iter().filter(|mark| mark.is_some()).count();
             prop_assert_eq!(usize::try_from(selected).unwrap(), some);
@@ -462,13 +544,15 @@ mod tests {
             for class in Class::ALL {
                 let positions: Vec<Position> =
                     positions.iter().copied().filter(|at| at.class() == class).collect();
-                let ids: Vec<u128> = positions.iter().map(|at| at.id()).collect();
+                let messages: Vec<u128> = positions.iter().map(|at| message(at.id())).collect();
                 let mut counts = [0; OCTET];
-                code.count_ones(grant >> 3, class, &ids, &mut counts);
+                code.count_ones(grant >> 3, class, &messages, &mut counts);
                 for (lane, count) in (0_u32..).zip(counts) {
-                    let symbols = code.symbols(GrantIndex(grant & !7 | lane), &positions);
+                    let grant = GrantIndex(grant & !7 | lane);
+                    let symbols = code.symbols(grant, &positions);
                     let ones = symbols.iter().filter(|symbol| **symbol).count();
                     prop_assert_eq!(usize::try_from(count).unwrap(), ones);
+                    prop_assert_eq!(count, code.count_ones_of(grant, class, &messages));
                 }
             }
         }

@@ -9,16 +9,17 @@ use std::borrow::Cow;
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
 
-use super::anchor::{Anchored, Anchors, Family, Place};
+use super::anchor::{Anchored, Anchors, Family, Part, Place};
 use super::carrier::{Carrier, Left, Mark, Marks};
 use super::cmac::LANES;
 use super::code::{Code, Density, Position};
 use super::distortion::Distortion;
 use super::key::{GrantIndex, MarkKey};
-use super::score::{Observation, TagObservation};
-use super::tag::{self, Tag};
+use super::score::{Found, Observation, TagObservation};
+use super::tag::{self, Tag, TagCell};
 use crate::cases::{count, failed};
 use crate::error::{Misfit, TreatmentError};
+use crate::treatment::Choice;
 
 /// What identifies the rows of a dataset, in one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,45 @@ pub struct RowAnchor {
     pub family: Family,
     /// Columns of the batch, from 0, in an order that stays.
     pub columns: Vec<usize>,
+    /// Marked fields of the plan, from 0, of whose values rows are found by what marks leave: after the
+    /// columns, in an order that stays.
+    pub blocks: Vec<usize>,
+}
+
+impl RowAnchor {
+    /// An anchor of columns that no mark moves.
+    pub fn of_columns(family: Family, columns: Vec<usize>) -> Self {
+        Self {
+            family,
+            columns,
+            blocks: Vec::new(),
+        }
+    }
+
+    /// What keeps it from finding rows of these fields, if anything does.
+    fn fault(&self, fields: &[MarkedField]) -> Option<&'static str> {
+        let is_marked = |column: &usize| fields.iter().any(|field| field.column == *column);
+        let has_block = |at: &usize| {
+            fields
+                .get(*at)
+                .is_some_and(|field| field.carrier.has_blocks())
+        };
+        let is_twice =
+            |(at, block): (usize, &usize)| self.blocks.iter().take(at).any(|other| other == block);
+        // What marks leave of one field alone is that field's own value.
+        let is_own = self.columns.is_empty() && self.blocks.len() < 2;
+        if is_own || self.family == Family::Own {
+            Some("an anchor of rows is made of no columns")
+        } else if self.columns.iter().any(is_marked) {
+            Some("a field that identifies rows cannot carry marks")
+        } else if !self.blocks.iter().all(has_block) {
+            Some("rows are found by the blocks of a field whose marks leave none")
+        } else if self.blocks.iter().enumerate().any(is_twice) {
+            Some("rows are found by the blocks of a field twice")
+        } else {
+            None
+        }
+    }
 }
 
 /// How the cells of a field are found again.
@@ -36,6 +76,16 @@ pub enum FoundBy {
     Row(usize),
     /// By their own value.
     Value,
+}
+
+impl FoundBy {
+    /// Which votes those of such cells count among.
+    fn kind(self) -> Found {
+        match self {
+            Self::Row(_) => Found::ByRow,
+            Self::Value => Found::ByValue,
+        }
+    }
 }
 
 /// A field that carries marks.
@@ -76,19 +126,14 @@ impl MarkPlan {
     /// A plan of anchors and fields.
     ///
     /// # Errors
-    /// An anchor that a mark would change, one without columns or of the cells' own family, a field
+    /// An anchor that a mark would change, one that is made of nothing or of a single field's blocks,
+    /// or of the cells' own family, a field
     /// that is found by an anchor that isn't there or by a value that a mark would change, or two
     /// of one column or name.
     pub fn new(anchors: Vec<RowAnchor>, fields: Vec<MarkedField>) -> Result<Self, Misfit> {
         let refused = |what: String| Err(Misfit::of_parameter("tolerance", what));
-        for anchor in &anchors {
-            let is_marked = |column: &usize| fields.iter().any(|field| field.column == *column);
-            if anchor.columns.is_empty() || anchor.family == Family::Own {
-                return refused("an anchor of rows is made of no columns".to_owned());
-            }
-            if anchor.columns.iter().any(is_marked) {
-                return refused("a field that identifies rows cannot carry marks".to_owned());
-            }
+        if let Some(fault) = anchors.iter().find_map(|anchor| anchor.fault(&fields)) {
+            return refused(fault.to_owned());
         }
         for (at, field) in fields.iter().enumerate() {
             let is_found = match field.found_by {
@@ -218,7 +263,8 @@ impl Marker {
     /// Marks a batch for a grant. `columns` are the batch as it is about to be delivered.
     ///
     /// # Errors
-    /// A column is missing, of another length, or of a type its carrier or anchor isn't for.
+    /// A column is missing, of another length, or of a type its carrier or anchor isn't for; a field whose
+    /// treatment leaves the mark a choice, which [`embed_field`](Self::embed_field) takes.
     pub fn embed(&self, grant: GrantIndex, columns: &[ArrayRef]) -> Result<Marked, TreatmentError> {
         let anchors = 0..self.plan.anchors.len();
         let rows = anchors.map(|anchor| self.anchor_rows(anchor, columns));
@@ -227,7 +273,7 @@ impl Marker {
         let mut distortions = Vec::with_capacity(self.plan.fields.len());
         for (at, field) in self.plan.fields.iter().enumerate() {
             let column = columns.get(field.column).ok_or_else(missing)?;
-            let (carried, distortion) = self.embed_field(grant, at, column, &rows)?;
+            let (carried, distortion) = self.embed_field(grant, at, column, None, &rows)?;
             if let Some(slot) = marked.get_mut(field.column) {
                 *slot = carried;
             }
@@ -268,27 +314,38 @@ impl Marker {
         anchor: &RowAnchor,
         column: impl Fn(usize) -> Option<&'a ArrayRef>,
     ) -> Result<Option<Anchored>, TreatmentError> {
-        let mut parts = Vec::with_capacity(anchor.columns.len());
+        let mut parts = Vec::with_capacity(anchor.columns.len() + anchor.blocks.len());
         for at in &anchor.columns {
             let Some(column) = column(*at) else {
                 return Ok(None);
             };
-            parts.push(self.plan.untagged(*at, column)?);
+            parts.push(Part::of(&*self.plan.untagged(*at, column)?)?);
         }
-        let parts: Vec<&ArrayRef> = parts.iter().map(AsRef::as_ref).collect();
-        self.anchors.of_rows(anchor.family, &parts).map(Some)
+        for at in &anchor.blocks {
+            let field = self.plan.fields.get(*at).ok_or_else(missing)?;
+            let Some(column) = column(field.column) else {
+                return Ok(None);
+            };
+            // As it is delivered: a float that isn't rounded yet has no block.
+            let blocks = field.carrier.blocks(&field.carrier.prepared(column)?)?;
+            parts.push(Part::Blocks(blocks.ok_or_else(missing)?));
+        }
+        self.anchors.by_parts(anchor.family, &parts).map(Some)
     }
 
     /// Marks one field of a batch for a grant: the plan's field of that place, whose column is
-    /// `column`. `rows` are the batch's anchors, one entry for each anchor of the plan.
+    /// `column`, with the choice that its treatment leaves, if any. `rows` are the batch's anchors, one entry
+    /// for each anchor of the plan.
     ///
     /// # Errors
-    /// The column is of another length than its anchors, or of a type its carrier isn't for.
+    /// The column is of another length than its anchors, or of a type its carrier isn't for; no choice, or
+    /// one that isn't the column's, where the carrier needs one.
     pub fn embed_field(
         &self,
         grant: GrantIndex,
         field: usize,
         column: &ArrayRef,
+        choice: Option<&Choice>,
         rows: &[Anchored],
     ) -> Result<(ArrayRef, Distortion), TreatmentError> {
         let fields = self.plan.fields.get(field).zip(self.places.get(field));
@@ -320,7 +377,7 @@ impl Marker {
         };
         let carried = field
             .carrier
-            .write(column, &mut embedding, &mut distortion)?;
+            .choose(column, choice, &mut embedding, &mut distortion)?;
         if embedding.begun != column.len() {
             return Err(other_length());
         }
@@ -347,16 +404,16 @@ impl Marker {
         let cells = tagged.tag.cells(texts);
         let positions = self.positions_of_parts(*place, cells.iter().flatten());
         let ids = positions.iter().map(|position| position.id());
-        let numbers = self.code.tags().numbers(grant, tagged.tag.bits(), ids);
+        let numbers = self.code.tags().numbers(grant, tagged.tag.space(), ids);
         Ok(tagged.tag.write(texts, &cells, &numbers))
     }
 
     fn positions_of_parts<'a>(
         &self,
         place: Place,
-        cells: impl Iterator<Item = &'a (&'a str, u64)>,
+        cells: impl Iterator<Item = &'a TagCell<'a>>,
     ) -> Vec<Position> {
-        let anchors = self.anchors.of_parts(cells.map(|(part, _)| *part));
+        let anchors = self.anchors.of_parts(cells.map(|(part, _)| part.as_ref()));
         self.anchors.positions(place, &anchors)
     }
 
@@ -383,7 +440,7 @@ impl Marker {
                     .zip(shown)
                     .map(|(position, shown)| TagObservation {
                         position,
-                        bits: tagged.tag.bits(),
+                        space: tagged.tag.space(),
                         shown,
                     }),
             );
@@ -402,12 +459,27 @@ impl Marker {
     ) -> Result<Vec<Observation>, TreatmentError> {
         let given: Vec<Option<&ArrayRef>> = columns.iter().map(Option::as_ref).collect();
         let rows = self.row_anchors(&given)?;
+        let rows: Vec<Option<&Anchored>> = rows.iter().map(Option::as_ref).collect();
+        self.observe_by(&rows, columns)
+    }
+
+    /// What [`observe`](Self::observe) gives, where rows are found already: `rows` are their anchors, one
+    /// entry for each anchor of the plan, and none where it can't be made. For callers that try many
+    /// columns by the same anchors.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn observe_by(
+        &self,
+        rows: &[Option<&Anchored>],
+        columns: &[Option<ArrayRef>],
+    ) -> Result<Vec<Observation>, TreatmentError> {
         let mut seen = Vec::new();
         for (field, place) in self.plan.fields.iter().zip(&self.places) {
             let Some(Some(column)) = columns.get(field.column) else {
                 continue;
             };
-            let of_rows = |at: usize| rows.get(at).and_then(Option::as_ref);
+            let of_rows = |at: usize| rows.get(at).copied().flatten();
             let Some(anchors) = anchors_of(&self.anchors, field, column, of_rows)? else {
                 continue;
             };
@@ -421,7 +493,11 @@ impl Marker {
             seen.extend(
                 selected
                     .filter(|(position, _)| position.is_selected(field.density))
-                    .map(|(position, symbol)| Observation { position, symbol }),
+                    .map(|(position, symbol)| Observation {
+                        position,
+                        symbol,
+                        found: field.found_by.kind(),
+                    }),
             );
         }
         Ok(seen)
@@ -464,9 +540,8 @@ impl Marks for Embedding<'_> {
         let (is_anchored, _) = is_anchored.split_at_mut(cells);
         match self.rows {
             Some((codes, nulls)) => {
-                let codes = codes.get(self.begun..).unwrap_or_default();
-                for (number, code) in numbers.iter_mut().zip(codes) {
-                    *number = *code;
+                if let Some(codes) = codes.get(self.begun..self.begun + cells) {
+                    numbers.copy_from_slice(codes);
                 }
                 match nulls {
                     Some(nulls) => {
@@ -493,6 +568,26 @@ impl Marks for Embedding<'_> {
             .mark(self.grant, self.density, positions, marks);
         self.anchored += is_anchored.iter().filter(|is_so| **is_so).count();
         self.begun += marks.len();
+    }
+
+    fn draws(&mut self, draws: &mut [u64]) {
+        let mut numbers = [0; LANES];
+        let (numbers, _) = numbers.split_at_mut(draws.len().min(LANES));
+        let begun = self.begun.saturating_sub(numbers.len());
+        let codes = self
+            .rows
+            .and_then(|(codes, _)| codes.get(begun..begun + numbers.len()));
+        if let Some(codes) = codes {
+            numbers.copy_from_slice(codes);
+        }
+        self.marker.anchors.put_positions(self.place, numbers);
+        let ids = numbers
+            .iter()
+            .map(|number| Position::new(number.swap_bytes()).id());
+        let drawn = self.marker.code.draws().words(self.grant, ids);
+        for (draw, number) in draws.iter_mut().zip(drawn) {
+            *draw = number;
+        }
     }
 }
 

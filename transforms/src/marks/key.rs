@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -22,8 +24,56 @@ pub const PURPOSE: &str = "mark";
 /// Bytes of a commitment and of its salt.
 pub const COMMITMENT_BYTES: usize = 32;
 
-/// Bytes of a sub-key: AES-128 (FIPS 197).
+/// Bytes of a sub-key: AES-128 (FIPS 197) and SM4 (GB/T 32907) have keys of one length.
 pub const SUB_KEY_BYTES: usize = 16;
+
+/// The pseudo-random function that anchors, positions, symbols and tags are made by: the block cipher,
+/// by itself or in CMAC. How a key is derived and committed to is the same for both.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum PrfSuite {
+    /// AES-128 (FIPS 197).
+    #[default]
+    #[serde(rename = "AES-CMAC")]
+    Aes,
+    /// SM4 (GB/T 32907): about a hundredth of the speed, by tables whose timing depends on what is
+    /// looked up.
+    #[serde(rename = "SM4-CMAC")]
+    Sm4,
+}
+
+impl PrfSuite {
+    /// Whether it is the one where nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The name in policies and schemes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes => "AES-CMAC",
+            Self::Sm4 => "SM4-CMAC",
+        }
+    }
+}
+
+impl fmt::Display for PrfSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// What a sub-key is for. None serves two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,37 +86,58 @@ pub enum SubKey {
     Bit,
     /// From grant and pseudonym to the tag within the pseudonym.
     Tag,
+    /// From grant and position to which of the values that show the symbol is delivered.
+    Draw,
 }
 
 impl SubKey {
-    fn label(self) -> &'static [u8] {
-        match self {
-            Self::Anchor => b"lockgate/mark-anchor/v1",
-            Self::Position => b"lockgate/mark-position/v1",
-            Self::Bit => b"lockgate/mark-bit/v1",
-            Self::Tag => b"lockgate/mark-tag/v1",
+    fn label(self, suite: PrfSuite) -> &'static [u8] {
+        match (suite, self) {
+            (PrfSuite::Aes, Self::Anchor) => b"lockgate/mark-anchor/v1",
+            (PrfSuite::Aes, Self::Position) => b"lockgate/mark-position/v1",
+            (PrfSuite::Aes, Self::Bit) => b"lockgate/mark-bit/v1",
+            (PrfSuite::Aes, Self::Tag) => b"lockgate/mark-tag/v1",
+            (PrfSuite::Aes, Self::Draw) => b"lockgate/mark-draw/v1",
+            (PrfSuite::Sm4, Self::Anchor) => b"lockgate/sm4/mark-anchor/v1",
+            (PrfSuite::Sm4, Self::Position) => b"lockgate/sm4/mark-position/v1",
+            (PrfSuite::Sm4, Self::Bit) => b"lockgate/sm4/mark-bit/v1",
+            (PrfSuite::Sm4, Self::Tag) => b"lockgate/sm4/mark-tag/v1",
+            (PrfSuite::Sm4, Self::Draw) => b"lockgate/sm4/mark-draw/v1",
         }
     }
 }
 
-/// The key of a dataset's marks, common to all its grants. Zeroized on drop; `Debug` shows nothing.
-pub struct MarkKey(DerivedKey);
+/// The key of a dataset's marks, common to all its grants, and what it is used with. Zeroized on drop;
+/// `Debug` shows nothing.
+pub struct MarkKey(DerivedKey, PrfSuite);
 
 impl MarkKey {
     /// Derives the key of a dataset from the master key of purpose `mark`, as
     /// [`DerivedKey::derive`] does: domain is the dataset's id, scope `epoch:N`. A new epoch begins
-    /// where positions must not be those of earlier deliveries any more.
+    /// where positions must not be those of earlier deliveries any more. It is for AES: see
+    /// [`of_suite`](Self::of_suite).
     pub fn derive(master: &[u8; KEY_BYTES], dataset: &str, epoch: u32, version: u32) -> Self {
         let scope = format!("epoch:{epoch}");
-        Self(DerivedKey::derive(
-            master, PURPOSE, dataset, &scope, version,
-        ))
+        let key = DerivedKey::derive(master, PURPOSE, dataset, &scope, version);
+        Self(key, PrfSuite::Aes)
     }
 
     /// The key that was [disclosed](Self::dangerously_disclosed) as these bytes; to be held against
-    /// its commitment.
+    /// its commitment. It is for AES: see [`of_suite`](Self::of_suite).
     pub fn of_disclosed(bytes: [u8; KEY_BYTES]) -> Self {
-        Self(DerivedKey::disclosed(bytes))
+        Self(DerivedKey::disclosed(bytes), PrfSuite::Aes)
+    }
+
+    /// The same key, used with that function. The commitment is to the key and the same for both; no
+    /// two sub-keys are.
+    #[must_use]
+    pub fn of_suite(&self, suite: PrfSuite) -> Self {
+        Self(self.0.copy(), suite)
+    }
+
+    /// What it is used with.
+    pub fn suite(&self) -> PrfSuite {
+        self.1
     }
 
     /// The key itself, for opening its commitment to a third party. Whoever has it can forge the
@@ -93,7 +164,7 @@ impl MarkKey {
 
     /// HKDF-SHA256 (input: the key; no salt; info: LP(label); 16 bytes).
     pub fn sub_key(&self, of: SubKey) -> Zeroizing<[u8; SUB_KEY_BYTES]> {
-        self.0.expand(&[of.label()])
+        self.0.expand(&[of.label(self.1)])
     }
 }
 
@@ -162,11 +233,37 @@ mod tests {
 
     #[test]
     fn sub_keys_differ() {
+        let uses = [
+            SubKey::Anchor,
+            SubKey::Position,
+            SubKey::Bit,
+            SubKey::Tag,
+            SubKey::Draw,
+        ];
+        let keys = [PrfSuite::Aes, PrfSuite::Sm4].map(|suite| key("residents", 1).of_suite(suite));
+        let all: HashSet<[u8; SUB_KEY_BYTES]> = keys
+            .iter()
+            .flat_map(|key| uses.map(|of| *key.sub_key(of)))
+            .collect();
+        assert_eq!(all.len(), 2 * uses.len());
+    }
+
+    #[test]
+    fn one_commitment_is_to_the_key_of_both_suites() {
         let key = key("residents", 1);
-        let uses = [SubKey::Anchor, SubKey::Position, SubKey::Bit, SubKey::Tag];
-        let all: HashSet<[u8; SUB_KEY_BYTES]> =
-            uses.into_iter().map(|of| *key.sub_key(of)).collect();
-        assert_eq!(all.len(), uses.len());
+        assert_eq!(key.suite(), PrfSuite::default());
+        let other = key.of_suite(PrfSuite::Sm4);
+        assert_eq!(other.suite(), PrfSuite::Sm4);
+        assert_eq!(key.commitment(&SALT), other.commitment(&SALT));
+    }
+
+    #[test]
+    fn a_suite_is_written_by_its_name() {
+        for suite in [PrfSuite::Aes, PrfSuite::Sm4] {
+            let written = serde_json::to_string(&suite).unwrap();
+            assert_eq!(written, format!("\"{suite}\""));
+        }
+        assert!(PrfSuite::Aes.is_default() && !PrfSuite::Sm4.is_default());
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //!    common to all grants of the dataset; a grant's symbols are its own. Members of a coalition
 //!    who compare their copies see the cells in which they differ, and no others.
 //! 3. A [carrier] writes the symbol: the parity of a cell of numbers, by reflection; the place of a
-//!    word among its synonyms. Where a pseudonym has room, its last characters are a [tag], which says
+//!    word among its synonyms; the choice between two draws of noise; the half of an interval that a
+//!    value stands for. Where a pseudonym has room, its last characters are a [tag], which says
 //!    more than any symbol.
 //! 4. A trace reads the symbols back, one vote a position, and [scores](score) every grant by an
 //!    e-value: the chance of accusing any innocent stays below what was asked for, whatever the
@@ -23,8 +24,9 @@
 //!
 //! # What it can't do
 //! - Whoever draws the parity of *every* carrier anew, or marks every cell once more with the same
-//!   steps, erases the marks; it takes as large a distortion of all cells as the marks' own. So does
-//!   whoever moves half of the cells, drawn at random, by exactly a step, which no secret hides: each
+//!   steps, erases the marks; it takes a larger distortion of all cells than the marks' own. Marking half of
+//!   them once more, as a field of half [density](code::Density) does, erases half. Whoever moves half of the
+//!   cells, drawn at random, by exactly a step, which no secret hides, erases those found by their rows: each
 //!   symbol is then as likely wrong as right. Tags are in no cell of numbers and stay.
 //! - Fewer than about a hundred clean carriers, with fewer than a few clean tags, name nobody. A
 //!   coalition of c, of whose cells a share a was altered, takes about 2·(c/(1-a))²·ln(N/ε) carriers:

@@ -8,6 +8,7 @@
 //! accused needs fewer. Cells of one place count once, so fields of few places may never have as many.
 
 use super::score::{Channel, Standard, Strategy, ln_shares, tag_drift};
+use super::tag::TagSpace;
 
 /// The 95 % quantile of the normal distribution.
 const QUANTILE: f64 = 1.644_853_626_951_472_2;
@@ -23,8 +24,8 @@ const ROWS_MAX: f64 = 1e15;
 pub struct Readable {
     /// The share of its cells that are marked.
     pub density: f64,
-    /// The bits of its tags; none where its cells show symbols.
-    pub tag: Option<u32>,
+    /// How many tags there are; none where its cells show symbols.
+    pub tag: Option<TagSpace>,
     /// How many different places its cells have, where that is known: what stands in one place
     /// counts once, in however many rows.
     pub places: Option<u64>,
@@ -64,11 +65,11 @@ pub fn rows_traced(members: u8, altered: f64, fields: &[Readable], standard: &St
     needed(members, altered, fields, standard).ceil()
 }
 
-/// How many carriers of symbols a tag of so many bits counts as: those that name one leaker in its
+/// How many carriers of symbols one of so many tags counts as: those that name one leaker in its
 /// place.
-pub fn tag_worth(bits: u32, standard: &Standard) -> f64 {
+pub fn tag_worth(space: TagSpace, standard: &Standard) -> f64 {
     let tag = Readable {
-        tag: Some(bits),
+        tag: Some(space),
         ..Readable::CARRIER
     };
     (carriers_needed(1, 0.0, standard) / needed(1, 0.0, &[tag], standard)).floor()
@@ -105,7 +106,7 @@ fn needed_of_all(members: u8, altered: f64, fields: &[Readable], standard: &Stan
     let of_symbol = channel.drift();
     let drifts = fields.iter().map(|field| match field.tag {
         None => (field, of_symbol),
-        Some(bits) => (field, tag_drift(bits, (1.0 - noise) / f64::from(members))),
+        Some(space) => (field, tag_drift(space, (1.0 - noise) / f64::from(members))),
     });
     let drifts: Vec<(&Readable, (f64, f64))> = drifts.collect();
     let reached = |rows: f64| {
@@ -245,7 +246,7 @@ mod tests {
         // The simulated table of tags at no alteration: bits and values.
         let standard = Standard::new(10_000);
         let tag = |bits| Readable {
-            tag: Some(bits),
+            tag: Some(TagSpace::of_bits(bits)),
             ..Readable::CARRIER
         };
         for (bits, values) in [(4, 12.0), (8, 6.0), (16, 3.0), (20, 3.0), (34, 2.0)] {
@@ -261,7 +262,7 @@ mod tests {
         let single = rows_traced(1, 0.0, &both, &standard);
         assert!(single <= 3.0, "{single}");
         assert!(together < carriers_needed(5, 0.5, &standard) / 40.0);
-        assert!((tag_worth(16, &standard) - 32.0).abs() < 2.0);
+        assert!((tag_worth(TagSpace::of_bits(16), &standard) - 32.0).abs() < 2.0);
         assert!(rows_traced(1, 1.0, &both, &standard).is_infinite());
     }
 
@@ -290,7 +291,7 @@ mod tests {
             assert!((one_fewer - (needed - 1.0)).abs() < 1e-9, "{one_fewer}");
         }
         let tag = Readable {
-            tag: Some(16),
+            tag: Some(TagSpace::of_bits(16)),
             ..among(2)
         };
         assert!(rows_traced(1, 0.0, &[tag], &standard).is_infinite());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, PrimitiveArray, PrimitiveBuilder};
+use arrow::array::{ArrayRef, BooleanBuilder, PrimitiveArray, PrimitiveBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
 use super::column::expect_type;
@@ -14,7 +14,7 @@ use crate::entity::EntityField;
 use crate::error::{Case, Misfit, TreatmentError};
 use crate::options::Options;
 use crate::spec::Column;
-use crate::treatment::{Context, Treated, Treatment};
+use crate::treatment::{Choice, Context, Treated, Treatment};
 
 /// A treatment that makes one value of another of the same type, and of the row's entity.
 struct Drawn<T, F> {
@@ -23,7 +23,24 @@ struct Drawn<T, F> {
     entity: Option<EntityField>,
     day: Option<DayField>,
     map: F,
+    /// Whether there are second results, for a mark to choose.
+    is_chosen: bool,
     array: PhantomData<fn() -> T>,
+}
+
+/// The result of a row, and the one that a mark may choose instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidates<V> {
+    /// The result.
+    pub(crate) first: V,
+    /// A result that shows the other symbol, if there is one, and the symbol that the first shows.
+    pub(crate) other: Option<(V, bool)>,
+}
+
+impl<V> Candidates<V> {
+    fn only(first: V) -> Self {
+        Self { first, other: None }
+    }
 }
 
 /// Makes a treatment of a function from a value and its entity to the treated value, or to none if
@@ -47,6 +64,27 @@ where
     })
 }
 
+/// The same for a function that gives a second result too, for a mark to choose.
+///
+/// # Errors
+/// As [`drawn`].
+pub(crate) fn drawn_for_choice<T, F>(
+    column: Column<'_>,
+    options: &Options,
+    entity: Option<EntityField>,
+    map: F,
+) -> Result<Box<dyn Treatment>, Misfit>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native, Option<&str>) -> Option<Candidates<T::Native>> + Send + Sync + 'static,
+{
+    let map = move |value, entity: Option<&str>, _: Option<i64>| map(value, entity);
+    Ok(Box::new(Drawn {
+        is_chosen: true,
+        ..Drawn::<T, _>::new(column, options, entity, None, map)?
+    }))
+}
+
 /// The same for a function that is also told the day that another field of the row holds; none
 /// where there is no such field, or a null in it. Where the day can't be told, the row is invalid
 /// and the function isn't asked.
@@ -64,14 +102,62 @@ where
     T: ArrowPrimitiveType,
     F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<T::Native> + Send + Sync + 'static,
 {
-    Ok(Box::new(Drawn::<T, F> {
-        data_type: column.data_type.clone(),
-        rules: Rules::resolve(options, column)?,
-        entity,
-        day,
-        map,
-        array: PhantomData,
-    }))
+    let map = move |value, entity: Option<&str>, day| map(value, entity, day).map(Candidates::only);
+    Ok(Box::new(Drawn::<T, _>::new(
+        column, options, entity, day, map,
+    )?))
+}
+
+impl<T, F> Drawn<T, F>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<Candidates<T::Native>>,
+{
+    fn new(
+        column: Column<'_>,
+        options: &Options,
+        entity: Option<EntityField>,
+        day: Option<DayField>,
+        map: F,
+    ) -> Result<Self, Misfit> {
+        Ok(Self {
+            data_type: column.data_type.clone(),
+            rules: Rules::resolve(options, column)?,
+            entity,
+            day,
+            map,
+            is_chosen: false,
+            array: PhantomData,
+        })
+    }
+}
+
+/// Second results, as they are collected.
+struct Others<T: ArrowPrimitiveType> {
+    values: PrimitiveBuilder<T>,
+    shows: BooleanBuilder,
+}
+
+impl<T: ArrowPrimitiveType> Others<T> {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            values: PrimitiveBuilder::with_capacity(rows),
+            shows: BooleanBuilder::with_capacity(rows),
+        }
+    }
+
+    fn push(&mut self, other: Option<(T::Native, bool)>) {
+        self.values.append_option(other.map(|(value, _)| value));
+        self.shows.append_option(other.map(|(_, shows)| shows));
+    }
+
+    fn finish(mut self, data_type: &DataType) -> Choice {
+        let values = self.values.finish().with_data_type(data_type.clone());
+        Choice {
+            other: Arc::new(values),
+            shows: self.shows.finish(),
+        }
+    }
 }
 
 impl<T, F> fmt::Debug for Drawn<T, F> {
@@ -85,7 +171,7 @@ impl<T, F> fmt::Debug for Drawn<T, F> {
 impl<T, F> Treatment for Drawn<T, F>
 where
     T: ArrowPrimitiveType,
-    F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<T::Native> + Send + Sync,
+    F: Fn(T::Native, Option<&str>, Option<i64>) -> Option<Candidates<T::Native>> + Send + Sync,
 {
     fn output_type(&self) -> &DataType {
         &self.data_type
@@ -104,13 +190,15 @@ where
         let sentinels = self.rules.sentinel_rows(array)?;
         let mut cases = self.rules.cases(array.len());
         let mut treated = PrimitiveBuilder::<T>::with_capacity(array.len());
+        let mut others = self
+            .is_chosen
+            .then(|| Others::<T>::with_capacity(array.len()));
         for (row, value) in array.iter().enumerate() {
-            let case = match value {
-                None => Case::Null,
+            let drawn = match value {
+                None => Err(Case::Null),
                 Some(value) if sentinels.as_ref().is_some_and(|rows| rows.value(row)) => {
                     cases.sentinel();
-                    treated.append_value(value);
-                    continue;
+                    Ok(Candidates::only(value))
                 }
                 Some(value) => {
                     let day = match &days {
@@ -124,19 +212,26 @@ where
                             .get(row)
                             .and_then(|entity| (self.map)(value, Some(&entity), day)),
                     };
-                    if let Some(result) = result {
-                        treated.append_value(result);
-                        continue;
-                    }
-                    Case::Invalid
+                    result.ok_or(Case::Invalid)
                 }
             };
-            // Nothing but a text can be kept or covered with fills: both are null here.
-            cases.decide(row, case)?;
-            treated.append_null();
+            if let Some(others) = &mut others {
+                others.push(drawn.as_ref().ok().and_then(|drawn| drawn.other));
+            }
+            match drawn {
+                Ok(drawn) => treated.append_value(drawn.first),
+                Err(case) => {
+                    // Nothing but a text can be kept or covered with fills: both are null here.
+                    cases.decide(row, case)?;
+                    treated.append_null();
+                }
+            }
         }
         let treated = treated.finish().with_data_type(self.data_type.clone());
-        Ok(cases.finish(Arc::new(treated)))
+        Ok(Treated {
+            choice: others.map(|others| others.finish(&self.data_type)),
+            ..cases.finish(Arc::new(treated))
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Column, Read, Strength, TreatmentSpec};
 use crate::error::{Case, Misfit};
 use crate::facets::Facet;
 use crate::key::{DerivedKey, KeyUse, Keys};
+use crate::marks::carrier::Freedom;
 use crate::marks::tag::TagRoom;
 use crate::options::{Action, Options};
 use crate::results::{Uniqueness, Width};
@@ -237,6 +238,16 @@ pub trait Definition:
     /// The characters of its results that it gives to the mark; none where it has none to give.
     fn tag(&self) -> Option<TagRoom> {
         None
+    }
+
+    /// What else of its results for values of that type is the mark's to choose.
+    fn freedom(&self, _data_type: &DataType) -> Option<Freedom> {
+        None
+    }
+
+    /// The parameter by which it leaves something of its results to the mark; none where it doesn't.
+    fn lends(&self) -> Option<&'static str> {
+        self.tag().map(|_| "tag")
     }
 
     /// The vault it needs itself.

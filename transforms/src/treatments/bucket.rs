@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Misfit;
 use crate::key::DerivedKey;
+use crate::marks::carrier::Freedom;
 use crate::number::column::{labelled, mapped};
 use crate::number::{
     Decimal, EdgeLabels, Exact, ExactLabels, Float, FloatFloor, FloatLabels, Floor, ForExact,
@@ -26,11 +27,14 @@ const LABEL_BYTES_MAX: usize = 200;
 /// Most edges of one `bucket`: what an approver can read, and more intervals than blur anything.
 const EDGES_MAX: usize = 1_000;
 
-/// Puts a number into a half-open interval and delivers the interval's label or its lower bound.
+/// Puts a number into a half-open interval and delivers the interval's label, its lower bound, or where
+/// marks are any value of it.
 ///
 /// Lower bounds (`as = "lower"`) keep the order: that of a smaller number is never the larger one,
 /// though both may be equal. Labels are text, which sorts otherwise: `[1000,2000)` holds both bounds
-/// in their shortest form; `labels` are other words for the intervals between `edges`.
+/// in their shortest form; `labels` are other words for the intervals between `edges`. Values of which any
+/// may be delivered (`as = "any"`) stand for the interval alone: equal ones may come from different values,
+/// and different ones from one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
@@ -63,6 +67,9 @@ pub enum Shown {
     Label,
     /// Its lower bound, of the field's type. A value below the first edge has none and is invalid.
     Lower,
+    /// Any value of it, of the field's type: where marks are, the one that the mark has, elsewhere the
+    /// lower bound. Of intervals of one `width`, over whole numbers and decimals.
+    Any,
 }
 
 fn zero() -> Decimal {
@@ -210,7 +217,7 @@ impl Bucket {
                 let floor = Self::float_floor(width, origin)?;
                 match shown {
                     Shown::Label => labelled::<T, _>(column, options, FloatLabels(floor)),
-                    Shown::Lower => mapped::<T, _>(column, options, move |value| {
+                    Shown::Lower | Shown::Any => mapped::<T, _>(column, options, move |value| {
                         let lower = floor.bound::<T::Native>(floor.lower(value)?);
                         Some(T::Native::narrow(lower))
                     }),
@@ -236,7 +243,7 @@ impl Bucket {
                         options,
                         EdgeLabels::new(self.labels_of(edges), index),
                     ),
-                    Shown::Lower => mapped::<T, _>(column, options, move |value| {
+                    Shown::Lower | Shown::Any => mapped::<T, _>(column, options, move |value| {
                         let lower = bounds.get(index(value)?.checked_sub(1)?)?;
                         Some(T::Native::narrow(*lower))
                     }),
@@ -278,8 +285,27 @@ impl Definition for Bucket {
         self.labels_of(edges).iter().map(String::len).max()
     }
 
+    fn freedom(&self, data_type: &DataType) -> Option<Freedom> {
+        let width = self.width.filter(|_| self.shown == Shown::Any)?;
+        scale_of(data_type).map(|_| Freedom::Interval {
+            width,
+            origin: self.origin,
+        })
+    }
+
+    fn lends(&self) -> Option<&'static str> {
+        (self.shown == Shown::Any).then_some("as")
+    }
+
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
         self.check_labels()?;
+        let is_even = self.edges.is_none() && scale_of(column.data_type).is_some();
+        if self.shown == Shown::Any && !is_even {
+            let what =
+                "`as = \"any\"` is for intervals of one `width`, of whole numbers and decimals";
+            return Err(Misfit::of_parameter("as", what)
+                .with_hint("write as = \"lower\" or as = \"label\""));
+        }
         match (scale_of(column.data_type), column.data_type) {
             (Some(scale), _) => self.exact(scale).map(drop)?,
             (None, DataType::Float32 | DataType::Float64) => {
@@ -292,7 +318,7 @@ impl Definition for Bucket {
         }
         Ok(Some(match self.shown {
             Shown::Label => DataType::Utf8,
-            Shown::Lower => column.data_type.clone(),
+            Shown::Lower | Shown::Any => column.data_type.clone(),
         }))
     }
 
@@ -384,7 +410,7 @@ impl ForExact for ExactBuilder<'_> {
             (ExactIntervals::Width(floor), Shown::Label) => {
                 labelled::<T, _>(column, options, ExactLabels { floor, scale })
             }
-            (ExactIntervals::Width(floor), Shown::Lower) => {
+            (ExactIntervals::Width(floor), Shown::Lower | Shown::Any) => {
                 mapped::<T, _>(column, options, move |value| {
                     floor.lower(value).filter(fits)
                 })
@@ -395,7 +421,7 @@ impl ForExact for ExactBuilder<'_> {
                 let labels = bucket.labels_of(decimals);
                 labelled::<T, _>(column, options, EdgeLabels::new(labels, index))
             }
-            (ExactIntervals::Edges(edges), Shown::Lower) => {
+            (ExactIntervals::Edges(edges), Shown::Lower | Shown::Any) => {
                 mapped::<T, _>(column, options, move |value| {
                     let lower = edges.widest.get(edges.index(value).checked_sub(1)?)?;
                     T::Native::from_widest(*lower).filter(fits)

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Civil, DAY_SECONDS, Occurrence, Zone, per_second};
 use crate::error::Misfit;
 use crate::key::DerivedKey;
+use crate::marks::carrier::Freedom;
 use crate::number::column::mapped;
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
@@ -31,6 +32,32 @@ use crate::treatment::Treatment;
 pub struct DateTrunc {
     /// The unit whose beginning is delivered. On a date field, `week` or longer.
     pub unit: Unit,
+    /// What is delivered of the unit. `start`: its beginning. `any`: the value stands for the whole unit, and
+    /// where marks are, any day of it is delivered, of a timestamp any second; elsewhere its beginning.
+    /// Absent means `start`.
+    #[serde(default, rename = "as", skip_serializing_if = "Stands::is_start")]
+    pub stands: Stands,
+}
+
+/// What stands for a unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stands {
+    /// Its beginning.
+    #[default]
+    Start,
+    /// Any day or second of it, as the mark has it.
+    Any,
+}
+
+impl Stands {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
+    fn is_start(&self) -> bool {
+        *self == Self::Start
+    }
 }
 
 /// A unit of the calendar or the clock.
@@ -54,6 +81,33 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// The name in configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Quarter => "quarter",
+            Self::Month => "month",
+            Self::Week => "week",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Minute => "minute",
+        }
+    }
+
+    /// Seconds, of which so many after a unit's beginning are in a unit that follows: mostly in the next.
+    pub(crate) fn seconds_beyond(self) -> i64 {
+        match self {
+            // A day more than the longest, for clocks that were put back in it.
+            Self::Year => 367 * DAY_SECONDS,
+            Self::Quarter => 93 * DAY_SECONDS,
+            Self::Month => 32 * DAY_SECONDS,
+            Self::Week => 8 * DAY_SECONDS,
+            Self::Day => 36 * 3_600,
+            Self::Hour => 3_600,
+            Self::Minute => 60,
+        }
+    }
+
     /// Whether every unit of this kind is made of whole units of `other`.
     fn is_made_of(self, other: Self) -> bool {
         match self {
@@ -73,7 +127,7 @@ impl Unit {
 
     /// The first day of the unit around a day; the day itself for units of a day or shorter.
     #[inline]
-    fn first_day(self, days: i64) -> i64 {
+    pub(crate) fn first_day(self, days: i64) -> i64 {
         match self {
             // 1970-01-01 was a Thursday.
             Self::Week => days - (days + 3).rem_euclid(7),
@@ -100,7 +154,7 @@ impl Unit {
     /// The beginning of the unit around a time, in `per_second` parts of a second since 1970; none
     /// if 64 bits do not hold it.
     #[inline]
-    fn truncate(self, time: i64, per_second: i64) -> Option<i64> {
+    pub(crate) fn truncate(self, time: i64, per_second: i64) -> Option<i64> {
         let day = DAY_SECONDS * per_second;
         match self {
             Self::Minute => time.checked_sub(time.rem_euclid(60 * per_second)),
@@ -114,7 +168,7 @@ impl Unit {
 
     /// The same in local time: from instant to instant.
     #[inline]
-    fn truncate_local(self, time: i64, per_second: i64, zone: &Zone) -> Option<i64> {
+    pub(crate) fn truncate_local(self, time: i64, per_second: i64, zone: &Zone) -> Option<i64> {
         let instant = time.div_euclid(per_second);
         let local = instant.checked_add(zone.offset(instant))?;
         let pick = if self.is_shorter_than_a_day() {
@@ -137,6 +191,15 @@ impl Definition for DateTrunc {
 
     fn at_least(&self, floor: &Self) -> bool {
         self.unit.is_made_of(floor.unit)
+    }
+
+    fn freedom(&self, data_type: &DataType) -> Option<Freedom> {
+        let is_marked = matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _));
+        (self.stands == Stands::Any && is_marked).then_some(Freedom::Calendar(self.unit))
+    }
+
+    fn lends(&self) -> Option<&'static str> {
+        (self.stands == Stands::Any).then_some("as")
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -286,6 +349,28 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_stands_for_the_whole_is_its_beginning_until_it_is_marked() {
+        let any: DateTrunc = written(json!({ "unit": "month", "as": "any" }));
+        let start: DateTrunc = written(json!({ "unit": "month", "as": "start" }));
+        assert_eq!(start, written(json!({ "unit": "month" })));
+        assert_eq!(
+            serde_json::to_value(&start).unwrap(),
+            json!({ "unit": "month" })
+        );
+        let dates = Date32Array::from(vec![day("2024-02-29")]);
+        let treated = |table| treat::<DateTrunc>(table, dates.clone());
+        let table = json!({ "unit": "month", "as": "any" });
+        assert_eq!(&treated(table), &treated(json!({ "unit": "month" })));
+        assert_eq!((any.lends(), start.lends()), (Some("as"), None));
+        let lent = any.freedom(&DataType::Date32);
+        assert_eq!(lent, Some(Freedom::Calendar(Unit::Month)));
+        assert_eq!(any.freedom(&DataType::Date64), None);
+        assert_eq!(start.freedom(&DataType::Date32), None);
+        // Neither shows more than the other.
+        assert!(any.at_least(&start) && start.at_least(&any));
     }
 
     #[test]

@@ -41,7 +41,7 @@ use crate::cases::Rules;
 use crate::category;
 use crate::error::{Case, Misfit};
 use crate::key::{DerivedKey, KEY_BYTES, KeyUse};
-use crate::marks::tag::{CHARACTERS_MAX, TagRoom};
+use crate::marks::tag::{CHARACTERS_MAX, TagForm, TagRoom};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextKernel, TextTreatment, TextsOf, Written};
@@ -255,8 +255,10 @@ impl Definition for Hmac256 {
         Some(TagRoom {
             characters: self.tag?,
             domain: self.domain.clone(),
-            length: self.characters(),
-            encoding: self.encoding,
+            form: TagForm::End {
+                length: self.characters(),
+                encoding: self.encoding,
+            },
         })
     }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::error::Misfit;
 use crate::facets::Facet;
 use crate::key::{KeyUse, Keys};
+use crate::marks::carrier::Freedom;
 use crate::marks::tag::TagRoom;
 use crate::options::Options;
 use crate::spec::{
@@ -183,6 +184,20 @@ macro_rules! treatments {
                 }
             }
 
+            /// See [`Definition::freedom`].
+            pub fn freedom(&self, data_type: &DataType) -> Option<Freedom> {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.freedom(data_type),)+)+
+                }
+            }
+
+            /// See [`Definition::lends`].
+            pub fn lends(&self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$Name(treatment) => treatment.lends(),)+)+
+                }
+            }
+
             /// See [`Definition::vault_uses`].
             pub fn vault_uses(&self) -> Vec<VaultUse> {
                 match self {
@@ -330,7 +345,7 @@ treatments! {
     }
     "Numbers, dates and places" {
         round: Round,
-        bucket: Bucket -> "utf8, or the field's type with `as = \"lower\"`",
+        bucket: Bucket -> "utf8, or the field's type with `as = \"lower\"` or `\"any\"`",
         top_bottom_code: TopBottomCode,
         rank_preserving: RankPreserving,
         noise_num: NoiseNum,

@@ -10,6 +10,7 @@
 )]
 
 mod exact;
+mod room;
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
 use schemars::JsonSchema;
@@ -19,7 +20,8 @@ use crate::draw::{Draws, check_domain};
 use crate::entity::EntityField;
 use crate::error::Misfit;
 use crate::key::{DerivedKey, KeyUse};
-use crate::number::drawn::drawn;
+use crate::marks::carrier::Freedom;
+use crate::number::drawn::{drawn, drawn_for_choice};
 use crate::number::noise::Distribution;
 use crate::number::{Decimal, Float, FloatDigits, FloatStep, check_places, scale_of, with_exact};
 use crate::options::Options;
@@ -72,6 +74,13 @@ pub struct NoiseNum {
     /// Absent means that equal values get equal noise, whosever they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Whether a mark may choose which of two draws is delivered, so that the noise itself names the
+    /// grant; whoever is sent a value twice, in rows that marks tell apart or before and after `mark` was
+    /// set, may then hold both draws, and never more. Needs `scale`, of at least 16 times the field's last
+    /// digit and four times `round`; not with `join`. A floor without it isn't met by a treatment with it.
+    /// Absent means not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mark: bool,
 }
 
 /// The least and the greatest result.
@@ -178,6 +187,9 @@ impl NoiseNum {
             }
             (None, _) => return Err(unfit()),
         }
+        if self.mark {
+            self.room(data_type)?;
+        }
         if let Some(by) = &self.by {
             EntityField::resolve(by, column)?;
         }
@@ -185,7 +197,7 @@ impl NoiseNum {
     }
 
     /// The noise depends on what is said here: were two scales to share it, the two results would
-    /// give the value away. `clamp` and `round` are left out, which change no draw.
+    /// give the value away. `clamp`, `round` and `mark` are left out, which change no draw.
     fn draws(&self, column: Column<'_>, key: Option<&DerivedKey>) -> Result<Draws, Misfit> {
         let distribution = match self.distribution {
             Distribution::Uniform => "uniform",
@@ -236,6 +248,17 @@ impl Definition for NoiseNum {
             && min
             && max
             && round
+            // With a mark both draws may be shown: only a floor that says so has that room.
+            && self.mark == floor.mark
+    }
+
+    fn freedom(&self, data_type: &DataType) -> Option<Freedom> {
+        let room = self.mark.then(|| self.room(data_type).ok()).flatten();
+        room.map(Freedom::Noise)
+    }
+
+    fn lends(&self) -> Option<&'static str> {
+        self.mark.then_some("mark")
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -355,36 +378,78 @@ impl NoiseNum {
         T: ArrowPrimitiveType,
         T::Native: Float,
     {
-        let amount = FloatAmount::new(self.amount()?);
+        let noise = FloatNoise {
+            draws,
+            distribution: self.distribution,
+            amount: FloatAmount::new(self.amount()?),
+            precision,
+            round: self.round.map(FloatStep::new),
+        };
         let lower = self.min().map_or(f64::NEG_INFINITY, Decimal::to_f64);
         let upper = self.max().map_or(f64::INFINITY, Decimal::to_f64);
-        let distribution = self.distribution;
-        let round = self.round.map(FloatStep::new);
-        let entity = self.entity(column)?;
-        drawn::<T, _>(column, options, entity, move |value, entity| {
-            // Adding zero makes one zero of the two.
-            let value = value.widen() + 0.0;
-            if !value.is_finite() {
-                return None;
-            }
-            let scale = match &amount {
-                FloatAmount::Scale(scale, _) => *scale,
-                FloatAmount::Ratio(ratio, _) => value.abs() * ratio,
-            };
-            if !precision.tells(value, scale) {
-                return None;
-            }
-            let [a, b, c, d, e, f, g, h] = value.to_bits().to_be_bytes();
-            let draw = draws.draw(entity, &[b'f', a, b, c, d, e, f, g, h]);
-            let noisy = value + distribution.standard(draw) * scale;
-            let rounded = match &amount {
-                FloatAmount::Scale(_, step) => step.round(noisy),
-                FloatAmount::Ratio(_, digits) => digits.round(noisy),
-            }?;
-            let rounded = round.map_or(Some(rounded), |step| step.round(rounded))?;
-            let result = T::Native::narrow(rounded.clamp(lower, upper) + 0.0);
+        let within = move |noisy: f64| {
+            let result = T::Native::narrow(noisy.clamp(lower, upper) + 0.0);
             result.widen().is_finite().then_some(result)
+        };
+        let entity = self.entity(column)?;
+        if !self.mark {
+            return drawn::<T, _>(column, options, entity, move |value, entity| {
+                within(noise.result(value.widen(), entity, 1)?)
+            });
+        }
+        let room = self.room(column.data_type)?;
+        drawn_for_choice::<T, _>(column, options, entity, move |value, entity| {
+            let value = value.widen();
+            let first = noise.result(value, entity, 1)?;
+            let shown = |noisy: f64| room.symbol_of_float(T::Native::narrow(noisy + 0.0));
+            let other = room::other(
+                (first, shown(first)),
+                |number| noise.result(value, entity, number),
+                shown,
+            );
+            room::candidates(within(first)?, other, within)
         })
+    }
+}
+
+/// The noise of floats of one field.
+struct FloatNoise {
+    draws: Draws,
+    distribution: Distribution,
+    amount: FloatAmount,
+    precision: Precision,
+    round: Option<FloatStep>,
+}
+
+impl FloatNoise {
+    /// The value with the noise of that candidate, rounded; none where the value isn't finite, or too
+    /// large for noise to show.
+    #[inline]
+    fn result(&self, value: f64, entity: Option<&str>, candidate: u8) -> Option<f64> {
+        // Adding zero makes one zero of the two.
+        let value = value + 0.0;
+        if !value.is_finite() {
+            return None;
+        }
+        let scale = match &self.amount {
+            FloatAmount::Scale(scale, _) => *scale,
+            FloatAmount::Ratio(ratio, _) => value.abs() * ratio,
+        };
+        if !self.precision.tells(value, scale) {
+            return None;
+        }
+        let [a, b, c, d, e, f, g, h] = value.to_bits().to_be_bytes();
+        let message = [b'f', a, b, c, d, e, f, g, h];
+        let draw = self.draws.candidate(entity, &message, candidate);
+        let noisy = value + self.distribution.standard(draw) * scale;
+        let rounded = match &self.amount {
+            FloatAmount::Scale(_, step) => step.round(noisy),
+            FloatAmount::Ratio(_, digits) => digits.round(noisy),
+        }?;
+        match &self.round {
+            Some(step) => step.round(rounded),
+            None => Some(rounded),
+        }
     }
 }
 

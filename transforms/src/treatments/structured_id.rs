@@ -35,6 +35,8 @@ use crate::error::{Case, Misfit};
 use crate::facets::{self, Facet, Fact};
 use crate::ff1::{DOMAIN_MIN, Direction, keyed};
 use crate::key::{DerivedKey, KeyUse};
+use crate::marks::tag::identifier::{DIGITS_MAX, IdKind};
+use crate::marks::tag::{TagForm, TagRoom};
 use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{TextTreatment, only};
@@ -64,6 +66,11 @@ use resident_id::ResidentId;
 ///   organisation code's check (GB 11714) and the code's own are computed anew; a known region
 ///   becomes another known one.
 ///
+/// With a `tag`, the mark writes some digits anew, another number in every grant, and the check character with
+/// them: results stay valid, and a leak of them names the grant. The digits are taken from what tells values
+/// apart, so different identifiers may then meet (`plan` says how likely), and the holder of the key can't restore
+/// the value: ten or a hundred fit.
+///
 /// What stays is delivered in clear, so with anything kept it counts as partly hidden text (1), and
 /// a credit code always does, because its first two characters stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +97,11 @@ pub struct StructuredId {
     /// Of resident-id and credit-code.
     #[serde(default)]
     pub gb2260_version: Edition,
+    /// Digits that are given to the mark, 1 or 2: of a resident-id those of the sequence before its last,
+    /// which tells the sex, of a mobile the last, of a bank-card the last before the check digit. Not with
+    /// `join`, and not of a credit-code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<u32>,
 }
 
 /// What becomes of a resident number whose region was not in force in the year of birth.
@@ -126,6 +138,16 @@ impl Of {
             Self::Mobile => "mobile",
             Self::BankCard => "bank-card",
             Self::CreditCode => "credit-code",
+        }
+    }
+
+    /// The kind of its tags; none where no digit can be one.
+    fn tagged(self) -> Option<IdKind> {
+        match self {
+            Self::ResidentId => Some(IdKind::ResidentId),
+            Self::Mobile => Some(IdKind::Mobile),
+            Self::BankCard => Some(IdKind::BankCard),
+            Self::CreditCode => None,
         }
     }
 
@@ -247,7 +269,56 @@ impl StructuredId {
             );
             return Err(Misfit::of_parameter("not_in_force", what).with_hint("leave it out"));
         }
+        self.check_tag()?;
         self.kept()
+    }
+
+    fn check_tag(&self) -> Result<(), Misfit> {
+        let Some(tag) = self.tag else {
+            return Ok(());
+        };
+        let refused =
+            |what: String, hint: &str| Err(Misfit::of_parameter("tag", what).with_hint(hint));
+        if self.join.is_some() {
+            let what = "`tag` stands beside `join`: grants of a join group share results, and a tag is \
+                        another one in every grant";
+            return refused(what.to_owned(), "leave one of them out");
+        }
+        if self.of.tagged().is_none() {
+            let what = format!(
+                "`tag` takes decimal digits, which a {} lacks",
+                self.of.name()
+            );
+            return refused(what, "leave it out");
+        }
+        if !(1..=DIGITS_MAX).contains(&tag) {
+            let what = format!("`tag` is not 1 to {DIGITS_MAX} digits");
+            return refused(what, "write tag = 2, or leave it out");
+        }
+        Ok(())
+    }
+
+    /// How many results there are at least among which values of one class are told apart, but for a tag.
+    fn results(&self) -> u64 {
+        /// Divisions in force in any year, and days of the window, rounded down.
+        const DIVISIONS: u64 = 2_000;
+        const DAYS: u64 = 54_000;
+        let is_whole = self.keep.is_empty();
+        let digits = self.keep.iter().map(|part| part.digits()).max();
+        match self.of {
+            Of::Mobile if is_whole => 7_000_000_000,
+            Of::Mobile => 100_000_000,
+            // Of the shortest card.
+            Of::BankCard => {
+                let hidden = 15_u32
+                    .saturating_sub(u32::try_from(digits.unwrap_or_default()).unwrap_or_default());
+                10_u64.saturating_pow(hidden) / 10 * 9
+            }
+            Of::ResidentId if is_whole => DIVISIONS * DAYS * 1_000,
+            Of::ResidentId if self.keep == [Keep::Sex] => DIVISIONS * DAYS * 500,
+            // Narrower classes are refused.
+            Of::ResidentId | Of::CreditCode => DOMAIN_MIN,
+        }
     }
 
     fn make(
@@ -288,13 +359,17 @@ impl StructuredId {
     /// Makes the treatment that restores what this one permuted, for the holder of the key.
     ///
     /// # Errors
-    /// As [`Definition::build`].
+    /// As [`Definition::build`]; a tag, which took digits that nobody can restore.
     pub fn restore(
         &self,
         column: Column<'_>,
         options: &Options,
         key: Option<&DerivedKey>,
     ) -> Result<Box<dyn Treatment>, Misfit> {
+        if self.tag.is_some() {
+            let what = "`tag` took digits of the results, so that values can't be restored";
+            return Err(Misfit::of_parameter("tag", what));
+        }
         self.make(column, options, key, Direction::Decrypt)
     }
 }
@@ -342,7 +417,29 @@ impl Definition for StructuredId {
         Some("1 where anything is kept, and for credit codes, whose first two characters stay");
     const UNIQUENESS: Uniqueness = Uniqueness::Bijective;
     const WIDTH: Option<&'static str> = Some("18 bytes, 19 for cards and 11 for mobile numbers");
-    const REVERSIBLE: Option<&'static str> = Some(keyed::REVERSIBLE);
+    const REVERSIBLE: Option<&'static str> =
+        Some("the holder of the `fpe` key can restore the value, where no `tag` took digits");
+
+    /// With a tag, values whose results differ in its digits alone meet.
+    fn uniqueness(&self) -> Uniqueness {
+        match self.tag {
+            None => Self::UNIQUENESS,
+            Some(digits) => {
+                let left = self.results() / 10_u64.saturating_pow(digits).max(1);
+                Uniqueness::Probabilistic {
+                    bits: left.checked_ilog2().unwrap_or_default(),
+                }
+            }
+        }
+    }
+
+    fn tag(&self) -> Option<TagRoom> {
+        Some(TagRoom {
+            characters: self.tag?,
+            domain: self.domain.clone(),
+            form: TagForm::Id(self.of.tagged()?),
+        })
+    }
 
     fn strength(&self) -> Strength {
         match self.keep.is_empty() && self.of != Of::CreditCode {
@@ -380,6 +477,7 @@ impl Definition for StructuredId {
             && narrower
             && keeps_no_more
             && passes_no_more
+            && self.tag >= floor.tag
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {

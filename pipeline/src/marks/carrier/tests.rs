@@ -12,6 +12,7 @@ fn field(data_type: &str) -> (Field, FieldType) {
         decimals: None,
         synonyms: None,
         bounds: None,
+        constraint: None,
         domain_size: None,
     };
     (field, FieldType::parse(data_type).unwrap())

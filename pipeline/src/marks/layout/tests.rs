@@ -1,7 +1,9 @@
 use lockgate_transforms::marks::predict::Reflection;
+use lockgate_transforms::marks::tag::TagSpace;
 use lockgate_transforms::{Column, TreatmentSpec};
 
 use super::*;
+use crate::marks::Forecast;
 use crate::plan::Origin;
 
 mod places;
@@ -86,7 +88,11 @@ fn found(laid: &Laid) -> Vec<(String, String)> {
                 AnchorFamily::Key => "key",
                 AnchorFamily::Content => "content",
             };
-            format!("{family} {}", anchor.fields.join(" "))
+            let blocks = match anchor.blocks.as_slice() {
+                [] => String::new(),
+                blocks => format!("[{}]", blocks.join(" ")),
+            };
+            format!("{family} {}{blocks}", anchor.fields.join(" "))
         }
     };
     let fields = layout.fields.iter();
@@ -164,10 +170,61 @@ fn fields_fall_back_where_an_anchor_is_not_delivered() {
         without(&["phone", "name"])[1],
         ("income".to_owned(), "key id".to_owned())
     );
+    // By their own value where there are blocks enough, and else by the blocks of these.
+    let blocks = "content [income updated]";
     assert_eq!(
         without(&["phone", "name", "id"]),
-        expected(&[("income", "value"), ("updated", "value")])
+        expected(&[
+            ("city", blocks),
+            ("income", "value"),
+            ("score", blocks),
+            ("updated", "value")
+        ])
     );
+}
+
+#[test]
+fn where_only_carriers_are_delivered_their_blocks_find_rows() {
+    let amounts = |paid: &str, due: &str| {
+        let declared = |name: &str, tolerance: &str| {
+            format!(
+                "{{ name = \"{name}\", type = \"decimal(10,2)\", category = \"x\", level = 1, \
+                 tolerance = \"{tolerance}\" }}"
+            )
+        };
+        format!(
+            "id = \"d\"\nprovider = \"p\"\nsource = {{ store = \"s\", path = \"d/\", format = \
+             \"parquet\" }}\nsharing = \"conditional\"\nmodes = [\"batch\"]\nfields = [{}, {}, {{ name = \
+             \"n\", type = \"int64\", category = \"x\", level = 1, tolerance = \"3\" }}]\n",
+            declared("paid", paid),
+            declared("due", due)
+        )
+    };
+    let all = [("n", CLEAR), ("due", CLEAR), ("paid", CLEAR)];
+    // Half of ten digits are 10^5 units, in blocks of two cells of a hundred: five hundred.
+    let laid_out = laid(&amounts("2.00", "2.00"), &all);
+    let blocks = "content [paid due]";
+    assert_eq!(
+        found(&laid_out),
+        expected(&[("paid", blocks), ("due", blocks), ("n", blocks)])
+    );
+    let layout = laid_out.layout.unwrap();
+    let reflection = |name: &str| layout.of(name).unwrap().reflection();
+    assert_eq!(reflection("paid"), Some(Reflection::InBlock { step: 100 }));
+    // Nothing tells how many values it has, and no row is found by it.
+    assert!(matches!(reflection("n"), Some(Reflection::AtBorder { .. })));
+    let scheme = layout.scheme("d", 1);
+    let read = Scheme::from_bytes(&scheme.to_bytes().unwrap()).unwrap();
+    assert_eq!(read, scheme);
+    let plan = read.plan_for(&["due", "n", "paid"]).unwrap();
+    assert_eq!((plan.fields().len(), plan.anchors().len()), (3, 1));
+    let forecast = Forecast::of(&layout);
+    assert_eq!(forecast.fields[2].found_by, "blocks");
+    assert_eq!(forecast.fields[2].anchor, ["paid", "due"]);
+    // Too few together, or one alone.
+    assert_eq!(laid(&amounts("9.00", "9.00"), &all).layout, None);
+    let alone = [("n", CLEAR), ("paid", CLEAR)];
+    assert_eq!(laid(&amounts("2.00", "2.00"), &alone).layout, None);
 }
 
 #[test]
@@ -336,7 +393,105 @@ fn a_cell_found_by_its_own_value_moves_within_its_block() {
     assert_eq!(plan.anchors().len(), 2);
 }
 
+#[test]
+fn several_blocks_are_one_place_where_there_are_many() {
+    let carrier = |declared: &str| {
+        let text = RESIDENTS.replace(
+            "type = \"int64\", category = \"count\", level = 1, tolerance = \"0\"",
+            &format!("type = \"int64\", category = \"count\", level = 1, {declared}"),
+        );
+        let layout = laid(&text, &[("fixed", CLEAR)]).layout.unwrap();
+        let field = layout.of("fixed").unwrap();
+        // It can be made a plan of.
+        let scheme = layout.scheme("residents", 1);
+        assert_eq!(scheme.plan_for(&["fixed"]).unwrap().fields().len(), 1);
+        (field.carrier.span(), layout.places_of(field).unwrap())
+    };
+    // Blocks of four units, two cells of two.
+    for (values, span, places) in [
+        (4_000, 1, 1_000),
+        (31_999, 1, 7_999),
+        (32_000, 2, 4_000),
+        (64_000, 4, 4_000),
+        (128_000, 8, 4_000),
+        (1_280_000, 8, 40_000),
+    ] {
+        let declared = format!("tolerance = \"3\", domain_size = {values}");
+        assert_eq!(carrier(&declared), (span, places), "{values}");
+    }
+    // A field that is found by its row has no places of its own.
+    let layout = laid(RESIDENTS, &ALL_CLEAR).layout.unwrap();
+    let spans = layout.fields.iter().map(|field| field.carrier.span());
+    assert_eq!(spans.collect::<Vec<_>>(), [1, 1, 1, 8]);
+}
+
+#[test]
+fn half_of_the_cells_carry_and_every_tag() {
+    let fields = [
+        ("id", TAGGED),
+        ("phone", CLEAR),
+        ("income", CLEAR),
+        ("city", CLEAR),
+    ];
+    let layout = laid(RESIDENTS, &fields).layout.unwrap();
+    let densities = layout.fields.iter().map(|field| field.density);
+    assert_eq!(
+        densities.collect::<Vec<_>>(),
+        [Density::HALF, Density::HALF, Density::ALL]
+    );
+}
+
+#[test]
+fn a_suite_is_part_of_the_plan_where_it_is_not_the_usual_one() {
+    let all = laid(RESIDENTS, &ALL_CLEAR);
+    let written = |laid: &Laid| serde_json::to_value(laid.layout.as_ref().unwrap()).unwrap();
+    assert!(written(&all)["suite"].is_null());
+    let other = all.clone().of_suite(PrfSuite::Sm4);
+    assert_eq!(written(&other)["suite"], "SM4-CMAC");
+    let scheme = |laid: Laid| laid.layout.unwrap().scheme("residents", 1);
+    assert_eq!(scheme(other).suite, PrfSuite::Sm4);
+    assert_eq!(scheme(all).suite, PrfSuite::Aes);
+}
+
 const TAGGED: &str = r#"{ "kind": "hmac", "domain": "d", "tag": 4 }"#;
+
+#[test]
+fn an_identifier_whose_treatment_gives_digits_carries_tags() {
+    let treatment = r#"{ "kind": "structured-id", "of": "mobile", "domain": "d", "tag": 2 }"#;
+    let layout = laid(RESIDENTS, &[("phone", treatment), ("income", CLEAR)]).layout;
+    let layout = layout.unwrap();
+    let phone = layout.of("phone").unwrap();
+    assert_eq!(phone.carrier.tag_space(), Some(TagSpace::new(100)));
+    // By it rows are found, too: by what the digits leave.
+    assert_eq!(
+        found(&Laid {
+            layout: Some(layout.clone()),
+            unmarked: Vec::new()
+        }),
+        expected(&[("income", "content phone"), ("phone", "value")])
+    );
+    let scheme = layout.scheme("residents", 1);
+    let bytes = scheme.to_bytes().unwrap();
+    assert_eq!(Scheme::from_bytes(&bytes).unwrap(), scheme);
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(r#""id":"mobile""#), "{text}");
+    let plan = scheme.plan_for(&["income", "phone"]).unwrap();
+    assert_eq!((plan.fields().len(), plan.tags().len()), (1, 1));
+    // Another length or other characters than identifiers have.
+    for (said, other) in [
+        (r#""length":11"#, r#""length":12"#),
+        (r#""encoding":"hex""#, r#""encoding":"base32""#),
+        (r#""characters":2"#, r#""characters":3"#),
+    ] {
+        assert!(text.contains(said), "{text}");
+        let altered = Scheme::from_bytes(text.replace(said, other).as_bytes()).unwrap();
+        assert!(altered.plan_for(&["income", "phone"]).is_err(), "{other}");
+    }
+    // Schemes of other tags are what they were.
+    let other = laid(RESIDENTS, &[("phone", TAGGED)]).layout.unwrap();
+    let other = String::from_utf8(other.scheme("residents", 1).to_bytes().unwrap());
+    assert!(!other.unwrap().contains(r#""id":"#));
+}
 
 #[test]
 fn a_field_whose_treatment_gives_room_carries_tags() {
@@ -350,15 +505,19 @@ fn a_field_whose_treatment_gives_room_carries_tags() {
         ],
     );
     let layout = laid.layout.as_ref().unwrap();
-    let carriers: Vec<(&str, Option<u32>)> = layout
+    let carriers: Vec<(&str, Option<TagSpace>)> = layout
         .fields
         .iter()
-        .map(|field| (field.name.as_str(), field.carrier.tag_bits()))
+        .map(|field| (field.name.as_str(), field.carrier.tag_space()))
         .collect();
     // The key too, and a number that is a pseudonym now; after the fields that carry symbols.
     assert_eq!(
         carriers,
-        [("score", None), ("id", Some(16)), ("income", Some(16))]
+        [
+            ("score", None),
+            ("id", Some(TagSpace::of_bits(16))),
+            ("income", Some(TagSpace::of_bits(16)))
+        ]
     );
     assert_eq!(laid.unmarked, []);
     let income = layout.of("income").unwrap();
@@ -427,4 +586,108 @@ fn a_handful_of_tags_is_as_good_as_a_hundred_carriers() {
     );
     assert!((0.99..1.0).contains(&field.changed));
     assert!(hangs_on_key(&layout, &["id".to_owned()]) && !hangs_on_key(&layout, &[]));
+}
+
+const NOISE: &str = r#"{ "kind": "noise-num", "domain": "d", "distribution": "laplace", "scale": "100",
+    "clamp": { "min": "0" }, "sentinels": [-1], "mark": true }"#;
+
+#[test]
+fn a_field_of_noise_carries_where_its_rows_are_found() {
+    let all = laid(
+        RESIDENTS,
+        &[("id", CLEAR), ("phone", CLEAR), ("income", NOISE)],
+    );
+    assert_eq!(found(&all), expected(&[("income", "content phone")]));
+    assert_eq!(all.unmarked, []);
+    let layout = all.layout.unwrap();
+    assert!((layout.carriers_per_row() - 1.0).abs() < 1e-9);
+    let carrier = CarrierSpec::Noise {
+        step: 2_500,
+        decimals: None,
+        sentinels: vec!["0".parse().unwrap(), "-1".parse().unwrap()],
+    };
+    assert_eq!(layout.fields[0].carrier, carrier);
+    let mut scheme = layout.scheme("residents", 1);
+    let read = Scheme::from_bytes(&scheme.to_bytes().unwrap()).unwrap();
+    assert_eq!(read, scheme);
+    assert_eq!(
+        read.plan_for(&["phone", "income"]).unwrap().fields().len(),
+        1
+    );
+    scheme.fields[0].density = Density::HALF;
+    assert!(scheme.plan_for(&["phone", "income"]).is_err());
+    let by_key = laid(RESIDENTS, &[("id", HMAC), ("income", NOISE)]);
+    assert_eq!(found(&by_key), expected(&[("income", "key id")]));
+    let lost = laid(RESIDENTS, &[("sex", CLEAR), ("income", NOISE)]);
+    assert_eq!(
+        (lost.layout, lost.unmarked[0].field.as_str()),
+        (None, "income")
+    );
+}
+
+#[test]
+fn no_row_is_found_by_noise_that_a_mark_chooses() {
+    let with = laid(
+        RESIDENTS,
+        &[("name", CLEAR), ("fixed", NOISE), ("income", CLEAR)],
+    );
+    assert_eq!(
+        found(&with),
+        expected(&[("income", "content name"), ("fixed", "content name")])
+    );
+}
+
+#[test]
+fn a_plan_says_that_noise_is_chosen() {
+    use crate::marks::Forecast;
+
+    let laid = laid(RESIDENTS, &[("phone", CLEAR), ("income", NOISE)]);
+    let forecast = Forecast::of(&laid.layout.unwrap());
+    let field = &forecast.fields[0];
+    assert_eq!((field.chosen, field.found_by), (Some("noise"), "content"));
+    assert_eq!((field.tag, &field.furthest), (None, &None));
+    assert!((field.changed - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn a_field_of_which_any_value_may_stand_carries() {
+    const ANY_DAY: &str = r#"{ "kind": "date-trunc", "unit": "month", "as": "any" }"#;
+    const ANY_VALUE: &str =
+        r#"{ "kind": "bucket", "width": "1000", "as": "any", "sentinels": [-1] }"#;
+    let all = laid(
+        RESIDENTS,
+        &[
+            ("phone", CLEAR),
+            ("updated", ANY_DAY),
+            ("income", ANY_VALUE),
+            ("score", CLEAR),
+        ],
+    );
+    assert_eq!(
+        found(&all),
+        expected(&[
+            ("score", "content phone"),
+            ("income", "content phone"),
+            ("updated", "content phone"),
+        ])
+    );
+    assert_eq!(all.unmarked, []);
+    let layout = all.layout.unwrap();
+    let income = CarrierSpec::Interval {
+        width: "1000".parse().unwrap(),
+        origin: "0".parse().unwrap(),
+        sentinels: vec!["-1".parse().unwrap()],
+    };
+    assert_eq!(layout.of("income").unwrap().carrier, income);
+    let mut scheme = layout.scheme("residents", 1);
+    let read = Scheme::from_bytes(&scheme.to_bytes().unwrap()).unwrap();
+    assert_eq!(read, scheme);
+    let columns = ["phone", "income", "updated", "score"];
+    assert_eq!(read.plan_for(&columns).unwrap().fields().len(), 3);
+    scheme.fields[2].found_by = FoundBy::Value;
+    assert!(scheme.plan_for(&columns).is_err());
+    // Without it they carry nothing.
+    let start = r#"{ "kind": "date-trunc", "unit": "month" }"#;
+    let without = laid(RESIDENTS, &[("phone", CLEAR), ("updated", start)]);
+    assert_eq!(without.layout, None);
 }

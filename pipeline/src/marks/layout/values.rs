@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use lockgate_transforms::{Uniqueness, category};
 
 use super::super::scheme::{Anchor, CarrierSpec, FieldScheme, FoundBy};
-use super::BLOCKS_MIN;
 use crate::plan::PlannedField;
 use crate::site::{Dataset, Field, FieldType};
 
@@ -17,7 +16,7 @@ const SPAN_DAYS: u64 = 365;
 const IDENTIFIER: u32 = 30;
 
 /// How many blocks the values of a field have at least, as far as catalogue and type tell; none
-/// where they are too few, or its cells can't be found by their own value.
+/// where nothing tells, or marks leave no blocks of them.
 ///
 /// Declared numbers of values count, the field's or its category's. Else times are assumed to span
 /// a year, and decimals to use half of their digits; of integers and floats nothing is assumed.
@@ -37,12 +36,16 @@ pub(super) fn blocks(field: &Field, field_type: &FieldType, carrier: &CarrierSpe
         }
         (
             None,
-            CarrierSpec::Number { .. } | CarrierSpec::Synonyms { .. } | CarrierSpec::Tag { .. },
+            CarrierSpec::Number { .. }
+            | CarrierSpec::Synonyms { .. }
+            | CarrierSpec::Noise { .. }
+            | CarrierSpec::Interval { .. }
+            | CarrierSpec::Calendar { .. }
+            | CarrierSpec::Tag { .. },
             _,
         ) => return None,
     };
-    let blocks = units.checked_div(step.checked_mul(2)?)?;
-    (blocks >= BLOCKS_MIN).then_some(blocks)
+    units.checked_div(step.checked_mul(2)?)
 }
 
 /// How many values a field can have, as declared for it or its category.
@@ -52,21 +55,32 @@ fn domain_size(field: &Field) -> Option<u64> {
 }
 
 /// How many different places the cells of each field have, where the catalogue tells: the blocks of
-/// its values, or the different values of what its rows are found by.
+/// its values, or the different values, or their blocks, of what its rows are found by.
 pub(super) fn places(
     dataset: &Dataset,
     anchors: &[Anchor],
     marked: &[FieldScheme],
 ) -> BTreeMap<String, u64> {
     let values = |name: &String| values_at_most(dataset.field(name)?);
+    let own = |field: &FieldScheme| -> Option<u64> {
+        let Some(step) = field.carrier.step() else {
+            return values(&field.name);
+        };
+        let units = step
+            .checked_mul(2)?
+            .checked_mul(field.carrier.span().into())?;
+        values(&field.name)?.checked_div(units)
+    };
+    let blocks = |name: &String| own(marked.iter().find(|field| field.name == *name)?);
     let of_field = |field: &FieldScheme| -> Option<u64> {
-        match (field.found_by, field.carrier.step()) {
-            (FoundBy::Row(at), _) => {
-                let mut fields = anchors.get(at)?.fields.iter().map(values);
-                fields.try_fold(1_u64, |all, values| Some(all.saturating_mul(values?)))
+        match field.found_by {
+            FoundBy::Row(at) => {
+                let anchor = anchors.get(at)?;
+                let fields = anchor.fields.iter().map(values);
+                let mut parts = fields.chain(anchor.blocks.iter().map(blocks));
+                parts.try_fold(1_u64, |all, values| Some(all.saturating_mul(values?)))
             }
-            (FoundBy::Value, Some(step)) => values(&field.name)?.checked_div(step.checked_mul(2)?),
-            (FoundBy::Value, None) => values(&field.name),
+            FoundBy::Value => own(field),
         }
     };
     let known = marked

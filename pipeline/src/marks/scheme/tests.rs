@@ -16,6 +16,7 @@ fn field(name: &str, data_type: &str, carrier: CarrierSpec, found_by: FoundBy) -
         carrier,
         density: Density::ALL,
         found_by,
+        keeps_block: false,
     };
     let is_in_block = found_by == FoundBy::Value;
     let built = field
@@ -33,6 +34,7 @@ fn number(tolerance: &str) -> CarrierSpec {
         tolerance: tolerance.parse().unwrap(),
         decimals: None,
         step: 0,
+        span: 1,
         least: None,
         greatest: None,
         sentinels: Vec::new(),
@@ -45,6 +47,7 @@ fn scheme() -> Scheme {
         grain: 1_000_000_000,
         tolerance: 30_000_000_000,
         step: 0,
+        span: 1,
         least: None,
         greatest: None,
         sentinels: Vec::new(),
@@ -54,14 +57,17 @@ fn scheme() -> Scheme {
         dataset: "residents".to_owned(),
         epoch: 1,
         key_version: 1,
+        suite: PrfSuite::Aes,
         anchors: vec![
             Anchor {
                 family: AnchorFamily::Key,
                 fields: vec!["id".to_owned()],
+                blocks: Vec::new(),
             },
             Anchor {
                 family: AnchorFamily::Content,
                 fields: vec!["name".to_owned(), "region".to_owned()],
+                blocks: Vec::new(),
             },
         ],
         fields: vec![
@@ -85,6 +91,10 @@ fn a_scheme_reads_back_and_other_bytes_do_not() {
     assert_eq!(Scheme::from_bytes(&bytes).unwrap(), scheme);
     assert_eq!(scheme.sha256().unwrap(), sha256_hex(&bytes));
     let text = String::from_utf8(bytes).unwrap();
+    // What every scheme had before there was another is not said, so that theirs are what they were.
+    for other in ["span", "suite", "blocks", "keeps_block"] {
+        assert!(!text.contains(other), "{text}");
+    }
     assert!(
         text.contains(r#""step":500"#) && text.contains(r#""tolerance":"5""#),
         "{text}"
@@ -98,6 +108,43 @@ fn a_scheme_reads_back_and_other_bytes_do_not() {
         assert_ne!(other, text);
         assert!(Scheme::from_bytes(other.as_bytes()).is_err(), "{other}");
     }
+}
+
+#[test]
+fn a_scheme_says_its_suite_and_its_spans() {
+    let mut scheme = scheme();
+    scheme.suite = PrfSuite::Sm4;
+    scheme.fields[1].carrier = scheme.fields[1].carrier.clone().with_span(8);
+    let bytes = scheme.to_bytes().unwrap();
+    assert_eq!(Scheme::from_bytes(&bytes).unwrap(), scheme);
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(
+        text.contains(r#""suite":"SM4-CMAC""#) && text.contains(r#""span":8"#),
+        "{text}"
+    );
+    assert!(Scheme::from_bytes(text.replace("SM4-CMAC", "SM4").as_bytes()).is_err());
+}
+
+/// The scheme decides, whatever the key was used with before.
+#[test]
+fn a_marker_is_of_its_schemes_suite() {
+    let aes = scheme();
+    let sm4 = Scheme {
+        suite: PrfSuite::Sm4,
+        ..scheme()
+    };
+    let areas: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        (0..300).map(|row| 90_000 + row * 17),
+    ));
+    let mark = |scheme: &Scheme, key: &MarkKey| {
+        let marker = scheme.marker(key, &["area"]).unwrap();
+        let marked = marker.embed(GrantIndex(77), &[Arc::clone(&areas)]).unwrap();
+        Arc::clone(&marked.columns[0])
+    };
+    let (key, other) = (key(), key().of_suite(PrfSuite::Sm4));
+    assert_eq!(&mark(&aes, &key), &mark(&aes, &other));
+    assert_eq!(&mark(&sm4, &key), &mark(&sm4, &other));
+    assert_ne!(&mark(&aes, &key), &mark(&sm4, &key));
 }
 
 #[test]
@@ -129,6 +176,76 @@ fn columns_may_stand_in_any_order_and_be_missing() {
     );
     assert_eq!(marked(&["income", "name"]), []);
     assert_eq!(marked(&[]), []);
+}
+
+/// The same, where the income's rows are found by the blocks of income and area.
+fn by_blocks() -> Scheme {
+    let mut scheme = scheme();
+    scheme.anchors.push(Anchor {
+        family: AnchorFamily::Content,
+        fields: Vec::new(),
+        blocks: vec!["income".to_owned(), "area".to_owned()],
+    });
+    let income = field("income", "decimal(12,2)", number("5.00"), FoundBy::Value);
+    scheme.fields[0] = FieldScheme {
+        found_by: FoundBy::Row(2),
+        keeps_block: true,
+        ..income
+    };
+    scheme
+}
+
+#[test]
+fn rows_may_be_found_by_blocks() {
+    let scheme = by_blocks();
+    let bytes = scheme.to_bytes().unwrap();
+    assert_eq!(Scheme::from_bytes(&bytes).unwrap(), scheme);
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(r#""blocks":["income","area"]"#), "{text}");
+    assert!(text.contains(r#""keeps_block":true"#), "{text}");
+    let plan = scheme.plan_for(&["area", "income"]).unwrap();
+    let anchor = RowAnchor {
+        family: Family::Content,
+        columns: Vec::new(),
+        blocks: vec![0, 1],
+    };
+    assert_eq!(plan.anchors(), [anchor]);
+    assert_eq!(plan.fields().len(), 2);
+    assert_eq!(scheme.plan_for(&["area"]).unwrap().fields().len(), 1);
+    assert_eq!(scheme.plan_for(&["income"]).unwrap().fields().len(), 0);
+    // Found by an anchor that isn't there, the income marks nothing, so no row is found by it either.
+    let mut chained = by_blocks();
+    chained.fields[0].found_by = FoundBy::Row(1);
+    chained.fields[2].found_by = FoundBy::Row(2);
+    let plan = chained.plan_for(&["income", "area", "updated"]).unwrap();
+    assert_eq!((plan.fields().len(), plan.anchors().len()), (1, 0));
+    let all = ["income", "area", "updated", "name", "region"];
+    let plan = chained.plan_for(&all).unwrap();
+    assert_eq!((plan.fields().len(), plan.anchors().len()), (3, 2));
+}
+
+#[test]
+fn blocks_of_what_has_none_are_refused() {
+    let columns = ["id", "name", "region", "income", "area", "updated", "city"];
+    let refused = |alter: &dyn Fn(&mut Scheme)| {
+        let mut scheme = by_blocks();
+        alter(&mut scheme);
+        scheme.plan_for(&columns).unwrap_err()
+    };
+    for blocks in [["area", "updated"], ["area", "city"], ["area", "name"]] {
+        let other = |scheme: &mut Scheme| {
+            scheme.anchors[2].blocks = blocks.map(str::to_owned).to_vec();
+        };
+        assert!(
+            matches!(refused(&other), SchemeError::Plan(_)),
+            "{blocks:?}"
+        );
+    }
+    // A step of a field that moves across borders.
+    assert!(matches!(
+        refused(&|scheme| scheme.fields[0].keeps_block = false),
+        SchemeError::Foreign { .. }
+    ));
 }
 
 #[test]
@@ -207,6 +324,17 @@ fn a_scheme_that_contradicts_itself_is_refused() {
         altered(&|scheme| scheme.fields[0].carrier = number("5.00")),
         Err(SchemeError::Foreign { .. })
     ));
+    // No power of two, and one of a field that is found by its row.
+    for (field, span) in [(1, 0), (1, 3), (0, 8)] {
+        let spanned = |scheme: &mut Scheme| {
+            let carrier = scheme.fields[field].carrier.clone();
+            scheme.fields[field].carrier = carrier.with_span(span);
+        };
+        assert!(
+            matches!(altered(&spanned), Err(SchemeError::Foreign { .. })),
+            "{field} {span}"
+        );
+    }
     assert!(matches!(
         altered(&|scheme| scheme.fields[0].density = Density { part: 2, whole: 1 }),
         Err(SchemeError::Foreign { .. })
@@ -219,4 +347,6 @@ fn carriers_of_a_row_are_the_sum_of_the_densities() {
     assert!((scheme.carriers_per_row() - 4.0).abs() < 1e-12);
     scheme.fields[1].density = Density { part: 1, whole: 4 };
     assert!((scheme.carriers_per_row() - 3.25).abs() < 1e-12);
+    scheme.fields[0].density = Density::HALF;
+    assert!((scheme.carriers_per_row() - 2.75).abs() < 1e-12);
 }

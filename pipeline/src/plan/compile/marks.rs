@@ -14,7 +14,8 @@ pub(super) fn check(
     refusals: &mut Vec<Refusal>,
     warnings: &mut Vec<Warning>,
 ) -> Laid {
-    let laid = lay_out(subject.dataset, &resolved.fields);
+    let suite = subject.site.policy.prf_suite();
+    let laid = lay_out(subject.dataset, &resolved.fields).of_suite(suite);
     let marking = &subject.site.policy.marking;
     let rows = subject.grant.quota.rows;
     // Where nothing is delivered, nothing is to be marked.

@@ -1,5 +1,7 @@
 //! What a change does to the marks of fields that are delivered before and after.
 
+use lockgate_transforms::marks::key::PrfSuite;
+
 use super::{Change, ChangeKind, ExchangePlan};
 use crate::marks::forecast::freedom;
 use crate::marks::{Anchor, CarrierSpec, Density, FieldScheme};
@@ -29,18 +31,20 @@ pub(super) fn changes(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
     changed.collect()
 }
 
-/// The mark of a field, and what its rows are found by.
-type Mark<'a> = (&'a FieldScheme, Option<&'a Anchor>);
+/// The mark of a field, what its rows are found by, and what it is made by.
+type Mark<'a> = (&'a FieldScheme, Option<&'a Anchor>, PrfSuite);
 
 fn mark<'a>(plan: &'a ExchangePlan, name: &str) -> Option<Mark<'a>> {
     let layout = plan.marks.as_ref()?;
     let field = layout.of(name)?;
-    Some((field, layout.anchor_of(field)))
+    Some((field, layout.anchor_of(field), layout.suite))
 }
 
 /// What decides how the values of a field move.
-fn what_moves<'a>((field, anchor): Mark<'a>) -> (&'a CarrierSpec, Density, Option<&'a Anchor>) {
-    (&field.carrier, field.density, anchor)
+fn what_moves<'a>(
+    (field, anchor, suite): Mark<'a>,
+) -> (&'a CarrierSpec, Density, Option<&'a Anchor>, PrfSuite) {
+    (&field.carrier, field.density, anchor, suite)
 }
 
 #[cfg(test)]

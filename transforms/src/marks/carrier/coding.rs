@@ -561,7 +561,7 @@ fn nearest_units<F: Float>(float: F, power: f64) -> Option<i64> {
 
 /// The units of a float that is the nearest to a decimal.
 #[inline]
-fn decimal_units<F: Float>(float: F, power: f64) -> Option<i128> {
+pub(super) fn decimal_units<F: Float>(float: F, power: f64) -> Option<i128> {
     let units = nearest_units(float, power)?;
     let is_nearest = nearest::<F>(units, power).widen().to_bits() == float.widen().to_bits();
     // Minus zero is the zero of another sign.

@@ -7,7 +7,8 @@
 //! - [at the nearer border](Reflection::AtBorder) of its cell: by at most `step` units, or one less
 //!   where the step is even. A larger step survives coarser rounding of the leak
 //! - [within its block](Reflection::InBlock) of two cells: by at most `2·step - 1` units. The block
-//!   stays, so that the cell is found again by its own value alone
+//!   stays, so that the cell is found again by its own value alone. Several blocks may be one place, so
+//!   that whoever moves values by a block leaves most of them where they are found
 
 use super::{CELLS, Mark, Skip};
 use crate::marks::distortion::{Few, Skipped};
@@ -23,6 +24,8 @@ pub struct Lattice {
     /// Units of a cell, from 1 to [`STEP_MAX`].
     step: u64,
     is_in_block: bool,
+    /// Of how many blocks a place is made, as a power of two.
+    span_bits: u32,
     least: i128,
     greatest: i128,
     keeps_sign: bool,
@@ -39,6 +42,7 @@ impl Lattice {
         (1..=STEP_MAX).contains(&step).then_some(Self {
             step,
             is_in_block,
+            span_bits: 0,
             least: i128::MIN,
             greatest: i128::MAX,
             keeps_sign: false,
@@ -86,6 +90,16 @@ impl Lattice {
     #[must_use]
     pub fn with_sentinels(self, sentinels: Vec<i128>) -> Self {
         Self { sentinels, ..self }
+    }
+
+    /// So many blocks that follow on each other are one [place](Self::block): the next power of two below,
+    /// from 1 on.
+    #[must_use]
+    pub fn with_span(self, span: u32) -> Self {
+        Self {
+            span_bits: span.max(1).ilog2(),
+            ..self
+        }
     }
 
     /// How numbers are moved.
@@ -148,10 +162,10 @@ impl Lattice {
         Ok(moved)
     }
 
-    /// What reflection within blocks leaves of a number.
+    /// What reflection within blocks leaves of a number: its place, of one block or several.
     #[inline]
     pub fn block(&self, number: i128) -> i128 {
-        self.cell(number).0 >> 1
+        self.cell(number).0 >> (1 + self.span_bits)
     }
 
     /// The same for numbers of few digits; none where the step is too long for them.
@@ -168,6 +182,7 @@ impl Lattice {
             step,
             divider: Divider::new(self.step),
             is_in_block: self.is_in_block,
+            span_bits: self.span_bits,
             least: bound(self.least),
             greatest: bound(self.greatest),
             keeps_sign: self.keeps_sign,
@@ -223,6 +238,7 @@ pub(super) struct Narrow {
     /// None for a step of 1.
     divider: Option<Divider>,
     is_in_block: bool,
+    span_bits: u32,
     least: i64,
     greatest: i64,
     keeps_sign: bool,
@@ -358,10 +374,10 @@ impl Narrow {
         !self.keeps_sign | ((moved != 0) & ((moved ^ number) >= 0))
     }
 
-    /// What reflection within blocks leaves of a number.
+    /// What reflection within blocks leaves of a number: its place.
     #[inline]
     pub(super) fn block(&self, number: i64) -> i64 {
-        self.cell(number).0 >> 1
+        self.cell(number).0 >> (1 + self.span_bits)
     }
 
     /// Whether a value that is another now may become this number.
@@ -445,6 +461,25 @@ mod tests {
     }
 
     #[test]
+    fn a_span_holds_its_blocks() {
+        let one = lattice(2, true);
+        let four = one.clone().with_span(4);
+        // Blocks of four units, places of sixteen.
+        let places = [-17, -16, -1, 0, 15, 16].map(|number| four.block(number));
+        assert_eq!(places, [-2, -1, -1, 0, 0, 1]);
+        for number in -100..100 {
+            assert_eq!(four.block(number), one.block(number).div_euclid(4));
+            for symbol in [false, true] {
+                let moved = four.write(number, mark(symbol, true));
+                assert_eq!(moved, one.write(number, mark(symbol, true)));
+                assert_eq!(four.block(moved.unwrap()), four.block(number));
+            }
+        }
+        assert_eq!(one.clone().with_span(0), one);
+        assert_eq!(one.with_span(7), four);
+    }
+
+    #[test]
     fn the_largest_step_is_taken() {
         let steps = |is_in_block| {
             [1, 2, 3, 4, 5, 100].map(|units| Lattice::within(units, is_in_block).unwrap().step)
@@ -497,9 +532,10 @@ mod tests {
             is_in_block: bool,
             is_bounded: bool,
             keeps_sign: bool,
+            span in 1_u32..10,
             sentinels in prop::collection::vec(-60..60_i128, 0..10),
         ) {
-            let mut lattice = lattice(step, is_in_block).with_sentinels(sentinels);
+            let mut lattice = lattice(step, is_in_block).with_span(span).with_sentinels(sentinels);
             if is_bounded {
                 lattice = lattice.with_bounds(-50, 1 << 46);
             }

@@ -3,9 +3,11 @@
 //! A carrier knows the cells of one field and nothing of keys, positions or grants. What it can't
 //! write it skips: that costs a trace some of its power, and never an innocent.
 
+mod band;
 mod coding;
 mod lattice;
 mod numeric;
+mod sampled;
 mod sentinel;
 mod synonyms;
 #[cfg(test)]
@@ -17,8 +19,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
+pub use band::Representative;
 pub use lattice::Lattice;
 pub use numeric::{Limits, Numeric};
+pub use sampled::{NoiseRoom, Sampled};
 pub use sentinel::{sentinel_numbers, sentinel_times};
 pub use synonyms::Synonyms;
 
@@ -26,6 +30,9 @@ use super::cmac::LANES;
 use super::distortion::Distortion;
 use super::predict::Reflection;
 use crate::error::TreatmentError;
+use crate::number::Decimal;
+use crate::treatment::Choice;
+use crate::treatments::date_trunc::Unit;
 
 /// Cells that are marked together: they stay in the fastest cache while they go through the ciphers
 /// and the arithmetic.
@@ -91,6 +98,27 @@ pub trait Marks {
     /// Puts the marks of the cells that follow into `marks`, of which none are more than a carrier
     /// works on together. `left` is what marks leave of these cells.
     fn next(&mut self, left: Left<'_>, marks: &mut [Mark]);
+
+    /// Puts what the grant draws for the cells that got their marks last into `draws`, as many and in their
+    /// order: numbers that are the cells' and the grant's own, and look random. Of cells that are found by
+    /// their row.
+    fn draws(&mut self, draws: &mut [u64]);
+}
+
+/// What a treatment leaves to the mark, of results that are no more or less true either way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freedom {
+    /// The choice between two draws of noise.
+    Noise(NoiseRoom),
+    /// Any value of the interval that a number stands for; one of them begins at `origin`.
+    Interval {
+        /// How long intervals are, in the field's unit.
+        width: Decimal,
+        /// Where one begins.
+        origin: Decimal,
+    },
+    /// Any day, or of timestamps any second, of the unit that a time stands for.
+    Calendar(Unit),
 }
 
 /// Why a cell doesn't show the symbol it was to show.
@@ -111,7 +139,7 @@ pub enum Skip {
 ///
 /// # Contract
 /// - A cell that was [prepared](Self::prepared), written and not skipped reads as the symbol.
-/// - Writing the same symbols once more changes nothing.
+/// - Writing the same symbols once more changes nothing. What is [chosen](Self::choose) is chosen once.
 /// - Nulls stay null, and type and length stay.
 /// - No cell moves beyond the field's tolerance, rounding included, and each by itself: no batch, order or other cell
 ///   has a part in it.
@@ -145,6 +173,21 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         marks: &mut dyn Marks,
         distortion: &mut Distortion,
     ) -> Result<ArrayRef, TreatmentError>;
+
+    /// The same, where the treatment that made the column leaves the mark a choice: what carriers need that
+    /// move nothing, and others don't ask for.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); no choice where one is needed, or one of another type or length.
+    fn choose(
+        &self,
+        column: &ArrayRef,
+        _choice: Option<&Choice>,
+        marks: &mut dyn Marks,
+        distortion: &mut Distortion,
+    ) -> Result<ArrayRef, TreatmentError> {
+        self.write(column, marks, distortion)
+    }
 
     /// What a mark leaves of each value, for fields whose cells are found by their own value; none
     /// for null and for cells that are no carriers. `None` for carriers that can't be found so.

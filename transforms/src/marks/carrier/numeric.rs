@@ -194,6 +194,34 @@ impl Numeric {
         ))
     }
 
+    /// Of numbers that show symbols by cells of so many units, and aren't moved; `sentinels` show nothing.
+    /// None for a step of 0, or beyond 2^60.
+    ///
+    /// # Errors
+    /// The field is of another type; a float without decimals, or another with.
+    pub(super) fn of_step(
+        data_type: &DataType,
+        step: u64,
+        decimals: Option<u8>,
+        sentinels: &[Decimal],
+    ) -> Result<Option<Self>, Misfit> {
+        let (coding, scale) = match (scale_of(data_type), decimals) {
+            (Some(scale), None) => (Coding::Exact, scale),
+            (None, Some(decimals)) if data_type.is_floating() && decimals <= DECIMALS_MAX => {
+                let scale = i8::try_from(decimals).unwrap_or_default();
+                (Coding::Decimals(10_f64.powi(scale.into())), scale)
+            }
+            _ => return Err(Misfit::of_type("mark", data_type, "numbers")),
+        };
+        let whole = sentinels.iter().filter_map(|sentinel| {
+            let (units, is_whole) = units(*sentinel, scale);
+            is_whole.then_some(units)
+        });
+        let lattice = Lattice::new(Reflection::AtBorder { step });
+        let lattice = lattice.map(|lattice| lattice.with_sentinels(whole.collect()));
+        Ok(Self::of(data_type, coding, lattice, Vec::new()))
+    }
+
     fn of(
         data_type: &DataType,
         coding: Coding,
@@ -207,6 +235,17 @@ impl Numeric {
             lattice,
             sentinels,
         })
+    }
+
+    /// The same, of which so many blocks are one place of the code: see [`Lattice::with_span`].
+    #[must_use]
+    pub fn with_span(self, span: u32) -> Self {
+        let lattice = self.lattice.with_span(span);
+        Self {
+            narrow: lattice.narrow(),
+            lattice,
+            ..self
+        }
     }
 
     fn moving(&self) -> Moving<'_> {
@@ -263,7 +302,7 @@ impl Carrier for Numeric {
 }
 
 /// A number in units of 10^-`scale`, rounded down, and whether it is whole.
-fn units(number: Decimal, scale: i8) -> (i128, bool) {
+pub(super) fn units(number: Decimal, scale: i8) -> (i128, bool) {
     let narrow = |units: i256| {
         let bound = if units.is_negative() {
             i128::MIN
@@ -312,7 +351,7 @@ fn limited(lattice: Lattice, limits: &Limits<Decimal>, scale: i8) -> Lattice {
 
 /// The first and last value of a type of times in the years 1 to 9999, wherever on Earth it is shown,
 /// as far as the type has them.
-fn years(data_type: &DataType) -> (i64, i64) {
+pub(super) fn years(data_type: &DataType) -> (i64, i64) {
     let day = |year, month, day| Civil { year, month, day }.to_days();
     let (first, last) = (day(1, 1, 1), day(9999, 12, 31));
     let DataType::Timestamp(unit, zone) = data_type else {
@@ -334,7 +373,7 @@ fn unit_of(unit: TimeUnit) -> Duration {
 }
 
 /// The least and greatest number of a type, as far as 128 bits hold it.
-struct Ends;
+pub(super) struct Ends;
 
 impl ForExact for Ends {
     type Output = (i128, i128);

@@ -46,6 +46,10 @@ impl Marks for Listed<'_> {
         marks.copy_from_slice(first);
         self.0 = rest;
     }
+
+    fn draws(&mut self, draws: &mut [u64]) {
+        draws.fill(0);
+    }
 }
 
 /// Writes, reads back, writes again: what every carrier promises. Returns the marked column.
@@ -596,4 +600,67 @@ fn floats_are_prepared_at_their_declared_decimals() {
     let exact = exact(&DataType::Int64, "5", false);
     let column: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
     assert!(Arc::ptr_eq(&exact.prepared(&column).unwrap(), &column));
+}
+
+#[test]
+fn noise_is_chosen_and_not_moved() {
+    let values = (0..500).map(|row| (row % 11 != 3).then_some(row * 37 - 4_000));
+    let whole = Int64Array::from_iter(values);
+    let floats = Float64Array::from_iter(
+        (0_i32..500).map(|row| (row % 11 != 3).then(|| f64::from(row * 37 - 4_000) / 8.0)),
+    );
+    let moved_whole: Int64Array = whole.unary(|value| value + 10);
+    let moved_floats: Float64Array = floats.unary(|value| value + 1.25);
+    let columns: [(ArrayRef, ArrayRef, Option<u8>, u64); 2] = [
+        (Arc::new(whole), Arc::new(moved_whole), None, 10),
+        (Arc::new(floats), Arc::new(moved_floats), Some(3), 1_250),
+    ];
+    for (column, other, decimals, step) in columns {
+        let sentinels = [decimal("0")];
+        let carrier = Sampled::new(column.data_type(), step, decimals, &sentinels);
+        let carrier = carrier.unwrap().unwrap();
+        let shows = carrier.read(&column).unwrap();
+        let choice = Choice {
+            other: Arc::clone(&other),
+            shows: shows.iter().copied().collect(),
+        };
+        let marks = marks(column.len());
+        let mut distortion = Distortion::default();
+        let chosen = carrier.choose(&column, Some(&choice), &mut Listed(&marks), &mut distortion);
+        let chosen = chosen.unwrap();
+        assert_eq!(chosen.data_type(), column.data_type());
+        assert_eq!(chosen.nulls(), column.nulls());
+        let read = carrier.read(&chosen).unwrap();
+        let (mut changed, mut skipped) = (0, 0);
+        for (row, (mark, read)) in marks.iter().zip(read).enumerate() {
+            let is_other = mark.is_some() && shows[row].is_some_and(|shown| shown != mark.symbol());
+            let expected = if is_other { &other } else { &column };
+            assert_eq!(&chosen.slice(row, 1), &expected.slice(row, 1));
+            changed += u64::from(is_other);
+            if mark.is_some() && chosen.is_valid(row) {
+                skipped += u64::from(read != Some(mark.symbol()));
+            }
+        }
+        assert_eq!((distortion.changed, distortion.furthest), (changed, 0));
+        assert_eq!(distortion.skipped.no_carrier, skipped);
+        assert!(changed > 100 && skipped < 5, "{changed} {skipped}");
+        // Without its choice it can't be marked, nor with that of another column.
+        let mut marks = Listed(&marks);
+        let mut write = |choice: Option<&Choice>| {
+            carrier.choose(&column, choice, &mut marks, &mut Distortion::default())
+        };
+        let short = Choice {
+            other: other.slice(1, 9),
+            shows: choice.shows.slice(1, 9),
+        };
+        assert!(write(None).is_err() && write(Some(&short)).is_err());
+    }
+    assert!(
+        Sampled::new(&DataType::Int64, 0, None, &[])
+            .unwrap()
+            .is_none()
+    );
+    assert!(Sampled::new(&DataType::Float64, 10, None, &[]).is_err());
+    assert!(Sampled::new(&DataType::Int64, 10, Some(2), &[]).is_err());
+    assert!(Sampled::new(&DataType::Utf8, 10, None, &[]).is_err());
 }

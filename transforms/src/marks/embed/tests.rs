@@ -10,12 +10,13 @@ use arrow::array::{
     TimestampSecondArray, UInt64Array,
 };
 use arrow::compute::{concat, take};
-use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit};
 
 use super::*;
-use crate::marks::carrier::{Limits, Numeric, Synonyms};
+use crate::marks::carrier::{Limits, Numeric, Representative, Sampled, Synonyms};
 use crate::marks::predict::Expected;
 use crate::marks::score::{Ballots, Scores, Standard, Verdict, Votes, ln_presence, presence_from};
+use crate::number::Decimal;
 
 const ROWS: usize = 600;
 const GUILTY: GrantIndex = GrantIndex(0xDEAD_BEEF);
@@ -104,14 +105,8 @@ fn plan(density: Density) -> MarkPlan {
         found_by,
         carrier,
     };
-    let key = RowAnchor {
-        family: Family::Key,
-        columns: vec![KEY],
-    };
-    let content = RowAnchor {
-        family: Family::Content,
-        columns: vec![NAME, REGION],
-    };
+    let key = RowAnchor::of_columns(Family::Key, vec![KEY]);
+    let content = RowAnchor::of_columns(Family::Content, vec![NAME, REGION]);
     let fields = vec![
         field(
             AMOUNT,
@@ -178,6 +173,26 @@ fn accused(marker: &Marker, leak: &[Option<ArrayRef>]) -> Vec<GrantIndex> {
         .iter()
         .filter(|score| standard.verdict(score.ln_e) == Verdict::Accused);
     accused.map(|score| score.grant).collect()
+}
+
+#[test]
+fn rows_that_were_found_before_show_the_same() {
+    let marker = marker();
+    let marked = marker.embed(GUILTY, &table(ROWS)).unwrap().columns;
+    let found = [0, 1].map(|anchor| marker.anchor_rows(anchor, &marked).unwrap());
+    let rows = found.each_ref().map(Some);
+    let leak: Vec<Option<ArrayRef>> = marked.into_iter().map(Some).collect();
+    let seen = marker.observe(&leak).unwrap();
+    assert!(!seen.is_empty());
+    assert_eq!(marker.observe_by(&rows, &leak).unwrap(), seen);
+    // The columns that they were found by aren't needed.
+    let mut without = leak.clone();
+    for anchor in marker.plan().anchors() {
+        for column in &anchor.columns {
+            without[*column] = None;
+        }
+    }
+    assert_eq!(marker.observe_by(&rows, &without).unwrap(), seen);
 }
 
 #[test]
@@ -324,6 +339,77 @@ fn marks_on_top_of_half_the_marks_leave_the_first_to_be_found() {
     assert_eq!(again(2), []);
 }
 
+/// Marks a table of which nothing but carriers is found, by what marks leave of amount, area and score.
+fn block_marker() -> Marker {
+    let tolerance = |text: &str| text.parse().unwrap();
+    let limits = Limits::default;
+    let money = DataType::Decimal128(12, 2);
+    let money = Numeric::exact(&money, tolerance("0.05"), true, &limits());
+    let area = Numeric::exact(&DataType::Int64, tolerance("3"), true, &limits());
+    let score = Numeric::float(&DataType::Float64, 2, tolerance("0.04"), true, &limits());
+    let seconds = DataType::Timestamp(TimeUnit::Second, None);
+    let second = Duration::from_secs(1);
+    let time = Numeric::time(&seconds, second, 2 * second, false, &Limits::default());
+    let carriers = [(AMOUNT, money), (AREA, area), (SCORE, score), (TIME, time)];
+    let fields = carriers.map(|(column, carrier)| MarkedField {
+        column,
+        name: format!("field {column}"),
+        density: Density::ALL,
+        found_by: FoundBy::Row(0),
+        carrier: Box::new(carrier.unwrap().unwrap()),
+    });
+    let anchor = RowAnchor {
+        family: Family::Content,
+        columns: Vec::new(),
+        blocks: vec![0, 1, 2],
+    };
+    let plan = MarkPlan::new(vec![anchor], fields.into()).unwrap();
+    Marker::new(&MarkKey::derive(&[7; 32], "residents", 1, 1), plan)
+}
+
+#[test]
+fn rows_are_found_by_the_blocks_of_what_carries() {
+    let (marker, table) = (block_marker(), table(ROWS));
+    let marked = marker.embed(GUILTY, &table).unwrap();
+    assert!(marked.distortions.iter().all(|of| of.changed > 100));
+    let found = |columns: &[ArrayRef]| marker.anchor_rows(0, columns).unwrap();
+    let own = found(&table);
+    assert_eq!(found(&marked.columns), own);
+    // Rows without an amount have no anchor, and no marks.
+    for (row, anchor) in own.iter().enumerate() {
+        assert_eq!(anchor.is_some(), table[AMOUNT].is_valid(row), "{row}");
+    }
+    let leak: Vec<Option<ArrayRef>> = marked.columns.iter().cloned().map(Some).collect();
+    assert_eq!(accused(&marker, &leak), [GUILTY]);
+    // Moved within their blocks of four, areas still find what the others show.
+    let areas = marked.columns[AREA].as_primitive::<Int64Type>();
+    let moved = areas.iter().enumerate().map(|(row, area)| {
+        let drawn = i64::try_from(mixed(row) % 4).unwrap();
+        area.map(|area| area.div_euclid(4) * 4 + drawn)
+    });
+    let mut jittered = leak.clone();
+    jittered[AREA] = Some(Arc::new(moved.collect::<Int64Array>()));
+    assert_eq!(accused(&marker, &jittered), [GUILTY]);
+    // Without one of them nothing is found.
+    let mut without = leak;
+    without[AREA] = None;
+    assert_eq!(votes(&marker, &without).total(), 0);
+}
+
+#[test]
+fn blocks_are_those_of_what_is_delivered() {
+    let (marker, mut table) = (block_marker(), table(ROWS));
+    let scores = |more: f64| -> ArrayRef {
+        let score = |row: usize| (1 + mixed(row) % 99_999) as f64 / 100.0 + more;
+        Arc::new(Float64Array::from_iter_values((0..ROWS).map(score)))
+    };
+    table[SCORE] = scores(0.0);
+    let rounded = marker.embed(GUILTY, &table).unwrap().columns;
+    // More digits than are declared: rounded as they are marked.
+    table[SCORE] = scores(0.002);
+    assert_eq!(marker.embed(GUILTY, &table).unwrap().columns, rounded);
+}
+
 /// Marks the second of two columns, found by the first or by its own values.
 fn amount_marker(carrier: Box<dyn Carrier>, density: Density, is_in_block: bool) -> Marker {
     let field = MarkedField {
@@ -337,10 +423,7 @@ fn amount_marker(carrier: Box<dyn Carrier>, density: Density, is_in_block: bool)
         },
         carrier,
     };
-    let key = RowAnchor {
-        family: Family::Key,
-        columns: vec![0],
-    };
+    let key = RowAnchor::of_columns(Family::Key, vec![0]);
     let plan = MarkPlan::new(vec![key], vec![field]).unwrap();
     Marker::new(&MarkKey::derive(&[7; 32], "residents", 1, 1), plan)
 }
@@ -422,8 +505,34 @@ fn plans_that_could_not_be_traced_are_refused() {
         found_by,
         carrier: number(false),
     };
-    let anchor = |family, columns| vec![RowAnchor { family, columns }];
+    let anchor = |family, columns| vec![RowAnchor::of_columns(family, columns)];
     let by_row = || vec![field(1, "a", FoundBy::Row(0))];
+    let in_blocks = |is_in_block| {
+        let carriers = [(1, "a"), (2, "b")].map(|(column, name)| MarkedField {
+            carrier: number(is_in_block),
+            ..field(column, name, FoundBy::Row(0))
+        });
+        carriers.into_iter().collect::<Vec<_>>()
+    };
+    let by_blocks = |columns: &[usize], blocks: &[usize]| {
+        vec![RowAnchor {
+            family: Family::Content,
+            columns: columns.to_vec(),
+            blocks: blocks.to_vec(),
+        }]
+    };
+    assert!(MarkPlan::new(by_blocks(&[], &[0, 1]), in_blocks(true)).is_ok());
+    assert!(MarkPlan::new(by_blocks(&[0], &[1]), in_blocks(true)).is_ok());
+    assert!(MarkPlan::new(by_blocks(&[], &[0, 1]), in_blocks(false)).is_err());
+    for (columns, blocks) in [
+        (&[][..], &[0][..]),
+        (&[], &[0, 0]),
+        (&[], &[0, 2]),
+        (&[1], &[0]),
+    ] {
+        let refused = MarkPlan::new(by_blocks(columns, blocks), in_blocks(true));
+        assert!(refused.is_err(), "{columns:?} {blocks:?}");
+    }
     assert!(MarkPlan::new(anchor(Family::Key, vec![0]), by_row()).is_ok());
     assert!(MarkPlan::new(anchor(Family::Key, vec![]), by_row()).is_err());
     assert!(MarkPlan::new(anchor(Family::Own, vec![0]), by_row()).is_err());
@@ -454,4 +563,84 @@ fn a_batch_that_is_not_the_plans_is_refused() {
         marker.embed(GUILTY, &empty).unwrap().columns[AMOUNT].len(),
         0
     );
+}
+
+#[test]
+fn noise_names_the_grant_whose_choice_it_is() {
+    let table = table(ROWS);
+    let areas = table[AREA].as_primitive::<Int64Type>();
+    let other: Int64Array = areas.unary(|area| area + 10);
+    let shows = areas.values().iter();
+    let shows = shows.map(|area| Some(area.div_euclid(10) & 1 == 1));
+    let choice = Choice {
+        other: Arc::new(other),
+        shows: shows.collect(),
+    };
+    let key = RowAnchor::of_columns(Family::Key, vec![KEY]);
+    let carrier = Sampled::new(&DataType::Int64, 10, None, &[]);
+    let field = MarkedField {
+        column: AREA,
+        name: "area".to_owned(),
+        density: Density::ALL,
+        found_by: FoundBy::Row(0),
+        carrier: Box::new(carrier.unwrap().unwrap()),
+    };
+    let plan = MarkPlan::new(vec![key], vec![field]).unwrap();
+    let marker = Marker::new(&MarkKey::derive(&[7; 32], "residents", 1, 1), plan);
+    let rows = [marker.anchor_rows(0, &table).unwrap()];
+    let column = &table[AREA];
+    let marked = marker.embed_field(GUILTY, 0, column, Some(&choice), &rows);
+    let (marked, distortion) = marked.unwrap();
+    assert_eq!((distortion.skipped.no_carrier, distortion.furthest), (0, 0));
+    assert!(distortion.changed.abs_diff(distortion.selected / 2) < 60);
+    let mut leak: Vec<Option<ArrayRef>> = vec![None; table.len()];
+    leak[KEY] = Some(Arc::clone(&table[KEY]));
+    leak[AREA] = Some(marked);
+    assert_eq!(accused(&marker, &leak), [GUILTY]);
+    leak[AREA] = Some(Arc::clone(column));
+    assert_eq!(accused(&marker, &leak), []);
+    assert!(marker.embed_field(GUILTY, 0, column, None, &rows).is_err());
+    assert!(marker.embed(GUILTY, &table).is_err());
+}
+
+#[test]
+fn a_value_that_stands_for_many_names_the_grant_whatever_the_batches() {
+    let table = table(ROWS);
+    let width = "1000".parse().unwrap();
+    let carrier = Representative::of_width(&DataType::Int64, width, Decimal::ZERO, &[]);
+    let key = RowAnchor::of_columns(Family::Key, vec![KEY]);
+    let field = MarkedField {
+        column: AREA,
+        name: "area".to_owned(),
+        density: Density::ALL,
+        found_by: FoundBy::Row(0),
+        carrier: Box::new(carrier.unwrap()),
+    };
+    let plan = MarkPlan::new(vec![key], vec![field]).unwrap();
+    let marker = Marker::new(&MarkKey::derive(&[7; 32], "residents", 1, 1), plan);
+    let whole = marker.embed(GUILTY, &table).unwrap();
+    let marked = &whole.columns[AREA];
+    let (start, length) = (77, 301);
+    let part: Vec<ArrayRef> = table
+        .iter()
+        .map(|column| column.slice(start, length))
+        .collect();
+    let part = marker.embed(GUILTY, &part).unwrap();
+    assert_eq!(&part.columns[AREA], &marked.slice(start, length));
+    let bands = |column: &ArrayRef| -> Vec<i64> {
+        let values = column.as_primitive::<Int64Type>().values().iter();
+        values.map(|value| value.div_euclid(1_000)).collect()
+    };
+    assert_eq!(bands(marked), bands(&table[AREA]));
+    // Another grant's values differ, also where its symbols don't.
+    let other = marker.embed(GrantIndex(1), &table).unwrap();
+    let pairs = marked.as_primitive::<Int64Type>().values().iter();
+    let same = pairs
+        .zip(other.columns[AREA].as_primitive::<Int64Type>().values())
+        .filter(|(one, two)| one == two);
+    assert!(same.count() < ROWS / 20);
+    let mut leak: Vec<Option<ArrayRef>> = vec![None; table.len()];
+    leak[KEY] = Some(Arc::clone(&table[KEY]));
+    leak[AREA] = Some(Arc::clone(marked));
+    assert_eq!(accused(&marker, &leak), [GUILTY]);
 }

@@ -8,7 +8,7 @@
 //! leak's size, the coalition or the attack. This rests on the cipher being pseudo-random, on one
 //! vote a position, and on the leaker not knowing the innocent's symbols; on nothing else.
 //!
-//! - [`votes`](Votes): one vote a position, and the six counts that are all a score needs
+//! - [`votes`](Votes): one vote a position, and the twelve counts that are all a score needs
 //! - [`grid`](Channel): the channels
 //! - [`tags`](TagVotes): the votes of tagged pseudonyms, whose e-value multiplies that of the symbols
 //! - [`exact`](Scores::p_value): the exact tail of the law of an innocent's score
@@ -26,7 +26,7 @@ pub use grid::{Channel, Strategy};
 pub use presence::{ln_presence, presence_from};
 pub use tags::{TagCount, TagObservation, TagVotes, ln_e_of_tags};
 pub(super) use tags::{ln_shares, tag_drift};
-pub use votes::{Ballots, CELLS, Cells, Observation, Votes};
+pub use votes::{Ballots, CELLS, Cells, Found, Observation, Votes};
 
 use super::code::Code;
 use super::key::GrantIndex;
@@ -115,7 +115,7 @@ pub enum Verdict {
     None,
 }
 
-/// The result for one candidate, with the six numbers that whoever holds the key can count again.
+/// The result for one candidate, with the twelve numbers that whoever holds the key can count again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// The candidate.
@@ -166,15 +166,19 @@ impl<'a> Scores<'a> {
     /// The score of every candidate, in their order.
     ///
     /// Candidates whose indices differ in the last three bits only share the work; they do so where
-    /// they stand next to each other.
+    /// they stand next to each other. Indices are drawn at random, so hardly any do, and one alone is
+    /// counted by itself.
     pub fn of(&self, code: &Code, candidates: &[GrantIndex]) -> Vec<Score> {
         let mut scores = Vec::with_capacity(candidates.len());
         let mut sums = Vec::with_capacity(self.channels.len());
         for group in candidates.chunk_by(|one, next| one.octet() == next.octet()) {
             let Some(first) = group.first() else { continue };
-            let octet = self.votes.ones(code, first.octet());
+            let octet = (group.len() > 1).then(|| self.votes.ones(code, first.octet()));
             for grant in group {
-                let ones = octet.get(grant.lane()).copied().unwrap_or_default();
+                let ones = match &octet {
+                    Some(octet) => octet.get(grant.lane()).copied().unwrap_or_default(),
+                    None => self.votes.ones_of(code, *grant),
+                };
                 sums.clear();
                 sums.extend(self.channels.iter().map(|channel| channel.score(&ones)));
                 let (ln_e_of_tags, tags) = self.votes.tags().score(code, *grant);
@@ -202,8 +206,8 @@ impl<'a> Scores<'a> {
     }
 }
 
-/// The logarithm of the e-value that follows from the six counts of the votes and a candidate's six
-/// numbers: for whoever holds a record of a trace, and not the leak.
+/// The logarithm of the e-value that follows from the twelve counts of the votes and a candidate's
+/// twelve numbers: for whoever holds a record of a trace, and not the leak.
 pub fn ln_e_value(counts: &Cells<u64>, ones: &Cells<u32>) -> f64 {
     let channels = prepared(counts);
     let scores: Vec<f64> = channels.iter().map(|channel| channel.score(ones)).collect();
@@ -212,13 +216,27 @@ pub fn ln_e_value(counts: &Cells<u64>, ones: &Cells<u32>) -> f64 {
 
 /// As [`Scores::p_value`], from the counts alone.
 pub fn p_value(counts: &Cells<u64>, ln_e: f64) -> f64 {
-    let bound = (-ln_e).exp().min(1.0);
-    if bound >= 1.0 {
-        return bound;
-    }
+    p_value_by(&mut tails(counts), ln_e)
+}
+
+/// [`p_value`] of several e-values, of which all but the first cost little more.
+pub fn p_values(counts: &Cells<u64>, ln_e: &[f64]) -> Vec<f64> {
+    let mut tails = tails(counts);
+    let each = ln_e.iter();
+    each.map(|ln_e| p_value_by(&mut tails, *ln_e)).collect()
+}
+
+fn tails(counts: &Cells<u64>) -> exact::Tails {
     let channels = Channel::all().into_iter();
-    let weights: Vec<Cells<[f64; 2]>> = channels.map(Channel::ln_weights).collect();
-    exact::tail_of_any(counts, weights.iter(), ln_e).min(bound)
+    exact::Tails::new(counts, channels.map(Channel::ln_weights))
+}
+
+fn p_value_by(tails: &mut exact::Tails, ln_e: f64) -> f64 {
+    let bound = (-ln_e).exp().min(1.0);
+    match bound >= 1.0 {
+        true => bound,
+        false => tails.of_any(ln_e).min(bound),
+    }
 }
 
 /// The grid, summed up for votes of those counts.
@@ -236,11 +254,17 @@ fn prepared(counts: &Cells<u64>) -> Vec<Prepared> {
 
 /// ln(mean(exp(x))), without overflow.
 fn ln_mean_exp(values: &[f64]) -> f64 {
+    // What is smaller than the largest by so much is lost in its rounding: e^-45 is 3·10^-20, and there
+    // are some hundred values.
+    const NEGLIGIBLE: f64 = -45.0;
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut count = 0.0;
     let mut sum = 0.0;
     for value in values {
-        sum += (value - largest).exp();
+        let below = value - largest;
+        if below > NEGLIGIBLE {
+            sum += below.exp();
+        }
         count += 1.0;
     }
     largest + (sum / count).ln()

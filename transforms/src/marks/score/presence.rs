@@ -24,7 +24,7 @@ pub fn ln_presence(counts: &Cells<u64>) -> f64 {
     let scores = PURITIES.map(|purity| {
         let votes = CELLS.iter().zip(counts);
         votes
-            .map(|((class, shown), count)| {
+            .map(|((_, class, shown), count)| {
                 let bias = class.bias();
                 let probability = if *shown { bias } else { 1.0 - bias };
                 real(*count) * (1.0 - purity + 2.0 * purity * probability).ln()
@@ -44,15 +44,18 @@ pub fn presence_from(tried: u64, error: f64) -> f64 {
 mod tests {
     #![expect(clippy::as_conversions, reason = "shares of a test as counts")]
 
+    use super::super::votes::Found;
     use super::*;
 
     #[test]
     fn the_mean_over_the_classes_is_one_whatever_is_shown() {
         for shown in [false, true] {
             for purity in PURITIES {
-                let of_shown = CELLS.iter().filter(|(_, of)| *of == shown);
+                let of_shown = CELLS
+                    .iter()
+                    .filter(|(found, _, of)| *found == Found::ByRow && *of == shown);
                 let mean: f64 = of_shown
-                    .map(|(class, _)| {
+                    .map(|(_, class, _)| {
                         let bias = class.bias();
                         let probability = if shown { bias } else { 1.0 - bias };
                         class.weight() * (1.0 - purity + 2.0 * purity * probability)
@@ -63,13 +66,14 @@ mod tests {
         }
     }
 
-    /// Votes of which a share shows the symbols of the code, and the others show anything.
+    /// Votes, half of them of either kind, of which a share shows the symbols of the code, and the
+    /// others show anything.
     fn diluted(votes: f64, share: f64) -> Cells<u64> {
-        CELLS.map(|(class, shown)| {
+        CELLS.map(|(_, class, shown)| {
             let bias = class.bias();
             let own = if shown { bias } else { 1.0 - bias };
             let shows = share * own + (1.0 - share) / 2.0;
-            (votes * class.weight() * shows).round() as u64
+            (votes / 2.0 * class.weight() * shows).round() as u64
         })
     }
 
@@ -78,16 +82,16 @@ mod tests {
         let from = presence_from(1, 1e-9);
         assert!(ln_presence(&diluted(100_000.0, 0.05)) > from);
         assert!(ln_presence(&diluted(8_000.0, 0.05)) > -3.0);
-        let turned = diluted(1_000.0, 1.0);
-        let turned = [
-            turned[1], turned[0], turned[3], turned[2], turned[5], turned[4],
-        ];
+        let mut turned = diluted(1_000.0, 1.0);
+        for pair in turned.chunks_mut(2) {
+            pair.reverse();
+        }
         assert!(ln_presence(&turned) > from);
         assert!(ln_presence(&diluted(1e6, 0.0)) < 0.0);
     }
 
     #[test]
     fn no_votes_say_nothing() {
-        assert!(ln_presence(&[0; 6]).abs() < 1e-12);
+        assert!(ln_presence(&Cells::default()).abs() < 1e-12);
     }
 }

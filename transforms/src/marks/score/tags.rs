@@ -2,11 +2,12 @@
 //!
 //! A pseudonym has one vote, however often it was copied. Of a leaker's tags a share α is in the leak;
 //! the others are other members' or were altered, and show the leaker's number by chance alone, with
-//! probability q = 2^-bits. The weight of a vote is the likelihood ratio against that chance:
+//! probability q, which follows from how many tags there are. The weight of a vote is the likelihood ratio against that chance:
 //! `(α + (1-α)q)/q` where it shows the candidate's number, `1-α` where it doesn't. For somebody who
 //! had no part in the leak a vote matches with probability q, exactly, so the mean of the weight is
 //! `α + (1-α)q + (1-q)(1-α) = 1`, whatever α is, and the mean over the shares of the products is an
-//! e-value.
+//! e-value. Where the tags are no power of two, q is [above](TagSpace::chance) that probability by less than
+//! 1 in 10^15, and the mean of the weight below 1.
 //!
 //! It is multiplied with that of the symbols. Both are of mean 1, and a grant's tags and its symbols
 //! come from different keys, so the product is of mean 1 too. Tags have a share of their own because
@@ -21,6 +22,7 @@ use super::{ln_mean_exp, real};
 use crate::cases::count;
 use crate::marks::code::{Code, Position};
 use crate::marks::key::GrantIndex;
+use crate::marks::tag::TagSpace;
 
 /// Shares of a leaker's own among the tags of a leak. With the last, tags say nothing.
 const SHARES: [f64; 11] = [0.99, 0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.025, 0.01, 0.0];
@@ -42,8 +44,8 @@ const ENTRIES_MIN: usize = 1 << 16;
 pub struct TagObservation {
     /// The pseudonym's place in the code.
     pub position: Position,
-    /// Bits of its tag.
-    pub bits: u32,
+    /// How many tags there are.
+    pub space: TagSpace,
     /// The number its tag shows.
     pub shown: u64,
 }
@@ -72,15 +74,15 @@ struct Ballot {
     count: u64,
 }
 
-/// Bits of a tag, and the number it shows.
-type Shown = (u32, u64);
+/// How many tags there are, and the number that one shows.
+type Shown = (TagSpace, u64);
 
 impl TagBallots {
     pub(super) fn add(&mut self, observations: impl IntoIterator<Item = TagObservation>) {
         for observation in observations {
             self.push(Ballot {
                 id: observation.position.id(),
-                shown: Some((observation.bits, observation.shown)),
+                shown: Some((observation.space, observation.shown)),
                 count: 1,
             });
         }
@@ -182,18 +184,18 @@ impl fmt::Debug for TagVotes {
 /// The votes of tags of one length.
 #[derive(Clone)]
 struct Group {
-    bits: u32,
+    space: TagSpace,
     /// Identities of positions, and the numbers shown there.
     shown: Vec<(u128, u64)>,
 }
 
 impl TagVotes {
-    fn add(&mut self, id: u128, (bits, shown): Shown) {
+    fn add(&mut self, id: u128, (space, shown): Shown) {
         let vote = (id, shown);
-        match self.groups.iter_mut().find(|group| group.bits == bits) {
+        match self.groups.iter_mut().find(|group| group.space == space) {
             Some(group) => group.shown.push(vote),
             None => self.groups.push(Group {
-                bits,
+                space,
                 shown: vec![vote],
             }),
         }
@@ -215,15 +217,15 @@ impl TagVotes {
         self.is_sample
     }
 
-    /// How many of the tags are a candidate's, by their bits. Work: a block of the cipher for every
+    /// How many of the tags are a candidate's, by how many there are. Work: a block of the cipher for every
     /// vote.
-    pub fn counts(&self, code: &Code, grant: GrantIndex) -> Vec<(u32, TagCount)> {
+    pub fn counts(&self, code: &Code, grant: GrantIndex) -> Vec<(TagSpace, TagCount)> {
         let counts = self.groups.iter().map(|group| {
             let tags = TagCount {
-                matched: code.tags().matches(grant, group.bits, &group.shown),
+                matched: code.tags().matches(grant, group.space, &group.shown),
                 of: u32::try_from(group.shown.len()).unwrap_or(u32::MAX),
             };
-            (group.bits, tags)
+            (group.space, tags)
         });
         counts.collect()
     }
@@ -240,15 +242,15 @@ impl TagVotes {
     }
 }
 
-/// The logarithm of the e-value that follows from how many tags, by their bits, are a candidate's: for
+/// The logarithm of the e-value that follows from how many tags, by how many there are, are a candidate's: for
 /// whoever holds a record of a trace, and not the leak.
-pub fn ln_e_of_tags(counts: &[(u32, TagCount)]) -> f64 {
+pub fn ln_e_of_tags(counts: &[(TagSpace, TagCount)]) -> f64 {
     if counts.is_empty() {
         return 0.0;
     }
     let sums = SHARES.map(|share| {
-        let sums = counts.iter().map(|(bits, tags)| {
-            let [matches, differs] = ln_weights(*bits, share);
+        let sums = counts.iter().map(|(space, tags)| {
+            let [matches, differs] = ln_weights(*space, share);
             let differing = tags.of.saturating_sub(tags.matched);
             f64::from(tags.matched) * matches + f64::from(differing) * differs
         });
@@ -266,24 +268,19 @@ pub struct TagCount {
     pub of: u32,
 }
 
-/// The probability that a tag of so many bits shows a given number by chance.
-fn null_match(bits: u32) -> f64 {
-    0.5_f64.powi(i32::try_from(bits).unwrap_or(i32::MAX))
-}
-
 /// The logarithms of the weights of a vote that shows the candidate's number, and of one that doesn't.
-fn ln_weights(bits: u32, share: f64) -> [f64; 2] {
-    let chance = null_match(bits);
+fn ln_weights(space: TagSpace, share: f64) -> [f64; 2] {
+    let chance = space.chance();
     let matches = share + (1.0 - share) * chance;
     [(matches / chance).ln(), (1.0 - share).ln()]
 }
 
-/// Mean and variance of the logarithm of a leaker's weight at a tag of so many bits, where a share of
+/// Mean and variance of the logarithm of a leaker's weight where there are so many tags and a share of
 /// the tags is the leaker's own: how fast a trace of it grows.
-pub(in crate::marks) fn tag_drift(bits: u32, share: f64) -> (f64, f64) {
-    let chance = null_match(bits);
+pub(in crate::marks) fn tag_drift(space: TagSpace, share: f64) -> (f64, f64) {
+    let chance = space.chance();
     let matching = share + (1.0 - share) * chance;
-    let [matches, differs] = ln_weights(bits, share);
+    let [matches, differs] = ln_weights(space, share);
     let mean = matching * matches + (1.0 - matching) * differs;
     let square = matching * matches * matches + (1.0 - matching) * differs * differs;
     (mean, square - mean * mean)

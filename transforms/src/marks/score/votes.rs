@@ -3,20 +3,38 @@
 use std::{fmt, mem};
 
 use super::tags::{TagBallots, TagObservation, TagVotes};
-use crate::marks::code::{Class, Code, OCTET, Position, class_of};
+use crate::marks::code::{Class, Code, OCTET, Position, class_of, message};
+use crate::marks::key::GrantIndex;
 
-/// The six kinds of votes: by class and by the symbol seen. Every table of a score is in this order.
-pub const CELLS: [(Class, bool); 6] = [
-    (Class::Low, false),
-    (Class::Low, true),
-    (Class::Even, false),
-    (Class::Even, true),
-    (Class::High, false),
-    (Class::High, true),
+/// How a cell was found again: what a leaker does to values may do one thing to cells that are found by
+/// their row, and another to those that are found by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// By its row.
+    ByRow,
+    /// By its own value.
+    ByValue,
+}
+
+/// The kinds of votes: by how the cell was found, by class and by the symbol seen. Every table of a score
+/// is in this order.
+pub const CELLS: [(Found, Class, bool); 12] = [
+    (Found::ByRow, Class::Low, false),
+    (Found::ByRow, Class::Low, true),
+    (Found::ByRow, Class::Even, false),
+    (Found::ByRow, Class::Even, true),
+    (Found::ByRow, Class::High, false),
+    (Found::ByRow, Class::High, true),
+    (Found::ByValue, Class::Low, false),
+    (Found::ByValue, Class::Low, true),
+    (Found::ByValue, Class::Even, false),
+    (Found::ByValue, Class::Even, true),
+    (Found::ByValue, Class::High, false),
+    (Found::ByValue, Class::High, true),
 ];
 
 /// One value for each kind of vote, in the order of [`CELLS`].
-pub type Cells<T> = [T; 6];
+pub type Cells<T> = [T; 12];
 
 /// A symbol read from a cell of a leaked copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +43,8 @@ pub struct Observation {
     pub position: Position,
     /// What it shows.
     pub symbol: bool,
+    /// How it was found; the same for every cell of a position, which follows from it.
+    pub found: Found,
 }
 
 /// Entries that are collected before positions met again are folded together.
@@ -72,8 +92,10 @@ impl fmt::Debug for Ballots {
 #[derive(Clone, Copy)]
 struct Ballot {
     id: u128,
-    zeros: u64,
-    ones: u64,
+    /// More than these numbers hold are as many as they hold.
+    zeros: u32,
+    ones: u32,
+    found: Found,
 }
 
 /// The order in which positions are kept: by the bits of an identity that decide neither on its
@@ -101,11 +123,12 @@ impl Ballots {
     /// Adds observations.
     pub fn add(&mut self, observations: impl IntoIterator<Item = Observation>) {
         for observation in observations {
-            let ones = u64::from(observation.symbol);
+            let ones = u32::from(observation.symbol);
             self.push(Ballot {
                 id: observation.position.id(),
                 zeros: 1 - ones,
                 ones,
+                found: observation.found,
             });
         }
     }
@@ -172,10 +195,10 @@ impl Ballots {
                 continue;
             }
             let symbol = entry.ones > entry.zeros;
-            let kind = (class_of(entry.id), symbol);
-            let lists = votes.ids.iter_mut().zip(CELLS);
+            let kind = (entry.found, class_of(entry.id), symbol);
+            let lists = votes.messages.iter_mut().zip(CELLS);
             for (list, _) in lists.filter(|(_, of)| *of == kind) {
-                list.push(entry.id);
+                list.push(message(entry.id));
             }
         }
         votes
@@ -185,7 +208,8 @@ impl Ballots {
 /// One vote for each position of a leaked copy.
 #[derive(Clone, Default)]
 pub struct Votes {
-    ids: Cells<Vec<u128>>,
+    /// Of each position, what goes through the cipher for the symbols of its candidates.
+    messages: Cells<Vec<u128>>,
     ties: u64,
     is_sample: bool,
     tags: TagVotes,
@@ -207,7 +231,7 @@ impl Votes {
     /// How many votes there are of each kind: all that a test without a candidate looks at.
     pub fn counts(&self) -> Cells<u64> {
         let count = |list: &Vec<u128>| u64::try_from(list.len()).unwrap_or(u64::MAX);
-        self.ids.each_ref().map(count)
+        self.messages.each_ref().map(count)
     }
 
     /// One vote for each tagged pseudonym.
@@ -234,9 +258,9 @@ impl Votes {
     /// 1. Work: a block of the cipher for every vote.
     pub(super) fn ones(&self, code: &Code, octet: u32) -> [Cells<u32>; OCTET] {
         let mut all = [[0; CELLS.len()]; OCTET];
-        for (cell, ((class, _), ids)) in CELLS.iter().zip(&self.ids).enumerate() {
+        for (cell, ((_, class, _), messages)) in CELLS.iter().zip(&self.messages).enumerate() {
             let mut counts = [0; OCTET];
-            code.count_ones(octet, *class, ids, &mut counts);
+            code.count_ones(octet, *class, messages, &mut counts);
             for (candidate, count) in all.iter_mut().zip(counts) {
                 if let Some(slot) = candidate.get_mut(cell) {
                     *slot = count;
@@ -244,6 +268,16 @@ impl Votes {
             }
         }
         all
+    }
+
+    /// The same for one candidate, in less work where nobody else of its octet is asked for.
+    pub(super) fn ones_of(&self, code: &Code, grant: GrantIndex) -> Cells<u32> {
+        let mut ones = [0; CELLS.len()];
+        let kinds = CELLS.iter().zip(&self.messages);
+        for (slot, ((_, class, _), messages)) in ones.iter_mut().zip(kinds) {
+            *slot = code.count_ones_of(grant, *class, messages);
+        }
+        ones
     }
 }
 
@@ -258,6 +292,7 @@ mod tests {
         let observation = (0_u128..200, any::<bool>()).prop_map(|(index, symbol)| Observation {
             position: Position::new(index.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
             symbol,
+            found: [Found::ByRow, Found::ByValue][usize::from(index % 3 == 0)],
         });
         prop::collection::vec(observation, 0..600)
     }
@@ -282,7 +317,7 @@ mod tests {
         let is_kept = |seen: &&Observation| ids.contains(&seen.position.id());
         kept.add(observations.iter().filter(is_kept).copied());
         let votes = kept.close();
-        (votes.ids, votes.ties)
+        (votes.messages, votes.ties)
     }
 
     #[test]
@@ -291,15 +326,43 @@ mod tests {
         ballots.add((1..=100_000_u128).map(|index| Observation {
             position: Position::new(index.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
             symbol: true,
+            found: Found::ByValue,
         }));
         assert!(ballots.entries.capacity() <= 1 << 15);
         let votes = ballots.close();
         assert_eq!((votes.total(), votes.is_sample()), (10_000, true));
-        for ((class, symbol), count) in CELLS.iter().zip(votes.counts()) {
-            let expected = if *symbol { class.weight() * 1e4 } else { 0.0 };
+        for ((found, class, symbol), count) in CELLS.iter().zip(votes.counts()) {
+            let is_seen = *symbol && *found == Found::ByValue;
+            let expected = if is_seen { class.weight() * 1e4 } else { 0.0 };
             let count = f64::from(u32::try_from(count).unwrap());
             assert!((count - expected).abs() < 300.0, "{class:?}: {count}");
         }
+    }
+
+    #[test]
+    fn a_ballot_takes_no_more_room_than_is_said() {
+        assert_eq!(size_of::<Ballot>(), 32);
+    }
+
+    #[test]
+    fn votes_are_apart_by_how_their_cells_were_found() {
+        let seen = |index: u128, found| Observation {
+            position: Position::new(index << 16),
+            symbol: true,
+            found,
+        };
+        let mut ballots = Ballots::default();
+        ballots.add((0..5).map(|index| seen(index, Found::ByRow)));
+        ballots.add((5..8).map(|index| seen(index, Found::ByValue)));
+        let counts = ballots.close().counts();
+        let of = |kind: Found| -> u64 {
+            let counts = CELLS.iter().zip(counts);
+            counts
+                .filter(|((found, _, _), _)| *found == kind)
+                .map(|(_, count)| count)
+                .sum()
+        };
+        assert_eq!((of(Found::ByRow), of(Found::ByValue)), (5, 3));
     }
 
     proptest! {
@@ -320,7 +383,7 @@ mod tests {
                 ends.windows(2).map(|pair| shuffled[pair[0]..pair[1]].to_vec()).collect();
             let expected = filtered(limit, &observations);
             for votes in [polled(limit, &parts), polled(limit, &[shuffled])] {
-                prop_assert_eq!(&votes.ids, &expected.0);
+                prop_assert_eq!(&votes.messages, &expected.0);
                 prop_assert_eq!(votes.ties, expected.1);
             }
         }
@@ -338,7 +401,7 @@ mod tests {
             one.merge(other);
             let votes = one.close();
             let expected = filtered(limits[0].min(limits[1]), &observations);
-            prop_assert_eq!((votes.ids, votes.ties), expected);
+            prop_assert_eq!((votes.messages, votes.ties), expected);
         }
     }
 }

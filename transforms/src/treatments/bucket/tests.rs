@@ -294,6 +294,31 @@ fn bounds(label: &str) -> (i128, i128) {
     (lower.parse().unwrap(), upper.parse().unwrap())
 }
 
+#[test]
+fn any_value_of_an_interval_is_its_lower_bound_until_it_is_marked() {
+    let table = |shown: &str| json!({ "width": "10", "origin": "5", "as": shown });
+    let values = Int64Array::from(vec![3, 5, 14, 15, -1]);
+    let treated = |shown| treat::<Bucket>(table(shown), values.clone());
+    assert_eq!(&treated("any"), &treated("lower"));
+    let (any, lower): (Bucket, Bucket) = (written(table("any")), written(table("lower")));
+    let lent = Freedom::Interval {
+        width: "10".parse().unwrap(),
+        origin: "5".parse().unwrap(),
+    };
+    assert_eq!(any.freedom(&DataType::Int64), Some(lent));
+    assert_eq!((any.lends(), lower.lends()), (Some("as"), None));
+    assert_eq!(lower.freedom(&DataType::Int64), None);
+    assert!(any.at_least(&lower) && lower.at_least(&any));
+    for (table, data_type) in [
+        (table("any"), DataType::Float64),
+        (json!({ "edges": ["0"], "as": "any" }), DataType::Int64),
+    ] {
+        let refused = misfit::<Bucket>(table, &data_type);
+        assert_eq!(refused.parameter, Some("as"));
+        assert!(refused.hint.is_some());
+    }
+}
+
 proptest! {
     #[test]
     fn an_interval_contains_its_value(values: Vec<i64>, width in 2_i64.., origin: i64) {

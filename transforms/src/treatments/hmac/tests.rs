@@ -411,7 +411,11 @@ fn a_tag_is_room_at_the_end_of_an_unchanged_pseudonym() {
     let tagged = "{ kind = 'hmac', domain = 'person.id', tag = 4 }";
     assert_eq!(treat_one(tagged, "Hi"), treat_one(SPEC, "Hi"));
     let room = spec(tagged).tag().unwrap();
-    assert_eq!((room.characters, room.length), (4, 64));
+    let form = TagForm::End {
+        length: 64,
+        encoding: Encoding::Hex,
+    };
+    assert_eq!((room.characters, room.form), (4, form));
     assert_eq!(spec(SPEC).tag(), None);
     // What tells values apart is what is left.
     for (tagged, bits) in [

@@ -2,10 +2,11 @@
 
 use arrow::datatypes::{ArrowPrimitiveType, i256};
 
-use super::{Amount, NoiseNum};
+use super::{Amount, NoiseNum, room};
 use crate::draw::Draws;
 use crate::error::Misfit;
-use crate::number::drawn::drawn;
+use crate::number::drawn::{drawn, drawn_for_choice};
+use crate::number::noise::Distribution;
 use crate::number::{Decimal, Exact, ForExact, Step, Unscalable};
 use crate::options::Options;
 use crate::spec::Column;
@@ -130,26 +131,88 @@ impl ForExact for ExactBuilder<'_> {
             round,
         } = limits.call::<T>(least, greatest)?;
         let entity = self.noise.entity(self.column)?;
-        let (draws, distribution) = (self.draws, self.noise.distribution);
         let [places] = self.scale.to_be_bytes();
-        drawn::<T, _>(self.column, self.options, entity, move |value, entity| {
-            // A buffer may hold what no precision allows.
-            if value < least || value > greatest {
-                return None;
-            }
-            let count = value.wide()?;
-            let Some(scale) = amount.scale(count.unsigned_abs()) else {
-                return T::Native::from_wide(count.clamp(lower, upper));
-            };
-            let mut message = [b'e', places, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            if let Some(bytes) = message.last_chunk_mut() {
-                *bytes = count.to_be_bytes();
-            }
-            let noise = distribution.units(draws.draw(entity, &message), scale);
-            let noisy = count.saturating_add(noise);
-            // A multiple that 128 bits don't hold is beyond every bound, and so is the number.
-            let rounded = round.and_then(|step| step.round(noisy)).unwrap_or(noisy);
-            T::Native::from_wide(rounded.clamp(lower, upper))
+        let noise = ExactNoise {
+            draws: self.draws,
+            distribution: self.noise.distribution,
+            places,
+            round,
+        };
+        // A buffer may hold what no precision allows.
+        let count = move |value: T::Native| {
+            let is_value = value >= least && value <= greatest;
+            value.wide().filter(|_| is_value)
+        };
+        let within = move |noisy: i128| T::Native::from_wide(noisy.clamp(lower, upper));
+        if !self.noise.mark {
+            return drawn::<T, _>(self.column, self.options, entity, move |value, entity| {
+                let count = count(value)?;
+                match amount.scale(count.unsigned_abs()) {
+                    Some(scale) => within(noise.result(count, scale, entity, 1)),
+                    None => within(count),
+                }
+            });
+        }
+        let room = self.noise.room(self.column.data_type)?;
+        drawn_for_choice::<T, _>(self.column, self.options, entity, move |value, entity| {
+            let count = count(value)?;
+            // There is a scale for every value: `mark` doesn't stand beside `ratio`.
+            let scale = amount.scale(count.unsigned_abs())?;
+            let candidate = |number| noise.result(count, scale, entity, number);
+            let shown = |noisy| Some(room.symbol(noisy));
+            let first = candidate(1);
+            let other = room::other(
+                (first, shown(first)),
+                |number| Some(candidate(number)),
+                shown,
+            );
+            room::candidates(within(first)?, other, within)
         })
+    }
+}
+
+/// The noise of integers and decimals of one field.
+struct ExactNoise {
+    draws: Draws,
+    distribution: Distribution,
+    /// The field's digits after the point.
+    places: u8,
+    round: Option<Step>,
+}
+
+impl ExactNoise {
+    /// The count with the noise of that candidate, rounded.
+    #[inline]
+    fn result(&self, count: i128, scale: u128, entity: Option<&str>, candidate: u8) -> i128 {
+        let mut message = [
+            b'e',
+            self.places,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        if let Some(bytes) = message.last_chunk_mut() {
+            *bytes = count.to_be_bytes();
+        }
+        let draw = self.draws.candidate(entity, &message, candidate);
+        let noisy = count.saturating_add(self.distribution.units(draw, scale));
+        // A multiple that 128 bits don't hold is beyond every bound, and so is the number.
+        self.round
+            .as_ref()
+            .and_then(|step| step.round(noisy))
+            .unwrap_or(noisy)
     }
 }

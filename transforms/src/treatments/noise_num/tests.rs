@@ -11,6 +11,8 @@ use crate::number::column::testing::written;
 use crate::number::drawn::testing::{misfit, treat};
 use crate::options::Scalar;
 
+mod marks;
+
 fn table(distribution: &str, scale: &str) -> Value {
     json!({ "domain": "d", "distribution": distribution, "scale": scale })
 }

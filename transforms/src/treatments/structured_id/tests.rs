@@ -548,3 +548,67 @@ fn what_is_kept_makes_it_partly_hidden_text() {
         "as a floor it counts as its kind"
     );
 }
+
+/// With a tag of so many digits.
+fn tagged(of: &str, keep: &str, digits: u32) -> String {
+    written(of, keep).replace(" }", &format!(", tag = {digits} }}"))
+}
+
+#[test]
+fn a_tag_is_probabilistic_and_not_restored() {
+    let check = luhn::check(b"622202020001234567").unwrap();
+    for (of, keep, digits, bits) in [
+        // Logarithms of 7·10^7, 10^7, 9·10^12, 9·10^4, 1.08·10^9, 5.4·10^9 and 10^4.
+        ("mobile", "", 2, 26),
+        ("mobile", "'prefix3'", 1, 23),
+        ("bank-card", "", 2, 43),
+        ("bank-card", "'bin8'", 2, 16),
+        ("resident-id", "", 2, 30),
+        ("resident-id", "'sex'", 1, 32),
+        ("resident-id", "'region6'", 2, 13),
+    ] {
+        let spec = spec(&tagged(of, keep, digits));
+        let column = Column::alone("field", &DataType::Utf8, "other");
+        let AnyTreatment::StructuredId(structured) = spec.treatment() else {
+            panic!("not a structured id");
+        };
+        assert_eq!(
+            structured.uniqueness(),
+            Uniqueness::Probabilistic { bits },
+            "{of} {keep} {digits}"
+        );
+        let refused = structured.restore(column, spec.options(), Some(&key()));
+        assert_eq!(refused.unwrap_err().parameter, Some("tag"));
+        let room = structured.tag().unwrap();
+        assert_eq!(
+            (room.characters, room.domain.as_str()),
+            (digits, "person.id")
+        );
+        // What it writes is what it would without: the digits are the mark's to write.
+        let values = match of {
+            "mobile" => vec!["13812345678".to_owned()],
+            "bank-card" => vec![format!("622202020001234567{}", char::from(check))],
+            _ => residents(5, 20),
+        };
+        let outs = |text: &str| texts(&treated_with(text, &values, Direction::Encrypt));
+        assert_eq!(outs(&tagged(of, keep, digits)), outs(&written(of, keep)));
+    }
+    assert!(spec(&written("mobile", "")).tag().is_none());
+}
+
+#[test]
+fn a_tag_that_cannot_be_is_refused() {
+    for text in [
+        tagged("mobile", "", 0),
+        tagged("mobile", "", 3),
+        tagged("credit-code", "", 1),
+        tagged("mobile", "", 2).replace(" }", ", join = 'office' }"),
+    ] {
+        assert_eq!(misfit(&text).parameter, Some("tag"), "{text}");
+    }
+    // A floor's tag can't be left out or cut short.
+    let floor = spec(&tagged("mobile", "", 1));
+    assert!(spec(&tagged("mobile", "", 2)).meets(&floor) && floor.meets(&floor));
+    assert!(!spec(&written("mobile", "")).meets(&floor));
+    assert!(floor.meets(&spec(&written("mobile", ""))));
+}

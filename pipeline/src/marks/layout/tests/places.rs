@@ -1,7 +1,6 @@
 //! How many different values fields have: enough to find rows by, and how many carriers they are.
 
 use super::*;
-use crate::marks::Forecast;
 use crate::marks::forecast::{carriers_of, too_few};
 use crate::site::policy::Marking;
 
@@ -50,22 +49,26 @@ fn a_key_of_few_values_is_no_anchor() {
 }
 
 #[test]
-fn fields_fall_back_to_themselves_where_key_and_content_have_few_values() {
+fn fields_fall_back_to_blocks_where_key_and_content_have_few_values() {
     let fields: Vec<_> = ALL_CLEAR
         .into_iter()
         .filter(|(name, _)| !["id", "phone", "name"].contains(name))
         .collect();
     let laid = laid(&keyed("key = [\"sex\"]", COUNT), &fields);
+    let blocks = "content [income updated]";
     assert_eq!(
         found(&laid),
-        expected(&[("income", "value"), ("updated", "value")])
+        expected(&[
+            ("city", blocks),
+            ("income", "value"),
+            ("score", blocks),
+            ("updated", "value")
+        ])
     );
-    let unmarked: Vec<&str> = laid
-        .unmarked
-        .iter()
-        .map(|found| found.field.as_str())
-        .collect();
-    assert_eq!(unmarked, ["city", "score"]);
+    assert_eq!(laid.unmarked, []);
+    // Of the amounts nothing tells how many there are at most.
+    let layout = laid.layout.unwrap();
+    assert_eq!(layout.places_of(layout.of("score").unwrap()), None);
 }
 
 #[test]
@@ -102,30 +105,29 @@ fn a_forecast_promises_nothing_beyond_the_places_there_are() {
         &format!("{COUNT}, level = 1, tolerance = \"3\", domain_size = 4000"),
     );
     let layout = laid(&text, &[("fixed", CLEAR)]).layout.unwrap();
-    assert_eq!(carriers_of(&layout, 999), 999);
-    assert_eq!(carriers_of(&layout, 1_000_000), 1_000);
+    assert_eq!(carriers_of(&layout, 999), 499);
+    assert_eq!(carriers_of(&layout, 1_000_000), 500);
     let marking = |min_carriers| Marking {
         min_carriers,
         ..Marking::default()
     };
     let rows = Some(1_000_000);
-    assert_eq!(too_few(&marking(1_000), Some(&layout), rows), None);
-    let few = too_few(&marking(1_001), Some(&layout), rows).unwrap();
-    assert!(few.contains("at most 1000 carriers"), "{few}");
+    assert_eq!(too_few(&marking(500), Some(&layout), rows), None);
+    let few = too_few(&marking(501), Some(&layout), rows).unwrap();
+    assert!(few.contains("at most 500 carriers"), "{few}");
     let forecast = Forecast::of(&layout);
     let rows: Vec<Option<u64>> = forecast
         .traceable
         .iter()
         .map(|traced| traced.rows)
         .collect();
-    // One leaker needs some hundred places and two some 540, met by more rows than that; three and
-    // five need more than there are.
-    let [Some(one), Some(two), None, None] = rows[..] else {
+    // One leaker needs some hundred carriers, which are in two hundred places, met by more rows than
+    // that; two need some 540, more than there are.
+    let [Some(one), None, None, None] = rows[..] else {
         panic!("{rows:?}");
     };
-    assert!((95..120).contains(&one), "{rows:?}");
-    assert!((700..850).contains(&two), "{rows:?}");
+    assert!((195..235).contains(&one), "{rows:?}");
     let document = serde_json::to_value(&forecast).unwrap();
-    assert!(document["traceable"][2]["rows"].is_null());
+    assert!(document["traceable"][1]["rows"].is_null());
     assert_eq!(document["fields"][0]["places"], 1_000);
 }

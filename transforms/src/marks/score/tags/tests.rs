@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::marks::key::MarkKey;
-use crate::marks::score::{Ballots, Observation, Scores, Standard, Verdict, Votes};
+use crate::marks::score::{Ballots, Found, Observation, Scores, Standard, Verdict, Votes};
 
 const GUILTY: GrantIndex = GrantIndex(4_711);
 
@@ -21,10 +21,19 @@ fn positions(count: u128, salt: u128) -> Vec<Position> {
     numbers.map(Position::new).collect()
 }
 
+/// A symbol at a cell that was found by its row.
+fn of_row(position: Position, symbol: bool) -> Observation {
+    Observation {
+        position,
+        symbol,
+        found: Found::ByRow,
+    }
+}
+
 fn observation(position: Position, shown: u64) -> TagObservation {
     TagObservation {
         position,
-        bits: 16,
+        space: TagSpace::of_bits(16),
         shown,
     }
 }
@@ -32,7 +41,7 @@ fn observation(position: Position, shown: u64) -> TagObservation {
 /// What a grant's tags show there.
 fn tags(code: &Code, grant: GrantIndex, positions: &[Position]) -> Vec<TagObservation> {
     let ids = positions.iter().map(|position| position.id());
-    let numbers = code.tags().numbers(grant, 16, ids);
+    let numbers = code.tags().numbers(grant, TagSpace::of_bits(16), ids);
     let both = positions.iter().zip(numbers);
     both.map(|(position, number)| observation(*position, number))
         .collect()
@@ -52,9 +61,10 @@ fn verdict(votes: &Votes, grant: GrantIndex) -> Verdict {
 #[test]
 fn the_mean_weight_of_an_innocent_is_one_at_every_share() {
     for bits in 1..=48 {
+        let space = TagSpace::of_bits(bits);
         for share in SHARES {
-            let chance = null_match(bits);
-            let [matches, differs] = ln_weights(bits, share).map(f64::exp);
+            let chance = space.chance();
+            let [matches, differs] = ln_weights(space, share).map(f64::exp);
             let mean = chance * matches + (1.0 - chance) * differs;
             assert!((mean - 1.0).abs() < 1e-12, "{bits} {share} {mean}");
         }
@@ -62,19 +72,53 @@ fn the_mean_weight_of_an_innocent_is_one_at_every_share() {
 }
 
 #[test]
+fn decimal_tags_weigh_no_more_than_one_on_the_mean() {
+    for tags in [10_u32, 100] {
+        let space = TagSpace::new(tags.into());
+        for share in SHARES {
+            let chance = 1.0 / f64::from(tags);
+            let [matches, differs] = ln_weights(space, share).map(f64::exp);
+            let mean = chance * matches + (1.0 - chance) * differs;
+            assert!((mean - 1.0).abs() < 1e-12, "{tags} {share} {mean}");
+            // Reckoned by the weights themselves, whose logarithms are rounded.
+            let weight = (share + (1.0 - share) * space.chance()) / space.chance();
+            let less = (weight - (1.0 - share)) * (space.chance() - chance);
+            assert!(less >= 0.0, "{tags} {share} {less}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_of_ten_matches_one_in_ten() {
+    let (code, space) = (code(), TagSpace::new(10));
+    let positions = positions(4_000, 13);
+    let ids = || positions.iter().map(|position| position.id());
+    let numbers = code.tags().numbers(GUILTY, space, ids());
+    assert!(numbers.iter().all(|number| *number < 10));
+    let shown: Vec<(u128, u64)> = ids().zip(numbers).collect();
+    let matches = |grant| code.tags().matches(grant, space, &shown);
+    assert_eq!(matches(GUILTY), 4_000);
+    for innocent in 1..20 {
+        // Nineteen matches are the deviation of a tenth of four thousand.
+        let matched = matches(GrantIndex(innocent));
+        assert!((300..500).contains(&matched), "{innocent}: {matched}");
+    }
+}
+
+#[test]
 fn the_mean_e_value_of_an_innocent_is_one() {
     // Over all outcomes of a few votes, each with its probability.
-    for bits in [1, 4] {
-        let chance = null_match(bits);
+    for space in [2, 16, 10, 100].map(TagSpace::new) {
+        let chance = space.chance();
         let mut mean = 0.0;
         let mut ways = 1.0;
         for matched in 0..=6_u32 {
-            let e_value = ln_e_of_tags(&[(bits, TagCount { matched, of: 6 })]).exp();
+            let e_value = ln_e_of_tags(&[(space, TagCount { matched, of: 6 })]).exp();
             let (hits, misses) = (f64::from(matched), f64::from(6 - matched));
             mean += ways * chance.powf(hits) * (1.0 - chance).powf(misses) * e_value;
             ways *= misses / (hits + 1.0);
         }
-        assert!((mean - 1.0).abs() < 1e-12, "{bits} {mean}");
+        assert!((mean - 1.0).abs() < 1e-12, "{space:?} {mean}");
     }
 }
 
@@ -85,7 +129,7 @@ fn innocents_reach_high_e_values_as_seldom_as_promised() {
     let shown = tags(&code, GUILTY, &positions)
         .into_iter()
         .map(|seen| TagObservation {
-            bits: 4,
+            space: TagSpace::of_bits(4),
             shown: seen.shown >> 12,
             ..seen
         });
@@ -158,10 +202,7 @@ fn a_million_numbers_take_bounded_memory_and_leave_other_pseudonyms_their_votes(
 fn neither_positions_nor_numbers_are_printed() {
     let position = positions(1, 11)[0];
     let mut ballots = Ballots::default();
-    ballots.add([Observation {
-        position,
-        symbol: true,
-    }]);
+    ballots.add([of_row(position, true)]);
     ballots.add_tags([observation(position, 48_611)]);
     let texts = [format!("{ballots:?}"), format!("{:?}", ballots.close())];
     for text in texts {
@@ -177,7 +218,7 @@ fn tags_drawn_anew_leave_the_symbols_their_say() {
     let symbols = code.symbols(GUILTY, &cells);
     let seen = cells.into_iter().zip(symbols);
     let mut ballots = Ballots::default();
-    ballots.add(seen.map(|(position, symbol)| Observation { position, symbol }));
+    ballots.add(seen.map(|(position, symbol)| of_row(position, symbol)));
     let symbols_alone = ballots.clone().close();
     ballots.add_tags(tags(&code, GrantIndex(1), &positions(4_000, 5)));
     let both = ballots.close();
@@ -193,7 +234,7 @@ fn one_grants_tags_beside_anothers_cells_name_both() {
     let symbols = code.symbols(GrantIndex(5), &cells);
     let seen = cells.into_iter().zip(symbols);
     let mut ballots = Ballots::default();
-    ballots.add(seen.map(|(position, symbol)| Observation { position, symbol }));
+    ballots.add(seen.map(|(position, symbol)| of_row(position, symbol)));
     ballots.add_tags(tags(&code, GUILTY, &positions(2_000, 7)));
     let votes = ballots.close();
     for (grant, expected) in [
