@@ -521,7 +521,7 @@ fn evidence_that_its_owner_signs_anew_is_held_against_the_ledger() {
         ("no entry", Box::new(|of| of["error"] = "0.0001".into())),
         ("no probability", Box::new(|of| of["error"] = "2".into())),
         ("no entry", Box::new(|of| of["investigation"] = 2.into())),
-        ("form 2", Box::new(|of| of["format"] = 2.into())),
+        ("form 3", Box::new(|of| of["format"] = 3.into())),
         (
             "has the scheme",
             Box::new(|of| of["hypotheses"][0]["scheme_sha256"] = sha256.into()),
@@ -915,6 +915,51 @@ fn pseudonyms_with_tags_name_the_grant_by_themselves() {
         "{traced}"
     );
     assert!(more.is_some_and(|more| (1..20).contains(&more)), "{traced}");
+}
+
+#[test]
+fn two_amounts_alone_name_the_grant_by_each_others_blocks() {
+    let site = Site::new(PROGRAM);
+    let payments = Dataset::new("citizens")
+        .source("store = \"lake\", path = \"payments.csv\", format = \"csv\"")
+        .field("paid", "decimal(10,2)", "other", "1")
+        .declaring("tolerance = \"2.00\"")
+        .field("due", "decimal(10,2)", "other", "1")
+        .declaring("tolerance = \"2.00\"");
+    site.dataset(&payments);
+    let amount = |row: u64, by: u64| {
+        let cents = (row + 1) * by % 9_999_991 + 1_000;
+        format!("{}.{:02}", cents / 100, cents % 100)
+    };
+    let rows: String = (0..3_000)
+        .map(|row| format!("{},{}\n", amount(row, 7_919_317), amount(row, 5_741_903)))
+        .collect();
+    site.write("lake/payments.csv", &format!("paid,due\n{rows}"));
+    for id in ["G-1", "G-2"] {
+        site.signed(&Grant::new(id, "citizens", &["paid", "due"]));
+    }
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    let field = &plan["marks"]["fields"][0];
+    assert_eq!(field["found_by"], "blocks", "{plan}");
+    assert_eq!(field["anchor"], serde_json::json!(["paid", "due"]));
+    let rows = site.deliver("G-1").rows();
+    site.deliver("G-2");
+    let some = csv(&sheet(&part(&rows, &["paid", "due"], 0..1_000)));
+    let traced = trace(&site, &leak(&site, "some.csv", some));
+    assert_eq!(accused(&traced), ["G-1"], "{traced}");
+    // By trial: in another order, under names that say nothing.
+    let mut renamed = sheet(&part(&rows, &["due", "paid"], 0..2_500));
+    renamed[0] = ["a", "b"].map(str::to_owned).to_vec();
+    let renamed = trace(&site, &leak(&site, "renamed.csv", csv(&renamed)));
+    assert_eq!(accused(&renamed), ["G-1"], "{renamed}");
+    // One without the other finds no row.
+    let single = csv(&sheet(&part(&rows, &["paid"], 0..2_500)));
+    let single = leak(&site, "single.csv", single);
+    let failed = trace_with(&site, &single, &[]).expecting(2).document();
+    assert!(
+        failed["error"]["what"].to_string().contains("column"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! program `lockgate` itself, so that what is attacked is the very code it was built with.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +51,9 @@ enum Command {
         /// Seconds after which no other leak is begun.
         #[arg(long)]
         budget: Option<u64>,
+        /// Leaks that are made and traced at a time; as many as there are cores if absent.
+        #[arg(long)]
+        threads: Option<NonZero<usize>>,
     },
     /// Times a trace, from the leaked file to the verdicts; exit code 1 if it takes longer than it may,
     /// or doesn't accuse the leaker alone. To be built with --release.
@@ -110,6 +115,7 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
             grants,
             codewords,
             budget,
+            threads,
         } => {
             // Fewer where each takes a hundred megabytes.
             let delivered = if rows > 100_000 { 6 } else { 12 };
@@ -126,6 +132,10 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
                 },
                 is_brief: false,
                 budget: budget.map(Duration::from_secs),
+                threads: match threads {
+                    Some(threads) => threads.get(),
+                    None => thread::available_parallelism()?.get(),
+                },
             };
             let ended = suite::run(&plan, &dir)?;
             let over = if ended.is_over {
@@ -161,7 +171,7 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
             Ok(ExitCode::from(u8::from(!is_met)))
         }
         Command::Report { dir, docs } => {
-            let page = report::page(&suite::results(&dir)?);
+            let page = report::page(&suite::results(&dir)?, &suite::stretches(&dir)?);
             match docs {
                 Some(path) => fs::write(path, page)?,
                 None => print!("{page}"),

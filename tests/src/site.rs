@@ -93,6 +93,18 @@ impl Site {
         site
     }
 
+    /// Another site, with all that this one has, its keys too. Starts no program.
+    pub fn copied(&self) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        copy_tree(self.directory.path(), directory.path());
+        Self {
+            directory,
+            program: self.program.clone(),
+            environment: self.environment.clone(),
+            approver_key: self.approver_key.clone(),
+        }
+    }
+
     /// Makes a pair in `people/` and gives its public key.
     pub fn pair(&self, name: &str, kind: &str) -> String {
         let people = self.directory.path().join("people");
@@ -337,6 +349,22 @@ impl Finished {
     }
 }
 
+/// Copies what a directory holds into another, with the modes.
+fn copy_tree(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory that can be read") {
+        let entry = entry.expect("an entry of a directory");
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let metadata = entry.metadata().expect("what the entry is");
+        if metadata.is_dir() {
+            fs::create_dir(&target).expect("a directory");
+            copy_tree(&source, &target);
+            fs::set_permissions(&target, metadata.permissions()).expect("its mode");
+        } else {
+            fs::copy(&source, &target).expect("a copy of a file");
+        }
+    }
+}
+
 /// Starts a command and waits for its end.
 pub fn finish(command: &mut Command) -> Finished {
     let output = command.output().expect("the program under test starts");
@@ -344,5 +372,34 @@ pub fn finish(command: &mut Command) -> Finished {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("output in UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("output in UTF-8"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_files_and_their_modes() {
+        let (from, to) = (tempfile::tempdir(), tempfile::tempdir());
+        let (from, to) = (from.expect("a directory"), to.expect("a directory"));
+        let set = |path: PathBuf, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+        };
+        fs::create_dir_all(from.path().join("keys/old")).expect("directories");
+        fs::write(from.path().join("keys/a.key"), "secret").expect("a file");
+        set(from.path().join("keys/a.key"), 0o600);
+        set(from.path().join("keys"), 0o700);
+        copy_tree(from.path(), to.path());
+        let mode = |name: &str| {
+            let metadata = fs::metadata(to.path().join(name)).expect("a copy");
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!((mode("keys"), mode("keys/a.key")), (0o700, 0o600));
+        let text = fs::read_to_string(to.path().join("keys/a.key"));
+        assert_eq!(text.expect("a file"), "secret");
+        assert!(to.path().join("keys/old").is_dir());
     }
 }

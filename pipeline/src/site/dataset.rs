@@ -44,6 +44,10 @@ pub struct Dataset {
     /// The field that orders changes, for incremental runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Totals, each with what it is the sum of, such as `["total", "base", "bonus"]`: no mark moves any of
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<Vec<String>>,
     /// The fields.
     pub fields: Vec<Field>,
 }
@@ -185,7 +189,7 @@ pub struct SourceDecryption {
     /// Keys of columns, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, SecretRef>,
-    /// What the writer bound its files to, where it did and didn't store it.
+    /// What the writer bound its files to, where it did, whether it stored it in them or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aad_prefix: Option<String>,
 }
@@ -261,9 +265,24 @@ pub struct Field {
     /// The least and the greatest value that the field can have: no mark moves one beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
+    /// What holds of the field's values beside their type: no mark moves one of which it would no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Constraint>,
     /// How many different values the field can have, where the category does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain_size: Option<u64>,
+}
+
+/// What holds of a field's values, and would not if they were moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Constraint {
+    /// None comes twice.
+    Unique,
+    /// Each is in another table.
+    ForeignKey,
+    /// A digit follows from the others.
+    CheckDigit,
 }
 
 /// `bounds = { least, greatest }`: values of the field, as text; either may be absent.

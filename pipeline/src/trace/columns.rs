@@ -31,7 +31,7 @@ use super::tracer::{Catalogued, Hypothesis};
 use crate::error::RunError;
 use crate::marks::{Anchor, CarrierSpec, FieldScheme, FoundBy, Scheme};
 use crate::site::FieldType;
-use trial::{Place, Rows, Trial};
+use trial::{FoundRows, Place, Rows, Trial};
 
 /// From which likeness a header names a field.
 const NAMED: f64 = 0.85;
@@ -326,12 +326,14 @@ impl<'a> Search<'a> {
             let rows = Rows {
                 anchor,
                 tags: &tags,
+                marked: &scheme.fields,
             };
             let Some(sources) = self.anchor(key, rows, &fields)? else {
                 continue;
             };
+            let found = FoundRows::new(key, rows, &sources, Place::Whole)?;
             for field in fields {
-                placed.extend(self.place(key, Some((rows, sources.as_slice())), field)?);
+                placed.extend(self.place(key, Some(&found), field)?);
             }
         }
         let mut kept = kept(placed);
@@ -390,7 +392,7 @@ impl<'a> Search<'a> {
     /// Each field with its column, those that rows are found by first, none twice.
     fn columns(&self, kept: &[Placed<'_>]) -> Vec<Matched> {
         let anchors = kept.iter().filter_map(|placed| placed.anchor.as_ref());
-        let anchors = anchors.flat_map(|(anchor, sources)| anchor.fields.iter().zip(sources));
+        let anchors = anchors.flat_map(|(anchor, sources)| anchor.parts().zip(sources));
         let fields = kept
             .iter()
             .map(|placed| (&placed.field.name, &placed.source));
@@ -421,7 +423,7 @@ impl<'a> Search<'a> {
     fn place<'s>(
         &mut self,
         key: &MarkKey,
-        rows: Option<(Rows<'s>, &[Source])>,
+        rows: Option<&FoundRows<'s, '_>>,
         field: &'s FieldScheme,
     ) -> Result<Option<Placed<'s>>, RunError> {
         let sources = self.sources_of(field)?;
@@ -441,7 +443,7 @@ impl<'a> Search<'a> {
         Ok(best.map(|(_, source, counts, presence)| Placed {
             field,
             source,
-            anchor: rows.map(|(rows, sources)| (rows.anchor, sources.to_vec())),
+            anchor: rows.map(|rows| (rows.anchor, rows.sources.to_vec())),
             counts,
             presence,
         }))
@@ -485,6 +487,18 @@ impl<'a> Search<'a> {
             self.variety.get(column).copied().unwrap_or_default()
         });
         Ok(sources)
+    }
+
+    /// The columns that a marked field may be by whose blocks rows are found, the likeliest first.
+    fn sources_of_blocks(&mut self, field: &FieldScheme) -> Result<Vec<Source>, RunError> {
+        let is_of_type = |certain: &&Source| match &certain.reading {
+            Reading::Text => false,
+            Reading::Typed { data_type, .. } => *data_type == field.data_type,
+        };
+        match self.certain.get(&field.name).filter(is_of_type) {
+            Some(certain) => Ok(vec![certain.clone()]),
+            None => self.sources_of(field),
+        }
     }
 
     /// Adds what headers say of a field, and keeps the given column alone where there is one.
@@ -683,12 +697,14 @@ mod tests {
                 tolerance: "3".parse().unwrap(),
                 decimals: None,
                 step: 2,
+                span: 1,
                 least: None,
                 greatest: None,
                 sentinels: Vec::new(),
             },
             density: Density::ALL,
             found_by: FoundBy::Value,
+            keeps_block: false,
         };
         let readings = search.sources_of(&field).unwrap().len();
         let key = MarkKey::of_disclosed([7; 32]);

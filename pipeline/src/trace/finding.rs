@@ -1,14 +1,17 @@
 //! What a trace says, and how it comes to it from the votes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_transforms::marks::code::Code;
 use lockgate_transforms::marks::key::GrantIndex;
 use lockgate_transforms::marks::predict::{Readable, rows_traced};
 use lockgate_transforms::marks::score::{
-    Cells, Score, Scores, Standard, TagCount, Verdict, Votes, p_value,
+    Cells, Score, Scores, Standard, TagCount, Verdict, Votes, p_value, p_values,
 };
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use lockgate_transforms::marks::tag::TagSpace;
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 use serde::{Deserialize, Serialize};
 
 use super::columns::Matched;
@@ -33,7 +36,7 @@ pub struct Finding {
     pub carriers: u64,
     /// Pseudonyms with a tag that were found and read, beside the carriers.
     pub tags: u64,
-    /// The votes by class and symbol.
+    /// The votes by how their cells were found, class and symbol.
     pub counts: Cells<u64>,
     /// Positions without a vote, since as many of its cells show the one as the other.
     pub ties: u64,
@@ -89,8 +92,11 @@ pub struct NamedVerdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TagMatches {
-    /// Bits of the tags.
+    /// Bits of the tags: where there are as many as no bits make, those that fewer would have.
     pub bits: u32,
+    /// How many tags there are, where they are no power of two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<u64>,
     /// Those that are its own.
     pub matched: u32,
     /// All of them.
@@ -98,12 +104,27 @@ pub struct TagMatches {
 }
 
 impl TagMatches {
-    pub(super) fn of((bits, count): (u32, TagCount)) -> Self {
+    pub(super) fn of((space, count): (TagSpace, TagCount)) -> Self {
+        let bits = space.bits();
         Self {
-            bits,
+            bits: bits.unwrap_or_else(|| space.tags().ilog2()),
+            space: bits.is_none().then(|| space.tags()),
             matched: count.matched,
             of: count.of,
         }
+    }
+
+    /// How many tags there are, and how many are the grant's own.
+    pub(super) fn count(&self) -> (TagSpace, TagCount) {
+        let space = match self.space {
+            Some(tags) => TagSpace::new(tags),
+            None => TagSpace::of_bits(self.bits),
+        };
+        let count = TagCount {
+            matched: self.matched,
+            of: self.of,
+        };
+        (space, count)
     }
 }
 
@@ -130,7 +151,7 @@ pub struct Traced {
     pub matched: Vec<Matched>,
     /// Indices that were issued under the key: N.
     pub issued: u64,
-    /// The votes by class and symbol.
+    /// The votes by how their cells were found, class and symbol.
     pub counts: Cells<u64>,
     /// Positions without a vote.
     pub ties: u64,
@@ -151,6 +172,55 @@ pub(super) fn scored(votes: &Votes, code: &Code, candidates: &[GrantIndex]) -> V
         .collect();
     let scored = blocks.into_par_iter().map(|block| scores.of(code, block));
     scored.collect::<Vec<_>>().concat()
+}
+
+/// Whom an index was given to, grant and recipient: as a rule one pair.
+pub(super) type Grants = BTreeMap<GrantIndex, BTreeSet<(String, String)>>;
+
+/// The verdicts under the hypothesis of that place that [`shown`] could choose: all from `certain_from`
+/// on, the least score that says anything under any hypothesis, and of the others the best as far as
+/// names are needed. Of ten thousand candidates hardly any is shown, so that the others get no names.
+pub(super) fn named(
+    scores: &[Score],
+    grants: &Grants,
+    certain_from: f64,
+    standard: &Standard,
+    hypothesis: usize,
+) -> Vec<NamedVerdict> {
+    let from = named_from(scores, grants).min(certain_from);
+    let mut verdicts = Vec::new();
+    for score in scores.iter().filter(|of| of.ln_e.total_cmp(&from).is_ge()) {
+        for (grant, recipient) in grants.get(&score.grant).into_iter().flatten() {
+            verdicts.push(NamedVerdict {
+                grant: grant.clone(),
+                recipient: Some(recipient.clone()),
+                index: score.grant.0,
+                hypothesis,
+                verdict: standard.verdict(score.ln_e),
+                ln_e: score.ln_e,
+                bound: above_zero(standard.bound(score.ln_e)),
+                p_value: None,
+                ones: score.ones,
+                tags: Vec::new(),
+            });
+        }
+    }
+    verdicts
+}
+
+/// From which score on there are as many names as are named at least. Whoever is among the best of all
+/// hypotheses is among the best of her own.
+fn named_from(scores: &[Score], grants: &Grants) -> f64 {
+    let mut best: Vec<&Score> = scores.iter().collect();
+    best.sort_unstable_by(|one, other| other.ln_e.total_cmp(&one.ln_e));
+    let mut names = BTreeSet::new();
+    for score in best {
+        names.extend(grants.get(&score.grant).into_iter().flatten());
+        if names.len() >= NAMED_LEAST {
+            return score.ln_e;
+        }
+    }
+    f64::NEG_INFINITY
 }
 
 /// The verdicts to be shown, of all in any order: the strongest first, one a grant and recipient.
@@ -174,8 +244,21 @@ pub(super) fn shown(mut verdicts: Vec<NamedVerdict>) -> Vec<NamedVerdict> {
 pub(super) fn exact(counts: &Cells<u64>, tags: u64, ln_e: f64) -> f64 {
     above_zero(match tags {
         0 => p_value(counts, ln_e),
-        _ => (-ln_e).exp().min(1.0),
+        _ => markov(ln_e),
     })
+}
+
+/// [`exact`] of several under one hypothesis.
+fn all_exact(counts: &Cells<u64>, tags: u64, ln_e: &[f64]) -> Vec<f64> {
+    let bounds = match tags {
+        0 => p_values(counts, ln_e),
+        _ => ln_e.iter().copied().map(markov).collect(),
+    };
+    bounds.into_iter().map(above_zero).collect()
+}
+
+fn markov(ln_e: f64) -> f64 {
+    (-ln_e).exp().min(1.0)
 }
 
 /// A bound that is too small for a double is still no zero.
@@ -184,17 +267,28 @@ pub(super) fn above_zero(bound: f64) -> f64 {
 }
 
 /// Fills in the exact probabilities of those that are accused or suspect, on the current rayon
-/// pool.
+/// pool: one hypothesis beside the other, since those of one share nearly all of the work.
 pub(super) fn with_p_values(verdicts: &mut [NamedVerdict], traced: &[Traced]) {
-    let p_values: Vec<Option<f64>> = verdicts
+    let of_each: Vec<Vec<(usize, f64)>> = traced
         .par_iter()
-        .map(|verdict| {
-            let of = traced.get(verdict.hypothesis)?;
-            (verdict.verdict != Verdict::None).then(|| exact(&of.counts, of.tags, verdict.ln_e))
+        .enumerate()
+        .map(|(hypothesis, of)| {
+            let is_asked = |verdict: &NamedVerdict| {
+                verdict.hypothesis == hypothesis && verdict.verdict != Verdict::None
+            };
+            let asked = (0..).zip(&*verdicts);
+            let (places, scores): (Vec<usize>, Vec<f64>) = asked
+                .filter(|(_, verdict)| is_asked(verdict))
+                .map(|(place, verdict)| (place, verdict.ln_e))
+                .unzip();
+            let p_values = all_exact(&of.counts, of.tags, &scores);
+            places.into_iter().zip(p_values).collect()
         })
         .collect();
-    for (verdict, p_value) in verdicts.iter_mut().zip(p_values) {
-        verdict.p_value = p_value;
+    for (place, p_value) in of_each.into_iter().flatten() {
+        if let Some(verdict) = verdicts.get_mut(place) {
+            verdict.p_value = Some(p_value);
+        }
     }
 }
 
@@ -214,7 +308,7 @@ pub(super) fn of_row(votes: &Votes, code: &Code, rows: u64) -> Vec<Readable> {
     };
     // How many tags there are is the same for every index.
     let tags = votes.tags().counts(code, GrantIndex(0)).into_iter();
-    let tags = tags.map(|(bits, count)| of(count.of.into(), Some(bits)));
+    let tags = tags.map(|(space, count)| of(count.of.into(), Some(space)));
     [of(votes.total(), None)].into_iter().chain(tags).collect()
 }
 
@@ -245,6 +339,7 @@ fn whole(count: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use lockgate_transforms::marks::predict::carriers_needed;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -258,7 +353,7 @@ mod tests {
             ln_e,
             bound: 1.0,
             p_value: None,
-            ones: [0; 6],
+            ones: [0; 12],
             tags: Vec::new(),
         }
     }
@@ -292,6 +387,118 @@ mod tests {
         assert_eq!(shown[0].verdict, Verdict::Accused);
     }
 
+    fn score(grant: u32, ln_e: f64) -> Score {
+        Score {
+            grant: GrantIndex(grant),
+            ln_e,
+            ones: [0; 12],
+            tags: TagCount::default(),
+        }
+    }
+
+    #[test]
+    fn of_many_candidates_only_those_get_names_that_may_be_shown() {
+        let scores: Vec<Score> = (0..1_000)
+            .map(|grant| score(grant, -f64::from(grant)))
+            .collect();
+        let grant = |index: u32| BTreeSet::from([(format!("G-{index:04}"), "office".to_owned())]);
+        let grants: Grants = (0..1_000).map(|at| (GrantIndex(at), grant(at))).collect();
+        let named = |from| named(&scores, &grants, from, &Standard::new(1_000), 0);
+        assert_eq!(named(20.0).len(), NAMED_LEAST);
+        assert_eq!(named(-99.0).len(), 100);
+    }
+
+    /// Scores of candidates, and who have their indices.
+    type Candidates = Vec<(i8, Vec<(u8, u8)>)>;
+
+    /// Hypotheses: how many were issued, and the candidates.
+    fn hypotheses() -> impl Strategy<Value = Vec<(u64, Candidates)>> {
+        // Few scores and few names, so that many are equal; some are above what says something.
+        let named = prop::collection::vec((0_u8..12, 0_u8..3), 1..3);
+        let candidate = (-3_i8..50, named);
+        let issued = prop::sample::select(vec![1_u64, 1_000, 1_000_000_000]);
+        prop::collection::vec((issued, prop::collection::vec(candidate, 0..25)), 1..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_shown_is_the_same_as_if_all_had_names(hypotheses in hypotheses()) {
+            let standards: Vec<Standard> =
+                hypotheses.iter().map(|(issued, _)| Standard::new(*issued)).collect();
+            let certain_from = standards
+                .iter()
+                .map(|standard| standard.suspect_from().min(standard.accused_from()))
+                .fold(f64::INFINITY, f64::min);
+            let shown_from = |certain_from: f64| {
+                let mut verdicts = Vec::new();
+                for (place, ((_, candidates), standard)) in
+                    hypotheses.iter().zip(&standards).enumerate()
+                {
+                    let (mut scores, mut grants) = (Vec::new(), Grants::new());
+                    for (index, (ln_e, names)) in (0_u32..).zip(candidates) {
+                        scores.push(score(index, f64::from(*ln_e)));
+                        let names = names.iter();
+                        let names = names.map(|(grant, to)| (format!("G{grant}"), format!("R{to}")));
+                        grants.insert(GrantIndex(index), names.collect());
+                    }
+                    verdicts.extend(named(&scores, &grants, certain_from, standard, place));
+                }
+                shown(verdicts)
+            };
+            prop_assert_eq!(shown_from(certain_from), shown_from(f64::NEG_INFINITY));
+        }
+    }
+
+    #[test]
+    fn the_exact_chances_of_several_are_those_of_each() {
+        let key = KeyCommitment {
+            dataset: "people".to_owned(),
+            epoch: 1,
+            key_version: 1,
+            commitment: [0; 32],
+            salt: [0; 32],
+        };
+        let traced = |counts: Cells<u64>, tags| Traced {
+            key: key.clone(),
+            scheme_sha256: String::new(),
+            matched: Vec::new(),
+            issued: 10,
+            counts,
+            ties: 0,
+            tags,
+            presence: Presence {
+                ln_e: 0.0,
+                threshold: 0.0,
+                is_ours: false,
+            },
+            accused_from: 9.0,
+        };
+        let traced = [
+            traced([40, 20, 80, 70, 22, 39, 4, 2, 8, 7, 2, 3], 0),
+            traced([9; 12], 3),
+        ];
+        let said = [(0, 30.0), (1, 25.0), (0, 12.0), (0, 40.0)];
+        let mut verdicts: Vec<NamedVerdict> = said
+            .map(|(hypothesis, ln_e)| NamedVerdict {
+                hypothesis,
+                ..verdict("A", ln_e, Verdict::Suspect)
+            })
+            .into();
+        verdicts.push(verdict("B", 3.0, Verdict::None));
+        with_p_values(&mut verdicts, &traced);
+        for of in &verdicts {
+            let alone = exact(
+                &traced[of.hypothesis].counts,
+                traced[of.hypothesis].tags,
+                of.ln_e,
+            );
+            let expected = (of.verdict != Verdict::None).then_some(alone);
+            assert_eq!(of.p_value.map(f64::to_bits), expected.map(f64::to_bits));
+        }
+    }
+
     #[test]
     fn rows_that_are_missing_follow_from_carriers_a_row() {
         let standard = Standard::new(10_000);
@@ -307,18 +514,38 @@ mod tests {
     }
 
     #[test]
+    fn how_many_tags_there_are_is_recorded_where_bits_do_not_say() {
+        let count = TagCount { matched: 3, of: 8 };
+        for (tags, written) in [
+            (65_536, r#"{"bits":16,"matched":3,"of":8}"#),
+            (100, r#"{"bits":6,"space":100,"matched":3,"of":8}"#),
+        ] {
+            let matches = TagMatches::of((TagSpace::new(tags), count));
+            assert_eq!(serde_json::to_string(&matches).unwrap(), written);
+            let read: TagMatches = serde_json::from_str(written).unwrap();
+            assert_eq!(read.count(), (TagSpace::new(tags), count));
+        }
+    }
+
+    #[test]
     fn rows_of_tags_alone_are_forecast_too() {
         let standard = Standard::new(10_000);
-        let tags = [readable(0.0, None), readable(1.0, Some(16))];
+        let tags = [
+            readable(0.0, None),
+            readable(1.0, Some(TagSpace::of_bits(16))),
+        ];
         let more = more_rows(&tags, 2, &standard).unwrap();
         let alone = rows_traced(1, 0.0, &tags[1..], &standard);
         assert!((real(more) - (alone - 2.0)).abs() <= 1.0, "{more}, {alone}");
         // Beside them, carriers help.
-        let both = [readable(1.0, None), readable(1.0, Some(16))];
+        let both = [
+            readable(1.0, None),
+            readable(1.0, Some(TagSpace::of_bits(16))),
+        ];
         assert!(more_rows(&both, 2, &standard).unwrap() <= more);
     }
 
-    fn readable(density: f64, tag: Option<u32>) -> Readable {
+    fn readable(density: f64, tag: Option<TagSpace>) -> Readable {
         Readable {
             density,
             tag,

@@ -117,6 +117,7 @@ pub fn investigate(installation: &Installation, order: &Order) -> Result<Outcome
         error: order.error,
         investigation,
         columns: order.columns.clone(),
+        exact: true,
     };
     let record_end = |finding: Option<&Finding>, evidence_sha256, failure: Option<&RunError>| {
         let event = ended(

@@ -42,6 +42,9 @@ pub struct Request {
     /// Columns of the leak by the names of the dataset's fields, where the operator knows better
     /// than the search.
     pub columns: BTreeMap<String, String>,
+    /// Whether the exact chance is computed of those that are accused or suspect: up to a second for
+    /// each hypothesis. No verdict depends on it.
+    pub exact: bool,
 }
 
 impl Default for Request {
@@ -50,6 +53,7 @@ impl Default for Request {
             error: Standard::ERROR,
             investigation: 1,
             columns: BTreeMap::new(),
+            exact: true,
         }
     }
 }

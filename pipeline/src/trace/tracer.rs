@@ -14,7 +14,7 @@ use lockgate_transforms::marks::score::{Votes, ln_presence};
 
 use super::Request;
 use super::columns::{Matching, Search};
-use super::finding::{self, Finding, NamedVerdict, Presence, TagMatches, Traced};
+use super::finding::{self, Finding, Grants, NamedVerdict, Presence, TagMatches, Traced};
 use super::investigation::Earlier;
 use super::pass::{self, Polled, Way};
 use crate::error::RunError;
@@ -45,8 +45,7 @@ struct HeldKey {
     key: MarkKey,
     /// In ascending order, none twice.
     candidates: Vec<GrantIndex>,
-    /// Grant and recipient by index: as a rule one pair.
-    grants: BTreeMap<GrantIndex, BTreeSet<(String, String)>>,
+    grants: Grants,
 }
 
 /// A key with a scheme.
@@ -154,8 +153,8 @@ impl Tracer {
         let mut search = self.search(table, &sample, &request.columns)?;
         let mut matchings = Vec::new();
         for (at, hypothesis) in self.hypotheses.iter().enumerate() {
-            let key = self.held(hypothesis)?;
-            if let Some(found) = search.matching(at, hypothesis, &key.key)? {
+            let key = self.held(hypothesis)?.key.of_suite(hypothesis.scheme.suite);
+            if let Some(found) = search.matching(at, hypothesis, &key)? {
                 matchings.push(found);
             }
         }
@@ -204,7 +203,9 @@ impl Tracer {
     fn sees_all_of(&self, wider: &Matching, other: &Matching) -> bool {
         let of = |matching: &Matching| self.hypotheses.get(matching.hypothesis);
         match (of(wider), of(other)) {
-            (Some(one), Some(two)) if one.key == two.key => {
+            (Some(one), Some(two))
+                if one.key == two.key && one.scheme.suite == two.scheme.suite =>
+            {
                 other.sees.iter().all(|sight| wider.sees.contains(sight))
             }
             _ => false,
@@ -235,33 +236,35 @@ impl Tracer {
         presence_from: f64,
     ) -> Result<Finding, RunError> {
         let count = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
-        let (mut traced, mut verdicts) = (Vec::new(), Vec::new());
-        for (matching, (way, votes)) in chosen.iter().zip(ways.iter().zip(&polled.votes)) {
+        let mut held_to = Vec::with_capacity(chosen.len());
+        for matching in chosen {
             let hypothesis = self.hypotheses.get(matching.hypothesis).ok_or_else(lost)?;
             let held = self.held(hypothesis)?;
             let issued = u64::try_from(held.candidates.len()).unwrap_or(u64::MAX);
-            let standard = request.standard(issued, count);
-            for score in finding::scored(votes, way.marker.code(), &held.candidates) {
-                for (grant, recipient) in held.grants.get(&score.grant).into_iter().flatten() {
-                    verdicts.push(NamedVerdict {
-                        grant: grant.clone(),
-                        recipient: Some(recipient.clone()),
-                        index: score.grant.0,
-                        hypothesis: traced.len(),
-                        verdict: standard.verdict(score.ln_e),
-                        ln_e: score.ln_e,
-                        bound: finding::above_zero(standard.bound(score.ln_e)),
-                        p_value: None,
-                        ones: score.ones,
-                        tags: Vec::new(),
-                    });
-                }
-            }
+            held_to.push((hypothesis, held, request.standard(issued, count)));
+        }
+        // Where ε is large, a grant is accused by less than makes it suspect.
+        let certain_from = held_to
+            .iter()
+            .map(|(_, _, standard)| standard.suspect_from().min(standard.accused_from()))
+            .fold(f64::INFINITY, f64::min);
+        let (mut traced, mut verdicts) = (Vec::new(), Vec::new());
+        let seen = chosen.iter().zip(ways.iter().zip(&polled.votes));
+        for ((matching, (way, votes)), (hypothesis, held, standard)) in seen.zip(held_to) {
+            let scores = finding::scored(votes, way.marker.code(), &held.candidates);
+            let place = traced.len();
+            verdicts.extend(finding::named(
+                &scores,
+                &held.grants,
+                certain_from,
+                &standard,
+                place,
+            ));
             traced.push(Traced {
                 key: held.commitment.clone(),
                 scheme_sha256: hypothesis.sha256.clone(),
                 matched: matching.columns.clone(),
-                issued,
+                issued: standard.issued,
                 counts: votes.counts(),
                 ties: votes.ties(),
                 tags: votes.tags().total(),
@@ -278,7 +281,9 @@ impl Tracer {
                 verdict.tags = counts.into_iter().map(TagMatches::of).collect();
             }
         }
-        finding::with_p_values(&mut verdicts, &traced);
+        if request.exact {
+            finding::with_p_values(&mut verdicts, &traced);
+        }
         let first = ways.iter().zip(&polled.votes).next().ok_or_else(lost)?;
         let of_row = finding::of_row(first.1, first.0.marker.code(), polled.rows);
         self.found(request, (polled, &of_row), traced, verdicts)

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use lockgate_transforms::marks::code::Class;
+
 use super::alter::{altered, twins};
 use super::draw::Draw;
 use super::sheet::{Cell, Column, Form, Sheet};
 use super::tables::Guess;
-use super::world::World;
+use super::world::{DENSITY, World};
 use super::{Case, Leak, Unfit};
 
 /// A column in which so large a share of the rows differs holds each copy's own pseudonyms.
@@ -101,11 +103,8 @@ pub(super) fn cases() -> Vec<Case> {
                     move |world, draw| together(world, draw, members, strategy, carriers, altered),
                 );
                 let is_long = members > 2 || altered > 0.0;
-                let case = case.demanding(95.0).long(is_long);
-                let case = case.as_one_of(strategy.name());
-                let is_large = strategy == Strategy::Coin && members == 5
-                    || strategy == Strategy::Majority && members < 4;
-                cases.push(if is_large { case.large() } else { case });
+                let case = case.demanding(95.0).long(is_long).large();
+                cases.push(case.as_one_of(strategy.name()));
             }
         }
     }
@@ -145,7 +144,7 @@ fn together(
         .collect();
     let mut sheet = merged(&copies, strategy, guesses, draw);
     if strategy.leaves_out() {
-        sheet = with_carriers(sheet, guesses, carriers)?;
+        sheet = with_cells(sheet, guesses, cells_of(carriers, members))?;
     }
     if share > 0.0 {
         sheet = altered(sheet, guesses, share, draw);
@@ -157,8 +156,18 @@ fn together(
     })
 }
 
+/// Of how many cells in which all members agree so many carry a mark: those that carry none agree always.
+fn cells_of(carriers: usize, members: usize) -> usize {
+    let agree = Class::ALL.map(|class| {
+        let all = |bias: f64| bias.powi(members as i32);
+        class.weight() * (all(class.bias()) + all(1.0 - class.bias()))
+    });
+    let marked = DENSITY * agree.iter().sum::<f64>();
+    (carriers as f64 * (marked + 1.0 - DENSITY) / marked).ceil() as usize
+}
+
 /// The first rows that hold so many values of the columns that could carry.
-fn with_carriers(sheet: Sheet, guesses: &[Guess], carriers: usize) -> Result<Sheet, Unfit> {
+fn with_cells(sheet: Sheet, guesses: &[Guess], cells: usize) -> Result<Sheet, Unfit> {
     let columns: Vec<&Column> = guesses
         .iter()
         .filter_map(|guess| sheet.column(guess.column()))
@@ -169,7 +178,7 @@ fn with_carriers(sheet: Sheet, guesses: &[Guess], carriers: usize) -> Result<She
             .iter()
             .filter(|column| column.cells[row] != Cell::Null);
         found += here.count();
-        if found >= carriers {
+        if found >= cells {
             let rows: Vec<usize> = (0..=row).collect();
             return Ok(sheet.take(&rows));
         }
@@ -387,6 +396,14 @@ mod tests {
             [Cell::Null, Cell::Number(5)]
         );
         assert_eq!(made(values, Strategy::AgreeingRows), cells(&[5]));
+    }
+
+    #[test]
+    fn of_agreeing_cells_few_carry_a_mark() {
+        // One member agrees with itself: half of the cells. Two agree at seven tenths of the marks.
+        assert!((1_999..=2_001).contains(&cells_of(1_000, 1)));
+        assert!((2_400..2_480).contains(&cells_of(1_000, 2)));
+        assert!((3_400..3_700).contains(&cells_of(1_000, 5)));
     }
 
     #[test]

@@ -7,15 +7,15 @@ use arrow::compute::take_record_batch;
 
 use super::sheet::{Cell, Kind, Sheet};
 use super::tables::{Freedom, Guess, Table};
-use super::world::{World, grant_id, site_of, unmarked};
+use super::world::{DENSITY, PLAIN, World, grant_id, issue, own_key, unmarked};
 use super::{Case, Checked};
-use crate::site::{Delivery, Site, write_parquet};
+use crate::site::{Configuration, Delivery, Site, write_parquet};
 
-/// Rows of a delivery that is made again and again.
-const ROWS: usize = 2_000;
+/// Most rows that are delivered again and again, and whose moves are held against the forecast.
+const ROWS_MAX: usize = 20_000;
 
-/// Rows whose moves are held against the forecast.
-const MOVED_ROWS: usize = 20_000;
+/// Rows of a delivery with too few carriers.
+const ROWS_FEW: usize = 10;
 
 pub(super) fn cases() -> Vec<Case> {
     let same = Case::check(
@@ -49,18 +49,35 @@ pub(super) fn cases() -> Vec<Case> {
         .into()
 }
 
-/// A site of its own with few rows, and a grant that is signed.
-fn small(world: &World, rows: usize) -> Site {
-    let site = site_of(
-        world.program(),
-        world.table,
-        world.table.name(),
-        Freedom::Full,
-    );
-    site.dataset(&world.table.dataset(&unmarked(world.table), Freedom::None));
-    put(&site, world.table, &world.table.rows(rows, "small"));
-    site.signed(&world.table.grant(&grant_id(0), world.table.name()));
-    site
+/// A site of its own, and what it delivers with marks and without.
+#[derive(Debug)]
+pub struct Bench {
+    site: Site,
+    rows: RecordBatch,
+    marked: Delivery,
+    plain: RecordBatch,
+}
+
+impl Bench {
+    /// Makes the site, signs both grants and delivers. Key and index follow from the table, so that what
+    /// holds once holds always.
+    pub(super) fn build(world: &World) -> Self {
+        let (site, table) = (world.another(Freedom::Full), world.table);
+        own_key(&site, table, "mark", 1);
+        own_key(&site, table, "pseudonym", 1);
+        site.dataset(&table.dataset(&unmarked(table), Freedom::None));
+        let rows = table.rows(ROWS_MAX.min(world.size.rows), "small");
+        put(&site, table, &rows);
+        issue(&site, 1);
+        site.signed(&table.grant(&grant_id(0), table.name()));
+        site.signed(&table.grant(PLAIN, &unmarked(table)));
+        Self {
+            marked: site.deliver(&grant_id(0)),
+            plain: site.deliver(PLAIN).rows(),
+            rows,
+            site,
+        }
+    }
 }
 
 /// Puts rows into a site's store.
@@ -70,28 +87,37 @@ pub(super) fn put(site: &Site, table: Table, rows: &RecordBatch) {
 }
 
 fn again(world: &World) -> Checked {
-    let site = small(world, ROWS);
-    let first = site.deliver(&grant_id(0));
+    let bench = world.bench();
+    let Bench {
+        site, rows, marked, ..
+    } = &*bench;
     let deliver = || {
         let run = site.json(["run", &grant_id(0), "--again"]).expecting(0);
         Delivery::of_run(&run.document())
     };
+    let mut problems = Vec::new();
     for (threads, batch_rows) in [(1, 1), (2, 7), (4, 1_024), (1, 8_192)] {
         site.configure_more(&format!(
             "[limits]\nthreads = {threads}\nbatch_rows = {batch_rows}"
         ));
-        if deliver().bytes() != first.bytes() {
-            let note = format!("{threads} threads, batches of {batch_rows} rows: other bytes");
-            return Checked::of(false, note);
+        if deliver().bytes() != marked.bytes() {
+            problems.push(format!(
+                "{threads} threads, batches of {batch_rows} rows: other bytes"
+            ));
         }
     }
-    let rows = world.table.rows(ROWS, "small");
-    put(&site, world.table, &reversed(&rows));
-    let is_same = deliver().rows() == reversed(&first.rows());
-    Checked::of(
-        is_same,
-        "4 settings, and rows from last to first".to_owned(),
-    )
+    put(site, world.table, &reversed(rows));
+    if deliver().rows() != reversed(&marked.rows()) {
+        problems.push("rows from last to first: other rows".to_owned());
+    }
+    // As the other checks expect it.
+    put(site, world.table, rows);
+    site.configure(&Configuration::default());
+    let note = match problems.is_empty() {
+        true => "4 settings, and rows from last to first".to_owned(),
+        false => problems.join("; "),
+    };
+    Checked::of(problems.is_empty(), note)
 }
 
 fn reversed(batch: &RecordBatch) -> RecordBatch {
@@ -99,6 +125,9 @@ fn reversed(batch: &RecordBatch) -> RecordBatch {
     let rows = arrow::array::UInt64Array::from_iter_values(last_first);
     take_record_batch(batch, &rows).expect("rows")
 }
+
+/// Most blocks of values found by themselves that move together.
+const BLOCKS_MAX: i128 = 8;
 
 /// Moves of a field in its smallest units, and the field's guess.
 struct Moves {
@@ -132,17 +161,18 @@ impl Moves {
     }
 
     /// The mean square of the moves that the rule of reflection gives for these very values, of which
-    /// each moves with a chance of a half, and its standard deviation: from how far the measured squares
-    /// are from it, where values that are found by themselves move together if they stand together.
+    /// each moves with a chance of a quarter (half of the cells carry, and half of those show their symbol
+    /// already), and its standard deviation: from how far the measured squares are from it, where values
+    /// that are found by themselves move together if they stand together.
     fn expected(&self, by_value: bool) -> (f64, f64) {
         let unit = |grains: i128| (grains * self.grain) as f64 / self.per_unit;
         let (mut total, mut sums) = (0.0, BTreeMap::<i128, f64>::new());
         for (at, (by, before)) in (0..).zip(self.by.iter().zip(&self.before)) {
             let together = match by_value {
-                true => before.div_euclid(self.length()),
+                true => before.div_euclid(self.length() * BLOCKS_MAX),
                 false => at,
             };
-            let square = unit(self.distance(*before, by_value)).powi(2) / 2.0;
+            let square = unit(self.distance(*before, by_value)).powi(2) * DENSITY / 2.0;
             let by = *by as f64 / self.per_unit;
             total += square;
             *sums.entry(together).or_default() += by * by - square;
@@ -153,14 +183,11 @@ impl Moves {
     }
 }
 
-/// Two deliveries, with marks and without, and how they differ.
-fn compared(world: &World, rows: usize) -> (Delivery, RecordBatch, Vec<Moves>, Site) {
-    let site = small(world, rows);
-    let marked = site.deliver(&grant_id(0));
-    site.signed(&world.table.grant("U-1", &unmarked(world.table)));
-    let plain = site.deliver("U-1").rows();
-    let all: Vec<usize> = (0..rows).collect();
-    let (after, before) = (Sheet::of(&marked.rows(), &all), Sheet::of(&plain, &all));
+/// How the delivery with marks differs from that without.
+fn moves(world: &World, bench: &Bench) -> Vec<Moves> {
+    let all: Vec<usize> = (0..bench.rows.num_rows()).collect();
+    let after = Sheet::of(&bench.marked.rows(), &all);
+    let before = Sheet::of(&bench.plain, &all);
     let moves = world.table.guesses().iter().filter_map(|guess| {
         let Guess::Number {
             column,
@@ -194,14 +221,13 @@ fn compared(world: &World, rows: usize) -> (Delivery, RecordBatch, Vec<Moves>, S
             },
         })
     });
-    let moves = moves.collect();
-    (marked, plain, moves, site)
+    moves.collect()
 }
 
 fn within(world: &World) -> Checked {
-    // The site goes with the end of the scope, and its deliveries with it.
-    let (marked, plain, moves, _site) = compared(world, ROWS);
-    let rows = marked.rows();
+    let bench = world.bench();
+    let (moves, plain) = (moves(world, &bench), &bench.plain);
+    let rows = bench.marked.rows();
     let mut problems = Vec::new();
     for moves in &moves {
         let is_far = |by: &i128| by.abs() > moves.reach * moves.grain || by % moves.grain != 0;
@@ -223,7 +249,7 @@ fn within(world: &World) -> Checked {
     }
     for guess in world.table.guesses() {
         if let Guess::Words { column } = guess {
-            problems.extend(strange_words(&rows, &plain, column));
+            problems.extend(strange_words(&rows, plain, column));
         }
     }
     let note = match problems.is_empty() {
@@ -250,9 +276,11 @@ fn strange_words(after: &RecordBatch, before: &RecordBatch, name: &str) -> Optio
 }
 
 fn stated(world: &World) -> Checked {
-    let (marked, _, moves, site) = compared(world, MOVED_ROWS.min(world.size.rows));
-    let stated = &marked.manifest()["mark"]["fields"];
-    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
+    let bench = world.bench();
+    let moves = moves(world, &bench);
+    let stated = &bench.marked.manifest()["mark"]["fields"];
+    let plan = bench.site.json(["plan", &grant_id(0)]);
+    let plan = plan.expecting(0).document();
     let forecast = plan["marks"]["fields"].as_array().expect("marked fields");
     let mut problems = Vec::new();
     for moves in &moves {
@@ -303,17 +331,19 @@ fn stated(world: &World) -> Checked {
 }
 
 fn few(world: &World) -> Checked {
-    let site = small(world, ROWS);
-    put(&site, world.table, &world.table.rows(10, "small"));
-    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
-    let warnings = plan["warnings"].as_array().expect("warnings");
-    let is_warned = warnings.iter().any(|of| of["code"] == "unmarked");
-    put(&site, world.table, &world.table.rows(ROWS, "small"));
-    let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
-    let enough = plan["warnings"].as_array().expect("warnings");
-    let is_silent = enough.iter().all(|of| of["code"] != "unmarked");
+    let bench = world.bench();
+    let Bench { site, rows, .. } = &*bench;
+    let warned = |rows: &RecordBatch| {
+        put(site, world.table, rows);
+        let plan = site.json(["plan", &grant_id(0)]).expecting(0).document();
+        let warnings = plan["warnings"].as_array().expect("warnings");
+        warnings.iter().any(|of| of["code"] == "unmarked")
+    };
+    let is_warned = warned(&rows.slice(0, ROWS_FEW));
+    // In this order, so that the site is left as it was.
+    let is_silent = !warned(rows);
     Checked::of(
         is_warned && is_silent,
-        format!("10 rows warned of, {ROWS} not"),
+        format!("{ROWS_FEW} rows warned of, {} not", rows.num_rows()),
     )
 }

@@ -4,7 +4,7 @@ use super::draw::Draw;
 use super::sheet::{Cell, Column, Form, Kind, Sheet, clock_text, serial};
 use super::subset::one;
 use super::tables::Table;
-use super::world::World;
+use super::world::{DENSITY, World};
 use super::{Case, Checked, Leak, Unfit};
 
 /// Carriers of a leak that went through files.
@@ -114,7 +114,7 @@ fn same(
     id: &'static str,
     variant: &str,
     words: &'static str,
-    change: impl Fn(Sheet, &mut Draw) -> Sheet + 'static,
+    change: impl Fn(Sheet, &mut Draw) -> Sheet + Send + Sync + 'static,
 ) -> Case {
     Case::check(id, variant, words, move |world, draw| {
         let leak = one(world, draw, CARRIERS, |sheet, _| sheet)?;
@@ -212,12 +212,13 @@ fn strewn(mut sheet: Sheet, draw: &mut Draw) -> Sheet {
     let texts = sheet.columns.iter_mut().filter(|of| of.kind == Kind::Text);
     for cell in texts.flat_map(|column| &mut column.cells) {
         if let Cell::Text(text) = cell {
-            *text = match draw.below(4) {
+            let strewn = match draw.below(4) {
                 0 => format!(" {text}\u{200B}"),
                 1 => format!("\u{FEFF}{text}\u{3000}"),
                 2 => full_width(text),
                 _ => continue,
             };
+            *text = strewn.into();
         }
     }
     sheet
@@ -237,7 +238,7 @@ fn moved_amount(
     change: impl FnOnce(&mut Column),
 ) -> Result<Leak, Unfit> {
     let carrier = world.carriers.first().ok_or(Unfit::Table)?;
-    let rows = world.rows_with(CARRIERS, 1.0)?;
+    let rows = world.rows_with(CARRIERS, DENSITY)?;
     let leaker = world.leaker(draw);
     let rows = draw.choose(rows, world.size.rows);
     let is_wanted =
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_spreadsheet_loses_what_they_are_known_to_lose() {
-        let text = |text: &str| Cell::Text(text.to_owned());
+        let text = |text: &str| Cell::Text(text.into());
         for (kind, cell, shown) in [
             (Kind::Text, text("0012"), "12"),
             (Kind::Text, text("北京"), "北京"),

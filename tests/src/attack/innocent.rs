@@ -4,16 +4,19 @@
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use lockgate::marks::{markings, read_scheme};
+use lockgate::trace::Request;
+use lockgate_transforms::marks::code::Code;
 use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::key::GrantIndex;
 use lockgate_transforms::marks::score::{Ballots, Scores};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::draw::Draw;
 use super::insert::foreign;
 use super::sheet::{Cell, Form, Sheet};
 use super::subset::one;
 use super::tables::{Freedom, Table};
-use super::world::{World, history};
+use super::world::{World, history, request};
 use super::{Case, Checked, Judge, Leak, Unfit};
 
 /// Rows of a file that is nobody's.
@@ -21,6 +24,9 @@ const ROWS: usize = 1_000;
 
 /// Codewords that share the work of a block.
 const OCTET: u32 = 8;
+
+/// Octets that one core scores at a time, at least.
+const OCTETS_AT_A_TIME: usize = 100;
 
 /// More than rounding does to a probability.
 const SLACK: f64 = 1.0 + 1e-9;
@@ -118,7 +124,11 @@ pub(super) fn cases() -> Vec<Case> {
         |world, draw| {
             let carriers = *draw.pick(&[60, 100, 200, 500, 1_000]);
             let leak = one(world, draw, carriers, |sheet, _| sheet)?;
-            let traced = world.trace(&leak.sheet, Form::Csv);
+            let request = Request {
+                exact: true,
+                ..request()
+            };
+            let traced = world.trace_as(&leak.sheet, Form::Csv, &request);
             let holds = |(_, ln_e, bound, p_value): &(String, f64, f64, f64)| {
                 let markov = (-ln_e).exp().min(1.0);
                 // Of those not worth looking into there is no exact chance.
@@ -149,7 +159,7 @@ fn with_drawn_pseudonyms(mut sheet: Sheet, draw: &mut Draw) -> Result<Sheet, Unf
     let column = sheet.column_mut("person").ok_or(Unfit::Table)?;
     for cell in &mut column.cells {
         let digits = (0..4).map(|_| format!("{:016x}", draw.bits()));
-        *cell = Cell::Text(digits.collect());
+        *cell = Cell::Text(digits.collect::<String>().into());
     }
     Ok(sheet)
 }
@@ -186,24 +196,24 @@ fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
         })
         .collect();
     let leak = concat_batches(&parts[0].schema(), &parts).expect("rows of one schema");
-    let marker = marker(world, &leak);
+    let marker = world.marker.get_or_init(|| marker(world, &leak));
     let columns: Vec<Option<ArrayRef>> = leak.columns().iter().cloned().map(Some).collect();
     let mut ballots = Ballots::default();
     ballots.add(marker.observe(&columns).expect("observations"));
     ballots.add_tags(marker.observe_tags(&columns).expect("tags"));
     let votes = ballots.close();
     let scores = Scores::new(&votes);
-    let mut counts = [0_u32; 5];
     let blocks = world.size.codewords.div_ceil(OCTET as usize);
-    for _ in 0..blocks {
-        let first = (draw.bits() as u32) / OCTET * OCTET;
-        let octet: Vec<GrantIndex> = (first..=first + (OCTET - 1)).map(GrantIndex).collect();
-        for score in scores.of(marker.code(), &octet) {
-            for (count, exponent) in counts.iter_mut().zip(1..) {
-                *count += u32::from(score.ln_e >= f64::from(exponent) * 10_f64.ln());
-            }
-        }
-    }
+    let octets: Vec<u32> = (0..blocks)
+        .map(|_| draw.bits() as u32 / OCTET * OCTET)
+        .collect();
+    let counts = octets
+        .par_iter()
+        .with_min_len(OCTETS_AT_A_TIME)
+        .map(|first| high_scores(&scores, marker.code(), *first))
+        .reduce(Counts::default, |one, other| {
+            std::array::from_fn(|at| one[at] + other[at])
+        });
     let all = (blocks * OCTET as usize) as f64;
     let is_held = counts.iter().zip(1..).all(|(count, exponent)| {
         let expected = all * 10_f64.powi(-exponent);
@@ -213,6 +223,21 @@ fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
     let has_tags = (tags > 0) == (world.table == Table::Tagged);
     let note = format!("of {all}, {cells} votes and {tags} tags: {counts:?}");
     Ok(Checked::of(is_held && has_tags, note))
+}
+
+/// How many score at least 10, 100 and so on.
+type Counts = [u32; 5];
+
+/// Scores an octet of codewords.
+fn high_scores(scores: &Scores<'_>, code: &Code, first: u32) -> Counts {
+    let octet: Vec<GrantIndex> = (first..=first + (OCTET - 1)).map(GrantIndex).collect();
+    let mut counts = Counts::default();
+    for score in scores.of(code, &octet) {
+        for (count, exponent) in counts.iter_mut().zip(1..) {
+            *count += u32::from(score.ln_e >= f64::from(exponent) * 10_f64.ln());
+        }
+    }
+    counts
 }
 
 /// The marker by which deliveries of the table were marked.

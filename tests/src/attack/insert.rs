@@ -55,19 +55,9 @@ pub(super) fn cases() -> Vec<Case> {
         .judged(Judge::All)
         .demanding(100.0),
     );
-    for (variant, freedom, why) in [
-        (
-            "same tolerance",
-            Freedom::Full,
-            "marks of the same strength over all of the first erase them, as the page of marks says; \
-             the ledger's commitment tells which was first",
-        ),
-        (
-            "half the tolerance",
-            Freedom::Half,
-            "words know no half, and neither does a day: a table of words alone is marked over like \
-             that of the same tolerance",
-        ),
+    for (variant, freedom) in [
+        ("same tolerance", Freedom::Full),
+        ("half the tolerance", Freedom::Half),
     ] {
         let case = Case::leak(
             "A16",
@@ -79,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
                 })
             },
         );
-        cases.push(case.demanding(100.0).because(why));
+        cases.push(case.demanding(100.0));
     }
     let none = "none are built: neither rows nor columns are invented";
     let pseudo = Case::new(

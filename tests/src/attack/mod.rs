@@ -102,11 +102,11 @@ pub fn innocent(traced: &Traced, leakers: &[usize]) -> Vec<String> {
     others.cloned().collect()
 }
 
-/// Makes a leak.
-pub type MakeLeak = Box<dyn Fn(&World, &mut Draw) -> Result<Leak, Unfit>>;
+/// Makes a leak, on any thread.
+pub type MakeLeak = Box<dyn Fn(&World, &mut Draw) -> Result<Leak, Unfit> + Send + Sync>;
 
-/// Looks at the program from inside.
-pub type MakeCheck = Box<dyn Fn(&World, &mut Draw) -> Result<Checked, Unfit>>;
+/// Looks at the program from inside, on any thread.
+pub type MakeCheck = Box<dyn Fn(&World, &mut Draw) -> Result<Checked, Unfit> + Send + Sync>;
 
 /// What a case does.
 pub enum Act {
@@ -210,7 +210,7 @@ impl Case {
         id: &'static str,
         variant: &str,
         words: &'static str,
-        make: impl Fn(&World, &mut Draw) -> Result<Leak, Unfit> + 'static,
+        make: impl Fn(&World, &mut Draw) -> Result<Leak, Unfit> + Send + Sync + 'static,
     ) -> Self {
         Self::new(id, variant, words, Act::Leak(Judge::Any, Box::new(make)))
     }
@@ -221,7 +221,7 @@ impl Case {
         id: &'static str,
         variant: &str,
         words: &'static str,
-        make: impl Fn(&World, &mut Draw) -> Result<Checked, Unfit> + 'static,
+        make: impl Fn(&World, &mut Draw) -> Result<Checked, Unfit> + Send + Sync + 'static,
     ) -> Self {
         Self::new(id, variant, words, Act::Check(Box::new(make))).demanding(100.0)
     }

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::suite::{Record, asked_for, seeds_asked_for};
+use super::suite::{Record, Stretch, asked_for, seeds_asked_for};
 use super::tables::Table;
 use super::{Act, Case, cases};
 
 /// 95 % quantile, both sides, of the normal distribution.
 const QUANTILE: f64 = 1.959_964;
+
+/// Seconds by the clock on the wall that the whole measurement may take.
+const WALL_MOST: f64 = 6.0 * 3_600.0;
 
 /// What came of the leaks of one kind.
 #[derive(Debug, Default, Clone)]
@@ -157,9 +160,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The page of results.
+/// The page of results, and of how long the runs took that they come from.
 #[must_use]
-pub fn page(records: &[Record]) -> String {
+pub fn page(records: &[Record], stretches: &[Stretch]) -> String {
     let cases = cases();
     let lines = lines(&cases, records);
     let innocent: usize = lines.iter().map(|line| line.innocent).sum();
@@ -185,6 +188,7 @@ pub fn page(records: &[Record]) -> String {
     text.push_str(&shortfalls(&lines));
     text.push_str(LIMITS);
     text.push_str(&times(&lines));
+    text.push_str(&walls(records, stretches));
     text
 }
 
@@ -356,12 +360,53 @@ fn times(lines: &[Line<'_>]) -> String {
         of.0 += line.seconds;
         of.1 += line.all.run;
     }
-    let mut text = "\n## How long it took\n\n| | leaks | seconds |\n|---|---|---|\n".to_owned();
+    let mut text = "\n## How long it took\n\nSeconds of each leak, added up: of several at a time they overlap.\n\n\
+                    | | leaks | seconds |\n|---|---|---|\n"
+        .to_owned();
     for ((letter, number), (seconds, run)) in &by_case {
         writeln!(text, "| {letter}{number} | {run} | {seconds:.0} |").expect("text");
     }
     let all: f64 = by_case.values().map(|(seconds, _)| seconds).sum();
     writeln!(text, "| all | | {all:.0} |").expect("text");
+    text
+}
+
+/// How long it took by the clock on the wall.
+fn walls(records: &[Record], stretches: &[Stretch]) -> String {
+    let mut by_run: BTreeMap<(usize, usize), (usize, f64)> = BTreeMap::new();
+    for stretch in stretches {
+        let of = by_run.entry((stretch.rows, stretch.threads)).or_default();
+        of.0 += stretch.done;
+        of.1 += stretch.wall;
+    }
+    if by_run.is_empty() {
+        return "\nHow long it took by the clock on the wall was not recorded.\n".to_owned();
+    }
+    let mut text =
+        "\nBy the clock on the wall, the making of the tables included:\n\n| rows of the table | \
+                    at a time | leaks and checks | seconds |\n|---|---|---|---|\n"
+            .to_owned();
+    for ((rows, threads), (done, wall)) in &by_run {
+        writeln!(text, "| {rows} | {threads} | {done} | {wall:.0} |").expect("text");
+    }
+    let done: usize = by_run.values().map(|(done, _)| done).sum();
+    let wall: f64 = by_run.values().map(|(_, wall)| wall).sum();
+    writeln!(text, "| all | | {done} | {wall:.0} |").expect("text");
+    let is_met = if wall <= WALL_MOST {
+        "met"
+    } else {
+        "**not met**"
+    };
+    let demand = format!("All that is asked for may take {WALL_MOST:.0} seconds");
+    writeln!(text, "\n{demand}: {is_met}.").expect("text");
+    if done < records.len() {
+        let missing = records.len() - done;
+        writeln!(
+            text,
+            "The time of {missing} results is not known: their runs were killed."
+        )
+        .expect("text");
+    }
     text
 }
 
@@ -413,7 +458,7 @@ mod tests {
             record("200 carriers", "text", true),
         ];
         let row = |records: &[Record]| {
-            let page = page(records);
+            let page = page(records, &[]);
             let row = page.lines().find(|line| line.contains("| 200 carriers |"));
             row.expect("a row").to_owned()
         };
@@ -423,7 +468,7 @@ mod tests {
         assert!(row(&records).ends_with("**not met** |"));
         records[2].innocent.push("G-00007".to_owned());
         assert!(row(&records).contains("INNOCENT ACCUSED"));
-        assert!(page(&records).contains("1 INNOCENT GRANTS WERE ACCUSED"));
+        assert!(page(&records, &[]).contains("1 INNOCENT GRANTS WERE ACCUSED"));
         assert!(is_anyone_innocent_accused(&records));
     }
 
@@ -437,14 +482,14 @@ mod tests {
         };
         assert!(has_failed(std::slice::from_ref(&failed)));
         assert!(!has_failed(&[record("200 carriers", "register", true)]));
-        let text = page(&[failed]);
+        let text = page(&[failed], &[]);
         assert!(text.contains("**the suite failed**") && text.contains("1 times: no delivery"));
     }
 
     #[test]
     fn how_much_was_run_stands_above_the_table() {
         let records = [record("200 carriers", "register", true)];
-        let text = page(&records);
+        let text = page(&records, &[]);
         let asked = asked_for(20_000);
         let line = format!("- tables of 20000 rows: 1 of 100 seeds, 1 of {asked} leaks and checks");
         let at = text.find(&line).expect("what was run");
@@ -453,8 +498,29 @@ mod tests {
     }
 
     #[test]
+    fn the_clock_on_the_wall_is_held_to_what_is_demanded() {
+        let records = vec![record("200 carriers", "register", true); 5];
+        assert!(page(&records, &[]).contains("was not recorded"));
+        let stretch = |rows, done, wall| Stretch {
+            rows,
+            threads: 2,
+            done,
+            wall,
+        };
+        let mut stretches = vec![stretch(20_000, 2, 100.4), stretch(20_000, 1, 50.0)];
+        let text = page(&records, &stretches);
+        assert!(text.contains("| 20000 | 2 | 3 | 150 |") && text.contains("seconds: met."));
+        assert!(text.contains("may take 21600 seconds"));
+        assert!(text.contains("The time of 2 results is not known"));
+        stretches.push(stretch(1_000_000, 2, 21_500.0));
+        let text = page(&records, &stretches);
+        assert!(text.contains("| all | | 5 | 21650 |") && text.contains("**not met**."));
+        assert!(!text.contains("is not known"));
+    }
+
+    #[test]
     fn what_was_not_run_is_said() {
-        let page = page(&[record("200 carriers", "register", true)]);
+        let page = page(&[record("200 carriers", "register", true)], &[]);
         assert!(page.contains("- A1 500 carriers: not run"));
         assert!(page.contains("| A23 |") && page.contains("none are built"));
     }

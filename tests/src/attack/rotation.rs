@@ -10,7 +10,7 @@ use super::draw::Draw;
 use super::embed::put;
 use super::sheet::{Form, Sheet};
 use super::tables::{Freedom, Table};
-use super::world::{Traced, World, begin, grant_id, issue, open, own_key, request, site_of};
+use super::world::{Traced, World, begin, grant_id, issue, open, own_key, request};
 use super::{Case, Checked, Unfit};
 use crate::site::{Delivery, Site};
 
@@ -61,7 +61,7 @@ impl Rotated {
     #[must_use]
     pub fn build(world: &World) -> Self {
         let (table, size) = (world.table, &world.size);
-        let site = site_of(world.program(), table, table.name(), Freedom::Full);
+        let site = world.another(Freedom::Full);
         own_key(&site, table, "mark", 1);
         own_key(&site, table, "pseudonym", 1);
         put(

@@ -32,8 +32,8 @@ const DECIMALS_MAX: u32 = 6;
 pub enum Cell {
     /// Nothing.
     Null,
-    /// Text.
-    Text(String),
+    /// Text, shared with whatever the value was copied from.
+    Text(Arc<str>),
     /// A number of the column's smallest unit.
     Number(i128),
 }
@@ -90,7 +90,7 @@ impl Column {
     pub fn shown(&self, row: usize) -> Option<String> {
         match (&self.cells[row], self.kind) {
             (Cell::Null, _) => None,
-            (Cell::Text(text), _) => Some(text.clone()),
+            (Cell::Text(text), _) => Some(text.to_string()),
             (Cell::Number(number), Kind::Decimal(scale)) => Some(decimal_text(*number, scale)),
             (Cell::Number(number), Kind::Time(digits)) => {
                 let second = 10_i128.pow(digits);
@@ -128,7 +128,7 @@ impl Column {
     pub fn into_text(&mut self, shown: impl Fn(&Self, usize) -> Option<String>) {
         let texts = (0..self.cells.len()).map(|row| shown(self, row));
         self.cells = texts
-            .map(|text| text.map_or(Cell::Null, Cell::Text))
+            .map(|text| text.map_or(Cell::Null, |text| Cell::Text(text.into())))
             .collect();
         self.kind = Kind::Text;
     }
@@ -360,7 +360,7 @@ fn cells(array: &ArrayRef) -> (Kind, Vec<Cell>) {
     match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            let cells = of(&|row| Cell::Text(texts.value(row).to_owned()));
+            let cells = of(&|row| Cell::Text(texts.value(row).into()));
             (Kind::Text, cells)
         }
         DataType::Decimal128(_, scale) => {
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn text_with_commas_is_quoted() {
         let mut one = column(Kind::Date, 0);
-        one.cells = vec![Cell::Text("a,\"b".to_owned()), Cell::Null];
+        one.cells = vec![Cell::Text("a,\"b".into()), Cell::Null];
         let sheet = Sheet { columns: vec![one] };
         assert_eq!(sheet.csv(), "value\n\"a,\"\"b\"\n\n");
     }

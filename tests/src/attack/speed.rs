@@ -28,7 +28,7 @@ pub struct Speed {
 /// The site can't be made, or the trace fails.
 #[must_use]
 pub fn measured(program: &Path, carriers: usize, grants: usize) -> Speed {
-    // A row of the register has four.
+    // A row of the register has two: half of its four fields' cells.
     let size = Size {
         rows: carriers / 2,
         issued: grants,

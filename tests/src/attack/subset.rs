@@ -2,7 +2,7 @@
 
 use super::draw::Draw;
 use super::sheet::{Cell, Form, Sheet};
-use super::world::World;
+use super::world::{DENSITY, World};
 use super::{Case, Leak, Unfit};
 
 /// Rows of one column's test.
@@ -129,7 +129,7 @@ fn without_key(
     let by_key = world.carriers.iter().find(|of| of.found_by == "key");
     let by_key = by_key.ok_or(Unfit::Table)?;
     let others = world.carriers.iter().filter(|of| of.found_by != "key");
-    let count = world.rows_with(1_000, others.count() as f64)?;
+    let count = world.rows_with(1_000, others.count() as f64 * DENSITY)?;
     let leaker = world.leaker(draw);
     let rows = draw.choose(count, world.size.rows);
     let sheet = world.copy(leaker, &rows);
@@ -148,7 +148,7 @@ fn renumber(sheet: &mut Sheet, name: &str, draw: &mut Draw) {
         let ids = numbers
             .into_iter()
             .map(|number| format!("{:06}", number + 1));
-        column.cells = ids.map(Cell::Text).collect();
+        column.cells = ids.map(|id| Cell::Text(id.into())).collect();
     }
 }
 

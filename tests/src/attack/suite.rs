@@ -1,14 +1,17 @@
 //! Runs the cases, one line of results each, and goes on where an earlier run stopped.
 
 use std::any::Any;
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
@@ -18,6 +21,9 @@ use super::{Act, Case, Unfit, cases, innocent};
 
 /// File of the results.
 pub const RESULTS: &str = "results.jsonl";
+
+/// File that says how long each run took.
+pub const RUNS: &str = "runs.jsonl";
 
 /// Rows from which only the cases meant for it are run.
 const LARGE: usize = 1_000_000;
@@ -45,6 +51,21 @@ pub struct Plan {
     pub is_brief: bool,
     /// After which no other leak is begun.
     pub budget: Option<Duration>,
+    /// Leaks that are made and traced at a time.
+    pub threads: usize,
+}
+
+/// How long a run took that came to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Rows of its tables.
+    pub rows: usize,
+    /// Leaks that were made and traced at a time.
+    pub threads: usize,
+    /// Leaks and checks that it did.
+    pub done: usize,
+    /// Seconds by the clock on the wall: those of each leak overlap.
+    pub wall: f64,
 }
 
 /// What came of one leak.
@@ -121,7 +142,19 @@ pub struct Ended {
 /// # Errors
 /// A file that can't be read, or isn't of results.
 pub fn results(directory: &Path) -> io::Result<Vec<Record>> {
-    let path = directory.join(RESULTS);
+    read(&directory.join(RESULTS))
+}
+
+/// How long the runs took by which a directory's results came about, but for those that were killed.
+///
+/// # Errors
+/// A file that can't be read, or isn't of runs.
+pub fn stretches(directory: &Path) -> io::Result<Vec<Stretch>> {
+    read(&directory.join(RUNS))
+}
+
+/// The lines of a file; none where there is no file.
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -141,7 +174,9 @@ pub fn results(directory: &Path) -> io::Result<Vec<Record>> {
 
 /// Runs what the directory's results don't hold yet, and adds each result as it comes.
 ///
-/// Seed after seed, so that a run that is stopped has all cases with fewer seeds, and not some.
+/// Seed after seed, so that a run that is stopped has all cases with fewer seeds, and not some; tables of a
+/// million rows one after the other, since two of them would take twice the memory. Leaks of one run may
+/// come in any order, and are the same in each: they follow from case, table and seed.
 ///
 /// # Errors
 /// Results that can't be read or written.
@@ -157,35 +192,108 @@ pub fn run(plan: &Plan, directory: &Path) -> io::Result<Ended> {
     }
     fs::write(directory.join(RESULTS), text)?;
     let known: BTreeSet<_> = earlier.iter().map(Record::key).collect();
-    let mut file = File::options().append(true).open(directory.join(RESULTS))?;
     let started = Instant::now();
-    let mut ended = Ended::default();
-    each(plan, |case, worlds, table, seed| {
-        if plan
-            .budget
-            .is_some_and(|budget| started.elapsed() >= budget)
-        {
-            ended.is_over = true;
-            return Ok(false);
+    let cases = cases();
+    let mut turns = turns(plan, &cases);
+    turns.retain(|turn| !known.contains(&turn.blank(plan).key()));
+    let run = Run {
+        plan,
+        started,
+        results: Mutex::new(File::options().append(true).open(directory.join(RESULTS))?),
+        ended: Mutex::default(),
+    };
+    if plan.size.rows < LARGE {
+        run.all(&turns)?;
+    } else {
+        for of_table in turns.chunk_by(|one, next| one.table == next.table) {
+            run.all(of_table)?;
         }
-        let blank = blank(plan, case, table, seed);
-        if known.contains(&blank.key()) {
-            return Ok(true);
+    }
+    let ended = *run.ended.lock().unwrap_or_else(PoisonError::into_inner);
+    if ended.done > 0 {
+        let stretch = Stretch {
+            rows: plan.size.rows,
+            threads: plan.threads.max(1),
+            done: ended.done,
+            wall: started.elapsed().as_secs_f64(),
+        };
+        let mut file = File::options()
+            .append(true)
+            .create(true)
+            .open(directory.join(RUNS))?;
+        writeln!(file, "{}", serde_json::to_string(&stretch)?)?;
+    }
+    Ok(ended)
+}
+
+/// A run under way, on several threads.
+struct Run<'a> {
+    plan: &'a Plan,
+    started: Instant,
+    results: Mutex<File>,
+    ended: Mutex<Ended>,
+}
+
+impl Run<'_> {
+    /// Takes all turns, as many at a time as the plan says. The tables' sites are there for as long.
+    fn all(&self, turns: &[Turn<'_>]) -> io::Result<()> {
+        let (worlds, next) = (Worlds::default(), AtomicUsize::new(0));
+        let work = || {
+            while let Some(turn) = turns.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.is_over() {
+                    break;
+                }
+                if let Err(error) = self.take(turn, &worlds) {
+                    // What can't be written needn't be found.
+                    next.store(turns.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let threads = 0..self.plan.threads.max(1);
+            let workers: Vec<_> = threads.map(|_| scope.spawn(work)).collect();
+            let ends = workers.into_iter().map(|worker| {
+                let end = worker.join();
+                end.unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            ends.collect::<Vec<io::Result<()>>>().into_iter().collect()
+        })
+    }
+
+    /// Whether the time is up; noted, since something is left to do.
+    fn is_over(&self) -> bool {
+        let budget = self.plan.budget;
+        let is_over = budget.is_some_and(|budget| self.started.elapsed() >= budget);
+        if is_over {
+            self.note(|ended| ended.is_over = true);
         }
-        let world = worlds.of(plan, table);
+        is_over
+    }
+
+    fn take(&self, turn: &Turn<'_>, worlds: &Worlds) -> io::Result<()> {
+        let blank = turn.blank(self.plan);
+        let world = worlds.of(self.plan, turn.table);
         // One that fails in a way of its own doesn't cost the hours that others took.
-        let tried = catch_unwind(AssertUnwindSafe(|| one(case, world, blank.clone())));
+        let tried = catch_unwind(AssertUnwindSafe(|| one(turn.case, world, blank.clone())));
         let record = tried.unwrap_or_else(|panic| Record {
             failed: Some(said_by(panic.as_ref())),
             ..blank
         });
-        ended.done += 1;
-        ended.failed += usize::from(record.failed.is_some());
-        ended.innocent += record.innocent.len();
-        writeln!(file, "{}", serde_json::to_string(&record)?)?;
-        Ok(true)
-    })?;
-    Ok(ended)
+        self.note(|ended| {
+            ended.done += 1;
+            ended.failed += usize::from(record.failed.is_some());
+            ended.innocent += record.innocent.len();
+        });
+        let line = format!("{}\n", serde_json::to_string(&record)?);
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.write_all(line.as_bytes())
+    }
+
+    fn note(&self, what: impl FnOnce(&mut Ended)) {
+        what(&mut self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// What a panic says.
@@ -213,58 +321,68 @@ pub fn seeds_asked_for(rows: usize) -> u32 {
     if rows < LARGE { SEEDS } else { SEEDS_LARGE }
 }
 
-/// Goes through seeds, tables and cases for as long as `then` says so.
-fn each(
-    plan: &Plan,
-    mut then: impl FnMut(&Case, &Worlds, Table, u32) -> io::Result<bool>,
-) -> io::Result<()> {
-    let worlds = Worlds::default();
-    let all = cases();
-    for seed in 1..=plan.seeds {
-        for table in Table::ALL {
-            if !plan.tables.is_empty() && !plan.tables.contains(&table) {
-                continue;
-            }
-            for (number, case) in all.iter().enumerate() {
-                let place = case.tables.iter().position(|of| *of == table);
-                let is_turn = case.sub.is_empty() || place == Some(number % case.tables.len());
-                let is_asked = plan.cases.is_empty() || plan.cases.iter().any(|id| id == case.id);
-                let is_fit = place.is_some()
-                    && (!plan.is_brief || is_turn && !case.is_long)
-                    && case.seeds_max.is_none_or(|most| seed <= most)
-                    && (plan.size.rows < LARGE || case.is_large)
-                    && !matches!(case.act, Act::NotBuilt(_));
-                if is_asked && is_fit && !then(case, &worlds, table, seed)? {
-                    return Ok(());
-                }
-            }
+/// One case on one table with one seed.
+struct Turn<'a> {
+    case: &'a Case,
+    table: Table,
+    seed: u32,
+}
+
+impl Turn<'_> {
+    /// Its record, of which nothing came yet.
+    fn blank(&self, plan: &Plan) -> Record {
+        Record {
+            case: self.case.id.to_owned(),
+            variant: self.case.variant.clone(),
+            sub: self.case.sub.clone(),
+            table: self.table.name().to_owned(),
+            rows: plan.size.rows,
+            issued: plan.size.issued,
+            seed: self.seed,
+            ..Record::default()
         }
     }
-    Ok(())
+}
+
+/// Everything that a plan asks for, in the order in which it is begun.
+fn turns<'a>(plan: &Plan, cases: &'a [Case]) -> Vec<Turn<'a>> {
+    let mut turns = Vec::new();
+    for seed in 1..=plan.seeds {
+        for table in Table::ALL {
+            let all = cases.iter().enumerate();
+            let asked = all.filter(|(number, case)| is_run(plan, (*number, case), table, seed));
+            turns.extend(asked.map(|(_, case)| Turn { case, table, seed }));
+        }
+    }
+    if plan.size.rows >= LARGE {
+        turns.sort_by_key(|turn| turn.table);
+    }
+    turns
+}
+
+/// Whether a plan asks for the case of that number on a table with a seed.
+fn is_run(plan: &Plan, (number, case): (usize, &Case), table: Table, seed: u32) -> bool {
+    let place = case.tables.iter().position(|of| *of == table);
+    let is_turn = case.sub.is_empty() || place == Some(number % case.tables.len());
+    let is_asked = plan.cases.is_empty() || plan.cases.iter().any(|id| id == case.id);
+    place.is_some()
+        && is_asked
+        && (plan.tables.is_empty() || plan.tables.contains(&table))
+        && (!plan.is_brief || is_turn && !case.is_long)
+        && case.seeds_max.is_none_or(|most| seed <= most)
+        && (plan.size.rows < LARGE || case.is_large)
+        && !matches!(case.act, Act::NotBuilt(_))
 }
 
 /// The tables' sites, each made when it is needed.
 #[derive(Default)]
-struct Worlds([OnceCell<World>; Table::ALL.len()]);
+struct Worlds([OnceLock<World>; Table::ALL.len()]);
 
 impl Worlds {
     fn of(&self, plan: &Plan, table: Table) -> &World {
         let at = Table::ALL.iter().position(|of| *of == table);
         let cell = &self.0[at.expect("a table")];
         cell.get_or_init(|| World::build(&plan.program, table, &plan.size))
-    }
-}
-
-fn blank(plan: &Plan, case: &Case, table: Table, seed: u32) -> Record {
-    Record {
-        case: case.id.to_owned(),
-        variant: case.variant.clone(),
-        sub: case.sub.clone(),
-        table: table.name().to_owned(),
-        rows: plan.size.rows,
-        issued: plan.size.issued,
-        seed,
-        ..Record::default()
     }
 }
 
@@ -332,6 +450,108 @@ mod tests {
         fs::write(&path, format!("{line}\n{}", &line[..20])).expect("results");
         assert_eq!(results(directory.path()).expect("results"), [record]);
         assert_eq!(results(Path::new("nowhere")).expect("none"), []);
+    }
+
+    fn plan(tables: &[Table], rows: usize, is_brief: bool) -> Plan {
+        Plan {
+            program: PathBuf::new(),
+            seeds: 2,
+            cases: Vec::new(),
+            tables: tables.to_vec(),
+            size: Size {
+                rows,
+                issued: 1,
+                delivered: 1,
+                codewords: 0,
+            },
+            is_brief,
+            budget: None,
+            threads: 1,
+        }
+    }
+
+    #[test]
+    fn the_four_tables_cover_every_case_of_the_short_form() {
+        let cases = cases();
+        let asked = |tables: &[Table]| -> BTreeSet<_> {
+            let turns = turns(&plan(tables, 3_000, true), &cases);
+            let name = |turn: &Turn<'_>| {
+                let Turn { case, table, seed } = turn;
+                (
+                    case.id,
+                    case.variant.clone(),
+                    case.sub.clone(),
+                    *table,
+                    *seed,
+                )
+            };
+            turns.iter().map(name).collect()
+        };
+        let together = asked(&[]);
+        let apart: BTreeSet<_> = Table::ALL
+            .iter()
+            .flat_map(|table| asked(&[*table]))
+            .collect();
+        assert_eq!(together, apart);
+        let is_short = |case: &&Case| !case.is_long && !matches!(case.act, Act::NotBuilt(_));
+        for case in cases.iter().filter(is_short) {
+            let name = (case.id, &case.variant, &case.sub);
+            let runs = together
+                .iter()
+                .filter(|(id, variant, sub, _, seed)| (*id, variant, sub) == name && *seed == 1);
+            // Of several ways to do one thing each is tried on one table.
+            let wanted = if case.sub.is_empty() {
+                case.tables.len()
+            } else {
+                1
+            };
+            assert_eq!(runs.count(), wanted, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn tables_of_a_million_rows_come_one_after_the_other() {
+        let cases = cases();
+        let tables = |rows: usize| {
+            let turns = turns(&plan(&[], rows, false), &cases);
+            let mut tables: Vec<Table> = turns.iter().map(|turn| turn.table).collect();
+            tables.dedup();
+            tables
+        };
+        assert_eq!(tables(LARGE), Table::ALL);
+        // Others seed after seed.
+        assert_eq!(tables(20_000), [Table::ALL, Table::ALL].concat());
+    }
+
+    #[test]
+    fn every_coalition_is_tried_on_a_million_rows() {
+        for case in cases() {
+            if ["A2", "A6", "A17", "A19"].contains(&case.id) {
+                assert!(case.is_large, "{} {} {}", case.id, case.variant, case.sub);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_with_nothing_to_do_leaves_no_time_behind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let nothing = Plan {
+            cases: vec!["A0".to_owned()],
+            threads: 3,
+            ..plan(&[], 3_000, true)
+        };
+        let ended = run(&nothing, directory.path()).expect("no results");
+        assert_eq!(ended, Ended::default());
+        assert_eq!(stretches(directory.path()).expect("none"), []);
+        let stretch = Stretch {
+            rows: 3_000,
+            threads: 2,
+            done: 5,
+            wall: 1.5,
+        };
+        let line = serde_json::to_string(&stretch).expect("a line");
+        fs::write(directory.path().join(RUNS), format!("{line}\n")).expect("a run");
+        assert_eq!(stretches(directory.path()).expect("runs"), [stretch]);
     }
 
     #[test]

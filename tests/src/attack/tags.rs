@@ -86,7 +86,7 @@ fn pseudonyms(
         sheet.columns.retain(|column| column.name == PSEUDONYM);
         for cell in sheet.columns.iter_mut().flat_map(|of| &mut of.cells) {
             if let Cell::Text(text) = cell {
-                *text = change(text, draw);
+                *text = change(text, draw).into();
             }
         }
         sheet

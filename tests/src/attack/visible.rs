@@ -2,14 +2,11 @@
 
 use std::iter;
 
-use arrow::array::RecordBatch;
-
 use super::draw::Draw;
 use super::sheet::{Cell, Column, Sheet};
 use super::tables::{Guess, Table};
-use super::world::{World, unmarked};
+use super::world::World;
 use super::{Case, Checked, Unfit};
-use crate::site::Delivery;
 
 /// Rows of each of the two samples, and the fewest that say anything.
 const ROWS: usize = 5_000;
@@ -48,7 +45,7 @@ fn looked_at(world: &World, draw: &mut Draw, found_by: &[&str]) -> Result<Checke
     let rows = draw.choose(2 * count, world.size.rows);
     let (rows, others) = rows.split_at(count);
     let marked = world.copy(world.leaker(draw), rows);
-    let plain = Sheet::of(&without_marks(world), others);
+    let plain = Sheet::of(world.plain(), others);
     let is_asked = |name: &str| {
         let mut carriers = world.carriers.iter();
         carriers.any(|of| of.field == name && found_by.contains(&of.found_by.as_str()))
@@ -138,18 +135,6 @@ fn erfc(x: f64) -> f64 {
     let by = 1.0 / (1.0 + x / 2.0);
     let sum = POWERS.iter().fold(0.0, |sum, power| sum * by + power);
     by * (sum - x * x).exp()
-}
-
-/// The first grant's delivery without marks. Delivered once.
-fn without_marks(world: &World) -> RecordBatch {
-    let id = "U-1";
-    if !world.site.path(&format!("grants/{id}.toml")).exists() {
-        world
-            .site
-            .signed(&world.table.grant(id, &unmarked(world.table)));
-    }
-    // Delivered before, the run names the delivery again.
-    Delivery::of_run(&world.site.run(id).expecting(0).document()).rows()
 }
 
 #[cfg(test)]

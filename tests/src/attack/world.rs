@@ -1,10 +1,11 @@
 //! One table's site: a dozen grants that were really signed and delivered, among as many more as are
 //! asked for, and the trace of what leaks from it.
 
-use std::cell::OnceCell;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use base64::Engine as _;
@@ -16,12 +17,14 @@ use lockgate::ledger::{Event, History, Ledger};
 use lockgate::marks::{index_of, markings};
 use lockgate::trace::{Finding, Request, Tracer};
 use lockgate_connectors::format::found::{FoundOptions, FoundTable};
+use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::score::{Standard, Verdict};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Unfit;
 use super::draw::Draw;
+use super::embed::Bench;
 use super::rotation::Rotated;
 use super::sheet::{Form, Sheet};
 use super::tables::{Freedom, Table};
@@ -40,8 +43,12 @@ pub struct Size {
     pub codewords: usize,
 }
 
-/// Rows above which a delivery is read anew each time rather than kept.
-const KEPT_ROWS: usize = 100_000;
+/// Rows above which a delivery is read anew each time rather than kept: twelve of a million rows take
+/// some two gigabytes.
+const KEPT_ROWS: usize = 2_000_000;
+
+/// Rows up to which a delivery is kept as a sheet too, which takes four times as much.
+const SHEET_ROWS: usize = 100_000;
 
 /// A field that carries marks, as `plan` says.
 #[derive(Debug, Clone)]
@@ -54,7 +61,11 @@ pub struct Carrier {
     pub anchor: Vec<String>,
 }
 
-/// A table's site.
+/// The share of the cells of a carrying field that carry, but for tags, which are in all.
+pub const DENSITY: f64 = 0.5;
+
+/// A table's site. Leaks may be made and traced on several threads: what is made when it is first needed
+/// is made once.
 pub struct World {
     /// The table.
     pub table: Table,
@@ -68,12 +79,21 @@ pub struct World {
     pub site: Site,
     /// The site as the library opens it.
     pub installation: Installation,
-    program: PathBuf,
+    /// The marker of its deliveries.
+    pub(super) marker: OnceLock<Marker>,
+    /// A site as `init` makes it, of which others are copies.
+    template: Site,
     deliveries: Vec<Delivery>,
-    kept: Vec<OnceCell<RecordBatch>>,
+    kept: Vec<OnceLock<RecordBatch>>,
+    sheets: Vec<OnceLock<Sheet>>,
+    originals: OnceLock<RecordBatch>,
+    plain: OnceLock<RecordBatch>,
     tracer: Tracer,
-    others: [OnceCell<Site>; 2],
-    rotated: OnceCell<Rotated>,
+    others: [OnceLock<Mutex<Site>>; 2],
+    rotated: OnceLock<Rotated>,
+    bench: OnceLock<Mutex<Bench>>,
+    /// Leaks that were written to files.
+    leaks: AtomicU64,
 }
 
 /// What the trace made of a leak.
@@ -150,6 +170,9 @@ pub fn grant_id(number: usize) -> String {
     format!("G-{number:05}")
 }
 
+/// The grant of deliveries without marks.
+pub(super) const PLAIN: &str = "U-1";
+
 /// Id of a table's dataset without tolerances.
 #[must_use]
 pub fn unmarked(table: Table) -> String {
@@ -162,7 +185,8 @@ impl World {
     /// Keys and indices follow from the table's name, so that a run can be repeated.
     #[must_use]
     pub fn build(program: &Path, table: Table, size: &Size) -> Self {
-        let site = site_of(program, table, table.name(), Freedom::Full);
+        let template = Site::new(program);
+        let site = copy_of(&template, table, Freedom::Full);
         own_key(&site, table, "mark", 1);
         own_key(&site, table, "pseudonym", 1);
         site.dataset(&table.dataset(&unmarked(table), Freedom::None));
@@ -184,28 +208,40 @@ impl World {
             table,
             carriers: carriers_of(marks),
             per_row: marks["carriers_per_row"].as_f64().expect("carriers a row"),
-            kept: deliveries.iter().map(|_| OnceCell::new()).collect(),
+            kept: deliveries.iter().map(|_| OnceLock::new()).collect(),
+            sheets: deliveries.iter().map(|_| OnceLock::new()).collect(),
             size: size.clone(),
             site,
             installation,
-            program: program.to_owned(),
+            template,
             deliveries,
             tracer,
+            marker: OnceLock::new(),
+            originals: OnceLock::new(),
+            plain: OnceLock::new(),
             others: Default::default(),
-            rotated: OnceCell::new(),
+            rotated: OnceLock::new(),
+            bench: OnceLock::new(),
+            leaks: AtomicU64::new(0),
         }
     }
 
-    /// The program.
+    /// Another site of the table, from which nothing was delivered. All that are made so begin with the
+    /// same keys, which aren't those of this site.
     #[must_use]
-    pub fn program(&self) -> &Path {
-        &self.program
+    pub fn another(&self, freedom: Freedom) -> Site {
+        copy_of(&self.template, self.table, freedom)
     }
 
     /// Some rows of a grant's delivery, as its recipient reads them.
     #[must_use]
     pub fn copy(&self, grant: usize, rows: &[usize]) -> Sheet {
-        self.with_delivery(grant, |batch| Sheet::of(batch, rows))
+        if self.size.rows > SHEET_ROWS {
+            return self.with_delivery(grant, |batch| Sheet::of(batch, rows));
+        }
+        let whole = |batch: &RecordBatch| Sheet::of(batch, &Vec::from_iter(0..batch.num_rows()));
+        let sheet = self.sheets[grant].get_or_init(|| self.with_delivery(grant, whole));
+        sheet.take(rows)
     }
 
     /// Does something with the rows of a delivery.
@@ -220,7 +256,30 @@ impl World {
     /// The source's own rows, as the provider holds them.
     #[must_use]
     pub fn original(&self, rows: &[usize]) -> Sheet {
-        Sheet::of(&self.table.rows(self.size.rows, "ours"), rows)
+        let all = || self.table.rows(self.size.rows, "ours");
+        Sheet::of(self.originals.get_or_init(all), rows)
+    }
+
+    /// A delivery of the table without marks.
+    ///
+    /// # Panics
+    /// The site does not deliver.
+    pub fn plain(&self) -> &RecordBatch {
+        self.plain.get_or_init(|| {
+            let grant = self.table.grant(PLAIN, &unmarked(self.table));
+            self.site.signed(&grant);
+            self.site.deliver(PLAIN).rows()
+        })
+    }
+
+    /// The site that is delivered from again and again. Its lock is held until the check is done with it,
+    /// which leaves the site as it was.
+    ///
+    /// # Panics
+    /// An earlier check gave up, so that nobody knows how the site was left.
+    pub fn bench(&self) -> MutexGuard<'_, Bench> {
+        let bench = self.bench.get_or_init(|| Mutex::new(Bench::build(self)));
+        bench.lock().expect("a bench that was left in order")
     }
 
     /// How many rows have so many carriers.
@@ -279,7 +338,11 @@ impl World {
             Form::Jsonl => "jsonl",
             Form::Parquet => "parquet",
         };
-        let path = self.site.beside().join(format!("leak.{extension}"));
+        let number = self.leaks.fetch_add(1, Ordering::Relaxed);
+        let path = self
+            .site
+            .beside()
+            .join(format!("leak-{number}.{extension}"));
         sheet.write(&path, form);
         path
     }
@@ -326,7 +389,9 @@ impl World {
     #[must_use]
     pub fn marked_anew(&self, sheet: &Sheet, freedom: Freedom) -> Sheet {
         let at = usize::from(freedom == Freedom::Half);
-        let site = self.others[at].get_or_init(|| self.other_site(freedom));
+        let site = self.others[at].get_or_init(|| Mutex::new(self.other_site(freedom)));
+        // Whoever gave up here left a source that is written anew.
+        let site = site.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = in_types_of(sheet, &self.table.rows(1, "types"));
         let file = site.path(&format!("lake/{}/1.parquet", self.table.name()));
         write_parquet(&file, &batch, 50_000);
@@ -342,7 +407,14 @@ impl World {
     }
 
     fn other_site(&self, freedom: Freedom) -> Site {
-        let site = site_of(&self.program, self.table, self.table.name(), freedom);
+        let site = self.another(freedom);
+        keyed(
+            &site,
+            "mark",
+            1,
+            &format!("of another {}", self.table.name()),
+        );
+        issue(&site, 1);
         // What he took is delivered as it is: no treatment but the marks.
         let fields = self.with_delivery(0, RecordBatch::schema);
         let names: Vec<&str> = fields
@@ -359,12 +431,14 @@ impl World {
     }
 }
 
-/// What a trace of the suite asks for: an error of one in 10^9, the first trace of its dataset.
+/// What a trace of the suite asks for: an error of one in 10^9, the first trace of its dataset, and no
+/// exact chances, which take longer than all the rest and decide nothing.
 #[must_use]
 pub fn request() -> Request {
     Request {
         error: Standard::ERROR,
         investigation: 1,
+        exact: false,
         ..Request::default()
     }
 }
@@ -382,20 +456,25 @@ pub fn history(installation: &Installation) -> History {
     reader.entries().expect("entries")
 }
 
-/// A site with the table's dataset under that id.
-#[must_use]
-pub fn site_of(program: &Path, table: Table, id: &str, freedom: Freedom) -> Site {
-    let site = Site::new(program);
-    site.dataset(&table.dataset(id, freedom));
+/// A copy of a site that has the table's dataset.
+fn copy_of(template: &Site, table: Table, freedom: Freedom) -> Site {
+    let site = template.copied();
+    site.dataset(&table.dataset(table.name(), freedom));
     site
 }
 
 /// Gives a site a key that follows from the table's name.
 pub fn own_key(site: &Site, table: Table, purpose: &str, version: u32) {
-    let key = match version {
-        1 => format!("attack suite {purpose} {}", table.name()),
-        _ => format!("attack suite {purpose} {} {version}", table.name()),
+    let name = match version {
+        1 => table.name().to_owned(),
+        _ => format!("{} {version}", table.name()),
     };
+    keyed(site, purpose, version, &name);
+}
+
+/// Gives a site the key of that name.
+fn keyed(site: &Site, purpose: &str, version: u32, name: &str) {
+    let key = format!("attack suite {purpose} {name}");
     let key = STANDARD.encode(Sha256::digest(key));
     site.write(
         &format!("keys/{purpose}.v{version}.key"),

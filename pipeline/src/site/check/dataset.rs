@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::id::{check_field_name, check_path, is_category};
 use crate::marks::{CarrierFault, carrier_of};
-use crate::site::dataset::{Sharing, SourceFormat};
+use crate::site::dataset::{Constraint, Sharing, SourceFormat};
 use crate::site::{Dataset, Field, FieldType, Loaded};
 
 pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
@@ -51,6 +51,23 @@ pub(super) fn check(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
         }
     }
     check_roles(checker, dataset);
+    check_sums(checker, dataset);
+}
+
+/// `sums` names fields, a total and its parts.
+fn check_sums(checker: &mut Checker<'_>, dataset: &Loaded<Dataset>) {
+    for (index, sum) in dataset.sums.iter().enumerate() {
+        let index = index.to_string();
+        if sum.len() < 2 {
+            let what = "a sum has a total and at least one part";
+            checker.at(dataset, &["sums", &index], what, None);
+        }
+        for (place, name) in sum.iter().enumerate() {
+            let names = dataset.fields.iter().map(|field| &field.name);
+            let path = ["sums", &index, &place.to_string()];
+            checker.refers(dataset, &path, "field", name, names);
+        }
+    }
 }
 
 /// `key`, `division` and `cursor` name fields.
@@ -345,6 +362,17 @@ fn check_carrier(
             if dataset.division.as_ref() == Some(name) {
                 let hint = "take it out: by the code rows are found, and grants limited";
                 refuse("carries the division code", hint);
+            }
+            if dataset.sums.iter().flatten().any(|of| of == name) {
+                refuse("is part of a sum", "take it out, here or of `sums`");
+            }
+            if let Some(constraint) = field.constraint {
+                let role = match constraint {
+                    Constraint::Unique => "is unique",
+                    Constraint::ForeignKey => "refers to another table",
+                    Constraint::CheckDigit => "has a check digit",
+                };
+                refuse(role, "take it out, or `constraint`");
             }
         }
     }

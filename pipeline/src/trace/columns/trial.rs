@@ -4,9 +4,10 @@ use std::slice;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
+use lockgate_transforms::marks::anchor::Anchored;
 use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::marks::score::{Ballots, Cells, ln_presence};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::{SURE, Search, Source};
 use crate::error::RunError;
@@ -54,12 +55,77 @@ pub(super) struct Rows<'a> {
     /// The scheme's fields with tags: where one is among the anchor's, rows are found by what stands
     /// before its tags.
     pub(super) tags: &'a [FieldScheme],
+    /// The scheme's marked fields: where rows are found by the blocks of some, these are read as their types.
+    pub(super) marked: &'a [FieldScheme],
 }
+
+impl Rows<'_> {
+    /// The fields by whose blocks rows are found, as those of a scheme that has nothing but this anchor.
+    fn blocks(&self) -> impl Iterator<Item = FieldScheme> {
+        let names = self.anchor.blocks.iter();
+        let fields = names.filter_map(|name| self.marked.iter().find(|field| field.name == *name));
+        fields.map(|field| FieldScheme {
+            found_by: FoundBy::Row(0),
+            keeps_block: true,
+            ..field.clone()
+        })
+    }
+}
+
+/// Rows as they are found by columns that are taken for the fields of an anchor. Its codes are most of the
+/// work of a trial, and the same for every field that is tried with them.
+pub(super) struct FoundRows<'a, 's> {
+    pub(super) anchor: &'a Anchor,
+    pub(super) sources: &'s [Source],
+    anchored: Anchored,
+}
+
+impl<'a, 's> FoundRows<'a, 's> {
+    pub(super) fn new(
+        key: &MarkKey,
+        rows: Rows<'a>,
+        sources: &'s [Source],
+        place: Place,
+    ) -> Result<Self, RunError> {
+        let anchor = rows.anchor;
+        let is_in_anchor = |tag: &&FieldScheme| anchor.fields.contains(&tag.name);
+        let tags = rows.tags.iter().filter(is_in_anchor).cloned();
+        let scheme = scheme(
+            key,
+            vec![anchor.clone()],
+            tags.chain(rows.blocks()).collect(),
+        );
+        let columns: Vec<ArrayRef> = sources.iter().map(|source| source.array(place)).collect();
+        let names: Vec<&str> = anchor.parts().map(String::as_str).collect();
+        let anchored = marker(&scheme, key, &names)?.anchor_rows(0, &columns);
+        Ok(Self {
+            anchor,
+            sources,
+            anchored: anchored.map_err(reading)?,
+        })
+    }
+
+    /// The same by each of several combinations of columns, on the current rayon pool.
+    fn by_each(
+        key: &MarkKey,
+        rows: Rows<'a>,
+        combinations: &'s [Combination],
+        place: Place,
+    ) -> Result<Vec<Self>, RunError> {
+        combinations
+            .par_iter()
+            .map(|combination| Self::new(key, rows, &combination.sources, place))
+            .collect()
+    }
+}
+
+/// What stands for the column that rows were found by, where they are found already: no field's name.
+const FOUND: &str = "";
 
 /// A field in a column, found by an anchor in others, or by its own value.
 #[derive(Clone, Copy)]
 pub(super) struct Trial<'a> {
-    pub(super) rows: Option<(Rows<'a>, &'a [Source])>,
+    pub(super) rows: Option<&'a FoundRows<'a, 'a>>,
     pub(super) field: &'a FieldScheme,
     pub(super) source: &'a Source,
 }
@@ -67,38 +133,39 @@ pub(super) struct Trial<'a> {
 impl Trial<'_> {
     /// The votes that it brings about, by their kinds.
     fn counts(&self, key: &MarkKey, place: Place) -> Result<Cells<u64>, RunError> {
-        let (mut anchors, mut fields) = (Vec::new(), Vec::new());
-        let (mut names, mut columns) = (Vec::new(), Vec::new());
-        if let Some((rows, sources)) = self.rows {
-            let is_in_anchor = |tag: &&FieldScheme| rows.anchor.fields.contains(&tag.name);
-            fields.extend(rows.tags.iter().filter(is_in_anchor).cloned());
-            anchors.push(rows.anchor.clone());
-            names.extend(rows.anchor.fields.iter().map(String::as_str));
-            columns.extend(sources.iter().map(|source| Some(source.array(place))));
-        }
-        fields.push(FieldScheme {
-            found_by: match self.rows {
+        // The rows are found already, so that the columns they were found by aren't needed.
+        let anchor = self.rows.map(|rows| Anchor {
+            family: rows.anchor.family,
+            fields: vec![FOUND.to_owned()],
+            blocks: Vec::new(),
+        });
+        let field = FieldScheme {
+            found_by: match anchor {
                 Some(_) => FoundBy::Row(0),
                 None => FoundBy::Value,
             },
             ..self.field.clone()
-        });
-        names.push(self.field.name.as_str());
-        columns.push(Some(self.source.array(place)));
-        let marker = marker(&scheme(anchors, fields), key, &names)?;
+        };
+        let names = [FOUND, self.field.name.as_str()];
+        let columns = [None, Some(self.source.array(place))];
+        let scheme = scheme(key, anchor.into_iter().collect(), vec![field]);
+        let rows: Vec<Option<&Anchored>> =
+            self.rows.iter().map(|rows| Some(&rows.anchored)).collect();
+        let seen = marker(&scheme, key, &names)?.observe_by(&rows, &columns);
         let mut ballots = Ballots::default();
-        ballots.add(marker.observe(&columns).map_err(reading)?);
+        ballots.add(seen.map_err(reading)?);
         Ok(ballots.close().counts())
     }
 }
 
-/// A scheme for trials alone.
-fn scheme(anchors: Vec<Anchor>, fields: Vec<FieldScheme>) -> Scheme {
+/// A scheme for trials alone, of the suite that the key is used with.
+fn scheme(key: &MarkKey, anchors: Vec<Anchor>, fields: Vec<FieldScheme>) -> Scheme {
     Scheme {
         format: FORMAT,
         dataset: String::new(),
         epoch: 0,
         key_version: 0,
+        suite: key.suite(),
         anchors,
         fields,
     }
@@ -112,7 +179,7 @@ pub(super) fn share_of_tags(
 ) -> Result<f64, RunError> {
     let column = source.array(Place::Whole);
     let values = column.len() - column.null_count();
-    let scheme = scheme(Vec::new(), vec![field.clone()]);
+    let scheme = scheme(key, Vec::new(), vec![field.clone()]);
     let marker = marker(&scheme, key, &[field.name.as_str()])?;
     let seen = marker.observe_tags(&[Some(column)]).map_err(reading)?;
     let [seen, values] = [seen.len(), values].map(|count| u64::try_from(count).unwrap_or(0));
@@ -149,8 +216,9 @@ impl Search<'_> {
         if fields.is_empty() {
             return Ok(None);
         }
-        let combinations = self.combinations(rows.anchor)?;
-        let what = format!("rows by {}", rows.anchor.fields.join("\0"));
+        let combinations = self.combinations(rows)?;
+        let parts: Vec<&str> = rows.anchor.parts().map(String::as_str).collect();
+        let what = format!("rows by {}", parts.join("\0"));
         self.chose_between(&what, 2);
         let mut scouts = Vec::new();
         for field in fields {
@@ -163,9 +231,9 @@ impl Search<'_> {
             return Ok(None);
         };
         let (mut best, mut shown) = (0, f64::NEG_INFINITY);
+        let first = [FoundRows::new(key, rows, &first.sources, Place::Whole)?];
         for (field, sources) in &scouts {
-            let first = slice::from_ref(first);
-            let rated = best_of(key, (rows, first), field, sources, Place::Whole)?;
+            let rated = best_of(key, &first, field, sources, Place::Whole)?;
             shown = rated.into_iter().fold(shown, f64::max);
         }
         // The blind search is made for one key and scheme, and not again for every old one.
@@ -177,7 +245,7 @@ impl Search<'_> {
         if let Some(found) = &found
             && shown >= SURE
         {
-            let pairs = rows.anchor.fields.iter().zip(&found.sources);
+            let pairs = rows.anchor.parts().zip(&found.sources);
             self.certain
                 .extend(pairs.map(|(field, source)| (field.clone(), source.clone())));
         }
@@ -204,7 +272,8 @@ impl Search<'_> {
                     break;
                 }
                 self.tries_left -= tries;
-                let rated = best_of(key, (rows, part), field, sources, Place::Small)?;
+                let found = FoundRows::by_each(key, rows, part, Place::Small)?;
+                let rated = best_of(key, &found, field, sources, Place::Small)?;
                 for (at, (shown, combination)) in rated.into_iter().zip(part).enumerate() {
                     if shown + combination.prior > best.1 {
                         best = (wave * WAVE + at, shown + combination.prior, shown);
@@ -219,9 +288,16 @@ impl Search<'_> {
     }
 
     /// Combinations of columns for the fields of an anchor, the likeliest first.
-    fn combinations(&mut self, anchor: &Anchor) -> Result<Vec<Combination>, RunError> {
+    fn combinations(&mut self, rows: Rows<'_>) -> Result<Vec<Combination>, RunError> {
+        let mut offered = Vec::new();
+        for field in &rows.anchor.fields {
+            offered.push(self.sources_of_anchor(field)?);
+        }
+        for field in rows.blocks() {
+            offered.push(self.sources_of_blocks(&field)?);
+        }
         // As many of each field as give so many together.
-        let most = match anchor.fields.len() {
+        let most = match offered.len() {
             0 | 1 => COMBINATIONS_MAX,
             2 => 44,
             _ => 12,
@@ -230,8 +306,7 @@ impl Search<'_> {
             sources: Vec::new(),
             prior: 0.0,
         }];
-        for field in &anchor.fields {
-            let mut sources = self.sources_of_anchor(field)?;
+        for mut sources in offered {
             sources.truncate(most);
             let longer = all.iter().flat_map(|before| {
                 let is_free = |source: &&Source| {
@@ -251,17 +326,17 @@ impl Search<'_> {
     }
 }
 
-/// For each combination, the most that a field shows by it in any of its columns.
+/// For each way to find the rows, the most that a field shows by it in any of its columns.
 fn best_of(
     key: &MarkKey,
-    (rows, combinations): (Rows<'_>, &[Combination]),
+    found: &[FoundRows<'_, '_>],
     field: &FieldScheme,
     sources: &[Source],
     place: Place,
 ) -> Result<Vec<f64>, RunError> {
-    let trials = combinations.iter().flat_map(|combination| {
-        sources.iter().map(|source| Trial {
-            rows: Some((rows, combination.sources.as_slice())),
+    let trials = found.iter().flat_map(|rows| {
+        sources.iter().map(move |source| Trial {
+            rows: Some(rows),
             field,
             source,
         })

@@ -7,10 +7,8 @@ use ed25519_dalek::VerifyingKey;
 use lockgate_connectors::format::found::FoundTable;
 use lockgate_connectors::{ConnectorError, durable};
 use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
-use lockgate_transforms::marks::score::{
-    TagCount, Verdict, Votes, ln_e_of_tags, ln_e_value, ln_presence,
-};
-use serde::Serialize;
+use lockgate_transforms::marks::score::{Verdict, Votes, ln_e_of_tags, ln_e_value, ln_presence};
+use serde::{Deserialize, Serialize};
 
 use super::{
     FORMAT, HypothesisRecord, PAYLOAD_TYPE, RECORD, RECORD_BYTES_MAX, Record, VerdictRecord, claim,
@@ -95,7 +93,7 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
     })?;
     let mut check = Check::default();
     let opened = dsse::open(&bytes, PAYLOAD_TYPE, &given.signers);
-    let record: Record = match opened.map(|(payload, _)| canonical_json::read(&payload)) {
+    let record = match opened.map(|(payload, _)| read(&payload)) {
         Ok(Ok(record)) => record,
         Ok(Err(error)) => {
             check.wrong(format!("{RECORD}: {error}"));
@@ -106,13 +104,6 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
             return Ok(check.done(None));
         }
     };
-    if record.format != FORMAT {
-        let format = record.format;
-        check.wrong(format!(
-            "{RECORD} is of form {format}; this version checks {FORMAT}"
-        ));
-        return Ok(check.done(None));
-    }
     check.entries(&record, given.ledger.as_deref());
     check.verdicts(&record);
     gather_keys(folder, &mut given)?;
@@ -139,6 +130,23 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
             .push("the leak wasn't given, so its counts are taken as stated".into()),
     }
     Ok(check.done(Some(&record)))
+}
+
+/// Reads a record; of one of another form, says so.
+fn read(payload: &[u8]) -> Result<Record, String> {
+    /// What records of all forms have.
+    #[derive(Deserialize)]
+    struct Form {
+        format: u32,
+    }
+    if let Ok(Form { format }) = serde_json::from_slice(payload)
+        && format != FORMAT
+    {
+        return Err(format!(
+            "it is of form {format}; this version checks {FORMAT}, and the one that wrote it checks it"
+        ));
+    }
+    canonical_json::read(payload).map_err(|error| error.to_string())
 }
 
 /// Takes the opened keys that were named and those in the folder.
@@ -257,7 +265,7 @@ impl Check {
                 self.wrong(format!("{grant} has no hypothesis"));
                 continue;
             };
-            let tags: Vec<(u32, TagCount)> = verdict.tags.iter().map(tag_count).collect();
+            let tags: Vec<_> = verdict.tags.iter().map(TagMatches::count).collect();
             let ln_e = ln_e_value(&of.counts, &verdict.ones) + ln_e_of_tags(&tags);
             let standard = request.standard(of.issued, count);
             let found = standard.verdict(ln_e);
@@ -365,17 +373,20 @@ fn is_near(stated: f64, computed: f64) -> bool {
     is_same || computed.is_finite() && apart <= NEAR * computed.abs().max(1.0)
 }
 
-fn tag_count(of: &TagMatches) -> (u32, TagCount) {
-    let count = TagCount {
-        matched: of.matched,
-        of: of.of,
-    };
-    (of.bits, count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_of_another_form_is_told_from_a_damaged_one() {
+        let told = |payload: &str| read(payload.as_bytes()).unwrap_err();
+        let older = told(r#"{"counts":[0,0,0,0,0,0],"format":1}"#);
+        assert!(older.contains("of form 1"), "{older}");
+        for damaged in [r#"{"format":2}"#, "{}", "format"] {
+            let damaged = told(damaged);
+            assert!(!damaged.contains("of form"), "{damaged}");
+        }
+    }
 
     #[test]
     fn stated_numbers_may_differ_in_their_last_digits_and_no_more() {

@@ -147,18 +147,18 @@ mod tests {
 
     fn record() -> Record {
         let record = serde_json::json!({
-            "format": 1, "software": "", "created": "", "dataset": "people",
+            "format": 2, "software": "", "created": "", "dataset": "people",
             "leak": {"sha256": "1e".repeat(32), "bytes": 1, "options": {}},
             "error": "0.001", "investigation": 3, "rows": 1, "looked_at": 1, "presence_from": "9",
             "hypotheses": [{
                 "epoch": 1, "key_version": 2, "commitment": "c0".repeat(32),
                 "commitment_salt": "5a".repeat(32), "scheme_sha256": "5c".repeat(32),
-                "issued": 1, "columns": [], "counts": [0, 0, 0, 0, 0, 0], "ties": 0, "tags": 0,
+                "issued": 1, "columns": [], "counts": vec![0; 12], "ties": 0, "tags": 0,
                 "ln_presence": "0", "accused_from": "9"
             }],
             "verdicts": [{
                 "grant": "G-1", "recipient": "office", "index": index_of(7).0, "hypothesis": 0,
-                "verdict": "accused", "ln_e": "40", "ones": [0, 0, 0, 0, 0, 0], "tags": [],
+                "verdict": "accused", "ln_e": "40", "ones": vec![0; 12], "tags": [],
                 "p_value": "0.001"
             }],
             "proofs": []

@@ -3,7 +3,7 @@
 //! A folder with
 //! - `record.json`: a DSSE envelope, signed with the site's manifest key, over the [`Record`]: the
 //!   leak's SHA-256, the commitment to each key, where each field was found, the counts of the
-//!   votes, and of every grant named its six numbers and what follows from them; with proofs that
+//!   votes, and of every grant named its twelve numbers and what follows from them; with proofs that
 //!   the ledger held commitment, scheme, grant and index before, and the beginning of this trace
 //! - `scheme-SHA256.json`: each scheme that was traced, as the ledger holds its hash
 //! - `mark-key-COMMITMENT.key`, where it was asked for: the key that opens a commitment
@@ -49,8 +49,8 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.lockgate.trace+json";
 /// Name of the record within its folder.
 pub const RECORD: &str = "record.json";
 
-/// The form this version writes and reads.
-const FORMAT: u32 = 1;
+/// The form this version writes and reads: since 2, votes are counted apart by how their cells were found.
+const FORMAT: u32 = 2;
 
 /// Most bytes of a file with an opened key that is read.
 const KEY_BYTES_MAX: u64 = 4 << 10;
@@ -111,7 +111,7 @@ pub struct Leak {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Version of this form: 1.
+    /// Version of this form: 2.
     pub format: u32,
     /// What wrote it.
     pub software: String,
@@ -160,7 +160,7 @@ pub struct HypothesisRecord {
     pub issued: u64,
     /// Where each field was found, and how it was read.
     pub columns: Vec<Matched>,
-    /// The votes by class and symbol.
+    /// The votes by how their cells were found, class and symbol.
     pub counts: Cells<u64>,
     /// Positions without a vote.
     pub ties: u64,
