@@ -1,8 +1,8 @@
 //! The recipient's check of a delivery: without the site, given the provider's public key.
 //!
 //! The manifest must be the exact signed bytes, every file must have the size and SHA-256 it
-//! states, Parquet files must hold exactly the stated rows and fields, and files of rows the stated
-//! rows. A key inside the delivery
+//! states, Parquet and Arrow files must hold exactly the stated rows and fields, and files of rows the
+//! stated rows. A key inside the delivery
 //! is never trusted; files that the manifest does not name do not belong to the delivery.
 
 mod rows;
@@ -124,6 +124,21 @@ pub async fn verify_delivery(
     keys: &[VerifyingKey],
     ledger_keys: Option<&[VerifyingKey]>,
 ) -> Result<VerifyReport, VerifyError> {
+    let (report, _) = verify_and_keep(store, folder, keys, ledger_keys).await?;
+    Ok(report)
+}
+
+/// As [`verify_delivery`]; gives the manifest that was checked too, with its bytes, for whoever goes on
+/// with it: one that is read a second time may be another. Absent where none was accepted.
+///
+/// # Errors
+/// As [`verify_delivery`].
+pub(crate) async fn verify_and_keep(
+    store: &Arc<dyn ObjectStore>,
+    folder: &Path,
+    keys: &[VerifyingKey],
+    ledger_keys: Option<&[VerifyingKey]>,
+) -> Result<(VerifyReport, Option<(Manifest, bytes::Bytes)>), VerifyError> {
     let mut check = Check {
         store,
         folder,
@@ -131,15 +146,15 @@ pub async fn verify_delivery(
         problems: Vec::new(),
         notes: Vec::new(),
     };
-    let Some(manifest) = check.manifest(keys).await? else {
-        return Ok(check.report(None));
+    let Some((manifest, bytes)) = check.manifest(keys).await? else {
+        return Ok((check.report(None), None));
     };
     check.ledger(&manifest, ledger_keys);
     if let Some(mark) = &manifest.mark {
         check.note(mark.note());
     }
     if check.disposed(&manifest, keys).await? {
-        return Ok(check.report(Some(&manifest)));
+        return Ok((check.report(Some(&manifest)), Some((manifest, bytes))));
     }
     if let Some(keys) = &manifest.seal.keys {
         check.keys(&manifest, keys).await?;
@@ -150,7 +165,7 @@ pub async fn verify_delivery(
         }
     }
     check.bystanders(&manifest);
-    Ok(check.report(Some(&manifest)))
+    Ok((check.report(Some(&manifest)), Some((manifest, bytes))))
 }
 
 struct Check<'a> {
@@ -204,7 +219,10 @@ impl Check<'_> {
         }
     }
 
-    async fn manifest(&mut self, keys: &[VerifyingKey]) -> Result<Option<Manifest>, VerifyError> {
+    async fn manifest(
+        &mut self,
+        keys: &[VerifyingKey],
+    ) -> Result<Option<(Manifest, bytes::Bytes)>, VerifyError> {
         let Some(found) = self.open(FILE_NAME).await? else {
             let what = "there is no manifest here, hence no delivery";
             self.problem(VerifyProblemKind::NoDelivery, FILE_NAME, what);
@@ -223,7 +241,7 @@ impl Check<'_> {
             .await
             .map_err(|source| failed(FILE_NAME, source))?;
         match Manifest::open(&bytes, keys) {
-            Ok(manifest) => Ok(Some(manifest)),
+            Ok(manifest) => Ok(Some((manifest, bytes))),
             Err(error) => {
                 self.problem(VerifyProblemKind::Manifest, FILE_NAME, error.to_string());
                 Ok(None)
@@ -360,16 +378,28 @@ impl Check<'_> {
             self.problem(VerifyProblemKind::Format, &file.path, what);
             return Ok(());
         }
-        self.note("fields are compared in Parquet files only; of others, rows were counted");
         let location = self.location(&file.path);
-        let counted = rows::count(self.store, location, file.bytes, &form.rows, form.bundle).await;
-        match counted.map_err(|source| failed(&file.path, source))? {
-            Ok(rows) if rows == file.rows => {}
-            Ok(rows) => {
-                let what = format!("{rows} rows where the manifest states {}", file.rows);
-                self.problem(VerifyProblemKind::Rows, &file.path, what);
+        let looked = rows::look(self.store, location, file.bytes, &form.rows, form.bundle).await;
+        let (rows, fields) = match looked.map_err(|source| failed(&file.path, source))? {
+            Ok(found) => found,
+            Err(what) => {
+                self.problem(VerifyProblemKind::Format, &file.path, what);
+                return Ok(());
             }
-            Err(what) => self.problem(VerifyProblemKind::Format, &file.path, what),
+        };
+        if rows != file.rows {
+            let what = format!("{rows} rows where the manifest states {}", file.rows);
+            self.problem(VerifyProblemKind::Rows, &file.path, what);
+        }
+        match fields {
+            None => self.note(
+                "fields are compared in Parquet and Arrow files only; of others, rows were counted",
+            ),
+            Some(found) => {
+                if let Err(what) = compare_exactly(&found, manifest) {
+                    self.problem(VerifyProblemKind::Schema, &file.path, what);
+                }
+            }
         }
         Ok(())
     }
@@ -657,8 +687,30 @@ pub(crate) fn check_fields(found: &Schema, manifest: &Manifest) -> Result<(), St
     compare_fields(&found, manifest)
 }
 
-/// Compares names, order and types. Says which field differs, by the name the manifest has for it.
+/// As [`compare_fields`], of a file that holds every type as it is.
+fn compare_exactly(found: &Schema, manifest: &Manifest) -> Result<(), String> {
+    let found: Vec<FoundField> = found
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect();
+    compare(&found, manifest, |stated| vec![stated.clone()])
+}
+
+/// Compares names, order and types of a Parquet file. Says which field differs, by the name the manifest
+/// has for it.
 fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), String> {
+    compare(found, manifest, |stated| {
+        vec![held_type(stated), as_parquet_alone_tells(stated)]
+    })
+}
+
+/// Compares with what the manifest states; `held` says in which types a file may hold one.
+fn compare(
+    found: &[FoundField],
+    manifest: &Manifest,
+    held: impl Fn(&DataType) -> Vec<DataType>,
+) -> Result<(), String> {
     for (position, stated) in manifest.fields.iter().enumerate() {
         let name = &stated.name;
         let Some((found_name, found_type)) = found.get(position) else {
@@ -673,11 +725,7 @@ fn compare_fields(found: &[FoundField], manifest: &Manifest) -> Result<(), Strin
             .map_err(|_| format!("the manifest states a type for \"{name}\" that is not known"))?
             .to_arrow();
         let found_as = FieldType::of(found_type);
-        let expected = [
-            held_type(&stated_type),
-            as_parquet_alone_tells(&stated_type),
-        ];
-        let fits = expected
+        let fits = held(&stated_type)
             .iter()
             .any(|expected| FieldType::of(expected) == found_as);
         if found_as.is_none() || !fits {

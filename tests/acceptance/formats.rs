@@ -1,4 +1,4 @@
-//! Deliveries as delimited text, JSON lines, workbooks and bundles: what comes out is what was treated,
+//! Deliveries as delimited text, JSON lines, workbooks, bundles and Arrow files: what comes out is what was treated,
 //! exactly or not at all, and as reproducible and accountable as Parquet.
 
 mod python;
@@ -13,10 +13,13 @@ use arrow::array::{
     ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
     TimestampMillisecondArray,
 };
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
+use arrow_ipc::reader::FileReader;
 use calamine::{Data, DataType as _, Reader as _, Xlsx};
 use lockgate_acceptance::site::{Dataset, Delivery, Grant, Site, write_parquet};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::PROGRAM;
 
@@ -154,7 +157,8 @@ fn assert_verifies(site: &Site, delivery: &Delivery) {
     let document = site.json(["verify", folder]).expecting(0).document();
     assert_eq!(document["valid"], json!(true), "{document}");
     let notes = document["notes"].to_string();
-    assert!(notes.contains("rows were counted"), "{notes}");
+    let is_arrow = delivery.files()[0].to_string_lossy().ends_with(".arrow");
+    assert_eq!(notes.contains("rows were counted"), !is_arrow, "{notes}");
 }
 
 #[track_caller]
@@ -409,6 +413,8 @@ fn a_workbook_keeps_ids_as_text_and_days_as_days() {
     assert_eq!(moment(at[1]), "2026-01-31 16:00:00.123");
     assert_eq!(column("tags")[2], &text(r#"["东",null,"a\"b"]"#));
     assert_eq!(column("rate")[6], &Data::Float(123_456.789));
+    assert_eq!(column("rate")[2], &text("-0.0"));
+    assert_eq!(column("rate")[3], &text("5e-324"));
 }
 
 /// The members of an archive with their bytes, in order.
@@ -438,14 +444,26 @@ fn a_bundle_holds_the_files_a_dictionary_and_a_page_to_read_first() {
         let members = members(&only_file(&bundled, "part-00000.zip"));
         let part = format!("part-00000.{format}");
         let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["README.txt", "dictionary.csv", &part]);
+        assert_eq!(
+            names,
+            ["README.txt", "dictionary.csv", &part, "contents.json"]
+        );
         assert_eq!(members[2].1, only_file(&plain, &part));
+        let contents: Value = serde_json::from_slice(&members[3].1).expect("JSON");
+        let stated = json!({"files": [{
+            "path": part, "rows": 8, "bytes": members[2].1.len(), "sha256": sha256(&members[2].1),
+        }]});
+        assert_eq!(contents, stated);
         let readme = String::from_utf8(members[0].1.clone()).expect("UTF-8");
+        assert!(readme.starts_with('\u{FEFF}'));
+        let guard = "apostrophes, and behind them with a tab or a line end";
+        assert_eq!(readme.contains(guard), format == "csv", "{readme}");
         for said in [
             "难写的表 (hard)",
             "民政局",
             "最低生活保障资格核查",
             &part,
+            "contents.json",
             "lockgate verify",
         ] {
             assert!(readme.contains(said), "{said}: {readme}");
@@ -466,6 +484,99 @@ fn a_bundle_holds_the_files_a_dictionary_and_a_page_to_read_first() {
         assert_eq!(bundled.manifest()["form"]["bundle"], json!(true));
         assert_eq!(bundled.manifest()["files"][0]["rows"], json!(8));
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whoever opens a bundle knows from its first page how to read it, whatever form the grant asks for.
+#[test]
+fn the_first_page_of_a_bundle_says_how_its_files_are_written() {
+    let site = site();
+    let csv = "format = \"csv\"\nbundle = true\ncsv = { encoding = \"gb18030\", delimiter = \"\\t\", \
+               null = \"NULL\", header = false, formula_guard = false }";
+    let bundled = delivered(&site, "G-1", csv);
+    let members = members(&only_file(&bundled, "part-00000.zip"));
+    let readme = String::from_utf8(members[0].1.clone()).expect("UTF-8");
+    for said in ["GB 18030", "tabs", "no line of names", "Null is NULL"] {
+        assert!(readme.contains(said), "{said}: {readme}");
+    }
+    assert!(!readme.contains("apostrophe"), "{readme}");
+}
+
+fn batches(bytes: &[u8]) -> Vec<RecordBatch> {
+    let reader = FileReader::try_new(Cursor::new(bytes), None).expect("an Arrow file");
+    reader.map(|batch| batch.expect("a batch")).collect()
+}
+
+#[test]
+fn an_arrow_file_holds_every_value_as_it_is() {
+    let site = site();
+    let truth = rows();
+    for compression in ["none", "lz4", "zstd(1)"] {
+        let id = format!("G-{}", compression.replace(['(', ')'], ""));
+        let form = format!("format = \"arrow\"\ncompression = \"{compression}\"");
+        let delivery = delivered(&site, &id, &form);
+        let found = batches(&only_file(&delivery, "part-00000.arrow"));
+        let found = concat_batches(&found[0].schema(), &found).expect("batches of one schema");
+        for (name, column) in FIELDS.iter().zip(truth.columns()) {
+            assert_eq!(found.column_by_name(name), Some(column), "{name}");
+        }
+        let names: Vec<_> = (found.schema().fields().iter())
+            .map(|field| field.name().clone())
+            .collect();
+        assert_eq!(names, FIELDS);
+        assert_eq!(
+            delivery.manifest()["form"]["rows"],
+            json!({"format": "arrow", "compression": compression})
+        );
+    }
+    let plan = site.json(["plan", "G-lz4"]).expecting(0).document();
+    assert_eq!(plan["delivery"]["form"]["compression"], "lz4");
+}
+
+/// Under a null of what is delivered stands nothing of what was treated, as nothing compressed hides it.
+#[test]
+fn nothing_stands_under_the_nulls_of_an_arrow_file() {
+    let site = Site::new(PROGRAM);
+    let dataset = Dataset::new("secret")
+        .plain("id", "int64")
+        .plain("text", "utf8");
+    site.dataset(&dataset);
+    let word = "CANARY-IN-A-CELL";
+    let columns: [ArrayRef; 2] = [
+        Arc::new(Int64Array::from(vec![1, 2, 3])),
+        Arc::new(StringArray::from(vec![word; 3])),
+    ];
+    let rows = batch(&["id", "text"], columns);
+    write_parquet(&site.path("lake/secret/a.parquet"), &rows, 3);
+    let delivery = "format = \"arrow\"\ncompression = \"none\"\nseal = \"none\"";
+    let grant = Grant::new("G-1", "secret", &["id", "text"])
+        .treatment("text", "{ kind = \"null\" }")
+        .delivery(delivery);
+    site.signed(&grant);
+    let delivery = site.deliver("G-1");
+    let bytes = only_file(&delivery, "part-00000.arrow");
+    let is_there = bytes
+        .windows(word.len())
+        .any(|found| found == word.as_bytes());
+    assert!(!is_there);
+    assert_eq!(batches(&bytes)[0].column(1).null_count(), 3);
+}
+
+#[test]
+fn a_plan_says_how_files_are_written() {
+    let site = site();
+    let delivery =
+        "format = \"csv\"\nseal = \"none\"\nbundle = true\ncsv = { formula_guard = false }";
+    site.signed(&Grant::new("G-1", "hard", &FIELDS).delivery(delivery));
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    assert_eq!(plan["delivery"]["form"]["formula_guard"], json!(false));
+    assert_eq!(plan["delivery"]["bundle"], json!(true));
+    let text = site.text(["plan", "G-1"]).expecting(0).stdout;
+    assert!(text.contains("without formula guard, bundled"), "{text}");
 }
 
 #[test]
@@ -493,9 +604,13 @@ fn threads_and_batch_sizes_change_no_byte() {
             9_000,
         );
     }
-    let formats = ["csv", "jsonl", "xlsx"];
+    let formats = ["csv", "jsonl", "xlsx", "arrow"];
+    let forms = |format: &str| match format {
+        "arrow" => vec![false],
+        _ => vec![false, true],
+    };
     for format in formats {
-        for bundle in [false, true] {
+        for bundle in forms(format) {
             let id = format!("G-{format}-{bundle}");
             let delivery = format!("format = \"{format}\"\nseal = \"none\"\nbundle = {bundle}");
             site.signed(
@@ -512,7 +627,7 @@ fn threads_and_batch_sizes_change_no_byte() {
         ));
         let mut found = Vec::new();
         for format in formats {
-            for bundle in [false, true] {
+            for bundle in forms(format) {
                 let id = format!("G-{format}-{bundle}");
                 let document = site.json(["run", &id, "--again"]).expecting(0).document();
                 let delivery = Delivery::of_run(&document);
@@ -539,6 +654,7 @@ fn a_delivery_without_rows_is_one_file_that_names_the_fields() {
         ("jsonl", false),
         ("xlsx", false),
         ("csv", true),
+        ("arrow", false),
     ] {
         let id = format!("G-{format}-{bundle}");
         let delivery = format!("format = \"{format}\"\nseal = \"none\"\nbundle = {bundle}");
@@ -553,8 +669,21 @@ fn a_delivery_without_rows_is_one_file_that_names_the_fields() {
             ("csv", false) => assert!(bytes.ends_with("tags,rate\r\n".as_bytes())),
             ("jsonl", _) => assert!(bytes.is_empty()),
             ("xlsx", _) => assert_eq!(cells(bytes.to_vec()).len(), 1),
-            _ => assert_eq!(members(bytes).len(), 3),
+            ("arrow", _) => assert!(batches(bytes).is_empty()),
+            _ => assert_eq!(members(bytes).len(), 4),
         }
+    }
+    // A byte order mark alone, and no line: not a file that was cut off.
+    for bundle in [false, true] {
+        let id = format!("G-bare-{bundle}");
+        let delivery = format!(
+            "format = \"csv\"\nseal = \"none\"\nbundle = {bundle}\ncsv = {{ header = false }}"
+        );
+        let grant = Grant::new(&id, "hard", &FIELDS)
+            .rows("big = 5")
+            .delivery(&delivery);
+        site.signed(&grant);
+        assert_verifies(&site, &site.deliver(&id));
     }
 }
 
@@ -592,7 +721,7 @@ fn a_text_that_no_cell_holds_fails_the_run_and_shows_nothing() {
     assert_eq!(error["class"], "data");
     let what = error["what"].to_string();
     assert!(
-        what.contains("field `text`, row 2 ") && what.contains("32,767"),
+        what.contains("field `text`, row 2 of part-00000.xlsx") && what.contains("32,767"),
         "{what}"
     );
     assert!(!holds_a_manifest(&site.path("outbox/G-xlsx")));
@@ -614,7 +743,14 @@ fn holds_a_manifest(folder: &Path) -> bool {
 fn options_that_do_not_fit_are_problems_with_their_place() {
     let site = site();
     for (delivery, said) in [
-        ("format = \"arrow\"", "`arrow` is not supported yet"),
+        (
+            "format = \"arrow\"\nbundle = true",
+            "only csv, xlsx and jsonl are bundled",
+        ),
+        (
+            "format = \"arrow\"\ncompression = \"snappy\"",
+            "Arrow files are not compressed with snappy",
+        ),
         (
             "format = \"parquet\"\nbundle = true",
             "only csv, xlsx and jsonl are bundled",
@@ -625,7 +761,7 @@ fn options_that_do_not_fit_are_problems_with_their_place() {
         ),
         (
             "format = \"csv\"\ncompression = \"zstd(1)\"",
-            "compression is chosen for Parquet only",
+            "compression is chosen for Parquet and Arrow only",
         ),
         (
             "format = \"csv\"\ncsv = { delimiter = \"x\" }",
@@ -639,6 +775,10 @@ fn options_that_do_not_fit_are_problems_with_their_place() {
             "format = \"csv\"\ncsv = { null = \"0\" }",
             "what stands for null could be a value",
         ),
+        (
+            "format = \"csv\"\ncsv = { null = \"=NULL\" }",
+            "what stands for null would be calculated",
+        ),
         ("format = \"csv\"\ncsv = { headers = false }", "headers"),
     ] {
         site.grant(&Grant::new("G-1", "hard", &FIELDS).delivery(delivery));
@@ -646,4 +786,13 @@ fn options_that_do_not_fit_are_problems_with_their_place() {
         let problems = document["problems"].to_string();
         assert!(problems.contains(said), "{delivery}: {problems}");
     }
+    // Of one field, a null would be a line that readers skip.
+    let one = |delivery: &str| {
+        site.grant(&Grant::new("G-1", "hard", &["note"]).delivery(delivery));
+        site.json(["check"])
+    };
+    let document = one("format = \"csv\"").expecting(2).document();
+    let problems = document["problems"].to_string();
+    assert!(problems.contains("would be a blank line"), "{problems}");
+    one("format = \"csv\"\ncsv = { null = \"\\\\N\" }").expect_code(0);
 }

@@ -3,6 +3,7 @@
 
 pub mod csv;
 pub mod found;
+mod ipc;
 pub mod parquet;
 pub mod write;
 

@@ -1,11 +1,12 @@
-//! Counting the rows of files that aren't Parquet: they are read to their end, from the store, in
-//! pieces.
+//! Counting the rows of files that aren't Parquet: they are read from the store in pieces, Arrow files
+//! where they say what they hold, others to their end.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use lockgate_connectors::format::write::{RowFormat, count_rows};
+use lockgate_connectors::format::write::{RowFormat, arrow_rows, count_rows};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
@@ -13,18 +14,20 @@ use tokio::runtime::Handle;
 /// Bytes fetched at a time.
 const PIECE_BYTES: u64 = 1 << 20;
 
-/// How many rows a file of `size` bytes at `location` has. The inner error says why it isn't of its
-/// format.
+/// How many rows a file has, and which fields, where it says so itself.
+type Found = (u64, Option<SchemaRef>);
+
+/// Looks at a file of `size` bytes at `location`. The inner error says why it isn't of its format.
 ///
 /// # Errors
 /// A store that cannot be read.
-pub(super) async fn count(
+pub(super) async fn look(
     store: &Arc<dyn ObjectStore>,
     location: Path,
     size: u64,
     format: &RowFormat,
     is_bundle: bool,
-) -> Result<Result<u64, String>, object_store::Error> {
+) -> Result<Result<Found, String>, object_store::Error> {
     let file = StoredFile {
         store: Arc::clone(store),
         location,
@@ -35,9 +38,12 @@ pub(super) async fn count(
         runtime: Handle::current(),
     };
     let format = format.clone();
-    let counted = tokio::task::spawn_blocking(move || count_rows(file, &format, is_bundle)).await;
-    match counted {
-        Ok(Ok(rows)) => Ok(Ok(rows)),
+    let look = move || match (&format, is_bundle) {
+        (RowFormat::Arrow(_), false) => arrow_rows(file).map(|(rows, schema)| (rows, Some(schema))),
+        _ => count_rows(file, &format, is_bundle).map(|rows| (rows, None)),
+    };
+    match tokio::task::spawn_blocking(look).await {
+        Ok(Ok(found)) => Ok(Ok(found)),
         Ok(Err(error)) => match error.downcast::<object_store::Error>() {
             Ok(of_store) => Err(of_store),
             Err(_) => Ok(Err("it is cut off, or not of its format".to_owned())),
@@ -103,7 +109,9 @@ impl Seek for StoredFile {
 mod tests {
     use std::fmt::Write as _;
 
-    use lockgate_connectors::format::write::CsvForm;
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use lockgate_connectors::format::write::{ArrowForm, CsvForm, RowEncoder};
     use object_store::memory::InMemory;
 
     use super::*;
@@ -114,7 +122,11 @@ mod tests {
         let size = u64::try_from(text.len()).unwrap();
         store.put(&location, text.into()).await.unwrap();
         let format = RowFormat::Csv(CsvForm::default());
-        count(&store, location, size, &format, false).await.unwrap()
+        let looked = look(&store, location, size, &format, false).await.unwrap();
+        looked.map(|(rows, fields)| {
+            assert!(fields.is_none());
+            rows
+        })
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -128,6 +140,32 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn an_arrow_file_says_its_rows_and_its_fields() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let location = Path::from("part-00000.arrow");
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let format = RowFormat::Arrow(ArrowForm::default());
+        let encoder = RowEncoder::new(Arc::clone(&schema), &format, &[]).unwrap();
+        let mut file = encoder.open(Vec::new()).unwrap();
+        file.append(&encoder.encode(&[column], 0).unwrap()).unwrap();
+        let bytes = file.finish().unwrap();
+        for cut in [0, 1] {
+            let bytes = bytes[..bytes.len() - cut].to_vec();
+            let size = u64::try_from(bytes.len()).unwrap();
+            store.put(&location, bytes.into()).await.unwrap();
+            let looked = look(&store, location.clone(), size, &format, false).await;
+            match looked.unwrap() {
+                Ok((rows, fields)) => {
+                    assert_eq!((cut, rows), (0, 3));
+                    assert_eq!(fields.as_deref(), Some(schema.as_ref()));
+                }
+                Err(_) => assert_eq!(cut, 1),
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_is_cut_off_is_found() {
         for text in ["id\r\n1\r\n2", "id\r\n\"1\r\n", ""] {
             assert!(counted(text.to_owned()).await.is_err(), "{text}");
@@ -138,7 +176,7 @@ mod tests {
     async fn a_file_that_is_gone_is_a_fault_of_the_store() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let gone = Path::from("part-00000.jsonl");
-        let counted = count(&store, gone, 5, &RowFormat::Jsonl, false).await;
-        assert!(matches!(counted, Err(object_store::Error::NotFound { .. })));
+        let looked = look(&store, gone, 5, &RowFormat::Jsonl, false).await;
+        assert!(matches!(looked, Err(object_store::Error::NotFound { .. })));
     }
 }

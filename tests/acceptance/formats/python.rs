@@ -10,19 +10,21 @@ use super::{delivered, site};
 const SCRIPT: &str = r#"
 import datetime, decimal, json, pathlib, re, sys
 import duckdb, openpyxl
-import pyarrow as pa, pyarrow.csv as pc, pyarrow.json as pj, pyarrow.parquet as pq
+import pyarrow as pa, pyarrow.csv as pc, pyarrow.ipc as pi, pyarrow.json as pj, pyarrow.parquet as pq
 
 def one(folder, extension):
     [file] = pathlib.Path(folder).rglob("*." + extension)
     return file
 
-folders = dict(zip(["parquet", "csv", "gb18030", "jsonl", "xlsx"], sys.argv[1:]))
+folders = dict(zip(["parquet", "csv", "gb18030", "jsonl", "xlsx", "arrow"], sys.argv[1:]))
 truth = pq.read_table(one(folders["parquet"], "parquet"))
 plain = ["编号", "note", "amount", "big", "born", "rate"]
 expected = truth.select(plain).to_pydict()
 
 def unguarded(text):
-    return text if text is None else re.sub(r"^'(?='*[=+\-@\t\r\n＝＋－＠])", "", text)
+    return text if text is None else re.sub(
+        r"^'(?='*(?:[\t\r\n]|[\s\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+        r"[=+\-@＝＋－＠﹦﹢﹣﹫]))", "", text)
 
 def same(found, what):
     for name in plain:
@@ -80,7 +82,11 @@ assert [int(value) for value in found["big"]] == expected["big"]
 for value, true in zip(found["born"], expected["born"]):
     day = datetime.date.fromisoformat(value) if isinstance(value, str) else value.date()
     assert day == true, (value, true)
-assert found["rate"] == expected["rate"]
+assert [float(value) for value in found["rate"]] == expected["rate"]
+
+table = pi.open_file(one(folders["arrow"], "arrow")).read_all()
+assert table.schema.names == truth.schema.names, table.schema
+assert table.to_pydict() == truth.to_pydict()
 print("read")
 "#;
 
@@ -101,6 +107,7 @@ fn others_read_what_is_delivered() {
         ("G-gb", "format = \"csv\"\ncsv = { encoding = \"gb18030\" }"),
         ("G-jsonl", "format = \"jsonl\""),
         ("G-xlsx", "format = \"xlsx\""),
+        ("G-arrow", "format = \"arrow\""),
     ] {
         command.arg(delivered(&site, id, delivery).folder());
     }

@@ -6,9 +6,11 @@
 //! are no characters become U+FFFD, and both are counted. What is refused is a file that nothing can
 //! be read from, and one that would fill memory.
 //!
-//! Memory is bounded by a batch and a record, both about 16 MiB, and for Parquet by its pages. For a
+//! Memory is bounded by a batch and a record, both about 16 MiB, for Parquet by its pages, and for Arrow by
+//! the file's own batches, of at most 1 GiB. For a
 //! workbook the shared strings and styles are held as well, by estimate at most 2 GiB.
 
+mod arrow_file;
 mod delimited;
 mod guard;
 mod json_lines;
@@ -62,6 +64,15 @@ impl FoundOptions {
                     (header, "whether there is a header"),
                 ],
             ),
+            Form::Arrow => (
+                "an Arrow file, which says by itself how it is read",
+                &[
+                    (encoding, "an encoding"),
+                    (delimiter, "a delimiter"),
+                    (sheet, "a sheet"),
+                    (header, "whether there is a header"),
+                ],
+            ),
             Form::Zip => (
                 "an Excel workbook",
                 &[(encoding, "an encoding"), (delimiter, "a delimiter")],
@@ -100,6 +111,8 @@ pub enum FoundFormat {
     },
     /// Apache Parquet.
     Parquet,
+    /// An Arrow IPC file.
+    Arrow,
 }
 
 impl fmt::Display for FoundFormat {
@@ -127,6 +140,7 @@ impl fmt::Display for FoundFormat {
                 write!(f, "JSON lines in {}", encoding.charset().name())
             }
             Self::Parquet => f.write_str("Parquet"),
+            Self::Arrow => f.write_str("an Arrow file"),
         }
     }
 }
@@ -147,6 +161,7 @@ enum Layout {
     Xlsx(xlsx::Layout),
     JsonLines(text::Source, json_lines::Shape),
     Parquet(parquet::Layout),
+    Arrow(arrow_file::Layout),
 }
 
 impl FoundTable {
@@ -172,6 +187,10 @@ impl FoundTable {
             Form::Parquet => {
                 let (layout, columns) = parquet::open(path, &place)?;
                 (FoundFormat::Parquet, Layout::Parquet(layout), columns)
+            }
+            Form::Arrow => {
+                let (layout, columns) = arrow_file::open(path, &place)?;
+                (FoundFormat::Arrow, Layout::Arrow(layout), columns)
             }
             Form::Zip => {
                 let (layout, columns) = xlsx::open(path, &place, options)?;
@@ -221,6 +240,7 @@ impl FoundTable {
             Layout::Parquet(layout) => {
                 Box::new(parquet::Rows::open(path, place(path), layout, columns)?)
             }
+            Layout::Arrow(layout) => arrow_file::rows(path, place(path), layout, columns)?,
         };
         Ok(FoundBatches {
             batches,
@@ -279,6 +299,7 @@ impl fmt::Debug for FoundBatches {
 /// What the first bytes of a file say.
 enum Form {
     Parquet,
+    Arrow,
     Zip,
     Text,
 }
@@ -293,6 +314,8 @@ fn form(path: &Path, place: &str) -> Result<Form, ConnectorError> {
     match head.as_slice() {
         [] => refuse("it is empty", "find a whole copy"),
         [b'P', b'A', b'R', b'1', ..] => Ok(Form::Parquet),
+        // What is aligned has two zeros behind the magic, which no text has.
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0] => Ok(Form::Arrow),
         [b'P', b'A', b'R', b'E', ..] => refuse("it is encrypted Parquet", OPEN_FIRST),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Ok(Form::Zip),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => refuse(

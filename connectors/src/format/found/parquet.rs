@@ -82,7 +82,7 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// The type a column is read as.
-fn view(data_type: &DataType) -> DataType {
+pub(super) fn view(data_type: &DataType) -> DataType {
     if is_text(values(data_type)) {
         DataType::Utf8View
     } else {
@@ -91,7 +91,7 @@ fn view(data_type: &DataType) -> DataType {
 }
 
 /// Whether values of a type have a text form.
-fn has_text(data_type: &DataType) -> bool {
+pub(super) fn has_text(data_type: &DataType) -> bool {
     let values = values(data_type);
     is_text(values)
         || values.is_numeric()
@@ -108,10 +108,16 @@ fn values(data_type: &DataType) -> &DataType {
     }
 }
 
+/// What rows are read from, in batches: some columns of a file, texts among them as views. None stands for
+/// what could not be read.
+pub(super) type Source = Box<dyn Iterator<Item = Option<RecordBatch>> + Send>;
+
 /// The rows of a file.
 pub(super) struct Rows {
     place: String,
-    reader: ParquetRecordBatchReader,
+    source: Source,
+    /// What is wrong if it cannot be read.
+    damaged: fn(&str) -> ConnectorError,
     names: Vec<String>,
     readable: Vec<bool>,
     /// What was read last, and its first row that was not handed out.
@@ -131,15 +137,28 @@ impl Rows {
         let reader = guarded(&place, || {
             reader(file, layout).ok_or_else(|| damaged(&place))
         })?;
-        Ok(Self {
+        let source = Box::new(reader.map(Result::ok));
+        Ok(Self::of(place, source, columns, &layout.readable, damaged))
+    }
+
+    /// Rows from `source`, which has those columns that are readable.
+    pub(super) fn of(
+        place: String,
+        source: Source,
+        columns: &Columns,
+        readable: &[bool],
+        damaged: fn(&str) -> ConnectorError,
+    ) -> Self {
+        Self {
             place,
-            reader,
+            source,
+            damaged,
             names: columns.names.clone(),
-            readable: layout.readable.clone(),
+            readable: readable.to_vec(),
             columns: Vec::new(),
             from: 0,
             rows: 0,
-        })
+        }
     }
 
     /// The next rows of what was read: as many as make about one batch of text.
@@ -171,19 +190,19 @@ impl Rows {
         };
         let columns: Result<Vec<ArrayRef>, _> = self.readable.iter().map(column).collect();
         self.from = end;
-        let columns = columns.map_err(|_| damaged(&self.place))?;
+        let columns = columns.map_err(|_| (self.damaged)(&self.place))?;
         RecordBatch::try_new(schema(&self.names), columns)
             .map_err(|_| ConnectorError::bug("columns of a found table do not fit together"))
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, ConnectorError> {
         while self.from == self.rows {
-            let Some(batch) = self.reader.next() else {
+            let Some(batch) = self.source.next() else {
                 return Ok(None);
             };
-            let batch = batch.map_err(|_| damaged(&self.place))?;
+            let batch = batch.ok_or_else(|| (self.damaged)(&self.place))?;
             let columns: Option<Vec<ArrayRef>> = batch.columns().iter().map(text).collect();
-            self.columns = columns.ok_or_else(|| damaged(&self.place))?;
+            self.columns = columns.ok_or_else(|| (self.damaged)(&self.place))?;
             (self.from, self.rows) = (0, batch.num_rows());
         }
         self.cut().map(Some)
@@ -209,14 +228,19 @@ fn reader(file: File, layout: &Layout) -> Option<ParquetRecordBatchReader> {
         .enumerate()
         .filter(|(_, readable)| **readable);
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots.map(|(root, _)| root));
-    let width = layout.readable.len().max(1);
-    // As the other forms: no more than 2^20 cells at once.
-    let rows = (1_usize << 20).checked_div(width)?.clamp(1, BATCH_ROWS);
     builder
         .with_projection(mask)
-        .with_batch_size(rows)
+        .with_batch_size(batch_rows(layout.readable.len()))
         .build()
         .ok()
+}
+
+/// Rows to read at once: as of the other forms, no more than 2^20 cells.
+pub(super) fn batch_rows(columns: usize) -> usize {
+    (1_usize << 20)
+        .checked_div(columns)
+        .unwrap_or(BATCH_ROWS)
+        .clamp(1, BATCH_ROWS)
 }
 
 fn text_bytes(column: &StringViewArray, row: usize) -> usize {

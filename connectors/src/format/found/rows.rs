@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::unreadable;
 use crate::error::ConnectorError;
+use crate::format::write::unguarded;
 
 /// The most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8_192;
@@ -61,7 +62,7 @@ impl Columns {
         let name = |index: usize| {
             let found = first.get(index).map(|cell| cell.trim());
             match found.filter(|name| has_header && !name.is_empty()) {
-                Some(name) => name.to_owned(),
+                Some(name) => unguarded(name).to_owned(),
                 None => format!("column {}", index.saturating_add(1)),
             }
         };
@@ -127,11 +128,13 @@ impl BatchBuilder {
         }
     }
 
-    /// Adds a row. Cells beyond the columns are dropped; missing ones are null.
+    /// Adds a row. Cells beyond the columns are dropped; missing ones are null. A cell to which the formula
+    /// guard gave an apostrophe is as it was before: marks are looked for in what was delivered, whatever
+    /// the file went through since.
     pub(super) fn push<'a>(&mut self, cells: impl IntoIterator<Item = Option<&'a str>>) {
         let mut cells = cells.into_iter();
         for column in &mut self.columns {
-            let cell = cells.next().flatten();
+            let cell = cells.next().flatten().map(unguarded);
             column.append_option(cell);
             self.text_bytes = self.text_bytes.saturating_add(cell.map_or(0, str::len));
         }

@@ -8,7 +8,7 @@ use arrow::array::{
     DictionaryArray, Float32Array, Float64Array, Int64Array, LargeStringArray, StringArray,
     StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use tempfile::TempDir;
@@ -146,6 +146,90 @@ fn what_a_form_has_no_use_for_is_refused() {
             assert!(found.open(&options).is_ok(), "{options:?}");
         }
     }
+}
+
+/// What the formula guard of a delivery changed is found as it was before, whatever the copy went through.
+#[test]
+fn a_guarded_cell_is_as_it_was_before() {
+    use crate::format::write::{CsvForm, RowEncoder, RowFormat};
+
+    let values = ["+8613912345678", "-5", "=x", "'=x", "'a", "b"];
+    let key: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    let note: ArrayRef = Arc::new(StringArray::from(vec!["."; values.len()]));
+    let fields = ["=key", "note"].map(|name| Field::new(name, DataType::Utf8, true));
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let encoder = RowEncoder::new(schema, &RowFormat::Csv(CsvForm::default()), &[]).unwrap();
+    let mut file = encoder.open(Vec::new()).unwrap();
+    file.append(&encoder.encode(&[key, note], 0).unwrap())
+        .unwrap();
+    let delivered = file.finish().unwrap();
+    let expected: Vec<Row> = values
+        .map(|value| vec![Some(value.to_owned()), Some(".".to_owned())])
+        .to_vec();
+    let (found, rows, _) = table(&delivered);
+    assert_eq!(found.names(), ["=key", "note"]);
+    assert_eq!(rows, expected);
+
+    // As a spreadsheet saves it: the apostrophes are in the cells.
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    let text = String::from_utf8(delivered).unwrap();
+    for (row, line) in (0..).zip(text.trim_start_matches('\u{FEFF}').lines()) {
+        for (column, cell) in (0..).zip(line.split(',')) {
+            sheet.write_string(row, column, cell).unwrap();
+        }
+    }
+    let (_, rows, _) = table(workbook.save_to_buffer().unwrap());
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn an_arrow_file_is_read_as_text() {
+    use crate::format::write::{ArrowForm, RowEncoder, RowFormat};
+
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("张三"), None, Some("")]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(-5)]));
+    let money = Decimal128Array::from(vec![150, 0, -5]);
+    let money: ArrayRef = Arc::new(money.with_precision_and_scale(12, 2).unwrap());
+    let binary: ArrayRef = Arc::new(BinaryArray::from(vec![&b"x"[..]; 3]));
+    let columns = [texts, binary, numbers, money];
+    let fields = ["name", "blob", "n", "money"].iter().zip(&columns);
+    let fields = fields.map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let format = RowFormat::Arrow(ArrowForm::default());
+    let encoder = RowEncoder::new(schema, &format, &[]).unwrap();
+    let mut file = encoder.open(Vec::new()).unwrap();
+    for _ in 0..2 {
+        file.append(&encoder.encode(&columns, 0).unwrap()).unwrap();
+    }
+    let bytes = file.finish().unwrap();
+    let (found, found_rows, _) = table(&bytes);
+    assert_eq!(found.format(), &FoundFormat::Arrow);
+    assert_eq!(found.names(), ["name", "blob", "n", "money"]);
+    let once: [&[&str]; 3] = [
+        &["张三", "∅", "1", "1.50"],
+        &["∅", "∅", "∅", "0.00"],
+        &["", "∅", "-5", "-0.05"],
+    ];
+    assert_eq!(found_rows, rows(&[&once[..], &once[..]].concat()));
+    for length in [8, 100, bytes.len() - 1] {
+        let message = refused(&bytes[..length]);
+        assert!(
+            message.contains("an Arrow file that is cut short"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn an_arrow_file_without_a_readable_column_is_refused() {
+    let column: ArrayRef = Arc::new(arrow::array::NullArray::new(1_000_000));
+    let batch = RecordBatch::try_from_iter([("nothing", column)]).unwrap();
+    let schema = batch.schema();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &schema).unwrap();
+    writer.write(&batch).unwrap();
+    let message = refused(writer.into_inner().unwrap());
+    assert!(message.contains("without a column of text"), "{message}");
 }
 
 #[test]

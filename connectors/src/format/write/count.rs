@@ -2,11 +2,15 @@
 //! manifest to. It reads to the end in constant memory and is no reader of the values.
 
 use std::io::{self, Read, Seek};
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+use super::csv::BYTE_ORDER_MARK;
 use super::{CsvForm, RowFormat};
+use crate::format::ipc::IpcFile;
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -21,12 +25,29 @@ const PART: &str = "part-";
 ///
 /// # Errors
 /// A file that can't be read, is cut off, or isn't of its format.
+///
+/// # Panics
+/// Within the readers of zip archives and Arrow files, if what they read is malformed in a way that they
+/// don't know of: whoever reads a file of unknown origin catches that.
 pub fn count_rows<F: Read + Seek>(file: F, format: &RowFormat, is_bundle: bool) -> io::Result<u64> {
     match (format, is_bundle) {
         (RowFormat::Xlsx, false) => rows_of_workbook(&mut ZipArchive::new(file)?),
+        (RowFormat::Arrow(_), false) => arrow_rows(file).map(|(rows, _)| rows),
         (_, false) => rows_of_text(file, format),
         (_, true) => rows_of_bundle(&mut ZipArchive::new(file)?, format),
     }
+}
+
+/// How many rows an Arrow file has, and its fields.
+///
+/// # Errors
+/// A file that can't be read, is cut off, or isn't an Arrow file.
+///
+/// # Panics
+/// As [`count_rows`].
+pub fn arrow_rows<F: Read + Seek>(file: F) -> io::Result<(u64, SchemaRef)> {
+    let mut file = IpcFile::open(file)?;
+    Ok((file.rows()?, Arc::clone(file.schema())))
 }
 
 fn rows_of_bundle<F: Read + Seek>(
@@ -45,6 +66,7 @@ fn rows_of_bundle<F: Read + Seek>(
                 rows_of_workbook(&mut ZipArchive::new(bundle.by_index_seek(index)?)?)?
             }
             RowFormat::Csv(_) | RowFormat::Jsonl => rows_of_text(bundle.by_index(index)?, format)?,
+            RowFormat::Arrow(_) => return Err(cut_off("this format is not bundled")),
         };
     }
     Ok(rows)
@@ -72,7 +94,19 @@ fn rows_of_workbook<F: Read + Seek>(workbook: &mut ZipArchive<F>) -> io::Result<
 fn rows_of_text(text: impl Read, format: &RowFormat) -> io::Result<u64> {
     let (mut lines, mut is_quoted, mut last) = (0_u64, false, b'\n');
     let quotes = matches!(format, RowFormat::Csv(_));
+    let mut mark: &[u8] = match format {
+        RowFormat::Csv(form) if form.bom => BYTE_ORDER_MARK,
+        RowFormat::Csv(_) | RowFormat::Jsonl | RowFormat::Xlsx | RowFormat::Arrow(_) => &[],
+    };
     for_each_byte(text, |byte| {
+        // A file of no rows and no header is a byte order mark, and no line was begun.
+        if let Some((expected, rest)) = mark.split_first() {
+            let is_mark = *expected == byte;
+            mark = if is_mark { rest } else { &[] };
+            if is_mark {
+                return;
+            }
+        }
         // In GB 18030, too, neither byte is half of a character.
         match byte {
             b'"' if quotes => is_quoted = !is_quoted,

@@ -1,16 +1,18 @@
 //! Delimited text as RFC 4180 has it: UTF-8 with a byte order mark or GB 18030, lines ended by CR LF
 //! unless told otherwise, values as in [`super::text`].
 //!
-//! A text is quoted if it holds the delimiter, a quote or a line end, begins or ends with white space,
-//! is empty, or is what stands for null; so null, which is never quoted, differs from every text.
-//! Binary is base64; lists, structs and maps are JSON.
+//! A text is quoted if it holds a quote, a control character, a line end or any of the four delimiters,
+//! begins or ends with white space, begins as a byte order mark, is empty, or is what stands for null; so
+//! null, which is never quoted, differs from every text. All delimiters count, because whoever opens a
+//! file by hand may split it at another than its own, and would take the pieces for cells. Binary is
+//! base64; lists, structs and maps are JSON.
 //!
 //! **The formula guard.** Spreadsheets calculate what begins with `=`, `+`, `-` or `@`, and look behind
-//! a tab or a line end; some do so with the full-width forms. Cells of text, binary and names of fields
-//! that begin so get an apostrophe before them. So do those in which nothing but apostrophes stands
-//! before such a character: then taking one apostrophe away from every cell that begins with
-//! apostrophes and such a character gives back what was there. Numbers, days and times are not
-//! guarded.
+//! a tab or a line end; some do so with the full-width and small forms, and many a converter takes away
+//! white space and what shows nothing before it looks. Cells of text, binary and names of fields that
+//! begin so get an apostrophe before them. So do those in which nothing but apostrophes stands before
+//! that: then taking one apostrophe away from every cell that begins so behind its apostrophes gives back
+//! what was there ([`unguarded`]). Numbers, days and times are not guarded.
 
 use std::borrow::Cow;
 use std::io;
@@ -27,7 +29,17 @@ use crate::error::ConnectorError;
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
 /// Before the first line of UTF-8 that Excel is to take for UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How the formula guard is undone, in words: the remedy of whoever reads a delivery by program.
+pub const FORMULA_GUARD_RULE: &str = "where a text begins with apostrophes, and behind them with a tab or \
+    a line end, or with any white space or characters that show nothing and then one of \
+    = + - @ ＝ ＋ － ＠ ﹦ ﹢ ﹣ ﹫, take one apostrophe off";
+
+/// What a spreadsheet may take for the beginning of a formula.
+const CALCULATED: [char; 12] = [
+    '=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫',
+];
 
 /// How delimited text is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,16 +115,25 @@ impl CsvForm {
             let hint = "leave `bom` out";
             return Some(("a byte order mark is of UTF-8 only", hint));
         }
-        let is_plain = |c: char| !c.is_control() && c != '"' && c != self.delimiter;
+        let is_plain =
+            |c: char| !c.is_control() && !matches!(c, '"' | '\u{FEFF}') && c != self.delimiter;
         if !self.null.chars().all(is_plain) || self.null.len() > 64 {
             let hint = "use \"\" or a short word, such as \"NULL\"";
             let what = "what stands for null holds a quote, a delimiter or a control character, or \
                         is longer than 64 bytes";
             return Some((what, hint));
         }
+        let hint = "use \"\" or a word, such as \"NULL\"";
         if could_be_plain(&self.null) {
-            let hint = "use \"\" or a word, such as \"NULL\"";
             return Some(("what stands for null could be a value", hint));
+        }
+        if calculates(&self.null) {
+            let what = "what stands for null would be calculated by a spreadsheet";
+            return Some((what, hint));
+        }
+        if self.encoding == Encoding::Gb18030 && !survives_gb18030(&self.null) {
+            let what = "what stands for null holds a character that GB 18030 may change";
+            return Some((what, hint));
         }
         None
     }
@@ -132,15 +153,25 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    pub(super) fn new(form: &CsvForm) -> Result<Self, ConnectorError> {
+    pub(super) fn new(form: &CsvForm, schema: &Schema) -> Result<Self, ConnectorError> {
         let delimiter = u8::try_from(form.delimiter).unwrap_or(b',');
-        match form.fault() {
-            Some((what, remedy)) => Err(ConnectorError::config(what, remedy)),
-            None => Ok(Self {
-                form: form.clone(),
-                delimiter,
-            }),
+        if let Some((what, remedy)) = form.fault() {
+            return Err(ConnectorError::config(what, remedy));
         }
+        let mut names = schema.fields().iter().map(|field| field.name());
+        if form.encoding == Encoding::Gb18030
+            && form.header
+            && !names.all(|name| survives_gb18030(name))
+        {
+            return Err(ConnectorError::config(
+                "a field's name holds a character that GB 18030 may change",
+                "deliver in encoding = \"utf-8\", or without a header",
+            ));
+        }
+        Ok(Self {
+            form: form.clone(),
+            delimiter,
+        })
     }
 
     /// What stands before the first row.
@@ -196,7 +227,11 @@ impl Dialect {
             row: 0,
             why,
         })?;
-        Ok(Encoded { bytes, guarded })
+        Ok(Encoded {
+            bytes,
+            guarded,
+            head: 0,
+        })
     }
 
     /// Writes a text that must come back as it is; tells whether it was guarded.
@@ -213,15 +248,29 @@ impl Dialect {
             true => Cow::Owned(format!("'{text}")),
             false => Cow::Borrowed(text),
         };
-        let special = |byte: u8| matches!(byte, b'"' | b'\r' | b'\n') || byte == self.delimiter;
-        let padded =
-            || text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
-        if text.is_empty() || *text == self.form.null || text.bytes().any(special) || padded() {
+        if self.is_quoted(&text) {
             quoted(out, &text);
         } else {
             out.extend_from_slice(text.as_bytes());
         }
         is_guarded
+    }
+
+    fn is_quoted(&self, text: &str) -> bool {
+        let special = |byte: u8| {
+            byte.is_ascii_control() || byte == b'"' || DELIMITERS.contains(&char::from(byte))
+        };
+        // Some readers end a line at these, too.
+        let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        text.is_empty()
+            || text == self.form.null
+            || text.bytes().any(special)
+            // At the beginning of a file it would be taken for the byte order mark.
+            || text.starts_with('\u{FEFF}')
+            || text.starts_with(char::is_whitespace)
+            || text.ends_with(char::is_whitespace)
+            // UTF-8 begins the other line ends with these.
+            || (text.bytes().any(|byte| matches!(byte, 0xC2 | 0xE2)) && text.contains(ends_line))
     }
 
     /// Lines in UTF-8 in the form's own encoding.
@@ -251,25 +300,57 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
 
 /// Whether a spreadsheet would calculate a cell, or would once an apostrophe were taken away.
 fn calculates(text: &str) -> bool {
-    text.trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    let text = text.trim_start_matches('\'');
+    text.starts_with(['\t', '\r', '\n'])
+        || text
+            .trim_start_matches(shows_nothing)
+            .starts_with(CALCULATED)
 }
 
-/// Whether GB 18030 gives a text back as it was. It holds every character, but since 2022 some of
-/// those for private use share their bytes with characters that have got a place of their own.
+/// White space, controls, and what has no width: readers pass over them, or take them away.
+fn shows_nothing(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(
+            character,
+            '\u{AD}'
+                | '\u{61C}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{202A}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{FEFF}'
+        )
+}
+
+/// A cell as it was before the guard put an apostrophe before it.
+pub(crate) fn unguarded(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(rest) if calculates(rest) => rest,
+        Some(_) | None => text,
+    }
+}
+
+/// Whether GB 18030 gives a text back as it was, to every reader. It holds every character, but its
+/// edition of 2022 gave 19 of them the bytes of characters for private use. So these are written with
+/// bytes that a reader of an earlier edition takes for private use, and those are not written as
+/// themselves at all.
 fn survives_gb18030(text: &str) -> bool {
-    // UTF-8 begins U+E000 to U+FFFF with these.
-    if !text.bytes().any(|byte| matches!(byte, 0xEE | 0xEF)) {
+    // UTF-8 begins U+1E3F, U+9FB4 to U+9FBB, and U+E000 to U+FFFF with these.
+    if !text
+        .bytes()
+        .any(|byte| matches!(byte, 0xE1 | 0xE9 | 0xEE | 0xEF))
+    {
         return true;
     }
     let gb18030 = Encoding::Gb18030.charset();
-    let mut private = text
-        .chars()
-        .filter(|character| matches!(character, '\u{E000}'..='\u{F8FF}'));
-    private.all(|character| {
-        let mut buffer = [0; 4];
-        let alone: &str = character.encode_utf8(&mut buffer);
-        let (bytes, _, lost) = gb18030.encode(alone);
-        !lost && gb18030.decode_without_bom_handling(&bytes).0 == alone
+    text.chars().all(|character| match character {
+        '\u{1E3F}' | '\u{9FB4}'..='\u{9FBB}' | '\u{FE10}'..='\u{FE19}' => false,
+        '\u{E000}'..='\u{F8FF}' => {
+            let mut buffer = [0; 4];
+            let alone: &str = character.encode_utf8(&mut buffer);
+            let (bytes, _, lost) = gb18030.encode(alone);
+            !lost && gb18030.decode_without_bom_handling(&bytes).0 == alone
+        }
+        _ => true,
     })
 }

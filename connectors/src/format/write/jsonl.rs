@@ -46,5 +46,8 @@ pub(super) fn encode(keys: &Keys, columns: &[ArrayRef]) -> Result<Encoded, CellE
         }
         bytes.extend_from_slice(b"}\n");
     }
-    Ok(Encoded { bytes, guarded: 0 })
+    Ok(Encoded {
+        bytes,
+        ..Encoded::default()
+    })
 }

@@ -1,12 +1,13 @@
-//! Writing rows for people and their programs: delimited text, JSON lines, Excel workbooks, and
-//! archives of them.
+//! Writing rows for people and their programs: delimited text, JSON lines, Excel workbooks, archives of
+//! them, and Arrow files.
 //!
-//! A [`RowEncoder`] turns columns into the bytes of their rows: exactly, on any thread, and the same
-//! bytes however the rows are cut. A [`RowFile`] puts those bytes one after another into a file. What
+//! A [`RowEncoder`] turns columns into the bytes of their rows: exactly, on any thread, and, but for the
+//! batches of Arrow files, the same bytes however the rows are cut. A [`RowFile`] puts those bytes one after another into a file. What
 //! a value becomes is said by the module of each format; null is never an empty text, and a value
 //! that a format cannot hold fails with its place instead of being changed.
 
 mod archive;
+mod arrow_file;
 mod count;
 mod csv;
 mod json;
@@ -25,10 +26,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::archive::{Archive, ArchivedAs};
-pub use self::count::count_rows;
+pub(crate) use self::arrow_file::MAGIC as ARROW_MAGIC;
+use self::arrow_file::{ArrowBatches, ArrowFile};
+pub use self::arrow_file::{ArrowCompression, ArrowForm};
+pub use self::count::{arrow_rows, count_rows};
 use self::csv::Dialect;
-pub use self::csv::{CsvForm, LineEnd};
-pub use self::xlsx::{ROWS_MAX as XLSX_ROWS_MAX, TEXT_MAX as XLSX_TEXT_MAX};
+pub(crate) use self::csv::unguarded;
+pub use self::csv::{CsvForm, FORMULA_GUARD_RULE, LineEnd};
+pub use self::xlsx::{
+    COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, TEXT_MAX as XLSX_TEXT_MAX,
+};
 use self::xlsx::{Sheet, Workbook};
 use super::csv::Encoding;
 use crate::error::ConnectorError;
@@ -43,6 +50,8 @@ pub enum RowFormat {
     Jsonl,
     /// An Excel workbook of one sheet.
     Xlsx,
+    /// An Arrow IPC file.
+    Arrow(ArrowForm),
 }
 
 impl RowFormat {
@@ -52,15 +61,21 @@ impl RowFormat {
             Self::Csv(_) => "csv",
             Self::Jsonl => "jsonl",
             Self::Xlsx => "xlsx",
+            Self::Arrow(_) => "arrow",
         }
     }
 
     /// Most rows of a file.
     pub fn rows_max(&self) -> u64 {
         match self {
-            Self::Csv(_) | Self::Jsonl => u64::MAX,
+            Self::Csv(_) | Self::Jsonl | Self::Arrow(_) => u64::MAX,
             Self::Xlsx => XLSX_ROWS_MAX,
         }
+    }
+
+    /// Whether rows that are encoded together stay together in the file: what is encoded apart shows.
+    pub fn is_of_batches(&self) -> bool {
+        matches!(self, Self::Arrow(_))
     }
 }
 
@@ -79,10 +94,11 @@ pub enum Unwritable {
     BeyondCalendar,
     /// A character that would come back as another.
     #[error(
-        "a character for private use that GB 18030 writes as another; deliver in encoding \"utf-8\""
+        "a character that GB 18030 writes as another, or that its editions write differently; deliver in \
+         encoding \"utf-8\""
     )]
     NotInCharset,
-    /// Never met: bytes in memory always take more.
+    /// Never met: bytes in memory always take more, and columns are of the types of their schema.
     #[error("it could not be formatted")]
     Unformatted,
 }
@@ -105,6 +121,8 @@ pub struct Encoded {
     bytes: Vec<u8>,
     /// Cells that were given an apostrophe, so that no spreadsheet takes them for a formula.
     guarded: u64,
+    /// Of an Arrow file, how many of the bytes say what the others are.
+    head: usize,
 }
 
 /// Turns columns into rows of a format.
@@ -117,15 +135,21 @@ enum Kind {
     Csv(Dialect),
     Jsonl(jsonl::Keys),
     Xlsx(Sheet),
+    Arrow(ArrowBatches),
 }
 
 impl RowEncoder {
-    /// An encoder of rows of `schema`.
+    /// An encoder of rows of `schema`. `ids` says which columns are identifiers, which a workbook holds
+    /// as text even where they are numbers; columns beyond it aren't.
     ///
     /// # Errors
-    /// Options that contradict each other, more columns than a format has, or a type that no
-    /// catalogue has.
-    pub fn new(schema: SchemaRef, format: &RowFormat) -> Result<Self, ConnectorError> {
+    /// Options that contradict each other, more columns than a format has, a name that it cannot write,
+    /// or a type that no catalogue has.
+    pub fn new(
+        schema: SchemaRef,
+        format: &RowFormat,
+        ids: &[bool],
+    ) -> Result<Self, ConnectorError> {
         for field in schema.fields() {
             if !text::is_writable(field.data_type()) {
                 return Err(ConnectorError::bug(
@@ -134,9 +158,10 @@ impl RowEncoder {
             }
         }
         let kind = match format {
-            RowFormat::Csv(form) => Kind::Csv(Dialect::new(form)?),
+            RowFormat::Csv(form) => Kind::Csv(Dialect::new(form, &schema)?),
             RowFormat::Jsonl => Kind::Jsonl(jsonl::keys(&schema)?),
-            RowFormat::Xlsx => Kind::Xlsx(Sheet::new(&schema)?),
+            RowFormat::Xlsx => Kind::Xlsx(Sheet::new(&schema, ids)?),
+            RowFormat::Arrow(form) => Kind::Arrow(ArrowBatches::new(&schema, form)?),
         };
         Ok(Self { schema, kind })
     }
@@ -151,6 +176,7 @@ impl RowEncoder {
             Kind::Csv(dialect) => dialect.encode(columns),
             Kind::Jsonl(keys) => jsonl::encode(keys, columns),
             Kind::Xlsx(sheet) => sheet.encode(columns, first),
+            Kind::Arrow(batches) => batches.encode(columns),
         }
     }
 
@@ -166,6 +192,7 @@ impl RowEncoder {
             }
             Kind::Jsonl(_) => Content::Text(sink),
             Kind::Xlsx(sheet) => Content::Workbook(Box::new(sheet.open(sink)?)),
+            Kind::Arrow(batches) => Content::Arrow(batches.open(sink)?),
         };
         Ok(RowFile {
             content,
@@ -189,6 +216,7 @@ pub struct RowFile<W: Write> {
 enum Content<W: Write> {
     Text(W),
     Workbook(Box<Workbook<W>>),
+    Arrow(ArrowFile<W>),
 }
 
 impl<W: Write> RowFile<W> {
@@ -200,6 +228,7 @@ impl<W: Write> RowFile<W> {
         match &mut self.content {
             Content::Text(sink) => sink.write_all(&rows.bytes)?,
             Content::Workbook(workbook) => workbook.write_all(&rows.bytes)?,
+            Content::Arrow(file) => file.append(rows)?,
         }
         self.guarded = self.guarded.saturating_add(rows.guarded);
         Ok(())
@@ -208,7 +237,7 @@ impl<W: Write> RowFile<W> {
     /// Whether the file has as many bytes as its format can hold, whatever it was compressed to.
     pub fn is_full(&self) -> bool {
         match &self.content {
-            Content::Text(_) => false,
+            Content::Text(_) | Content::Arrow(_) => false,
             Content::Workbook(workbook) => workbook.is_full(),
         }
     }
@@ -226,6 +255,7 @@ impl<W: Write> RowFile<W> {
         match self.content {
             Content::Text(sink) => Ok(sink),
             Content::Workbook(workbook) => workbook.finish(),
+            Content::Arrow(file) => file.finish(),
         }
     }
 }

@@ -12,8 +12,10 @@
 //! - text is text, whatever it looks like: `007` stays `007`, `=1+1` is not calculated. A text of more
 //!   than 32,767 characters (of UTF-16) fails, with its row. Characters that XML cannot hold are written
 //!   `_xHHHH_`, as Excel does it. An empty text is a cell, null is none;
-//! - whole numbers and decimals of up to 15 digits are numbers, decimals shown with as many digits
-//!   after the point as their scale; longer ones are text. Floats are numbers, `NaN`, `inf` and `-inf` text;
+//! - whole numbers and decimals of up to 15 digits are numbers that show all their digits, decimals as
+//!   many after the point as their scale; longer ones are text, and so are all numbers of a column of
+//!   identifiers. Floats are numbers; text are those that Excel doesn't have: `NaN`, `inf`, `-inf`, `-0.0`
+//!   and what is closer to zero than about 2e-308;
 //! - dates from 1900-03-01 (before, Excel's calendar has a day that never was) to 9999-12-31 are
 //!   dates; others are text, `1899-12-31`;
 //! - timestamps within the same days are dates with a time, to the millisecond; with a finer fraction they
@@ -22,6 +24,7 @@
 //! - binary is base64, lists, structs and maps are JSON.
 
 use std::io::{self, Write};
+use std::num::FpCategory;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray};
 use arrow::datatypes::{
@@ -32,7 +35,7 @@ use chrono::{NaiveDate, Timelike as _};
 
 use super::archive::{Archive, ArchivedAs};
 use super::text::{Cells, Moment, Times, day, number, plain, spelled};
-use super::{CellError, Encoded, Unwritable, cells, rows_of};
+use super::{CellError, Encoded, Unwritable, rows_of};
 use crate::error::ConnectorError;
 
 /// Most rows of a sheet beside its header.
@@ -42,16 +45,18 @@ pub const ROWS_MAX: u64 = 1_048_575;
 pub const TEXT_MAX: usize = 32_767;
 
 /// Most columns of a sheet.
-const COLUMNS_MAX: usize = 16_384;
+pub const COLUMNS_MAX: usize = 16_384;
 
 /// A sheet ends when it has reached this many bytes of XML: with more than 4 GiB it would need an
 /// extension of zip archives that not every reader knows.
-const SHEET_BYTES: u64 = 3 << 30;
+const SHEET_BYTES: u64 = 2 << 30;
 
 /// The first whole number that a double does not tell from its neighbours in 15 digits.
 const DIGITS_15: u64 = 1_000_000_000_000_000;
 
-/// Styles of cells, in the order of `cellXfs`; [`DECIMALS`] and a scale is that of decimals.
+/// Styles of cells, in the order of `cellXfs`; [`DECIMALS`] and a scale is that of decimals, and the
+/// last that of whole numbers, which in the general style show no more than 11 digits.
+const GENERAL: usize = 0;
 const TEXT: usize = 1;
 const DATE: usize = 2;
 const SECONDS: usize = 3;
@@ -60,6 +65,10 @@ const DECIMALS: usize = 4;
 
 /// Most digits after the point that a style shows.
 const SCALE_MAX: usize = 15;
+const WHOLE: usize = DECIMALS + SCALE_MAX + 1;
+
+/// Widest that a column begins, in characters.
+const WIDTH_MAX: usize = 60;
 
 const CONTENT_TYPES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
 <Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
@@ -78,7 +87,7 @@ const PACKAGE_RELATIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standa
 const WORKBOOK: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
 <workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" \
 xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\">\
-<sheets><sheet name=\"data\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>";
+<bookViews><workbookView/></bookViews><sheets><sheet name=\"data\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>";
 
 const WORKBOOK_RELATIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
 <Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
@@ -88,21 +97,23 @@ const WORKBOOK_RELATIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" stand
 
 const SHEET_HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
 <worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">\
-<sheetViews><sheetView workbookViewId=\"0\"><pane ySplit=\"1\" topLeftCell=\"A2\" \
-activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews><sheetData>";
+<sheetViews><sheetView tabSelected=\"1\" workbookViewId=\"0\"><pane ySplit=\"1\" topLeftCell=\"A2\" \
+activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews>";
 
 const SHEET_TAIL: &str = "</sheetData></worksheet>";
 
 /// The form of a sheet.
 pub(super) struct Sheet {
-    /// The first row, as XML.
-    header: Vec<u8>,
+    /// The columns' widths and styles and the first row, as XML.
+    head: Vec<u8>,
     /// The columns' letters.
     letters: Vec<Vec<u8>>,
+    /// Which columns are identifiers, that are text even where they are numbers.
+    ids: Vec<bool>,
 }
 
 impl Sheet {
-    pub(super) fn new(schema: &Schema) -> Result<Self, ConnectorError> {
+    pub(super) fn new(schema: &Schema, ids: &[bool]) -> Result<Self, ConnectorError> {
         let names = schema.fields().iter().map(|field| field.name());
         if names.len() > COLUMNS_MAX {
             return Err(ConnectorError::config(
@@ -111,14 +122,17 @@ impl Sheet {
             ));
         }
         let letters: Vec<Vec<u8>> = (0..names.len()).map(letters).collect();
-        let mut header = b"<row r=\"1\">".to_vec();
+        let ids = ids.iter().copied().chain(std::iter::repeat(false));
+        let ids: Vec<bool> = ids.take(names.len()).collect();
+        let mut head = columns(schema, &ids).into_bytes();
+        head.extend_from_slice(b"<sheetData><row r=\"1\">");
         for (letters, name) in letters.iter().zip(names) {
             let at = [letters.as_slice(), b"1"].concat();
-            text(&mut header, &at, name)
+            text(&mut head, &at, name)
                 .map_err(|why| ConnectorError::config(why.to_string(), "shorten the name"))?;
         }
-        header.extend_from_slice(b"</row>");
-        Ok(Self { header, letters })
+        head.extend_from_slice(b"</row>");
+        Ok(Self { head, letters, ids })
     }
 
     pub(super) fn open<W: Write>(&self, sink: W) -> io::Result<Workbook<W>> {
@@ -137,12 +151,20 @@ impl Sheet {
         archive.begin("xl/worksheets/sheet1.xml", ArchivedAs::Deflated)?;
         let mut workbook = Workbook { archive, bytes: 0 };
         workbook.write_all(SHEET_HEAD.as_bytes())?;
-        workbook.write_all(&self.header)?;
+        workbook.write_all(&self.head)?;
         Ok(workbook)
     }
 
     pub(super) fn encode(&self, columns: &[ArrayRef], first: u64) -> Result<Encoded, CellError> {
-        let cells = cells(columns, Cell::of)?;
+        let cells = columns.iter().zip(&self.ids).enumerate();
+        let cells = cells.map(|(column, (array, is_id))| {
+            Cell::of(array.as_ref(), *is_id).ok_or(CellError {
+                column,
+                row: 0,
+                why: Unwritable::Unformatted,
+            })
+        });
+        let cells = cells.collect::<Result<Vec<_>, _>>()?;
         let (mut bytes, mut at) = (Vec::new(), Vec::new());
         // The header is row 1.
         for (row, line) in (0..rows_of(columns)).zip(first.saturating_add(2)..) {
@@ -161,7 +183,10 @@ impl Sheet {
             }
             bytes.extend_from_slice(b"</row>");
         }
-        Ok(Encoded { bytes, guarded: 0 })
+        Ok(Encoded {
+            bytes,
+            ..Encoded::default()
+        })
     }
 }
 
@@ -190,7 +215,40 @@ impl<W: Write> Workbook<W> {
     }
 }
 
-/// Styles: general, text, days, times, and decimals by their scale.
+/// How wide the columns begin, and in which style what is put into their empty cells is.
+fn columns(schema: &Schema, ids: &[bool]) -> String {
+    if schema.fields().is_empty() {
+        return String::new();
+    }
+    let mut columns = "<cols>".to_owned();
+    for (number, (field, is_id)) in (1..).zip(schema.fields().iter().zip(ids)) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all else is text")]
+        let (width, style) = match field.data_type() {
+            data_type if *is_id && data_type.is_numeric() => (20, TEXT),
+            DataType::Boolean => (8, GENERAL),
+            DataType::Float32 | DataType::Float64 => (14, GENERAL),
+            DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
+                (20, decimals(*scale))
+            }
+            data_type if data_type.is_integer() => (20, WHOLE),
+            DataType::Date32 => (12, DATE),
+            DataType::Timestamp(..) => (25, MILLISECONDS),
+            DataType::Utf8 => (20, TEXT),
+            _ => (30, TEXT),
+        };
+        // Han characters are twice as wide as Latin ones.
+        let name = field.name().chars().map(|c| 1 + usize::from(!c.is_ascii()));
+        let width = width.max(name.sum::<usize>() + 2).min(WIDTH_MAX);
+        columns.push_str(&format!(
+            "<col min=\"{number}\" max=\"{number}\" width=\"{width}\" style=\"{style}\" \
+             customWidth=\"1\"/>"
+        ));
+    }
+    columns.push_str("</cols>");
+    columns
+}
+
+/// Styles: general, text, days, times, decimals by their scale, and whole numbers.
 fn styles() -> String {
     let mut formats = String::new();
     let mut cells = String::new();
@@ -217,6 +275,7 @@ fn styles() -> String {
     for scale in 1..=SCALE_MAX {
         style(166 + scale, Some(&format!("0.{}", "0".repeat(scale))));
     }
+    style(1, None);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
          <styleSheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">\
@@ -226,9 +285,11 @@ fn styles() -> String {
          <fill><patternFill patternType=\"gray125\"/></fill></fills>\
          <borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders>\
          <cellStyleXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\"/>\
-         </cellStyleXfs><cellXfs count=\"{}\">{cells}</cellXfs></styleSheet>",
+         </cellStyleXfs><cellXfs count=\"{}\">{cells}</cellXfs>\
+         <cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles>\
+         </styleSheet>",
         3 + SCALE_MAX,
-        5 + SCALE_MAX,
+        1 + WHOLE,
     )
 }
 
@@ -254,9 +315,11 @@ struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    fn of(array: &'a dyn Array) -> Option<Self> {
+    fn of(array: &'a dyn Array, is_id: bool) -> Option<Self> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all else is text")]
         let write = match array.data_type() {
+            // Of one kind throughout, so that ids are found and sorted by, however long they are.
+            data_type if is_id && data_type.is_numeric() => texts(array)?,
             DataType::Boolean => truth(array.as_boolean_opt()?),
             DataType::Int8 => whole::<Int8Type>(array)?,
             DataType::Int16 => whole::<Int16Type>(array)?,
@@ -268,11 +331,13 @@ impl<'a> Cell<'a> {
             DataType::UInt64 => whole::<UInt64Type>(array)?,
             DataType::Float32 => {
                 let values = array.as_primitive_opt::<Float32Type>()?;
-                either(array, 0, move |row| values.value(row).is_finite())?
+                either(array, GENERAL, move |row| {
+                    is_of_excel(values.value(row).into())
+                })?
             }
             DataType::Float64 => {
                 let values = array.as_primitive_opt::<Float64Type>()?;
-                either(array, 0, move |row| values.value(row).is_finite())?
+                either(array, GENERAL, move |row| is_of_excel(values.value(row)))?
             }
             DataType::Decimal128(_, scale) => {
                 let values = array.as_primitive_opt::<Decimal128Type>()?;
@@ -299,14 +364,21 @@ impl<'a> Cell<'a> {
 /// The style of decimals of a scale.
 fn decimals(scale: i8) -> usize {
     match usize::try_from(scale) {
+        Ok(0) => WHOLE,
         Ok(scale @ 1..=SCALE_MAX) => DECIMALS + scale,
-        _ => 0,
+        Ok(_) | Err(_) => GENERAL,
     }
+}
+
+/// Whether Excel has a float: it has no infinities, no negative zero and nothing that is closer to zero
+/// than ordinary floats are.
+fn is_of_excel(value: f64) -> bool {
+    value.is_normal() || (value.classify() == FpCategory::Zero && value.is_sign_positive())
 }
 
 fn truth(array: &BooleanArray) -> CellWriter<'_> {
     Box::new(move |row, at, out| {
-        open(out, at, 0, Some("b"));
+        open(out, at, GENERAL, Some("b"));
         out.extend_from_slice(b"<v>");
         out.push(b'0' + u8::from(array.value(row)));
         close(out);
@@ -319,7 +391,7 @@ where
     T: ArrowPrimitiveType<Native: TryInto<i128>>,
 {
     let values: &PrimitiveArray<T> = array.as_primitive_opt::<T>()?;
-    either(array, 0, move |row| {
+    either(array, WHOLE, move |row| {
         let value: Result<i128, _> = values.value(row).try_into();
         value.is_ok_and(|value| value.unsigned_abs() < u128::from(DIGITS_15))
     })
@@ -433,7 +505,7 @@ fn texts(array: &dyn Array) -> Option<CellWriter<'_>> {
 fn open(out: &mut Vec<u8>, at: &[u8], style: usize, kind: Option<&str>) {
     out.extend_from_slice(b"<c r=\"");
     out.extend_from_slice(at);
-    if style > 0 {
+    if style > GENERAL {
         out.extend_from_slice(b"\" s=\"");
         out.extend_from_slice(style.to_string().as_bytes());
     }
@@ -485,9 +557,14 @@ fn text(out: &mut Vec<u8>, at: &[u8], text: &str) -> Result<(), Unwritable> {
 }
 
 fn needs_escape(character: char) -> bool {
+    matches!(character, '&' | '<' | '>' | '_') || is_unfit(character)
+}
+
+/// Whether XML cannot hold a character, or would not give it back: it is written `_xHHHH_`.
+fn is_unfit(character: char) -> bool {
     matches!(
         character,
-        '&' | '<' | '>' | '_' | '\0'..='\u{8}' | '\u{B}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}'
+        '\0'..='\u{8}' | '\u{B}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}'
     )
 }
 
@@ -503,12 +580,15 @@ fn escape(out: &mut Vec<u8>, character: char, following: &str) {
     }
 }
 
-/// Whether a `_` before this would make Excel read `_xHHHH_` as one character.
+/// Whether a `_` before this would make Excel read `_xHHHH_` as one character. What is escaped itself
+/// begins with `_`, too.
 fn is_escape_like(following: &str) -> bool {
-    match following.as_bytes() {
-        [b'x', digits @ ..] => {
-            digits.get(4) == Some(&b'_') && digits.iter().take(4).all(u8::is_ascii_hexdigit)
-        }
-        _ => false,
-    }
+    let digits_and_rest = following
+        .strip_prefix('x')
+        .and_then(|rest| rest.split_at_checked(4));
+    let Some((digits, rest)) = digits_and_rest else {
+        return false;
+    };
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && rest.starts_with(|next: char| next == '_' || is_unfit(next))
 }

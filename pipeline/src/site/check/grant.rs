@@ -1,5 +1,7 @@
 //! Checks of `grants/*.toml` and `jobs/*.toml`.
 
+use lockgate_connectors::format::write::{ArrowCompression, RowFormat, XLSX_COLUMNS_MAX};
+
 use super::Checker;
 use crate::engine::Compression;
 use crate::id::{DIVISION_RULE, ID_RULE, is_division, is_id};
@@ -123,18 +125,12 @@ fn check_exemptions(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
 
 fn check_delivery(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
     let delivery = &grant.delivery;
-    if delivery.format == DeliveryFormat::Arrow {
-        let hint = Some("supported: parquet, csv, xlsx, jsonl".to_owned());
-        let what = "delivery as `arrow` is not supported yet".to_owned();
-        checker.at(grant, &["delivery", "format"], what, hint);
-    }
     if let Some(compression) = &delivery.compression {
         let fault = match delivery.format {
-            DeliveryFormat::Parquet | DeliveryFormat::Arrow => {
-                compression.parse::<Compression>().err()
-            }
+            DeliveryFormat::Parquet => compression.parse::<Compression>().err(),
+            DeliveryFormat::Arrow => compression.parse::<ArrowCompression>().err(),
             DeliveryFormat::Csv | DeliveryFormat::Xlsx | DeliveryFormat::Jsonl => {
-                Some("compression is chosen for Parquet only; take it out".to_owned())
+                Some("compression is chosen for Parquet and Arrow only; take it out".to_owned())
             }
         };
         if let Some(fault) = fault {
@@ -161,10 +157,31 @@ fn check_delivery(checker: &mut Checker<'_>, grant: &Loaded<Grant>) {
             checker.at_key(grant, &["delivery", "csv"], what.to_owned(), hint);
         }
     }
-    if delivery.bundle && delivery.row_format().is_none() {
+    let form = delivery.row_format();
+    if delivery.bundle && matches!(form, None | Some(RowFormat::Arrow(_))) {
         let what = "only csv, xlsx and jsonl are bundled".to_owned();
         let hint = Some("write one of these formats, or take `bundle` out".to_owned());
         checker.at(grant, &["delivery", "bundle"], what, hint);
+    }
+    check_fit(checker, grant, form.as_ref());
+}
+
+/// Fields that a form can't hold, or not so that every reader sees all rows.
+fn check_fit(checker: &mut Checker<'_>, grant: &Loaded<Grant>, form: Option<&RowFormat>) {
+    let at = ["delivery", "format"];
+    if let Some(RowFormat::Xlsx) = form
+        && grant.fields.len() > XLSX_COLUMNS_MAX
+    {
+        let hint = Some("deliver fewer fields, or in another format".to_owned());
+        checker.at(grant, &at, "a sheet has at most 16,384 columns", hint);
+    }
+    if let Some(RowFormat::Csv(csv)) = form
+        && grant.fields.len() == 1
+        && csv.null.is_empty()
+    {
+        let what = "a null of the only field would be a blank line, which many readers skip";
+        let hint = Some("write csv = { null = \"NULL\" }, or another word".to_owned());
+        checker.at(grant, &at, what, hint);
     }
 }
 
