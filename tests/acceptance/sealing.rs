@@ -2,9 +2,11 @@
 //! recipient's key alone, and shows when anything of it was changed, exchanged or left plain.
 
 mod approvals;
-mod attacks;
+pub(crate) mod attacks;
 mod keys;
 mod readers;
+mod recipients;
+mod released_last;
 mod sources;
 
 use std::fs;
@@ -19,11 +21,19 @@ use lockgate_connectors::ConnectorError;
 use lockgate_connectors::format::parquet::encryption::{SealedReader, decryption_properties};
 use lockgate_connectors::keyring::read_private;
 use lockgate_connectors::seal::{DekSource, KeyFile};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use crate::exchange::nested;
 use crate::people::{self, FIELDS};
 
 /// The grant of every test here.
 const GRANT: &str = "G-1";
+
+/// Rows from which a source file has a row group of its own in what is delivered.
+const GROUP_ROWS: usize = 33_000;
+
+/// Files of a source of many rows.
+const FILES: usize = 4;
 
 /// A grant of the register's fields, sealed as the strongest seal of its format is.
 fn sealed_grant(delivery: &str) -> Grant {
@@ -31,19 +41,22 @@ fn sealed_grant(delivery: &str) -> Grant {
 }
 
 /// A site, and two deliveries of the same rows: one plain, one sealed.
-struct Pair {
-    site: Site,
+pub(crate) struct Pair {
+    pub(crate) site: Site,
     plain: Delivery,
-    sealed: Delivery,
+    pub(crate) sealed: Delivery,
 }
 
 impl Pair {
-    fn new(rows: usize, delivery: &str, policy: &str) -> Self {
+    pub(crate) fn new(rows: usize, delivery: &str, policy: &str) -> Self {
         let site = people::bare_site();
-        let source = site.path("lake/people/1.parquet");
-        // Few row groups where there are many rows: the writer calls itself once for each.
-        let group_rows = (rows / 4).max(100);
-        write_parquet(&source, &people::people(0..rows), group_rows);
+        // Splits are never joined over files, and one of so many rows has a row group of its own.
+        let files = if rows < FILES * GROUP_ROWS { 1 } else { FILES };
+        for file in 0..files {
+            let path = site.path(&format!("lake/people/{file}.parquet"));
+            let rows = rows * file / files..rows * (file + 1) / files;
+            write_parquet(&path, &people::people(rows), 100_000);
+        }
         site.policy(&format!("{policy}\n{}", people::POLICY));
         site.signed(&people::grant(GRANT, &FIELDS));
         let plain = site.deliver(GRANT);
@@ -56,13 +69,13 @@ impl Pair {
         }
     }
 
-    fn opened(&self) -> Opened {
+    pub(crate) fn opened(&self) -> Opened {
         Opened::of(&self.sealed, &self.site.private_key("recipient")).expect("the KEK")
     }
 }
 
 /// A delivery with its keys.
-struct Opened {
+pub(crate) struct Opened {
     file: KeyFile,
     keys: Arc<dyn DekSource>,
 }
@@ -94,6 +107,16 @@ impl Opened {
             .collect()
     }
 
+    /// What the footer of a sealed Parquet file says, as the crate beneath reads it.
+    pub(crate) fn footer(&self, bytes: &Bytes, name: &str) -> ParquetMetaData {
+        let binding = self.file.binding().expect("a binding");
+        let properties = decryption_properties(Arc::clone(&self.keys), &binding, name);
+        ParquetMetaDataReader::new()
+            .with_decryption_properties(Some(properties.expect("a suite of Parquet")))
+            .parse_and_finish(bytes)
+            .expect("a footer")
+    }
+
     /// The row groups of all files of a delivery.
     fn delivery(&self, delivery: &Delivery) -> Vec<Vec<RecordBatch>> {
         let files = delivery.files();
@@ -116,6 +139,24 @@ fn keys_path(delivery: &Delivery) -> PathBuf {
     delivery.folder().join(path.expect("a key file"))
 }
 
+/// Every column chunk is encrypted, whatever it is a leaf of, and none has a bloom filter, which would
+/// stand there plain. Gives the paths of the leaves.
+fn assert_all_encrypted(opened: &Opened, delivery: &Delivery) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (path, bytes) in delivery.files().iter().zip(delivery.bytes()) {
+        let footer = opened.footer(&bytes, file_name(path));
+        for column in footer.row_groups().iter().flat_map(|group| group.columns()) {
+            let path = column.column_path().string();
+            assert!(column.crypto_metadata().is_some(), "{path} is plain");
+            assert!(column.bloom_filter_offset().is_none(), "{path}");
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
 /// All rows of row groups.
 fn rows(groups: &[Vec<RecordBatch>]) -> RecordBatch {
     let batches: Vec<&RecordBatch> = groups.iter().flatten().collect();
@@ -125,7 +166,8 @@ fn rows(groups: &[Vec<RecordBatch>]) -> RecordBatch {
 #[test]
 fn a_sealed_delivery_opens_to_what_the_plain_one_holds() {
     let rows_read = crate::exchange_site::number("LOCKGATE_SEALED_ROWS", 140_000);
-    let pair = Pair::new(usize::try_from(rows_read).unwrap(), "", "");
+    let rows_read = usize::try_from(rows_read).unwrap();
+    let pair = Pair::new(rows_read, "", "");
     let manifest = pair.sealed.manifest();
     let seal = &manifest["seal"];
     assert_eq!(seal["kind"], "parquet");
@@ -137,12 +179,22 @@ fn a_sealed_delivery_opens_to_what_the_plain_one_holds() {
         seal["aad_prefix"],
         format!("lockgate/{delivery}/{attempt}/{{file}}")
     );
-    let groups = pair.opened().delivery(&pair.sealed);
+    let opened = pair.opened();
+    assert_eq!(
+        assert_all_encrypted(&opened, &pair.sealed).len(),
+        FIELDS.len()
+    );
+    let groups = opened.delivery(&pair.sealed);
     let sizes: Vec<Vec<i64>> = groups
         .iter()
         .map(|file| file.iter().map(|group| group.num_rows() as i64).collect())
         .collect();
     assert_eq!(sizes, pair.plain.row_groups());
+    // Row groups behind the first are bound to their numbers.
+    assert!(
+        rows_read < FILES * GROUP_ROWS || sizes[0].len() >= FILES,
+        "{sizes:?}"
+    );
     assert_eq!(rows(&groups), pair.plain.rows());
     for path in pair.sealed.files() {
         let bytes = fs::read(path).unwrap();
@@ -159,6 +211,36 @@ fn a_sealed_delivery_opens_to_what_the_plain_one_holds() {
     let opened = Opened::of(&again, &pair.site.private_key("recipient")).unwrap();
     assert_eq!(rows(&opened.delivery(&again)), rows(&groups));
     assert_ne!(again.bytes(), pair.sealed.bytes());
+}
+
+#[test]
+fn lists_structs_and_maps_are_sealed_leaf_by_leaf() {
+    let site = nested::site();
+    site.signed(&Grant::new(GRANT, "families", &nested::FIELDS));
+    let plain = site.deliver(GRANT);
+    for (version, sealing) in [(2, ""), (3, "[sealing]\ncolumn_keys_from_level = 1\n")] {
+        let rules = "[[rules]]\ntreatment = { kind = 'clear' }\n";
+        site.policy(&format!("{sealing}{rules}"));
+        let grant = Grant::new(GRANT, "families", &nested::FIELDS);
+        site.signed(&grant.version(version).delivery("seal = \"parquet\""));
+        let sealed = site.deliver(GRANT);
+        let opened = Opened::of(&sealed, &site.private_key("recipient")).unwrap();
+        assert_eq!(
+            assert_all_encrypted(&opened, &sealed),
+            [
+                "amounts.key_value.key",
+                "amounts.key_value.value",
+                "children.list.element.age",
+                "children.list.element.name",
+                "home.street",
+                "home.tags.list.element",
+                "id",
+            ]
+        );
+        assert_eq!(rows(&opened.delivery(&sealed)), plain.rows(), "{sealing}");
+        let folder = sealed.folder().to_str().unwrap();
+        site.json(["verify", folder]).expect_code(0);
+    }
 }
 
 #[test]

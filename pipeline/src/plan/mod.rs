@@ -14,7 +14,7 @@ pub mod row_filter;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lockgate_connectors::format::write::{CsvForm, RowFormat};
+use lockgate_connectors::format::write::{ArrowForm, CsvForm, RowFormat};
 use lockgate_connectors::seal::{Release, Suite};
 use lockgate_transforms::{TreatmentSpec, Uniqueness, Width};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ pub use compile::{CompileError, CompileRequest, compile};
 pub use projection::Projection;
 pub use refusal::{Refusal, RefusalCode};
 
+use crate::approval::Signature;
 use crate::canonical_json;
 use crate::digest::sha256_hex;
 use crate::marks::{Layout, Unmarked};
@@ -69,7 +70,7 @@ pub struct ExchangePlan {
     pub rows: RowScope,
     /// Format of the files.
     pub format: DeliveryFormat,
-    /// zstd level of Parquet pages and the like, as written in the grant or by default; `none` for
+    /// Compression of Parquet pages or Arrow buffers, as written in the grant or by default; `none` for
     /// other formats.
     pub compression: String,
     /// How delimited text is written, where it is.
@@ -255,7 +256,7 @@ pub struct Compiled {
     pub(crate) plan: ExchangePlan,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<Warning>,
-    pub(crate) approver: Option<String>,
+    pub(crate) signature: Option<Signature>,
     pub(crate) rows_left: Option<u64>,
     pub(crate) residuals: BTreeMap<String, u64>,
     pub(crate) results: BTreeMap<String, Results>,
@@ -279,7 +280,11 @@ impl ExchangePlan {
             DeliveryFormat::Csv => Some(RowFormat::Csv(self.csv.clone().unwrap_or_default())),
             DeliveryFormat::Jsonl => Some(RowFormat::Jsonl),
             DeliveryFormat::Xlsx => Some(RowFormat::Xlsx),
-            DeliveryFormat::Parquet | DeliveryFormat::Arrow => None,
+            // `check` has seen to it that it can be read.
+            DeliveryFormat::Arrow => Some(RowFormat::Arrow(ArrowForm {
+                compression: self.compression.parse().unwrap_or_default(),
+            })),
+            DeliveryFormat::Parquet => None,
         }
     }
 }
@@ -302,7 +307,13 @@ impl Compiled {
 
     /// The approver whose signature covers the plan, if one does.
     pub fn approver(&self) -> Option<&str> {
-        self.approver.as_deref()
+        let signature = self.signature.as_ref();
+        signature.map(|signature| signature.approver.as_str())
+    }
+
+    /// That signature.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
     }
 
     /// How many originals fit a treated value, by field: those for which that can be counted.

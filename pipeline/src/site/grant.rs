@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockgate_connectors::Encoding;
-use lockgate_connectors::format::write::{CsvForm, LineEnd, RowFormat};
+use lockgate_connectors::format::write::{ArrowForm, CsvForm, LineEnd, RowFormat};
 use lockgate_connectors::seal::Release;
 use lockgate_transforms::{Date, TreatmentSpec};
 use schemars::JsonSchema;
@@ -57,8 +57,9 @@ pub struct Grant {
     /// Treatments other than the floor, by field.
     #[serde(default)]
     pub treatments: BTreeMap<String, TreatmentSpec>,
-    /// Who may turn values back, by field: `none`, or `site` with an approval of its own, which holds
-    /// for fields that aren't named. What the `recipient` could turn back counts as clear.
+    /// Who may turn values back, by field: `none`; `site`, with an approval of its own, which holds
+    /// for fields that aren't named; or the `recipient`, by a request, where the floor lets the field be
+    /// delivered clear.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reveal: BTreeMap<String, Reveal>,
     /// Treatments weaker than the floor, each with reason and approver.
@@ -108,7 +109,7 @@ pub enum Reveal {
     None,
     /// The site, for values that an approver signed for.
     Site,
-    /// The recipient, to whom the field is then as good as clear.
+    /// The recipient too, by a request of its own: to it the field is as good as clear.
     Recipient,
 }
 
@@ -155,7 +156,7 @@ pub struct GrantDelivery {
     /// Format of the files; `parquet` where absent.
     #[serde(default)]
     pub format: DeliveryFormat,
-    /// Compression of Parquet; `zstd(1)` where absent.
+    /// Compression of Parquet and Arrow files; `zstd(1)` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
     /// How `csv` is written.
@@ -246,7 +247,12 @@ impl GrantDelivery {
             }
             DeliveryFormat::Jsonl => Some(RowFormat::Jsonl),
             DeliveryFormat::Xlsx => Some(RowFormat::Xlsx),
-            DeliveryFormat::Parquet | DeliveryFormat::Arrow => None,
+            DeliveryFormat::Arrow => Some(RowFormat::Arrow(ArrowForm {
+                compression: (self.compression.as_deref())
+                    .and_then(|compression| compression.parse().ok())
+                    .unwrap_or_default(),
+            })),
+            DeliveryFormat::Parquet => None,
         }
     }
 }
@@ -269,7 +275,7 @@ pub enum DeliveryFormat {
     Xlsx,
     /// One JSON object a line.
     Jsonl,
-    /// Arrow IPC file. Supported in a later version.
+    /// Arrow IPC file.
     Arrow,
 }
 

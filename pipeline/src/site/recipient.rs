@@ -19,6 +19,7 @@ pub struct Recipient {
     /// The recipient's own division code; descriptive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub division: Option<String>,
-    /// `x25519:BASE64` to seal to, `ed25519:BASE64` for receipts; at least one.
+    /// `x25519:BASE64` to seal to, up to 16, each of which opens a delivery alone; one `ed25519:BASE64`
+    /// for receipts; at least one key.
     pub public_keys: Vec<String>,
 }

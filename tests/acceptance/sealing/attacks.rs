@@ -9,13 +9,13 @@ use object_store::path::Path as ObjectPath;
 use super::*;
 
 /// A copy of a delivery that may be changed, and the site's keys to verify it with.
-struct Copy {
+pub(crate) struct Copy {
     directory: tempfile::TempDir,
     keyring: LocalKeyring,
 }
 
 impl Copy {
-    fn of(site: &Site, delivery: &Delivery) -> Self {
+    pub(crate) fn of(site: &Site, delivery: &Delivery) -> Self {
         let directory = tempfile::tempdir().unwrap();
         copy(delivery.folder(), directory.path());
         Self {
@@ -24,7 +24,11 @@ impl Copy {
         }
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)
     }
 
@@ -48,13 +52,13 @@ impl Copy {
             .unwrap()
     }
 
-    fn manifest(&self) -> Manifest {
+    pub(crate) fn manifest(&self) -> Manifest {
         let keys = self.keyring.verifying_keys(Purpose::Manifest).unwrap();
         Manifest::open(&fs::read(self.path("manifest.json")).unwrap(), &keys).unwrap()
     }
 
     /// Puts another manifest in the place of the delivery's, signed by the site itself.
-    fn sign(&self, manifest: &Manifest) {
+    pub(crate) fn sign(&self, manifest: &Manifest) {
         let key = self.keyring.signing_key(Purpose::Manifest).unwrap();
         fs::write(self.path("manifest.json"), manifest.sign(&key).unwrap()).unwrap();
     }
@@ -79,7 +83,8 @@ fn small() -> Pair {
 
 #[test]
 fn flipped_bytes_of_a_delivery_are_found() {
-    // Every byte in the long form; manifests and files have tests of their own for all of theirs.
+    // Every byte in the long form. All of smaller deliveries, plain and sealed in either way, are gone
+    // through where `verify` and `open` are tested, all of manifests where these are read.
     let step = usize::try_from(crate::exchange_site::number("LOCKGATE_FLIP_STEP", 29)).unwrap();
     let pair = small();
     let made = Copy::of(&pair.site, &pair.sealed);

@@ -19,6 +19,8 @@ enum Written {
     Plain,
     /// Every column under the footer's key.
     Uniform,
+    /// The same, with the prefix in the file.
+    PrefixStored,
     /// Names under a key of their own, all others under the footer's.
     Keyed,
     /// Names encrypted, the other columns left plain.
@@ -34,6 +36,7 @@ fn write(site: &Site, written: Written) {
     let properties = match written {
         Written::Plain => None,
         Written::Uniform => Some(properties),
+        Written::PrefixStored => Some(properties.with_aad_prefix_storage(true)),
         Written::Keyed => Some(FIELDS.iter().fold(properties, |properties, field| {
             let key = if *field == "name" {
                 NAMES.to_vec()
@@ -87,7 +90,11 @@ fn an_encrypted_source_delivers_what_a_plain_one_does() {
     let plain = people::site(300);
     plain.signed(&people::grant(GRANT, &FIELDS));
     let expected = plain.deliver(GRANT).rows();
-    for (written, keys) in [(Written::Uniform, KEYS), (Written::Keyed, KEYED)] {
+    for (written, keys) in [
+        (Written::Uniform, KEYS),
+        (Written::PrefixStored, KEYS),
+        (Written::Keyed, KEYED),
+    ] {
         let site = site(written, keys);
         let delivered = site.deliver(GRANT).rows();
         // Pseudonyms are of another site's key.
@@ -132,4 +139,25 @@ fn wrong_keys_and_prefixes_open_nothing() {
     write(&plain, Written::Uniform);
     plain.signed(&people::grant(GRANT, &FIELDS));
     assert_fails(&plain, "footer");
+}
+
+#[test]
+fn a_prefix_that_a_file_holds_is_not_taken_from_it() {
+    let keys = "footer_key = { file = \"footer.key\" }";
+    let site = site(Written::PrefixStored, keys);
+    assert_fails(&site, "state that beside the keys as aad_prefix");
+}
+
+/// The length of a module is not authenticated, and the decoder takes memory for as much as it states.
+#[test]
+fn a_module_of_an_impossible_length_is_refused_before_it_is_decoded() {
+    for length in [0, 27, 1 << 20, u32::MAX - 3, u32::MAX] {
+        let site = site(Written::Uniform, KEYS);
+        let path = site.path("lake/people/1.parquet");
+        let mut bytes = fs::read(&path).unwrap();
+        // The first module of the first column follows the magic.
+        bytes[4..8].copy_from_slice(&u32::to_le_bytes(length));
+        fs::write(&path, bytes).unwrap();
+        assert_fails(&site, "a module ");
+    }
 }

@@ -133,6 +133,16 @@ async fn confirm_encrypted(fetch: &Fetch) -> Result<(), ParquetError> {
     }
 }
 
+/// Says what else may be wrong with a footer that does not open under keys alone.
+fn perhaps_bound(mut error: ConnectorError) -> ConnectorError {
+    if let ConnectorError::Damaged { what, .. } = &mut error {
+        what.push_str(
+            "; if its writer bound it to a prefix, state that beside the keys as aad_prefix",
+        );
+    }
+    error
+}
+
 /// Reads and checks a footer.
 pub(super) async fn read(
     mut fetch: Fetch,
@@ -147,10 +157,11 @@ pub(super) async fn read(
         }
     };
     let size = fetch.size;
+    if keys.is_some() {
+        let confirmed = confirm_encrypted(&fetch).await;
+        confirmed.map_err(|error| parquet_error(&error, &fetch.place, Some("its footer")))?;
+    }
     let reading = async {
-        if keys.is_some() {
-            confirm_encrypted(&fetch).await?;
-        }
         let properties = keys.as_ref().map(|keys| Arc::clone(keys.properties()));
         let metadata = ParquetMetaDataReader::new()
             .with_decryption_properties(properties)
@@ -164,7 +175,15 @@ pub(super) async fn read(
     };
     let (metadata, schema) = match AssertUnwindSafe(reading).catch_unwind().await {
         Ok(Ok(read)) => read,
-        Ok(Err(error)) => return Err(parquet_error(&error, &fetch.place, Some("its footer"))),
+        Ok(Err(error)) => {
+            let error = parquet_error(&error, &fetch.place, Some("its footer"));
+            let is_bound = keys.as_ref().is_none_or(SourceKeys::has_prefix);
+            return Err(if is_bound {
+                error
+            } else {
+                perhaps_bound(error)
+            });
+        }
         Err(_) => return Err(damaged("the decoder cannot make sense of it")),
     };
     let mut chunks = metadata
@@ -176,6 +195,21 @@ pub(super) async fn read(
             "a column is plain, and the catalogue has keys for the file",
         ));
     }
+    let (group_rows, rows) = counted(&metadata, damaged)?;
+    Ok(Footer {
+        fetch,
+        metadata: Arc::new(metadata),
+        schema: Arc::new(schema),
+        rows,
+        group_rows,
+    })
+}
+
+/// The rows of each row group, and of all: row groups have all columns, and add up to what the file says.
+fn counted(
+    metadata: &ParquetMetaData,
+    damaged: impl Fn(&str) -> ConnectorError,
+) -> Result<(Vec<u64>, u64), ConnectorError> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     let mut group_rows = Vec::with_capacity(metadata.num_row_groups());
     let mut rows = 0_u64;
@@ -197,13 +231,7 @@ pub(super) async fn read(
             "its row groups do not add up to its number of rows",
         ));
     }
-    Ok(Footer {
-        fetch,
-        metadata: Arc::new(metadata),
-        schema: Arc::new(schema),
-        rows,
-        group_rows,
-    })
+    Ok((group_rows, rows))
 }
 
 /// Compressed bytes of some leaf columns of a row group; a size that makes no sense counts as none.

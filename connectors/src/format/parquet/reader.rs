@@ -19,6 +19,7 @@ use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::encryption::check_column_bytes;
 use crate::error::{ConnectorError, causes};
 use crate::snapshot::PinnedStore;
 
@@ -74,25 +75,50 @@ impl ParquetFileReaderFactory for SplitReaderFactory {
         _metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>, DataFusionError> {
         let (fetch, metadata) = (self.fetch.clone(), Arc::clone(&self.metadata));
-        Ok(Box::new(SplitReader { fetch, metadata }))
+        let mut columns = metadata
+            .row_groups()
+            .iter()
+            .flat_map(|group| group.columns());
+        Ok(Box::new(SplitReader {
+            is_encrypted: columns.any(|column| column.crypto_metadata().is_some()),
+            fetch,
+            metadata,
+        }))
     }
 }
 
 struct SplitReader {
     fetch: Fetch,
     metadata: Arc<ParquetMetaData>,
+    is_encrypted: bool,
+}
+
+impl SplitReader {
+    /// Reads columns of row groups, each whole: page indexes, by which parts of them could be chosen,
+    /// are not read. What is encrypted goes to the decoder only if it is made of modules, since the
+    /// length that a module states is not authenticated, and memory is taken for it.
+    async fn columns(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
+        let columns = self.fetch.ranges(ranges).await?;
+        if self.is_encrypted {
+            for column in &columns {
+                check_column_bytes(column)
+                    .map_err(|what| ParquetError::General(what.to_owned()))?;
+            }
+        }
+        Ok(columns)
+    }
 }
 
 impl AsyncFileReader for SplitReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        async move { Ok(self.fetch.ranges(&[range]).await?.pop().unwrap_or_default()) }.boxed()
+        async move { Ok(self.columns(&[range]).await?.pop().unwrap_or_default()) }.boxed()
     }
 
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        async move { self.fetch.ranges(&ranges).await }.boxed()
+        async move { self.columns(&ranges).await }.boxed()
     }
 
     fn get_metadata<'a>(

@@ -92,6 +92,11 @@ impl<W: Write> EnvelopeWriter<W> {
         Ok(self.inner)
     }
 
+    /// The inner writer. What is sealed may not have reached it yet.
+    pub fn inner(&self) -> &W {
+        &self.inner
+    }
+
     /// Bytes of the chunk being filled.
     fn filled(&self) -> usize {
         self.pending.len().saturating_sub(self.sealed)

@@ -1,9 +1,9 @@
 //! Encoding: treated chunks become groups of rows, groups become files.
 //!
 //! A format decides what a group is. Parquet encodes a row group in the lane that treats it, column
-//! by column, and the file takes it in as it is; a group belongs to one file. Formats of rows encode
-//! when the file takes the rows in, and may divide a group between files. Which rows share a file
-//! follows from the rows and from constants.
+//! by column, and the file takes it in as it is; a group belongs to one file. Formats of rows, and Arrow
+//! files, encode when the file takes the rows in, and may divide a group between files. Which rows share
+//! a file follows from the rows and from constants.
 
 mod parquet;
 mod rows;
@@ -63,8 +63,9 @@ impl Encoder {
         })
     }
 
-    /// An encoder for files of rows of `schema`. With `companions`, all files are members of one zip
-    /// archive that begins with these.
+    /// An encoder for files of rows of `schema`. With `companions`, all files are members of zip archives
+    /// that begin with these. `ids` says which fields are identifiers, which workbooks hold as text; fields
+    /// beyond it aren't.
     ///
     /// # Errors
     /// Options that contradict each other, or more fields than the format holds.
@@ -72,12 +73,14 @@ impl Encoder {
         schema: &Schema,
         format: &RowFormat,
         companions: Option<Vec<Companion>>,
+        ids: &[bool],
     ) -> Result<Self, RunError> {
         let limits = Limits {
             rows: PART_ROWS,
             bytes: u64::try_from(PART_BYTES).unwrap_or(u64::MAX),
         };
-        let encoder = RowsEncoder::new(Arc::new(schema.clone()), format, companions, limits)?;
+        let schema = Arc::new(schema.clone());
+        let encoder = RowsEncoder::new(schema, (format, ids), companions, limits)?;
         Ok(Self {
             format: Format::Rows(encoder),
         })
@@ -252,7 +255,9 @@ impl PartFile {
     pub(super) fn is_full_for_rows(&self, rows: u64) -> bool {
         match &self.content {
             Content::Parquet(file) => {
-                self.rows.saturating_add(rows) > PART_ROWS || file.bytes_written() >= PART_BYTES
+                self.rows.saturating_add(rows) > PART_ROWS
+                    || file.bytes_written() >= PART_BYTES
+                    || file.is_full_of_groups()
             }
             Content::Rows(file) => file.is_full(),
         }

@@ -56,6 +56,20 @@ pub(in crate::engine) const GROUP_ROWS_MAX: usize = GROUP_ROWS + CHUNK_ROWS;
 /// Bytes of rows, before treatment, after which a row group is closed within a split.
 const GROUP_BYTES: u64 = 8 * CHUNK_BYTES;
 
+/// Most row groups of a file: what a sealed page is bound to has 15 bits for the number of its row group.
+const GROUPS_MAX: usize = 32_767;
+
+/// A file ends before its footer would exceed this, as it is estimated: half of what is read of one.
+const FOOTER_BYTES_MAX: usize = 32 << 20;
+
+/// What a footer holds of a column chunk, at most and but for its path: where it is sealed, its key's
+/// metadata and its own, encrypted apart. Plain files are counted so, too, so that they end where sealed
+/// ones do.
+const CHUNK_METADATA_BYTES: usize = 512;
+
+/// How often the path of a column chunk stands there, at most.
+const CHUNK_METADATA_PATHS: usize = 4;
+
 /// Compression of delivered files, as a grant writes it: `zstd(1)` to `zstd(22)`, `snappy`, `lz4`
 /// or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +118,8 @@ pub(super) struct ParquetEncoder {
     software: String,
     /// By column, whether a reader may want to prune by its texts.
     prunable: Vec<bool>,
+    /// Bytes that a row group takes in a footer, as estimated.
+    group_metadata: usize,
 }
 
 impl fmt::Debug for ParquetEncoder {
@@ -139,6 +155,10 @@ impl ParquetEncoder {
             .set_created_by(software.to_owned())
             .build();
         add_encoded_arrow_schema_to_metadata(&schema, &mut file_properties);
+        let leaves = parquet_schema.columns().iter();
+        let group_metadata = leaves
+            .map(|leaf| CHUNK_METADATA_BYTES + CHUNK_METADATA_PATHS * leaf.path().string().len());
+        let group_metadata = group_metadata.sum();
         Ok(Self {
             schema,
             parquet_schema,
@@ -146,6 +166,7 @@ impl ParquetEncoder {
             file_properties: Arc::new(file_properties),
             software: software.to_owned(),
             prunable,
+            group_metadata,
         })
     }
 
@@ -160,6 +181,7 @@ impl ParquetEncoder {
             writer,
             sealed: None,
             groups: 0,
+            group_metadata: self.group_metadata,
         })
         .map_err(|error| RunError::writing(&error))
     }
@@ -202,6 +224,7 @@ impl ParquetEncoder {
             writer,
             sealed: Some(factory),
             groups: 0,
+            group_metadata: self.group_metadata,
         })
     }
 
@@ -471,11 +494,23 @@ pub(super) struct ParquetFile {
     sealed: Option<ArrowRowGroupWriterFactory>,
     /// Row groups appended.
     groups: usize,
+    /// Bytes that each takes in the footer, as estimated.
+    group_metadata: usize,
 }
 
 impl ParquetFile {
     /// Appends a row group.
     pub(super) fn append(&mut self, group: ParquetGroup) -> Result<(), RunError> {
+        // The crate would splice plain pages into a sealed file.
+        let is_sealed = self.sealed.is_some();
+        let fits = |chunk: &ArrowColumnChunk| {
+            chunk.close().metadata.crypto_metadata().is_some() == is_sealed
+        };
+        if !group.chunks.iter().all(fits) {
+            return Err(RunError::Internal {
+                what: "a row group was encoded for a file that is sealed otherwise".to_owned(),
+            });
+        }
         let append = || {
             let mut writer = self.writer.next_row_group()?;
             for chunk in group.chunks {
@@ -486,6 +521,12 @@ impl ParquetFile {
         append().map_err(|error: ParquetError| RunError::writing(&error))?;
         self.groups += 1;
         Ok(())
+    }
+
+    /// Whether another row group would be one too many, or too much for the footer.
+    pub(super) fn is_full_of_groups(&self) -> bool {
+        let footer = (self.groups + 1).saturating_mul(self.group_metadata);
+        self.groups >= GROUPS_MAX || self.groups > 0 && footer > FOOTER_BYTES_MAX
     }
 
     /// Bytes written so far.
@@ -502,44 +543,4 @@ impl ParquetFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::TimestampSecondArray;
-    use arrow::datatypes::TimestampMillisecondType;
-
-    use super::*;
-
-    fn seconds(zone: Option<&str>) -> (DataType, DataType) {
-        let zone: Option<Arc<str>> = zone.map(Into::into);
-        let of = |unit| DataType::Timestamp(unit, zone.clone());
-        (of(TimeUnit::Second), of(TimeUnit::Millisecond))
-    }
-
-    #[test]
-    fn seconds_are_held_in_milliseconds_of_their_zone() {
-        for zone in [None, Some("Asia/Shanghai")] {
-            let (own, held) = seconds(zone);
-            assert_eq!(held_type(&own), held);
-            assert_eq!(held_type(&held), held);
-            let times = TimestampSecondArray::from(vec![Some(-1), None, Some(1_800_000_000)]);
-            let column: ArrayRef = Arc::new(times.with_data_type(own));
-            let column = in_held_type(&column, &held).unwrap();
-            assert_eq!(*column.data_type(), held);
-            let values: Vec<_> = column
-                .as_primitive::<TimestampMillisecondType>()
-                .iter()
-                .collect();
-            assert_eq!(values, [Some(-1_000), None, Some(1_800_000_000_000)]);
-        }
-    }
-
-    #[test]
-    fn a_time_beyond_milliseconds_fails_without_showing_it() {
-        let (_, held) = seconds(None);
-        let column: ArrayRef = Arc::new(TimestampSecondArray::from(vec![9_223_372_036_854_776]));
-        let error = in_held_type(&column, &held).unwrap_err().to_string();
-        assert!(
-            error.contains("beyond") && !error.contains("922"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -16,6 +16,14 @@ pub(in crate::engine) enum Sink {
 }
 
 impl Sink {
+    /// The part's name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Plain(part) => part.name(),
+            Self::Sealed(envelope) => envelope.inner().name(),
+        }
+    }
+
     /// Closes the part, makes it durable, reads it back and compares.
     pub(in crate::engine) fn finish(self) -> Result<StagedFile, ConnectorError> {
         match self {

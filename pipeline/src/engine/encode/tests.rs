@@ -1,9 +1,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field};
-use lockgate_connectors::format::write::{CsvForm, count_rows};
+use lockgate_connectors::format::write::{ArrowForm, CsvForm, count_rows};
 use lockgate_connectors::publish::Destination;
 use lockgate_connectors::{Store, StoreConfig};
 
@@ -47,7 +47,7 @@ fn encoder(format: &RowFormat, limits: Limits, is_bundle: bool) -> Encoder {
             content: b"read me".to_vec(),
         }]
     });
-    let encoder = RowsEncoder::new(Arc::new(schema()), format, companions, limits).unwrap();
+    let encoder = RowsEncoder::new(Arc::new(schema()), (format, &[]), companions, limits).unwrap();
     Encoder {
         format: Format::Rows(encoder),
     }
@@ -136,6 +136,32 @@ fn files_end_at_the_last_row_they_may_hold() {
     }
 }
 
+/// A sheet of Excel ends at row 1,048,576, its header among them. The limit is that of the encoder that
+/// runs use, and nothing here sets another.
+#[test]
+fn a_workbook_rolls_over_at_the_last_row_of_a_sheet() {
+    let format = RowFormat::Xlsx;
+    assert_eq!(format.rows_max(), (1 << 20) - 1);
+    let schema = Schema::new(vec![Field::new("n", DataType::Boolean, true)]);
+    let encoder = Encoder::rows(&schema, &format, None, &[]).unwrap();
+    // Nulls only, which take no bytes of a sheet beside their rows.
+    let chunk = |rows: usize| Chunk {
+        columns: vec![Arc::new(BooleanArray::new_null(rows))],
+        rows,
+        bytes: 1,
+        dropped: 0,
+        rejected: 0,
+        kept: None,
+    };
+    let (files, _) = files(&encoder, &[chunk(1 << 19), chunk(1 << 19)], 2);
+    let rows: Vec<_> = files.iter().map(|(_, rows)| *rows).collect();
+    assert_eq!(rows, [(1 << 20) - 1, 1]);
+    for (bytes, rows) in &files {
+        let counted = count_rows(Cursor::new(bytes), &format, false).unwrap();
+        assert_eq!(counted, *rows);
+    }
+}
+
 #[test]
 fn a_bundle_is_one_file_whose_members_end_where_files_would() {
     for format in formats() {
@@ -151,7 +177,8 @@ fn a_bundle_is_one_file_whose_members_end_where_files_would() {
                 .windows(name.len())
                 .any(|found| found == name.as_bytes())
         };
-        assert!(named("README.txt") && named(&format!("part-00002.{}", format.extension())));
+        assert!(named("README.txt") && named("contents.json"));
+        assert!(named(&format!("part-00002.{}", format.extension())));
         assert!(!named("part-00003"));
         let (_, alone) = files(&encoder(&format, few_rows(4), false), &[chunk(0, 9)], 1);
         assert_eq!(guarded, alone);
@@ -218,7 +245,95 @@ fn a_value_that_the_format_cannot_hold_is_named_by_its_place_alone() {
     assert!(file.append(group(&chunk(0, 5)), &pool).unwrap().is_none());
     let error = file.append(group(&long), &pool).err().unwrap();
     let text = error.to_string();
-    assert!(text.contains("field `t`, row 7 "), "{text}");
+    assert!(
+        text.contains("field `t`, row 7 of part-00000.xlsx"),
+        "{text}"
+    );
     assert!(!text.contains('秘'), "{text}");
     assert_eq!(error.class(), "data");
+}
+
+/// What is written of rows may be many times what is counted of them, so a file ends within a group.
+#[test]
+fn a_file_ends_within_a_slice_of_its_bytes() {
+    let names = (0..64).map(|number| Field::new(format!("c{number:02}"), DataType::Int64, true));
+    let schema = Arc::new(Schema::new(names.collect::<Vec<_>>()));
+    let limits = Limits {
+        rows: u64::MAX,
+        bytes: 1 << 20,
+    };
+    let wide = |rows: usize| {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+        Chunk {
+            columns: vec![column; 64],
+            ..chunk(0, i64::try_from(rows).unwrap())
+        }
+    };
+    for is_bundle in [false, true] {
+        let companions = is_bundle.then(Vec::new);
+        let encoder = RowsEncoder::new(
+            Arc::clone(&schema),
+            (&RowFormat::Jsonl, &[]),
+            companions,
+            limits,
+        );
+        let encoder = Encoder {
+            format: Format::Rows(encoder.unwrap()),
+        };
+        let (alone, _) = files(&encoder, &[wide(10_000)], 1);
+        // A slice is 1,024 rows of about 640 bytes.
+        let rows: Vec<_> = alone.iter().map(|(_, rows)| *rows).collect();
+        match is_bundle {
+            false => assert_eq!(rows, [2_048, 2_048, 2_048, 2_048, 1_808]),
+            true => {
+                assert_eq!(rows, [10_000]);
+                let members = (0..6).map(|number| format!("part-{number:05}.jsonl"));
+                let is_there = members.map(|name| {
+                    let bytes = name.as_bytes();
+                    alone[0].0.windows(bytes.len()).any(|found| found == bytes)
+                });
+                let is_there: Vec<_> = is_there.collect();
+                assert_eq!(is_there, [true, true, true, true, true, false]);
+            }
+        }
+        let (with_more, _) = files(&encoder, &[wide(10_000)], 4);
+        assert!(alone == with_more, "threads change no byte");
+    }
+}
+
+#[test]
+fn a_bundle_of_many_members_goes_on_in_the_next() {
+    let format = RowFormat::Csv(CsvForm::default());
+    let (bundles, _) = files(&encoder(&format, few_rows(1), true), &[chunk(0, 65)], 1);
+    let rows: Vec<_> = bundles.iter().map(|(_, rows)| *rows).collect();
+    assert_eq!(rows, [64, 1]);
+    let named = |bundle: usize, name: &str| {
+        let bytes = name.as_bytes();
+        let bundle = &bundles[bundle].0;
+        bundle.windows(bytes.len()).any(|found| found == bytes)
+    };
+    assert!(named(0, "part-00063.csv") && !named(0, "part-00064.csv"));
+    assert!(named(1, "part-00064.csv") && !named(1, "part-00000.csv"));
+    for (number, (bundle, rows)) in bundles.iter().enumerate() {
+        assert!(named(number, "README.txt") && named(number, "contents.json"));
+        let counted = count_rows(Cursor::new(bundle), &format, true).unwrap();
+        assert_eq!(counted, *rows);
+    }
+}
+
+#[test]
+fn arrow_files_end_at_their_rows_and_are_the_same_with_any_threads() {
+    let format = RowFormat::Arrow(ArrowForm::default());
+    let encoder = encoder(&format, few_rows(4), false);
+    assert_eq!(encoder.extension(), "arrow");
+    let chunks = [chunk(0, 3), chunk(3, 6), chunk(9, 1)];
+    let (one, guarded) = files(&encoder, &chunks, 1);
+    let rows: Vec<_> = one.iter().map(|(_, rows)| *rows).collect();
+    assert_eq!((rows, guarded), (vec![4, 4, 2], 0));
+    for (bytes, rows) in &one {
+        let counted = count_rows(Cursor::new(bytes), &format, false).unwrap();
+        assert_eq!(counted, *rows);
+    }
+    let (more, _) = files(&encoder, &chunks, 3);
+    assert!(one == more);
 }

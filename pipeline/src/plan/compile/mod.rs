@@ -83,11 +83,11 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
     let subject = Subject::find(site, request.grant)?;
     let draft = draft(&subject, request)?;
     let mut refusals = Vec::new();
-    let mut approver = None;
+    let mut signature = None;
     match approval::verify(site, subject.grant, &draft.plan) {
-        SignatureState::Valid { approver: name } => {
-            refusals.extend(draft.exemptions_without(&name));
-            approver = Some(name);
+        SignatureState::Valid(valid) => {
+            refusals.extend(draft.exemptions_without(&valid.approver));
+            signature = Some(valid);
         }
         SignatureState::Unsigned { reason } => {
             refusals.push(Refusal::new(RefusalCode::Unsigned, reason));
@@ -110,7 +110,7 @@ pub fn compile(site: &Site, request: &CompileRequest<'_>) -> Result<Compiled, Co
         plan: draft.plan,
         refusals,
         warnings: draft.warnings,
-        approver,
+        signature,
         rows_left,
         residuals: draft.residuals,
         results: draft.results,
@@ -236,16 +236,17 @@ pub(crate) fn draft(
     let mut refusals = Vec::new();
     let mut warnings = Vec::new();
     check_terms(subject, request, &mut refusals);
-    let resolved = fields::resolve(subject, &mut refusals, &mut warnings)?;
+    let mut resolved = fields::resolve(subject, &mut refusals, &mut warnings)?;
     let rows = row_scope(subject, &mut refusals)?;
     let filter_fields = filter_fields(subject, &rows, &resolved, &mut refusals);
-    let sealing = seal::check(subject, &resolved, &mut refusals);
-    reveal::check(subject, &resolved, &mut refusals);
+    let sealing = seal::check(subject, &resolved, &filter_fields, &mut refusals);
+    reveal::check(subject, &mut resolved, &mut refusals);
     let residuals = residual::check(subject, &resolved, &mut refusals, &mut warnings);
     let results = results::check(subject, &resolved, &mut warnings);
     warn_of_facets(&resolved, &mut warnings);
     warn_of_numbers(&resolved, &mut warnings);
     warn_of_conditions(subject, &resolved, &mut warnings);
+    warn_of_source(subject, &mut warnings);
     let laid = marks::check(subject, &resolved, &mut refusals, &mut warnings);
     let plan = ExchangePlan {
         marks: laid.layout,
@@ -448,6 +449,25 @@ fn warn_of_conditions(subject: &Subject<'_>, resolved: &Resolved, warnings: &mut
     }
 }
 
+/// Encrypted files that are bound to nothing but their key open in each other's place.
+fn warn_of_source(subject: &Subject<'_>, warnings: &mut Vec<Warning>) {
+    let decryption = subject.dataset.source.decryption.as_ref();
+    let bound_to =
+        decryption.map(|decryption| decryption.aad_prefix.as_deref().unwrap_or_default());
+    if bound_to == Some("") {
+        warnings.push(Warning {
+            code: "unbound-source",
+            field: None,
+            what: format!(
+                "files of dataset `{}` are encrypted and bound to no aad_prefix: whoever can write to its \
+                 store can put an older one, or that of another table, in the place of any under the \
+                 same keys",
+                subject.dataset.id
+            ),
+        });
+    }
+}
+
 fn plan(
     subject: &Subject<'_>,
     resolved: &Resolved,
@@ -494,7 +514,8 @@ fn plan(
         rows,
         format: grant.delivery.format,
         compression: match grant.delivery.row_format() {
-            Some(_) => "none".to_owned(),
+            Some(RowFormat::Csv(_) | RowFormat::Jsonl | RowFormat::Xlsx) => "none".to_owned(),
+            Some(RowFormat::Arrow(form)) => form.compression.to_string(),
             None => grant
                 .delivery
                 .compression
@@ -503,7 +524,7 @@ fn plan(
         },
         csv: match grant.delivery.row_format() {
             Some(RowFormat::Csv(form)) => Some(form),
-            Some(RowFormat::Jsonl | RowFormat::Xlsx) | None => None,
+            Some(RowFormat::Jsonl | RowFormat::Xlsx | RowFormat::Arrow(_)) | None => None,
         },
         bundle: (grant.delivery.bundle).then(|| bundle(subject, resolved)),
         seal: Seal::None,

@@ -6,7 +6,7 @@ use lockgate_connectors::seal::{Release, Suite};
 
 use super::Subject;
 use super::fields::Resolved;
-use crate::plan::{PlannedField, Refusal, RefusalCode, Sealing};
+use crate::plan::{FilterField, Refusal, RefusalCode, Sealing};
 use crate::site::dataset::Level;
 use crate::site::grant::{DeliveryFormat, Seal};
 
@@ -16,10 +16,13 @@ pub(super) struct Sealed {
     pub(super) sealing: Option<Sealing>,
 }
 
-/// Decides how the delivery is sealed, and refuses what may not be sealed so.
+/// Decides how the delivery is sealed, and refuses what may not be sealed so. Fields that decide which
+/// rows leave, or how others are treated, count as delivered ones do: what is there tells of their
+/// values.
 pub(super) fn check(
     subject: &Subject<'_>,
     resolved: &Resolved,
+    read_only: &[FilterField],
     refusals: &mut Vec<Refusal>,
 ) -> Sealed {
     let delivery = &subject.grant.delivery;
@@ -28,10 +31,10 @@ pub(super) fn check(
         .seal
         .unwrap_or_else(|| Seal::strongest_of(delivery.format));
     if seal == Seal::None {
-        if let Some(field) = at_or_above(resolved, policy.from_level) {
+        if let Some(field) = at_or_above(resolved, read_only, policy.from_level) {
             refuse(
                 refusals,
-                Some(field),
+                Some(field.name),
                 format!(
                     "policy demands sealing from level {}; write seal = \"{}\", or take `seal` out",
                     field.level,
@@ -60,11 +63,11 @@ pub(super) fn check(
         refuse(refusals, None, what);
     }
     if release == Release::Offline
-        && let Some(field) = at_or_above(resolved, policy.offline_below_level)
+        && let Some(field) = at_or_above(resolved, read_only, policy.offline_below_level)
     {
         let what = "policy doesn't let keys of such data be given out ahead; write release = \
                     \"online\"";
-        refuse(refusals, Some(field), what.to_owned());
+        refuse(refusals, Some(field.name), what.to_owned());
     }
     Sealed {
         seal,
@@ -123,16 +126,37 @@ fn keyed(seal: Seal, resolved: &Resolved, from: Option<Level>) -> Vec<String> {
         .collect()
 }
 
-/// The first delivered field at or above a level.
-fn at_or_above(resolved: &Resolved, level: Option<Level>) -> Option<&PlannedField> {
-    let level = level?;
-    resolved.fields.iter().find(|field| field.level >= level)
+/// A field that a delivery tells of.
+struct Told<'a> {
+    name: &'a str,
+    level: Level,
 }
 
-fn refuse(refusals: &mut Vec<Refusal>, field: Option<&PlannedField>, reason: String) {
+/// The first field at or above a level: of the delivered ones, then of those that are only read.
+fn at_or_above<'a>(
+    resolved: &'a Resolved,
+    read_only: &'a [FilterField],
+    level: Option<Level>,
+) -> Option<Told<'a>> {
+    let level = level?;
+    let delivered = resolved.fields.iter().map(|field| Told {
+        name: &field.name,
+        level: field.level,
+    });
+    let read = read_only.iter().map(|field| Told {
+        name: &field.name,
+        level: field.level,
+    });
+    delivered.chain(read).find(|field| field.level >= level)
+}
+
+fn refuse(refusals: &mut Vec<Refusal>, field: Option<&str>, reason: String) {
     let refusal = Refusal::new(RefusalCode::Seal, reason);
     refusals.push(match field {
-        Some(field) => refusal.of_field(&field.name),
+        Some(field) => refusal.of_field(field),
         None => refusal,
     });
 }
+
+#[cfg(test)]
+mod tests;

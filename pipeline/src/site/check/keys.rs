@@ -60,7 +60,8 @@ pub(super) fn check_section(checker: &mut Checker<'_>, file: &Loaded<SiteFile>) 
 }
 
 impl Site {
-    /// Plain key files beside a protected keyring: nothing uses them, and they protect nothing.
+    /// Plain key files beside a protected keyring, or what is left of another root: nothing uses them, and
+    /// they protect nothing.
     pub fn plain_key_problems(&self) -> Vec<Problem> {
         let keys = &self.file.keys;
         let is_plain = keys.provider == KeyProvider::Local
@@ -72,14 +73,14 @@ impl Site {
         let found = plain_key_files(&self.root.join(&keys.path)).unwrap_or_default();
         let problem = |path: &std::path::Path| {
             let what = format!(
-                "{} is a plain key file beside a protected keyring",
+                "{} is a plain key file beside a protected keyring, or left of an earlier root",
                 path.display()
             );
             let hint = "`lockgate keys protect` finishes what was interrupted and removes it";
             self.file
                 .problem(&["keys", "path"], what, Some(hint.to_owned()))
         };
-        found.iter().map(|key| problem(&key.path)).collect()
+        found.iter().map(|path| problem(path)).collect()
     }
 
     /// A problem for every key that a run of one of the grants would look for in vain.

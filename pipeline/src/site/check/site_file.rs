@@ -15,6 +15,9 @@ use crate::site::{Loaded, Recipient, SiteFile};
 /// Schemes of stores this version opens.
 const SCHEMES: [&str; 2] = ["file", "s3"];
 
+/// Most keys of a recipient that deliveries are sealed to.
+const SEALING_KEYS_MAX: usize = 16;
+
 pub(super) fn check(checker: &mut Checker<'_>) {
     let file = &checker.site.file;
     checker.not_blank(file, &["site", "name"], &file.site.name);
@@ -226,23 +229,38 @@ pub(super) fn check_recipient(checker: &mut Checker<'_>, recipient: &Loaded<Reci
             hint,
         );
     }
-    let mut kinds = Vec::new();
+    check_keys(checker, recipient);
+}
+
+/// Several keys to seal to are the rule while a recipient changes its key; receipts are signed with one.
+fn check_keys(checker: &mut Checker<'_>, recipient: &Loaded<Recipient>) {
+    let mut known: Vec<PublicKey> = Vec::new();
     for (index, key) in recipient.public_keys.iter().enumerate() {
         let index = index.to_string();
         let path = ["public_keys", index.as_str()];
-        match PublicKey::parse(key).map(|key| key.algorithm()) {
-            Ok(kind) if kinds.contains(&kind) => {
-                checker.at(recipient, &path, "a second key of one kind", None);
-            }
-            Ok(kind) => kinds.push(kind),
+        let key = match PublicKey::parse(key) {
+            Ok(key) => key,
             Err(error) => {
-                checker.at(
-                    recipient,
-                    &path,
-                    error.to_string(),
-                    Some(pair_hint("recipient")),
-                );
+                let hint = Some(pair_hint("recipient"));
+                checker.at(recipient, &path, error.to_string(), hint);
+                continue;
             }
+        };
+        let of_its_kind = known
+            .iter()
+            .filter(|other| other.algorithm() == key.algorithm());
+        let (most, kind) = match key.algorithm() {
+            KeyAlgorithm::X25519 => (SEALING_KEYS_MAX, "x25519 keys to seal to"),
+            KeyAlgorithm::Ed25519 => (1, "ed25519 key for receipts"),
+        };
+        if known.contains(&key) {
+            checker.at(recipient, &path, "this key is listed before", None);
+        } else if of_its_kind.count() >= most {
+            let what = format!("more than {most} {kind}");
+            let hint = Some("take out those that are no longer in use".to_owned());
+            checker.at(recipient, &path, what, hint);
+        } else {
+            known.push(key);
         }
     }
 }

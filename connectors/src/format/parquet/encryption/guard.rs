@@ -7,8 +7,9 @@
 
 use std::io::Read as _;
 
+use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::ChunkReader;
+use parquet::file::reader::{ChunkReader, Length};
 
 /// Bytes of the length that a module begins with.
 const LENGTH_BYTES: u64 = 4;
@@ -36,6 +37,12 @@ pub(super) fn check_modules<R: ChunkReader>(
         check_column(input, start, end)?;
     }
     Ok(())
+}
+
+/// Checks that the bytes of a column, as they were read from a source, are made of modules. An error
+/// says what is wrong.
+pub(in crate::format::parquet) fn check_column_bytes(column: &Bytes) -> Result<(), &'static str> {
+    check_column(column, 0, Length::len(column))
 }
 
 /// Checks what stands in plain text before an encrypted footer: the algorithm, the prefix that modules

@@ -2,24 +2,30 @@
 //! page, each bound to its place in its file.
 //!
 //! A sealed file has an encrypted footer and a key for every leaf: one of its own, or the footer's.
-//! The crate underneath leaves a column that no key was named for in plain text once any column has
-//! one, so that leaves are always named all. What each file's modules are bound to begins with
-//! `lockgate/DELIVERY/ATTEMPT/FILE`. That prefix is stored in the file, because pyarrow's
-//! `CryptoFactory` has no way to be told it, and readers here never take it from there: they say which
-//! file they expect, and another one does not open. A plain file does not open either, though the
-//! crate would read it whatever keys it was given.
+//! Where no leaf has its own, no key of a column is named, and all modules are under the footer's
+//! (uniform encryption). The crate underneath leaves a column that no key was named for in plain text
+//! once any column has one, so that then leaves are named all.
+//!
+//! What each file's modules are bound to begins with `lockgate/DELIVERY/ATTEMPT/FILE`. That prefix is
+//! stored in the file, because pyarrow's `CryptoFactory` has no way to be told it, and readers here never
+//! take it from there: they say which file they expect, and another one does not open. A plain file does
+//! not open either, though the crate would read it whatever keys it was given.
 //!
 //! Bloom filters would be written in plain text and are never written. Files from elsewhere are
-//! walked before a page is decoded, since the crate's decoder panics on a module without room for
-//! nonce and tag.
+//! walked before a page is decoded, sealed ones as a whole and those of a source as their columns are
+//! read, since the crate's decoder panics on a module without room for nonce and tag, and takes memory
+//! for as much as one states.
 
 mod guard;
+#[cfg(test)]
+mod leaf_tests;
 mod pkmt1;
 mod reader;
 mod source_keys;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -31,6 +37,7 @@ use self::pkmt1::{KeyMaterial, KeyUse, Place};
 use crate::error::ConnectorError;
 use crate::seal::{Binding, DekSource, DekUse, SealContext, SealError, Suite};
 
+pub(super) use self::guard::check_column_bytes;
 pub use self::reader::{GroupReader, SealedReader};
 pub use self::source_keys::SourceKeys;
 pub(super) use self::source_keys::is_encrypted;
@@ -62,7 +69,8 @@ pub fn aad_prefix(binding: &Binding, file_name: &str) -> String {
 /// dropped with the file's writer, and never printed.
 ///
 /// # Errors
-/// A suite that Parquet doesn't have; no leaves; a keyring that can't wrap.
+/// A suite that Parquet doesn't have; no leaves; two leaves of one path, of which one has a key of its
+/// own; a keyring that can't wrap.
 pub fn encryption_properties(
     context: &SealContext,
     file_name: &str,
@@ -95,8 +103,12 @@ pub fn encryption_properties(
         .with_footer_key_metadata(metadata(&footer_material, Place::Footer)?)
         .with_aad_prefix(aad_prefix(binding, file_name).into_bytes())
         .with_aad_prefix_storage(true);
+    let named: &[Leaf<'_>] = match leaves.iter().any(|leaf| leaf.has_own_key) {
+        true => apart(leaves)?,
+        false => &[],
+    };
     let shared = metadata(&footer_material, Place::Column)?;
-    for leaf in leaves {
+    for leaf in named {
         properties = if leaf.has_own_key {
             let key = context.new_dek()?;
             let material = KeyMaterial {
@@ -119,6 +131,22 @@ pub fn encryption_properties(
     properties
         .build()
         .map_err(|_| SealError::Fault("a file's keys could not be set up").into())
+}
+
+/// Leaves whose keys the crate can tell apart: it finds them by their paths, and of two that are one
+/// text it would take the last.
+fn apart<'a, 'b>(leaves: &'a [Leaf<'b>]) -> Result<&'a [Leaf<'b>], ConnectorError> {
+    let mut paths = HashSet::new();
+    match leaves.iter().find(|leaf| !paths.insert(leaf.path)) {
+        None => Ok(leaves),
+        Some(twice) => Err(ConnectorError::config(
+            format!(
+                "two columns have the path `{}`, and columns have keys of their own",
+                twice.path.escape_debug()
+            ),
+            "deliver one of the two fields alone, or write seal = \"envelope\"",
+        )),
+    }
 }
 
 /// What opens a file of a delivery: the keys it names, from `source`, if it is the file that it is

@@ -13,13 +13,16 @@ use crate::error::ConnectorError;
 /// The keys of a source's files. With them, only encrypted files are read: whoever could put a plain
 /// one in their place would else choose what is delivered.
 ///
+/// What their modules are bound to is what the catalogue says, and never what a file says of itself:
+/// another file under the same keys would else open in its place.
+///
 /// The crate underneath keeps the keys in plain vectors for as long as the source is open.
 #[derive(Clone)]
 pub struct SourceKeys(Arc<FileDecryptionProperties>);
 
 impl SourceKeys {
     /// The footer's key, those of the columns that have their own, by path, and what the files' modules
-    /// are bound to, where the writer chose something.
+    /// are bound to, where the writer chose something. Files whose writer did don't open without it.
     ///
     /// # Errors
     /// A key that isn't of 16 or 32 bytes.
@@ -44,10 +47,10 @@ impl SourceKeys {
         for (path, key) in columns {
             properties = properties.with_column_key(path, key.to_vec());
         }
-        if let Some(prefix) = aad_prefix {
-            properties = properties.with_aad_prefix(prefix.as_bytes().to_vec());
-        }
+        // Without any, the crate would take the one that a file holds.
+        let prefix = aad_prefix.unwrap_or_default();
         properties
+            .with_aad_prefix(prefix.as_bytes().to_vec())
             .build()
             .map(Self)
             .map_err(|_| ConnectorError::bug("keys of a source could not be set up"))
@@ -55,6 +58,11 @@ impl SourceKeys {
 
     pub(in crate::format::parquet) fn properties(&self) -> &Arc<FileDecryptionProperties> {
         &self.0
+    }
+
+    /// Whether the catalogue says what modules are bound to.
+    pub(in crate::format::parquet) fn has_prefix(&self) -> bool {
+        self.0.aad_prefix().is_some_and(|prefix| !prefix.is_empty())
     }
 }
 

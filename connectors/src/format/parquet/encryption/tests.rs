@@ -301,80 +301,189 @@ fn unread(sealed: &Bytes, opener: &Arc<dyn DekSource>) -> Vec<std::ops::Range<us
     unread
 }
 
+/// Where the column chunks of a file stand, row group by row group.
+fn chunks(sealed: &Bytes, opener: &Arc<dyn DekSource>, file: &str) -> Vec<std::ops::Range<usize>> {
+    let properties = decryption_properties(Arc::clone(opener), &binding(), file).unwrap();
+    let reader = SealedReader::open(sealed.clone(), &properties, file).unwrap();
+    let groups = reader.metadata.metadata().row_groups().to_vec();
+    groups
+        .iter()
+        .flat_map(|group| group.columns())
+        .map(|column| {
+            let (start, length) = column.byte_range();
+            let start = usize::try_from(start).unwrap();
+            start..start + usize::try_from(length).unwrap()
+        })
+        .collect()
+}
+
+/// The file with that place filled by what stands at a place of another file, or of its own.
+fn with(into: &Bytes, to: &std::ops::Range<usize>, from: &[u8]) -> Bytes {
+    assert_eq!(to.len(), from.len(), "chunks of one length");
+    let mut changed = into.to_vec();
+    changed[to.clone()].copy_from_slice(from);
+    Bytes::from(changed)
+}
+
 #[test]
 fn row_groups_and_columns_do_not_change_places() {
     let sealer = Sealer::new();
     let (sealed, other) = (sealer.seal(FILE, 200), sealer.seal(FILE, 200));
     let opener = sealer.opener();
-    let columns = |sealed: &Bytes| {
-        let properties = decryption_properties(Arc::clone(&opener), &binding(), FILE).unwrap();
-        let reader = SealedReader::open(sealed.clone(), &properties, FILE).unwrap();
-        let groups = reader.metadata.metadata().row_groups().to_vec();
-        groups
-            .iter()
-            .flat_map(|group| group.columns())
-            .map(|column| {
-                let (start, length) = column.byte_range();
-                let start = usize::try_from(start).unwrap();
-                start..start + usize::try_from(length).unwrap()
-            })
-            .collect::<Vec<_>>()
-    };
-    let ranges = columns(&sealed);
-    let (first, second) = (ranges[1].clone(), ranges[5].clone());
-    assert_eq!(
-        first.len(),
-        second.len(),
-        "the same column of two row groups"
-    );
-    let mut swapped = sealed.to_vec();
-    let (one, two) = (
-        sealed[first.clone()].to_vec(),
-        sealed[second.clone()].to_vec(),
-    );
-    swapped[first.clone()].copy_from_slice(&two);
-    swapped[second].copy_from_slice(&one);
-    assert!(open(&Bytes::from(swapped), &opener, FILE).is_err());
-    // The same column of another file, sealed for the same place.
-    let theirs = columns(&other);
-    assert_eq!(theirs[1], first);
-    let mut exchanged = sealed.to_vec();
-    exchanged[first.clone()].copy_from_slice(&other[first]);
-    assert!(open(&Bytes::from(exchanged), &opener, FILE).is_err());
+    let ranges = chunks(&sealed, &opener, FILE);
+    // The same column of two row groups.
+    let (first, second) = (&ranges[1], &ranges[5]);
+    let swapped = with(&sealed, first, &sealed[second.clone()]);
+    let swapped = with(&swapped, second, &sealed[first.clone()]);
+    assert!(open(&swapped, &opener, FILE).is_err());
+    // The same column of another file, sealed for the same place under keys of its own.
+    assert_eq!(&chunks(&other, &opener, FILE)[1], first);
+    let exchanged = with(&sealed, first, &other[first.clone()]);
+    assert!(open(&exchanged, &opener, FILE).is_err());
 }
 
+/// A file of two columns of like values in two row groups, every module of it under one key.
+fn under_one_key(sealer: &Sealer, key: &Dek, file_name: &str) -> Bytes {
+    let material = KeyMaterial {
+        used_for: KeyUse::Footer,
+        wrapped: sealer.context.wrap(key, file_name, DekUse::Footer).unwrap(),
+    };
+    let material = material.to_bytes(Place::Footer, &binding().kek_id());
+    let properties = EncryptionPropertiesBuilder::new(key.expose().to_vec())
+        .with_footer_key_metadata(material.unwrap())
+        .with_aad_prefix(aad_prefix(&binding(), file_name).into_bytes())
+        .with_aad_prefix_storage(true);
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(100))
+        .with_file_encryption_properties(properties.build().unwrap())
+        .build();
+    let like = |step: i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values((0..200).map(|row| row * step)))
+    };
+    let batch = RecordBatch::try_from_iter([("a", like(1_000_003)), ("b", like(1_000_033))]);
+    let batch = batch.unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    Bytes::from(writer.into_inner().unwrap())
+}
+
+/// Here no key tells chunks apart: only what each module is bound to.
+#[test]
+fn chunks_of_one_key_do_not_change_places_columns_or_files() {
+    let sealer = Sealer::new();
+    let opener = sealer.opener();
+    let key = Dek::draw().unwrap();
+    let sealed = under_one_key(&sealer, &key, FILE);
+    let again = under_one_key(&sealer, &key, FILE);
+    let named = under_one_key(&sealer, &key, "part-00001.parquet");
+    // Column a and b of the first row group, then of the second.
+    let ranges = chunks(&sealed, &opener, FILE);
+    assert_eq!(ranges.len(), 4);
+    assert_eq!(chunks(&again, &opener, FILE), ranges);
+    // The prefix, which names the file, stands at its end only.
+    assert_eq!(chunks(&named, &opener, "part-00001.parquet"), ranges);
+    let place = &ranges[0];
+    let own = sealed[place.clone()].to_vec();
+    open(&with(&sealed, place, &own), &opener, FILE).unwrap();
+    for (what, from) in [
+        ("another column", sealed[ranges[1].clone()].to_vec()),
+        ("another row group", sealed[ranges[2].clone()].to_vec()),
+        ("another writing of the file", again[place.clone()].to_vec()),
+        ("another file", named[place.clone()].to_vec()),
+    ] {
+        let exchanged = with(&sealed, place, &from);
+        assert!(open(&exchanged, &opener, FILE).is_err(), "{what}");
+    }
+}
+
+/// Where the modules of column chunks stand: each begins with its length.
+fn modules(sealed: &Bytes, chunks: &[std::ops::Range<usize>]) -> Vec<usize> {
+    let mut modules = Vec::new();
+    for chunk in chunks {
+        let mut at = chunk.start;
+        while at < chunk.end {
+            modules.push(at);
+            at += 4 + usize::try_from(length_at(sealed, at)).unwrap();
+        }
+        assert_eq!(at, chunk.end, "modules fill their chunk");
+    }
+    modules
+}
+
+fn length_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// What memory such lengths cost is measured from outside, in the acceptance tests of hostile files.
 #[test]
 fn a_module_of_any_impossible_length_is_an_error_and_no_panic() {
     let sealer = Sealer::new();
     let sealed = sealer.seal(FILE, 50);
     let opener = sealer.opener();
-    let properties = decryption_properties(Arc::clone(&opener), &binding(), FILE).unwrap();
-    let reader = SealedReader::open(sealed.clone(), &properties, FILE).unwrap();
-    let (start, _) = reader
-        .metadata
-        .metadata()
-        .row_group(0)
-        .column(0)
-        .byte_range();
-    let start = usize::try_from(start).unwrap();
-    let footer = {
-        let tail = &sealed[sealed.len() - 8..sealed.len() - 4];
-        sealed.len() - 8 - usize::try_from(u32::from_le_bytes(tail.try_into().unwrap())).unwrap()
+    let refused = |at: usize, length: u32| {
+        let mut altered = sealed.to_vec();
+        altered[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        assert!(
+            open(&Bytes::from(altered), &opener, FILE).is_err(),
+            "{length} at {at}"
+        );
     };
-    let lengths = (0..=28).chain([29, 1 << 20, u32::MAX - 3, u32::MAX]);
-    for length in lengths {
-        for at in [start, footer, sealed.len() - 8] {
-            let mut altered = sealed.to_vec();
-            altered[at..at + 4].copy_from_slice(&u32::to_le_bytes(length));
-            assert!(
-                open(&Bytes::from(altered), &opener, FILE).is_err(),
-                "{length} at {at}"
-            );
+    let ranges = chunks(&sealed, &opener, FILE);
+    let tail = sealed.len() - 8;
+    let footer = tail - usize::try_from(length_at(&sealed, tail)).unwrap();
+    for length in (0..=28).chain([29, 1 << 20, u32::MAX - 3, u32::MAX]) {
+        for at in [ranges[0].start, footer, tail] {
+            refused(at, length);
+        }
+    }
+    // Every module, of every page of every column, with a few of those.
+    let modules = modules(&sealed, &ranges);
+    assert!(modules.len() >= 2 * ranges.len(), "{modules:?}");
+    for at in modules {
+        let own = length_at(&sealed, at);
+        for length in [0, 11, 12, 27, own - 1, own + 1, 1 << 31, u32::MAX] {
+            refused(at, length);
         }
     }
     for end in [0, 4, 7, 8, 11, 12, sealed.len() / 2, sealed.len() - 1] {
         assert!(open(&sealed.slice(..end), &opener, FILE).is_err(), "{end}");
     }
+}
+
+/// What a page is bound to has 15 bits for its number: a chunk of more pages is not written, where
+/// numbers could begin again.
+#[test]
+fn a_chunk_has_no_more_pages_than_their_numbers_tell_apart() {
+    let sealer = Sealer::new();
+    let leaf = Leaf {
+        path: "a",
+        has_own_key: true,
+    };
+    let written = |rows: i64| -> Result<Vec<u8>, ParquetError> {
+        let keys = encryption_properties(&sealer.context, FILE, &[leaf]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_row_count_limit(1)
+            .set_write_batch_size(1)
+            .with_file_encryption_properties(keys)
+            .build();
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch)?;
+        writer.into_inner()
+    };
+    let full = Bytes::from(written(1 << 15).unwrap());
+    let opener = sealer.opener();
+    let ranges = chunks(&full, &opener, FILE);
+    assert_eq!(modules(&full, &ranges).len(), 2 << 15, "a page a row");
+    assert_eq!(
+        joined(&open(&full, &opener, FILE).unwrap()).num_rows(),
+        1 << 15
+    );
+    let error = written((1 << 15) + 1).unwrap_err();
+    assert!(error.to_string().contains("pages"), "{error}");
 }
 
 #[test]

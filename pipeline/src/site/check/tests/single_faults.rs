@@ -110,7 +110,7 @@ fn two_approvers_do_not_share_a_key() {
     assert!(problems[0].contains("21:14: the key is also that of approver `data-office`"));
 }
 
-const DATASET_CASES: [(&str, &str, &str); 31] = [
+const DATASET_CASES: [(&str, &str, &str); 36] = [
     (
         "store = \"lake\"",
         "store = \"lak\"",
@@ -266,6 +266,31 @@ const DATASET_CASES: [(&str, &str, &str); 31] = [
         "category = \"status\"\ndomain_size = 0",
         "43:15: a field has at least one value",
     ),
+    (
+        "update = \"daily\"",
+        "sums = [[\"income\", \"person_id\"]]",
+        "23:13: field `income` is part of a sum, which no mark may move; take it out, here or of `sums`",
+    ),
+    (
+        "update = \"daily\"",
+        "sums = [[\"name\", \"names\"]]",
+        "8:18: field `names` does not exist; did you mean `name`?",
+    ),
+    (
+        "update = \"daily\"",
+        "sums = [[\"name\"]]",
+        "8:9: a sum has a total and at least one part",
+    ),
+    (
+        "\"5.00\"",
+        "\"5.00\"\nconstraint = \"unique\"",
+        "23:13: field `income` is unique, which no mark may move; take it out, or `constraint`",
+    ),
+    (
+        "category = \"status\"",
+        "category = \"status\"\nsynonyms = [[\"a\", \"b\"]]\nconstraint = \"foreign-key\"",
+        "43:12: field `status` refers to another table, which no mark may move; take it out, or `constraint`",
+    ),
 ];
 
 #[test]
@@ -364,14 +389,14 @@ const GRANT_CASES: [(&str, &str, &str); 25] = [
         "19:9: field `income` has a treatment as well; keep either the treatment or the exemption",
     ),
     (
-        "format = \"parquet\"",
-        "format = \"arrow\"",
-        "24:10: delivery as `arrow` is not supported yet; supported: parquet, csv, xlsx, jsonl",
+        "format = \"parquet\"                      # parquet | csv | xlsx | jsonl | arrow\ncompression = \"zstd(1)\"",
+        "format = \"arrow\"\ncompression = \"snappy\"",
+        "25:15: Arrow files are not compressed with snappy; write zstd(1) to zstd(22), lz4 or none",
     ),
     (
         "format = \"parquet\"",
         "format = \"csv\"",
-        "25:15: compression is chosen for Parquet only; take it out",
+        "25:15: compression is chosen for Parquet and Arrow only; take it out",
     ),
     (
         "format = \"parquet\"",
