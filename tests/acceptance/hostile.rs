@@ -7,6 +7,7 @@ mod exchange;
 mod keys;
 mod ledger;
 mod parquet;
+mod sealed;
 mod toml;
 
 use std::io::Read;

@@ -56,6 +56,8 @@ mod pseudonym;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod retained;
+#[cfg(test)]
 mod sealing;
 #[cfg(test)]
 mod sealing_python;

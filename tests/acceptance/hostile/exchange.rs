@@ -40,7 +40,20 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(dataset: &Dataset, grant: &Grant, secrets: &[&str]) -> Self {
+        Self::prepared(dataset, grant, secrets, &[])
+    }
+
+    /// The same, with files of the site that the dataset names.
+    pub(super) fn prepared(
+        dataset: &Dataset,
+        grant: &Grant,
+        secrets: &[&str],
+        files: &[(&str, &str)],
+    ) -> Self {
         let site = Site::new(PROGRAM);
+        for (file, text) in files {
+            site.write(file, text);
+        }
         site.dataset(dataset);
         site.signed(grant);
         fs::create_dir_all(site.path(&format!("lake/{}", dataset.id()))).expect("a source");

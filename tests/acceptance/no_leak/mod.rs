@@ -4,5 +4,7 @@
 
 mod errors;
 mod killed;
+mod nonces;
 mod residue;
 mod scanner;
+mod sealed_keys;

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use lockgate_acceptance::s3::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server};
 use lockgate_acceptance::site::{
     Configuration, Dataset, Delivery, Finished, Grant, Site, TextForm, finish, in_form,
@@ -219,22 +217,10 @@ fn keys(site: &Site) -> Canaries {
         "manifest",
         "ledger",
     ] {
-        let key = master(site, purpose, 1);
-        canaries.text(&STANDARD.encode(&key));
-        canaries.bytes(purpose, &key);
-        canaries.text(
-            &key.iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>(),
-        );
+        canaries.key(purpose, &master(site, purpose, 1));
     }
     canaries.bytes("derived", &derived(site, 1, "person.id", "grant:G-1"));
-    for person in ["approver", "recipient"] {
-        let line = fs::read_to_string(site.private_key(person)).expect("a key");
-        let encoded = line.trim().rsplit(':').next().expect("a key").to_owned();
-        canaries.bytes(person, &STANDARD.decode(&encoded).expect("base64"));
-        canaries.text(&encoded);
-    }
+    canaries.people(site, &["approver", "recipient"]);
     canaries.text(SECRET_ACCESS_KEY);
     canaries
 }
@@ -523,15 +509,15 @@ fn a_killed_run_leaves_treated_bytes_only() {
     let site = Site::new(PROGRAM);
     let values = values();
     site.dataset(&dataset());
-    let batch = source(TextForm::Utf8);
-    for number in 0..40 {
-        write_parquet(
-            &site.path(&format!("lake/secret/{number}.parquet")),
-            &batch,
-            100,
-        );
+    let bytes = parquet_bytes(&source(TextForm::Utf8), 100);
+    // More rows than a row group waits for, so that one is written long before the file's end.
+    for number in 0..120 {
+        let path = site.path(&format!("lake/secret/{number}.parquet"));
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(path, &bytes).expect("a source");
     }
-    site.signed(&grant());
+    // Half a file has no pages to unpack: it is searched as it stands.
+    site.signed(&grant().delivery("seal = \"none\"\ncompression = \"none\""));
     let temporary = site.beside().join("temporary");
     fs::create_dir_all(&temporary).expect("a directory");
     let mut command = site.command();
@@ -544,16 +530,21 @@ fn a_killed_run_leaves_treated_bytes_only() {
         .args(["run", "G-1"])
         .stderr(std::process::Stdio::null());
     let mut child = child.spawn().expect("a run");
+    // The control: what is delivered clear stands in what is half written.
+    let mut clear = Canaries::default();
+    clear.text("open");
     let staged = || {
-        files_below(&site.path("outbox"))
-            .iter()
-            .any(|path| path.metadata().is_ok_and(|file| file.len() > 0))
+        files_below(&site.path("outbox")).iter().any(|path| {
+            let is_part = path.extension().is_some_and(|end| end == "parquet");
+            is_part && fs::read(path).is_ok_and(|bytes| clear.occur_in(&bytes))
+        })
     };
     while !staged() && child.try_wait().expect("a child").is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     child.kill().expect("a kill");
     child.wait().expect("an end");
+    assert!(staged(), "nothing was written");
     values.absent_below(&site.path("outbox"));
     values.absent_below(&site.path("state"));
     values.absent_below(&temporary);
