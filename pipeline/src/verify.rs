@@ -346,21 +346,33 @@ impl Check<'_> {
         // Malformed metadata may make a parser panic; that is a finding, not a crash.
         let parsed = panic::catch_unwind(AssertUnwindSafe(|| read_footer(&footer)))
             .unwrap_or_else(|_| Err("its Parquet footer cannot be parsed".to_owned()));
-        let (rows, fields) = match parsed {
-            Ok(parsed) => parsed,
+        let Some(fields) = self.counted(file, parsed) else {
+            return Ok(());
+        };
+        if let Err(what) = compare_fields(&fields, manifest) {
+            self.problem(VerifyProblemKind::Schema, &file.path, what);
+        }
+        Ok(())
+    }
+
+    /// The fields of a file that could be read, its rows held to the manifest's.
+    fn counted<F, W: Into<String>>(
+        &mut self,
+        file: &FileStatement,
+        read: Result<(u64, F), W>,
+    ) -> Option<F> {
+        let (rows, fields) = match read {
+            Ok(read) => read,
             Err(what) => {
                 self.problem(VerifyProblemKind::Format, &file.path, what);
-                return Ok(());
+                return None;
             }
         };
         if rows != file.rows {
             let what = format!("{rows} rows where the manifest states {}", file.rows);
             self.problem(VerifyProblemKind::Rows, &file.path, what);
         }
-        if let Err(what) = compare_fields(&fields, manifest) {
-            self.problem(VerifyProblemKind::Schema, &file.path, what);
-        }
-        Ok(())
+        Some(fields)
     }
 
     /// Checks that a file of rows holds as many as the manifest states.
@@ -380,17 +392,10 @@ impl Check<'_> {
         }
         let location = self.location(&file.path);
         let looked = rows::look(self.store, location, file.bytes, &form.rows, form.bundle).await;
-        let (rows, fields) = match looked.map_err(|source| failed(&file.path, source))? {
-            Ok(found) => found,
-            Err(what) => {
-                self.problem(VerifyProblemKind::Format, &file.path, what);
-                return Ok(());
-            }
+        let looked = looked.map_err(|source| failed(&file.path, source))?;
+        let Some(fields) = self.counted(file, looked) else {
+            return Ok(());
         };
-        if rows != file.rows {
-            let what = format!("{rows} rows where the manifest states {}", file.rows);
-            self.problem(VerifyProblemKind::Rows, &file.path, what);
-        }
         match fields {
             None => self.note(
                 "fields are compared in Parquet and Arrow files only; of others, rows were counted",
