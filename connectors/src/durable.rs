@@ -88,22 +88,30 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// It can't be read, is larger, or is no regular file.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let too_large = || {
+        io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("the file is larger than {most} bytes"),
+        )
+    };
+    let found = std::fs::metadata(path)?;
     // Opening a pipe would wait for whoever writes to it.
-    if !std::fs::metadata(path)?.is_file() {
+    if !found.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not a regular file",
         ));
     }
+    if found.len() > most {
+        return Err(too_large());
+    }
+    // It may grow meanwhile, and some file systems don't say how large a file is.
     let mut content = Vec::new();
     File::open(path)?
         .take(most.saturating_add(1))
         .read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length > most) {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("the file is larger than {most} bytes"),
-        ));
+        return Err(too_large());
     }
     Ok(content)
 }

@@ -90,7 +90,12 @@ pub fn parse(bytes: &[u8]) -> Result<Value, CanonicalError> {
 /// # Errors
 /// As [`parse`], and a document of another shape.
 pub fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CanonicalError> {
-    let document: T = serde_json::from_value(parse(bytes)?).map_err(CanonicalError::Malformed)?;
+    if bytes.len() > BYTES_MAX {
+        return Err(CanonicalError::TooLarge);
+    }
+    // As the type at once: a tree of values can take a hundred times as much memory as its bytes. What the
+    // type writes is canonical, so bytes that equal it are.
+    let document: T = serde_json::from_slice(bytes).map_err(CanonicalError::Malformed)?;
     if to_bytes(&document)? != bytes {
         return Err(CanonicalError::NotCanonical);
     }

@@ -261,7 +261,7 @@ pub enum RevealCommand {
         /// The approval, as `reveal approve` writes it, or the request of `reveal ask`.
         #[arg(long, value_name = "FILE")]
         approval: PathBuf,
-        /// The values, one a line; standard input where absent.
+        /// The values, one a line, as they were approved; standard input where absent.
         #[arg(long, value_name = "FILE")]
         values: Option<PathBuf>,
     },
@@ -287,10 +287,14 @@ pub struct AskRevealArgs {
     /// Try this version of the key alone.
     #[arg(long, value_name = "N")]
     pub key_version: Option<u32>,
+    /// Turn back values of this delivery alone, by its id; those of `encrypt-rand` say which they are of.
+    #[arg(long, value_name = "ID")]
+    pub delivery: Option<String>,
     /// The recipient's private key for receipts.
     #[arg(long, value_name = "FILE")]
     pub identity: PathBuf,
-    /// The values, one a line; standard input where absent.
+    /// The values, one a line, each with its row's as CSV where the field is bound to them; standard input
+    /// where absent.
     #[arg(long, value_name = "FILE")]
     pub values: Option<PathBuf>,
     /// Where to write the request; must not exist.
@@ -318,10 +322,14 @@ pub struct ApproveRevealArgs {
     /// Try this version of the key alone.
     #[arg(long, value_name = "N")]
     pub key_version: Option<u32>,
+    /// Turn back values of this delivery alone, by its id; those of `encrypt-rand` say which they are of.
+    #[arg(long, value_name = "ID")]
+    pub delivery: Option<String>,
     /// The approver's private key file.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// The values, one a line; standard input where absent.
+    /// The values, one a line, each with its row's as CSV where the field is bound to them; standard input
+    /// where absent.
     #[arg(long, value_name = "FILE")]
     pub values: Option<PathBuf>,
     /// Where to write the approval; must not exist.

@@ -41,6 +41,8 @@ pub struct Delivered {
     pub manifest_sha256: String,
     /// What a replay is held to.
     pub content: Option<ContentDigest>,
+    /// Its attempt as encrypted cells carry it, hex; absent where there are none, or the ledger doesn't say.
+    pub nonces: Option<String>,
     /// The ledger's entry of its intent.
     pub intent: u64,
     /// Whether it was disposed of.
@@ -100,6 +102,7 @@ impl Delivered {
                         rows: *rows,
                         manifest_sha256: manifest_sha256.clone(),
                         content: content.clone(),
+                        nonces: intent.nonces,
                         intent: intent.entry,
                         disposal: Disposal::None,
                     });
@@ -178,6 +181,7 @@ struct Intent {
     grant_version: u32,
     plan_sha256: String,
     destination: String,
+    nonces: Option<String>,
 }
 
 #[expect(
@@ -193,12 +197,14 @@ fn intent_of(history: &History, of: &str, id: &str, by: &str) -> Option<Intent> 
             grant_version,
             plan_sha256,
             destination,
+            nonces,
             ..
         } if grant == of && delivery == id && attempt == by => Some(Intent {
             entry: entry.index,
             grant_version: *grant_version,
             plan_sha256: plan_sha256.clone(),
             destination: destination.clone(),
+            nonces: nonces.clone(),
         }),
         _ => None,
     })

@@ -8,11 +8,14 @@
 //! What is signed beside manifests and approvals (receipts, records of disposal, release documents,
 //! requests) is canonical JSON that is checked before it is signed and after it was opened.
 
+use std::fmt;
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::canonical_json::{self, CanonicalError};
@@ -112,13 +115,12 @@ pub(crate) fn open_document<D: Document>(
 }
 
 /// The envelope as it is written, members in canonical order.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Envelope {
     payload: String,
     #[serde(rename = "payloadType")]
     payload_type: String,
-    signatures: Vec<EnvelopeSignature>,
+    signatures: [EnvelopeSignature; 1],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +128,93 @@ struct Envelope {
 struct EnvelopeSignature {
     keyid: String,
     sig: String,
+}
+
+impl Envelope {
+    /// Reads an envelope in the one form in which it is written. Nobody knows yet who wrote it, so it is
+    /// read as what it should be: a tree of JSON values can take a hundred times as much memory as its
+    /// bytes.
+    fn read(bytes: &[u8]) -> Result<Self, DsseError> {
+        if bytes.len() > canonical_json::BYTES_MAX {
+            return Err(DsseError::Envelope(CanonicalError::TooLarge));
+        }
+        let claimed: Claimed = serde_json::from_slice(bytes)
+            .map_err(|error| DsseError::Envelope(CanonicalError::Malformed(error)))?;
+        let Signatures { first, count } = claimed.signatures;
+        let Some(signature) = first.filter(|_| count == 1) else {
+            return Err(DsseError::SignatureCount(count));
+        };
+        let envelope = Self {
+            payload: claimed.payload,
+            payload_type: claimed.payload_type,
+            signatures: [signature],
+        };
+        match envelope.is_written_as(bytes) {
+            true => Ok(envelope),
+            false => Err(DsseError::Envelope(CanonicalError::NotCanonical)),
+        }
+    }
+
+    fn is_written_as(&self, bytes: &[u8]) -> bool {
+        let mut expected = Expected(bytes);
+        serde_json::to_writer(&mut expected, self).is_ok() && expected.0.is_empty()
+    }
+}
+
+/// An envelope as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claimed {
+    payload: String,
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    signatures: Signatures,
+}
+
+/// The first signature, and how many there are. The others aren't kept: there may be a million of them.
+struct Signatures {
+    first: Option<EnvelopeSignature>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Signatures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counting;
+
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Signatures;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of signatures")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut listed: A) -> Result<Signatures, A::Error> {
+                let first = listed.next_element::<EnvelopeSignature>()?;
+                let mut count = usize::from(first.is_some());
+                while listed.next_element::<EnvelopeSignature>()?.is_some() {
+                    count = count.saturating_add(1);
+                }
+                Ok(Signatures { first, count })
+            }
+        }
+
+        deserializer.deserialize_seq(Counting)
+    }
+}
+
+/// What is still to be written of some bytes; writing anything else fails.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        let rest = self.0.strip_prefix(written);
+        self.0 = rest.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The `keyid` of a key: lower-case hex SHA-256 of its 32 bytes.
@@ -143,7 +232,7 @@ pub fn sign(payload_type: &str, payload: &[u8], key: &SigningKey) -> Result<Vec<
     let envelope = Envelope {
         payload: STANDARD.encode(payload),
         payload_type: payload_type.to_owned(),
-        signatures: vec![EnvelopeSignature {
+        signatures: [EnvelopeSignature {
             keyid: key_id(&key.verifying_key()),
             sig: STANDARD.encode(signature.to_bytes()),
         }],
@@ -161,15 +250,13 @@ pub fn open(
     payload_type: &str,
     keys: &[VerifyingKey],
 ) -> Result<(Vec<u8>, VerifyingKey), DsseError> {
-    let envelope: Envelope = canonical_json::read(bytes).map_err(DsseError::Envelope)?;
+    let envelope = Envelope::read(bytes)?;
     if envelope.payload_type != payload_type {
         return Err(DsseError::PayloadType {
             expected: payload_type.to_owned(),
         });
     }
-    let [signature] = envelope.signatures.as_slice() else {
-        return Err(DsseError::SignatureCount(envelope.signatures.len()));
-    };
+    let [signature] = &envelope.signatures;
     let key = keys
         .iter()
         .find(|key| key_id(key) == signature.keyid)
@@ -190,13 +277,13 @@ pub fn open(
 /// The payload of an envelope whose signature is not checked: never to be trusted, only to tell what
 /// a document claims to be. Absent if the bytes are no envelope.
 pub fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
-    let envelope: Envelope = canonical_json::read(bytes).ok()?;
+    let envelope = Envelope::read(bytes).ok()?;
     STANDARD.decode(&envelope.payload).ok()
 }
 
 /// Of what type an envelope says its document is, whoever signed it. Absent if the bytes are no envelope.
 pub(crate) fn claimed_type(bytes: &[u8]) -> Option<String> {
-    let envelope: Envelope = canonical_json::read(bytes).ok()?;
+    let envelope = Envelope::read(bytes).ok()?;
     Some(envelope.payload_type)
 }
 
@@ -327,6 +414,35 @@ mod tests {
         assert!(matches!(
             open(&unsigned, TYPE, &keys),
             Err(DsseError::SignatureCount(0))
+        ));
+    }
+
+    #[test]
+    fn whatever_is_written_for_an_envelope_is_refused_as_what_it_is() {
+        let keys = [key(1).verifying_key()];
+        let refused = |text: String| open(text.as_bytes(), TYPE, &keys).unwrap_err();
+        let head = format!("{{\"payload\":\"e30=\",\"payloadType\":\"{TYPE}\",\"signatures\":");
+        let signatures = vec!["{\"keyid\":\"\",\"sig\":\"\"}"; 50_000].join(",");
+        assert!(matches!(
+            refused(format!("{head}[{signatures}]}}")),
+            DsseError::SignatureCount(50_000)
+        ));
+        for malformed in [
+            head.clone(),
+            format!("{head}{}", "[".repeat(100_000)),
+            format!("{{\"payload\":{}", "[".repeat(100_000)),
+            "[".repeat(100_000),
+            format!("{head}[{{\"keyid\":\"\",\"sig\":\"\",\"more\":1}}]}}"),
+        ] {
+            assert!(matches!(
+                refused(malformed),
+                DsseError::Envelope(CanonicalError::Malformed(_))
+            ));
+        }
+        let large = vec![b' '; canonical_json::BYTES_MAX + 1];
+        assert!(matches!(
+            open(&large, TYPE, &keys),
+            Err(DsseError::Envelope(CanonicalError::TooLarge))
         ));
     }
 

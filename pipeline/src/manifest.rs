@@ -59,6 +59,10 @@ pub struct Manifest {
     pub run: String,
     /// Id of the attempt that made the files: 16 hexadecimal digits.
     pub attempt: String,
+    /// The attempt as cells of `encrypt-rand` carry it: 32 hexadecimal digits. A cell with another is of
+    /// another delivery. Left out where no field has such cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonces: Option<String>,
     /// The grant delivered under.
     pub grant: GrantReference,
     /// Hash of the plan that was executed.
@@ -392,7 +396,8 @@ impl Manifest {
             .previous
             .iter()
             .map(|previous| ("previous", previous, 64));
-        for (name, text, digits) in hashes.into_iter().chain(previous) {
+        let nonces = self.nonces.iter().map(|nonces| ("nonces", nonces, 32));
+        for (name, text, digits) in hashes.into_iter().chain(previous).chain(nonces) {
             demand(is_hex(text, digits), || {
                 format!("`{name}` is not {digits} lower-case hexadecimal digits")
             })?;
@@ -464,8 +469,14 @@ impl Manifest {
 /// files must not be swept and whose release stands, and nothing to trust. Absent if the bytes are no
 /// manifest.
 pub fn attempt_named(bytes: &[u8]) -> Option<String> {
-    let payload: Value = serde_json::from_slice(&dsse::unverified_payload(bytes)?).ok()?;
-    payload.get("attempt")?.as_str().map(str::to_owned)
+    // The one member and no tree: nobody has verified how much there is.
+    #[derive(Deserialize)]
+    struct Claimed {
+        attempt: String,
+    }
+    let payload = dsse::unverified_payload(bytes)?;
+    let claimed = serde_json::from_slice::<Claimed>(&payload).ok()?;
+    Some(claimed.attempt)
 }
 
 /// `ATTEMPT/NAME`: one folder, then a name of letters, digits, `.`, `_` and `-` that does not begin

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -230,6 +230,14 @@ impl ExchangeSite {
             .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
             .arg(program());
         Running::spawn(&mut strace, &self.root(), &["run", GRANT])
+    }
+
+    /// Starts an exchange where the system would write a core of any size, as far as it lets anybody.
+    pub(crate) fn start_run_allowed_cores(&self) -> Running {
+        let mut shell = Command::new("sh");
+        let script = "ulimit -S -c \"$(ulimit -H -c)\" && exec \"$0\" \"$@\"";
+        shell.args(["-c", script]).arg(program());
+        Running::spawn(&mut shell, &self.root(), &["run", GRANT])
     }
 
     /// Runs the exchange to its end.
@@ -551,6 +559,17 @@ impl Running {
             assert!(self.elapsed() < PATIENCE, "waited in vain");
             std::thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    /// Where the system tells of its process.
+    pub(crate) fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
+    }
+
+    /// Ends it by a signal, and gives what the system says of its end.
+    pub(crate) fn ended_by(mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.child.wait().unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -4,6 +4,8 @@
 //! The export is held in its middle by an S3 server that does not answer, of the source or of the
 //! destination, so that it would run on for as long as the test lets it.
 
+mod replayed;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

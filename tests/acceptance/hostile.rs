@@ -3,6 +3,7 @@
 
 mod arguments;
 mod csv;
+mod documents;
 mod exchange;
 mod keys;
 mod ledger;

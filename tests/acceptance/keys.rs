@@ -1,6 +1,8 @@
 //! The keyring through the command line: protection, rotation, destruction, and a keyring that is
 //! put back from an earlier time.
 
+mod token;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,6 @@ use crate::exchange_site::{Content, ExchangeSite, GRANT};
 use crate::people::{self, FIELDS};
 
 const PASSPHRASE: &str = "correct horse battery staple";
-const PIN: &str = "648219-canary";
 
 /// A site whose keyring is tried, with what its commands need of the environment.
 struct Desk {
@@ -534,84 +535,4 @@ fn found(directory: &Path, secrets: &[&str]) -> bool {
             .chain(decoded.iter().map(Vec::as_slice))
             .any(|needle| bytes.windows(needle.len()).any(|window| window == needle))
     })
-}
-
-/// SoftHSM's module, required where the environment names it.
-fn softhsm() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("LOCKGATE_SOFTHSM") {
-        let named = PathBuf::from(named);
-        assert!(named.exists(), "LOCKGATE_SOFTHSM names no module");
-        return Some(named);
-    }
-    let usual = PathBuf::from("/usr/lib/softhsm/libsofthsm2.so");
-    if usual.exists() {
-        return Some(usual);
-    }
-    println!("skipped: SoftHSM is not installed");
-    None
-}
-
-/// The program that makes tokens: beside the module, or where programs are.
-fn make_token(module: &Path, conf: &Path) {
-    let beside = module
-        .ancestors()
-        .nth(3)
-        .map(|usr| usr.join("bin/softhsm2-util"));
-    let program = beside.filter(|path| path.exists());
-    let program = program.unwrap_or_else(|| PathBuf::from("softhsm2-util"));
-    let made = Command::new(program)
-        .args(["--init-token", "--free", "--label", "lockgate"])
-        .args(["--so-pin", "officer-pin", "--pin", PIN])
-        .arg("--module")
-        .arg(module)
-        .env("SOFTHSM2_CONF", conf)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", text(&made));
-}
-
-#[test]
-fn a_token_holds_the_root_and_outputs_are_the_same() {
-    let Some(module) = softhsm() else {
-        return;
-    };
-    let mut desk = Desk::new();
-    let beside = desk.site.root().parent().unwrap().to_owned();
-    let conf = beside.join("softhsm2.conf");
-    fs::create_dir(beside.join("tokens")).unwrap();
-    let settings = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-        beside.join("tokens").display()
-    );
-    fs::write(&conf, settings).unwrap();
-    make_token(&module, &conf);
-    desk.environment = vec![("SOFTHSM2_CONF", conf)];
-    let pin = desk.secret("pin", PIN);
-    desk.keys_say(&format!(
-        "module = \"{}\"\ntoken = \"lockgate\"\npin = {{ file = \"{}\" }}",
-        module.display(),
-        pin.display()
-    ));
-    let told = desk.done(&["keys", "protect", "--token"]);
-    assert_eq!(told["protection"], "token");
-    desk.site.edit(
-        "lockgate.toml",
-        "provider = \"local\"",
-        "provider = \"pkcs11\"",
-    );
-    assert_eq!(desk.delivers(), Desk::new().delivers());
-    assert_eq!(
-        desk.done(&["keys", "rotate"])["root"],
-        3,
-        "the first was plain, and gave the keyring its id"
-    );
-    let listed = desk.done(&["keys", "list"]);
-    assert_eq!(listed["provider"], "pkcs11");
-    assert_eq!(listed["masters_extractable"], true);
-    assert_eq!(listed["keks_extractable"], false);
-    assert_eq!(listed["left_in"], Value::Null);
-    fs::write(&pin, "wrong-canary-pin").unwrap();
-    let refused = text(&desk.command(&["keys", "list"]));
-    assert!(refused.contains("refused its pin"), "{refused}");
-    assert!(!refused.contains("canary"), "{refused}");
 }

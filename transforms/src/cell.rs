@@ -10,11 +10,15 @@
 //! The place is encrypted because it would join what nothing else joins: cells of two fields of one
 //! row, and the rows that two deliveries of other grants have in common.
 //!
+//! A place is where a cell was written, and nothing in it says where it stands now: a cell that is copied
+//! whole opens wherever it is put. One that is *bound* opens only beside the values that some fields of its
+//! row had.
+//!
 //! # Format
 //!
 //! | bytes | | |
 //! |---|---|---|
-//! | 0 | version | 1: the ciphers are AES-256; 2: they are SM4 (see below) |
+//! | 0 | version | 1: the ciphers are AES-256; 2: they are SM4; 3 and 4: the same of a bound cell (see below) |
 //! | 1..5 | key id | which key: HKDF-SHA256(derived key; no salt; info = LP("fle/key-id/v1")), 4 bytes |
 //! | 5..21 | attempt | 16 random bytes |
 //! | 21..37 | place | one block of the cipher (AES-256: FIPS 197) under the key of places |
@@ -31,8 +35,8 @@
 //!   LP(domain) ‖ LP(field) ‖ LP(attempt) ‖ LP(split) ‖ LP(chunk)), the last two as the block of the
 //!   place has them, LP(part) = 4-byte big-endian length ‖ part; `field` is the field's name in the dataset;
 //! - nonce = 4 zero bytes ‖ row as 8 bytes, big-endian;
-//! - associated data = bytes 0..37 of the cell. Domain and field need not be in it: they are in the
-//!   key, which costs nothing per cell.
+//! - associated data = bytes 0..37 of the cell, and of a bound cell its row after them. Domain and field
+//!   need not be in it: they are in the key, which costs nothing per cell.
 //! - padded plaintext = plaintext ‖ 80 (hex) ‖ zero bytes up to a multiple of the treatment's `pad`;
 //!   without `pad`, the one byte 80. Taken off without knowing `pad`: zeros from the end, then 80.
 //!
@@ -41,6 +45,21 @@
 //! With version 2 both ciphers are SM4 (GB/T 32907), GCM as RFC 8998 has it. Their keys are 16 bytes
 //! and their own: the labels are LP("fle/sm4/v1") for the chunk's and LP("fle/sm4/place/v1") for
 //! that of places. All else is as with version 1. An opener takes cells of both.
+//!
+//! # Bound to a row
+//!
+//! A cell of version 3 is one of version 1, and a cell of version 4 one of version 2, but for the associated
+//! data: bytes 0..37 of the cell ‖ for each field that it is bound to, in the order of the treatment's
+//! `beside`:
+//!
+//! - LP(name of the field), then
+//! - the byte 0 for a null, or the byte 1 ‖ LP(text of the value).
+//!
+//! The text of a value is its UTF-8 of utf8, its decimal digits (a `-` before them) of a whole number,
+//! `true` or `false` of a boolean, `2026-01-31` of a date; a date without such a text, before the year 0 or
+//! after 9999, counts as null. Each part says where it ends, so that no two rows have one form. The version
+//! is authenticated too, so that no cell of a row passes for one that is bound to none, or the reverse; an
+//! opener that is told a row takes bound cells alone, and one that isn't takes none of them.
 //!
 //! # Plaintexts
 //!
@@ -90,10 +109,19 @@
 //! padded = gcm.update(cell[37:-16]) + gcm.finalize()
 //! ```
 //!
+//! A bound cell has the version 3, or 4 of SM4, and `cell[:37] + row` for `cell[:37]` in the last lines,
+//! where `beside` is a list of names and texts, `None` for a null:
+//!
+//! ```python
+//! row = b"".join(lp(name) + (b"\0" if text is None else b"\1" + lp(text)) for name, text in beside)
+//! ```
+//!
 //! # Security
 //! Without the key, a cell tells the length of its value up to `pad`, and the attempt that wrote it
-//! (for a treatment made of several, which of them: they have [ids of their own](ChunkId::part)).
+//! (for a treatment made of several, which of them: they have [ids of their own](ChunkId::part)). Of the
+//! row that it is bound to it tells nothing: whoever doesn't have the key can't try values either.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aes::cipher::consts::U12;
@@ -119,6 +147,55 @@ pub const OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
 /// The most rows one chunk may have, far below what GCM allows a key.
 pub const MAX_ROWS: u32 = 1 << 20;
+
+/// What of its row a cell is bound to, in the form of associated data: empty for a cell that is bound to
+/// none. `Debug` shows no value.
+#[derive(Clone, Default)]
+pub struct Beside(Vec<u8>);
+
+impl Beside {
+    /// Adds a field: its name, and the text of its value, absent for a null. Their order counts.
+    pub fn push(&mut self, field: &str, value: Option<&str>) {
+        self.part(field);
+        match value {
+            None => self.0.push(0),
+            Some(text) => {
+                self.0.push(1);
+                self.part(text);
+            }
+        }
+    }
+
+    /// Whether it holds no field.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes every field out, and keeps the room.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn part(&mut self, text: &str) {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// The associated data of a cell with that header. Only a bound cell costs an allocation.
+    fn associated<'a>(&self, header: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.is_empty() {
+            true => Cow::Borrowed(header),
+            false => Cow::Owned([header, self.0.as_slice()].concat()),
+        }
+    }
+}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beside(..)")
+    }
+}
 
 /// Ends the plaintext, before the zeros that pad it.
 const END: u8 = 0x80;
@@ -168,11 +245,12 @@ impl CellKey {
             chunk: narrow("chunk", id.chunk)?.to_be_bytes(),
         };
         let mut prefix = [0; PREFIX_BYTES];
-        let parts: [&[u8]; 3] = [&[suite.version()], &self.key_id, &chunk.attempt];
+        let parts: [&[u8]; 3] = [&[suite.version(false)], &self.key_id, &chunk.attempt];
         for (byte, value) in prefix.iter_mut().zip(parts.concat()) {
             *byte = value;
         }
         Ok(ChunkCipher {
+            suite,
             cipher: self.cipher(suite, &chunk),
             places: self.places(suite, &chunk.attempt),
             prefix,
@@ -196,6 +274,7 @@ impl CellKey {
     pub fn opener(self) -> CellOpener {
         CellOpener {
             key: self,
+            attempt: None,
             places: None,
             last: None,
         }
@@ -246,6 +325,7 @@ impl Chunk {
 
 /// Encrypts the cells of one chunk.
 pub(crate) struct ChunkCipher {
+    suite: Suite,
     cipher: Cipher,
     places: Places,
     prefix: [u8; PREFIX_BYTES],
@@ -259,19 +339,20 @@ impl fmt::Debug for ChunkCipher {
 }
 
 impl ChunkCipher {
-    /// Appends the cell of a row, whose plaintext `write` appends, padded to a multiple of `pad`
-    /// bytes. Each row may be encrypted once.
+    /// Appends the cell of a row, bound to what of it is `beside`, whose plaintext `write` appends, padded
+    /// to a multiple of `pad` bytes. Each row may be encrypted once, bound or not.
     ///
     /// # Errors
     /// A value beyond GCM's 64 GiB.
     pub(crate) fn seal(
         &self,
         row: u32,
+        beside: &Beside,
         pad: usize,
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), TreatmentError> {
-        let header = self.header(row);
+        let header = self.header(row, !beside.is_empty());
         out.extend_from_slice(&header);
         let start = out.len();
         write(out);
@@ -283,18 +364,21 @@ impl ChunkCipher {
         let text = out.get_mut(start..).unwrap_or_default();
         let tag = self
             .cipher
-            .encrypt(&nonce(row), &header, text)
+            .encrypt(&nonce(row), &beside.associated(&header), text)
             .map_err(|_| TreatmentError::TooLarge)?;
         out.extend_from_slice(&tag);
         Ok(())
     }
 
-    fn header(&self, row: u32) -> [u8; HEADER_BYTES] {
+    fn header(&self, row: u32, is_bound: bool) -> [u8; HEADER_BYTES] {
         let place = self.places.encrypt(self.chunk.place(row));
         let mut header = [0; HEADER_BYTES];
         if let Some((prefix, last)) = header.split_first_chunk_mut() {
             *prefix = self.prefix;
             last.copy_from_slice(&place);
+        }
+        if let Some(version) = header.first_mut() {
+            *version = self.suite.version(is_bound);
         }
         header
     }
@@ -312,6 +396,8 @@ fn nonce(row: u32) -> Nonce<U12> {
 /// Opens cells of one field, and remembers the keys of the attempt and the chunk it met last.
 pub struct CellOpener {
     key: CellKey,
+    /// The only attempt whose cells are opened; absent where those of each are.
+    attempt: Option<[u8; 16]>,
     places: Option<(Suite, [u8; 16], Places)>,
     last: Option<(Suite, Chunk, Cipher)>,
 }
@@ -323,16 +409,40 @@ impl fmt::Debug for CellOpener {
 }
 
 impl CellOpener {
+    /// The same for cells of one attempt alone: those of any other don't open.
+    #[must_use]
+    pub fn of_attempt(self, attempt: [u8; 16]) -> Self {
+        Self {
+            attempt: Some(attempt),
+            ..self
+        }
+    }
+
     /// Writes the plaintext of a cell into `plaintext`, whose content is replaced; nothing is left
-    /// in it where the cell isn't authentic.
+    /// in it where the cell isn't authentic. `beside` is what the cell's row holds, as it was bound; empty
+    /// for a cell that is bound to nothing.
     ///
     /// # Errors
-    /// No cell, one of another key, or one that is not authentic.
-    pub fn open(&mut self, cell: &[u8], plaintext: &mut Vec<u8>) -> Result<(), Unopenable> {
+    /// No cell, one of another key or attempt, one that is bound where no row is given or the reverse, or
+    /// one that is not authentic, which one beside another row isn't.
+    pub fn open(
+        &mut self,
+        cell: &[u8],
+        beside: &Beside,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), Unopenable> {
         plaintext.clear();
         let parts = Parts::of(cell).ok_or(Unopenable::Malformed)?;
         if parts.key_id != self.key.key_id {
             return Err(Unopenable::OtherKey);
+        }
+        if self.attempt.is_some_and(|only| only != parts.attempt) {
+            return Err(Unopenable::OtherAttempt);
+        }
+        match (parts.is_bound, beside.is_empty()) {
+            (true, true) => return Err(Unopenable::Bound),
+            (false, false) => return Err(Unopenable::Unbound),
+            (true, false) | (false, true) => {}
         }
         let (chunk, row) = self.place(&parts).ok_or(Unopenable::NotAuthentic)?;
         let suite = parts.suite;
@@ -345,7 +455,8 @@ impl CellOpener {
         };
         plaintext.extend_from_slice(parts.ciphertext);
         let tag = Tag::from(parts.tag);
-        let opened = cipher.decrypt(&nonce(row), parts.header, plaintext, &tag);
+        let associated = beside.associated(parts.header);
+        let opened = cipher.decrypt(&nonce(row), &associated, plaintext, &tag);
         // A failed decryption leaves the ciphertext in place.
         let end = plaintext.iter().rposition(|byte| *byte != 0);
         match (opened, end) {
@@ -380,6 +491,7 @@ impl CellOpener {
 /// A cell taken apart.
 struct Parts<'a> {
     suite: Suite,
+    is_bound: bool,
     header: &'a [u8],
     key_id: [u8; 4],
     attempt: [u8; 16],
@@ -398,8 +510,10 @@ impl<'a> Parts<'a> {
         if ciphertext.is_empty() {
             return None;
         }
+        let (suite, is_bound) = Suite::of_version(*version)?;
         Some(Self {
-            suite: Suite::of_version(*version)?,
+            suite,
+            is_bound,
             header,
             key_id: *key_id,
             attempt: *attempt,

@@ -160,9 +160,18 @@ pub enum Unopenable {
     /// Encrypted under another key, such as another version of it.
     #[error("encrypted under another key")]
     OtherKey,
-    /// Changed since it was encrypted, or encrypted for another domain or field.
-    #[error("changed since it was encrypted, or of another domain or field")]
+    /// Changed since it was encrypted, encrypted for another domain or field, or bound to another row.
+    #[error("changed since it was encrypted, or of another domain, field or row")]
     NotAuthentic,
+    /// Bound to values of its row, which were not given.
+    #[error("bound to values of its row, which are not given")]
+    Bound,
+    /// Values of a row were given, and it is bound to none.
+    #[error("not bound to the row it is said to be of")]
+    Unbound,
+    /// Of another attempt than the one it is said to be of.
+    #[error("of another delivery, or another attempt at it")]
+    OtherAttempt,
     /// Authentic, but no value of the field's type.
     #[error("opened to what is no value of the field's type")]
     OtherType,

@@ -56,7 +56,7 @@ pub enum Read {
     /// A field, by name, whose value may show in the result.
     Field(String),
     /// A field, by name, that tells whose row it is: of its value the result shows nothing but,
-    /// under a key, which rows belong together.
+    /// under a key, which rows belong together, or whether this is its row.
     Entity(String),
     /// A condition in the predicate language, evaluated over the original row. Nulls are handed
     /// over as nulls: they count as false, but for `drop-row`, which leaves such rows out.
@@ -352,6 +352,19 @@ impl TreatmentSpec {
         let parts = self.treatment.parts().into_iter();
         let parts = parts.flat_map(|part| part.value_files());
         own.into_iter().chain(parts).collect()
+    }
+
+    /// The fields of the row that its results are bound to, here or in a treatment within: they can be
+    /// restored beside the original values of these fields alone, or not at all.
+    pub fn bound_to(&self) -> Vec<&str> {
+        let own = if let AnyTreatment::EncryptRand(encryption) = &self.treatment {
+            encryption.bound_to()
+        } else {
+            &[]
+        };
+        let parts = self.treatment.parts().into_iter();
+        let parts = parts.flat_map(|part| part.bound_to());
+        own.iter().map(String::as_str).chain(parts).collect()
     }
 
     /// What it writes of persons and organisations, here or in a treatment within.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens::{check_count, first_missing, grant_of, listed};
 use super::{approvers_of, key_of};
-use crate::digest::sha256_hex;
+use crate::digest::{is_hex, sha256_hex};
 use crate::error::RunError;
 use crate::life::check_reason;
 use crate::site::Site;
@@ -48,6 +48,9 @@ struct RevealApproval {
     /// The only version of the key that is tried; absent means every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
+    /// The only delivery whose values are turned back; absent means every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
     /// Name of the approver in lockgate.toml.
     approver: String,
     reason: String,
@@ -68,7 +71,7 @@ pub struct ValuesRequest<'a> {
     pub grant: &'a str,
     /// The field.
     pub field: &'a str,
-    /// The values, as they were delivered.
+    /// The values, as they were delivered; with what their rows hold, where they are bound to that.
     pub values: &'a [String],
     /// Today, in the site's zone.
     pub today: NaiveDate,
@@ -91,6 +94,8 @@ pub struct ValuesTerms<'a> {
     pub uses: u32,
     /// The only version of the key that is tried; every one where absent.
     pub key_version: Option<u32>,
+    /// The only delivery whose values are turned back; every one where absent.
+    pub delivery: Option<&'a str>,
 }
 
 /// An approval that covers what was asked.
@@ -104,6 +109,8 @@ pub struct ApprovedValues {
     pub recipient: Option<String>,
     /// The only version of the key that may be tried.
     pub key_version: Option<u32>,
+    /// The only delivery whose values may be turned back.
+    pub delivery: Option<String>,
     /// How often values may be turned back with it.
     pub uses: u32,
     /// Lower-case hex SHA-256 of the envelope.
@@ -114,7 +121,7 @@ pub struct ApprovedValues {
 ///
 /// # Errors
 /// No such grant; a key of nobody listed as approver for its provider; no values or too many; a reason
-/// that can't be recorded; a last day that is past; uses that are none or too many.
+/// that can't be recorded; a last day that is past; uses that are none or too many; a delivery that is none.
 pub fn sign(
     site: &Site,
     request: &ValuesRequest<'_>,
@@ -138,6 +145,7 @@ pub fn sign(
             remedy: "name a day to come".to_owned(),
         });
     }
+    let delivery = check_delivery(terms.delivery)?;
     let key = read_private(key)?.signing_key()?;
     let names = approvers_of(site, provider, &key.verifying_key());
     let Some(approver) = names.first() else {
@@ -153,6 +161,7 @@ pub fn sign(
         provider: provider.to_owned(),
         field: request.field.to_owned(),
         key_version: terms.key_version,
+        delivery,
         approver: (*approver).to_owned(),
         reason: reason.to_owned(),
         salt,
@@ -226,9 +235,25 @@ pub fn verify(
         recipient: None,
         approver: approval.approver,
         key_version: approval.key_version,
+        delivery: approval.delivery,
         uses: approval.uses,
         sha256: sha256_hex(envelope),
     })
+}
+
+/// The id of a delivery as it is signed.
+///
+/// # Errors
+/// It can't be one.
+pub(crate) fn check_delivery(delivery: Option<&str>) -> Result<Option<String>, RunError> {
+    if delivery.is_some_and(|id| !is_hex(id, 32)) {
+        return Err(RunError::Invalid {
+            what: "a delivery's id is 32 hexadecimal digits".to_owned(),
+            at: "--delivery".to_owned(),
+            remedy: "take it from the manifest, where it is `delivery`".to_owned(),
+        });
+    }
+    Ok(delivery.map(str::to_owned))
 }
 
 fn denied(what: String) -> RunError {

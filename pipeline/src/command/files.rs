@@ -27,6 +27,14 @@ pub(super) fn read_file(file: &Path, most: u64) -> Result<Vec<u8>, RunError> {
     })
 }
 
+/// Names the file in an error that says that what it holds doesn't hold.
+pub(super) fn of_file(mut error: RunError, file: &Path) -> RunError {
+    if let RunError::Unverified { what } = &mut error {
+        *what = format!("{}: {what}", file.display());
+    }
+    error
+}
+
 /// Writes a file where nothing is yet.
 ///
 /// # Errors

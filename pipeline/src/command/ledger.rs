@@ -122,13 +122,9 @@ fn verify(
         Some(key) => read_keys(key)?,
         None => site_keys(installation, Purpose::Ledger)?,
     };
-    let mut remembered: Vec<String> = witnesses
-        .iter()
-        .map(|file| read_text(file, "--witness"))
-        .collect::<Result<_, _>>()?;
+    let (mut remembered, mut unproved) = witnessed(witnesses, &keys)?;
     let origin = LedgerReader::origin(&installation.ledger_dir());
     let origin = origin.ok().flatten();
-    let mut unproved = Vec::new();
     for file in proofs {
         let text = read_text(file, "--proof")?;
         match check_proof(&text, &keys) {
@@ -170,6 +166,26 @@ fn verify(
         exit::UNVERIFIED
     };
     Ok(Answer::new(text, &report)?.with_exit(exit))
+}
+
+/// The checkpoints that witnesses kept, and what is wrong with those that are none.
+fn witnessed(
+    files: &[PathBuf],
+    keys: &[VerifyingKey],
+) -> Result<(Vec<String>, Vec<LedgerProblem>), RunError> {
+    let (mut remembered, mut unusable) = (Vec::new(), Vec::new());
+    for file in files {
+        let note = read_text(file, "--witness")?;
+        match Checkpoint::open(&note, keys) {
+            Ok(_) => remembered.push(note),
+            Err(error) => unusable.push(LedgerProblem {
+                kind: ProblemKind::Checkpoint,
+                path: file.display().to_string(),
+                what: format!("the remembered checkpoint cannot be used: {error}"),
+            }),
+        }
+    }
+    Ok((remembered, unusable))
 }
 
 /// A proof of one of the kinds that are made: by `ledger prove`, or in manifests.

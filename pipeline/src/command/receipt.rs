@@ -5,7 +5,7 @@ use std::path::Path;
 use lockgate_connectors::keyring::read_private;
 use serde_json::json;
 
-use super::files::{read_file, write_new};
+use super::files::{of_file, read_file, write_new};
 use super::output::Answer;
 use super::verify::{delivery_store, find_site, ledger_keys, manifest_keys, report_answer};
 use crate::cli::{ReceiptArgs, ReceiptCommand};
@@ -96,7 +96,8 @@ async fn make(root: &Path, args: &ReceiptArgs, told: &Told) -> Result<Answer, Ru
 fn accept(root: &Path, file: &Path) -> Result<Answer, RunError> {
     let installation = Installation::open(root, Clock::System)?;
     let bytes = read_file(file, BYTES_MAX)?;
-    let accepted = receipt::accept(&installation, &bytes)?;
+    let accepted = receipt::accept(&installation, &bytes);
+    let accepted = accepted.map_err(|error| of_file(error, file))?;
     Answer::new(text(&accepted), &accepted)
 }
 

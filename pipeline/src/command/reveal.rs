@@ -22,7 +22,8 @@ const VALUES: List = List {
     one: "value",
     count_max: VALUES_MAX,
     bytes_max: 64 << 20,
-    remedy: "write one value a line, as it was delivered; binary ones in base64",
+    remedy: "write one value a line, as it was delivered, with its row's where it is bound to them; binary \
+             ones in base64",
     of_line: as_it_is,
 };
 
@@ -68,6 +69,7 @@ fn approve(installation: &Installation, args: &ApproveRevealArgs) -> Result<Answ
         until: args.until,
         uses: args.uses,
         key_version: args.key_version,
+        delivery: args.delivery.as_deref(),
     };
     let (envelope, approver) = reveals::sign(&installation.site, &request, &terms, &args.key)?;
     write_new(&args.out, &envelope)?;
@@ -86,6 +88,7 @@ fn approve(installation: &Installation, args: &ApproveRevealArgs) -> Result<Answ
         "approver": approver,
         "values": values.len(),
         "until": args.until.to_string(),
+        "delivery": args.delivery,
         "uses": args.uses,
         "approval_sha256": sha256_hex(&envelope),
     });
@@ -103,6 +106,7 @@ fn ask(args: &AskRevealArgs) -> Result<Answer, RunError> {
         reason: &args.reason,
         until: args.until,
         key_version: args.key_version,
+        delivery: args.delivery.as_deref(),
     };
     let envelope = request::ask(&asked, &identity)?;
     write_new(&args.out, &envelope)?;
@@ -121,6 +125,7 @@ fn ask(args: &AskRevealArgs) -> Result<Answer, RunError> {
         "recipient": args.recipient,
         "values": values.len(),
         "until": args.until.to_string(),
+        "delivery": args.delivery,
         "request_sha256": sha256_hex(&envelope),
     });
     Answer::new(text, &document)

@@ -329,7 +329,8 @@ impl Work<'_> {
             return self.earlier_statement();
         };
         // Looked at before it is recorded as accepted.
-        let (statement, _) = receipt::opened(self.installation, bytes)?;
+        let opened = receipt::opened(self.installation, bytes);
+        let (statement, _) = opened.map_err(of_statement)?;
         if statement.kind != ReceiptKind::Destroyed || statement.delivery != self.delivered.delivery
         {
             return Err(RunError::Unverified {
@@ -578,4 +579,12 @@ impl Work<'_> {
             .and_then(|()| durable::replace(&self.path(extension), bytes))
             .map_err(|error| RunError::internal("keeping the record of disposal", &error))
     }
+}
+
+/// Says that it is the recipient's statement that doesn't hold, and not the delivery.
+fn of_statement(mut error: RunError) -> RunError {
+    if let RunError::Unverified { what } = &mut error {
+        *what = format!("the recipient's statement: {what}");
+    }
+    error
 }

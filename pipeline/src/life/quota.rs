@@ -159,6 +159,7 @@ mod tests {
             rows,
             config: std::collections::BTreeMap::new(),
             join_groups: Vec::new(),
+            nonces: None,
             about: None,
         }
     }

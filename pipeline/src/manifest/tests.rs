@@ -41,6 +41,7 @@ pub(crate) fn manifest() -> Manifest {
         delivery: "0123456789abcdef".repeat(2),
         run: run.clone(),
         attempt: ATTEMPT.to_owned(),
+        nonces: None,
         grant: GrantReference {
             id: "G-2026-0117".to_owned(),
             version: 1,
@@ -124,6 +125,20 @@ fn the_bytes_of_a_manifest_do_not_change_between_versions() {
         sha256_hex(&bytes),
         "06679ecfadaccb5ee40929542ab8237a8795c211109b624213923c59fbc976ba"
     );
+}
+
+#[test]
+fn the_attempt_that_cells_carry_is_32_digits_or_left_out() {
+    let with = |nonces: &str| Manifest {
+        nonces: Some(nonces.to_owned()),
+        ..manifest()
+    };
+    let bytes = with(&"0a".repeat(16)).sign(&key(1)).unwrap();
+    let opened = Manifest::open(&bytes, &[key(1).verifying_key()]).unwrap();
+    assert_eq!(opened.nonces, Some("0a".repeat(16)));
+    for wrong in ["", ATTEMPT, &"0A".repeat(16), &"0a".repeat(17)] {
+        assert!(with(wrong).sign(&key(1)).is_err(), "{wrong}");
+    }
 }
 
 /// What a manifest says of marks, made up.

@@ -274,6 +274,13 @@ impl ExchangePlan {
         sha256_hex(&bytes)
     }
 
+    /// Whether a field has cells that nonces are drawn for, so that deliveries say which attempt they are of.
+    pub fn draws_nonces(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|field| field.treatment.is_randomised())
+    }
+
     /// How files of rows are written; none for Parquet, which isn't rows.
     pub fn row_format(&self) -> Option<RowFormat> {
         match self.format {

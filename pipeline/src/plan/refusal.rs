@@ -82,6 +82,9 @@ pub enum RefusalCode {
     Unmarked,
     /// A keyed-equality treatment over a domain that can be enumerated.
     TinyDomain,
+    /// An encrypted field is bound to one that isn't delivered exactly as it is, so that nobody could
+    /// restore it.
+    Beside,
     /// Exchanges are halted.
     Halted,
 }
@@ -108,6 +111,7 @@ impl fmt::Display for RefusalCode {
             Self::Linkage => "linkage",
             Self::Unmarked => "unmarked",
             Self::TinyDomain => "tiny-domain",
+            Self::Beside => "beside",
             Self::Halted => "halted",
         })
     }

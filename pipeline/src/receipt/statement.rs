@@ -172,9 +172,15 @@ impl Receipt {
     /// The recipient in whose name a receipt is, whoever signed it: only to look up whose keys it has
     /// to be opened with.
     pub fn claimed_recipient(bytes: &[u8]) -> Option<String> {
-        let payload: serde_json::Value =
-            serde_json::from_slice(&dsse::unverified_payload(bytes)?).ok()?;
-        payload.get("recipient")?.as_str().map(str::to_owned)
+        /// All else that it says is passed over, however much that is.
+        #[derive(Deserialize)]
+        struct Claimed {
+            recipient: String,
+        }
+
+        let payload = dsse::unverified_payload(bytes)?;
+        let claimed: Claimed = serde_json::from_slice(&payload).ok()?;
+        Some(claimed.recipient)
     }
 
     fn seconds(&self) -> Result<u64, &'static str> {

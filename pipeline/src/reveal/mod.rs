@@ -6,7 +6,12 @@
 //! says by whom a field may be revealed (`[reveal]`): by nobody; by the site, with an approval of its own;
 //! or by its recipient, whose [request] is answered without one, since the field then counts as
 //! clear. No key ever leaves the site: what it was derived for is more than one field of one delivery.
+//!
+//! A value of `encrypt-rand` with `beside` is given with what its row holds, and turned back beside that
+//! alone. Values of `encrypt-rand` say which attempt they are of, so that an approval or request can be for
+//! those of one delivery.
 
+mod line;
 mod record;
 pub mod request;
 mod restore;
@@ -17,9 +22,12 @@ use std::fmt;
 use arrow::datatypes::DataType;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
+use lockgate_transforms::treatments::AnyTreatment;
 use lockgate_transforms::{Column, DerivedKey, KeyUse};
 
 use crate::approval::reveals::{self, ApprovedValues, ValuesRequest};
+use crate::delivered::Delivered;
+use crate::digest::from_hex;
 use crate::error::RunError;
 use crate::installation::Installation;
 use crate::ledger::{Event, History};
@@ -37,7 +45,8 @@ pub struct RevealRequest<'a> {
     pub grant: &'a str,
     /// The field.
     pub field: &'a str,
-    /// The values, as they were delivered.
+    /// The values, as they were delivered; of a field that is bound to others, each is a record of CSV: the
+    /// value, and what its row holds of those.
     pub values: &'a [String],
     /// The bytes of the approval, or of the recipient's request.
     pub approval: &'a [u8],
@@ -278,6 +287,7 @@ fn find(
                 .to_owned(),
         })?;
     check_others(&installation.site, compiled, &used, approved)?;
+    let attempt = attempt_of(installation, request.grant, field, approved)?;
     let mut values: Vec<RevealedValue> = request
         .values
         .iter()
@@ -290,7 +300,7 @@ fn find(
     for version in versions(installation, &used, approved, authentic)? {
         let key = key_of(installation, request.grant, &used, version)?;
         let column = Column::alone(&field.name, &data_type, &field.category);
-        let restored = restore(&field.treatment, column, &key, request.values)?;
+        let restored = restore(&field.treatment, column, &key, request.values, attempt)?;
         for (value, restored) in values.iter_mut().zip(restored) {
             if value.found.is_none() {
                 value.found = restored.map(|original| (original, version));
@@ -301,6 +311,43 @@ fn find(
         values,
         authentic,
         used,
+    })
+}
+
+/// The attempt that values have to be of: that of the one delivery that they were approved for, as the
+/// ledger has it. Absent where they may be of any.
+fn attempt_of(
+    installation: &Installation,
+    grant: &str,
+    field: &PlannedField,
+    approved: &ApprovedValues,
+) -> Result<Option<[u8; 16]>, RunError> {
+    let Some(delivery) = &approved.delivery else {
+        return Ok(None);
+    };
+    let denied = |what: String| RunError::Denied {
+        what,
+        remedy: "have the values approved without --delivery, or for the delivery that holds them"
+            .to_owned(),
+    };
+    if !matches!(field.treatment.treatment(), AnyTreatment::EncryptRand(_)) {
+        return Err(denied(format!(
+            "values of field `{}` don't say which delivery they are of",
+            field.name
+        )));
+    }
+    let history = installation.history()?;
+    let delivered = Delivered::find(&history, delivery).filter(|found| found.grant == grant);
+    let delivered = delivered.ok_or_else(|| {
+        denied(format!(
+            "the ledger released no delivery {delivery} of `{grant}`"
+        ))
+    })?;
+    let nonces = delivered.nonces.as_deref().and_then(from_hex);
+    nonces.map(Some).ok_or_else(|| {
+        denied(format!(
+            "the ledger doesn't say of which attempt the values of delivery {delivery} are"
+        ))
     })
 }
 

@@ -9,7 +9,7 @@ use lockgate_connectors::keyring::PublicKey;
 use lockgate_transforms::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::reveals::{ApprovedValues, VALUES_MAX, ValuesRequest};
+use crate::approval::reveals::{ApprovedValues, VALUES_MAX, ValuesRequest, check_delivery};
 use crate::approval::tokens::{check_count, first_missing, listed};
 use crate::digest::{is_hex, sha256_hex};
 use crate::dsse::{self, Document, demand};
@@ -36,6 +36,9 @@ struct Request {
     /// The only version of the key that is tried; absent means every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
+    /// The only delivery whose values are turned back; absent means every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
     reason: String,
     /// 16 random bytes, hex.
     salt: String,
@@ -56,6 +59,10 @@ impl Document for Request {
         demand(
             is_hex(&self.salt, 32) && self.values.iter().all(|value| is_hex(value, 64)),
             "its salt or values are none",
+        )?;
+        demand(
+            self.delivery.as_ref().is_none_or(|id| is_hex(id, 32)),
+            "its delivery is none",
         )?;
         demand(
             (1..=VALUES_MAX).contains(&self.values.len()),
@@ -81,6 +88,8 @@ pub struct Asked<'a> {
     pub until: NaiveDate,
     /// The only version of the key that is tried; every one where absent.
     pub key_version: Option<u32>,
+    /// The only delivery whose values are turned back; every one where absent.
+    pub delivery: Option<&'a str>,
 }
 
 impl fmt::Debug for Asked<'_> {
@@ -92,7 +101,7 @@ impl fmt::Debug for Asked<'_> {
 /// Signs a request with the recipient's key for receipts; gives the envelope. Needs no site.
 ///
 /// # Errors
-/// No values or too many; a reason that can't be recorded.
+/// No values or too many; a delivery that is none; a reason that can't be recorded.
 pub fn ask(asked: &Asked<'_>, key: &SigningKey) -> Result<Vec<u8>, RunError> {
     check_count(asked.values.len(), VALUES_MAX, "the list of values")?;
     let (salt, values) = listed(asked.values)?;
@@ -102,6 +111,7 @@ pub fn ask(asked: &Asked<'_>, key: &SigningKey) -> Result<Vec<u8>, RunError> {
         recipient: asked.recipient.to_owned(),
         field: asked.field.to_owned(),
         key_version: asked.key_version,
+        delivery: check_delivery(asked.delivery)?,
         reason: check_reason(asked.reason, "--reason")?.to_owned(),
         salt,
         values,
@@ -159,6 +169,7 @@ pub(super) fn verify(
         providers: [plan.provider.clone()].into(),
         recipient: Some(plan.recipient.clone()),
         key_version: request.key_version,
+        delivery: request.delivery,
         uses: 1,
         sha256: sha256_hex(envelope),
     })
@@ -188,6 +199,7 @@ mod tests {
             reason: "a person asks",
             until: NaiveDate::from_ymd_opt(2099, 1, 1).unwrap(),
             key_version: None,
+            delivery: None,
         }
     }
 
@@ -217,5 +229,8 @@ mod tests {
         let mut named = asked(&values);
         named.reason = "about 110105194912310021";
         assert!(ask(&named, &key(1)).is_err());
+        let mut of_delivery = asked(&values);
+        of_delivery.delivery = Some("outbox");
+        assert!(ask(&of_delivery, &key(1)).is_err());
     }
 }

@@ -9,8 +9,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lockgate_transforms::treatments::AnyTreatment;
+use lockgate_transforms::treatments::encrypt_rand::Opener;
 use lockgate_transforms::{Column, Context, DerivedKey, Misfit, Treatment, TreatmentSpec};
 
+use super::line::Line;
 use crate::error::RunError;
 
 /// How values are written.
@@ -41,7 +43,8 @@ pub(super) fn kind_of(spec: &TreatmentSpec) -> Option<Authentic> {
     }
 }
 
-/// The originals of delivered values, under one key; absent where a value isn't one of that key.
+/// The originals of delivered values, under one key; absent where a value isn't one of that key, doesn't
+/// stand beside the row that it is bound to, or isn't of the attempt that is asked for.
 ///
 /// # Errors
 /// A treatment that can't be turned back, or doesn't fit the field.
@@ -54,6 +57,7 @@ pub(super) fn restore(
     column: Column<'_>,
     key: &DerivedKey,
     values: &[String],
+    attempt: Option<[u8; 16]>,
 ) -> Result<Vec<Option<String>>, RunError> {
     let misfit = |misfit: Misfit| RunError::Invalid {
         what: misfit.to_string(),
@@ -63,11 +67,15 @@ pub(super) fn restore(
     let options = spec.options();
     let treatment = match spec.treatment() {
         AnyTreatment::EncryptRand(treatment) => {
-            let mut opener = treatment.opener(column.name, key);
+            let opener = treatment.opener(column.name, key);
+            let mut opener = match attempt {
+                Some(attempt) => opener.of_attempt(attempt),
+                None => opener,
+            };
+            let bound = treatment.bound_to().len();
             let opened = values.iter().map(|value| {
-                let cell: ArrayRef = Arc::new(StringArray::from(vec![as_base64url(value)?]));
-                let opened = opener.open_column(&cell, column.data_type).ok()?;
-                text_of(&opened, 0)
+                let line = Line::read(value, bound)?;
+                open_line(&mut opener, &line, column.data_type)
             });
             return Ok(opened.collect());
         }
@@ -90,6 +98,21 @@ pub(super) fn restore(
         .iter()
         .map(|value| restore_by(treatment.as_ref(), column.data_type, value))
         .collect()
+}
+
+/// One cell, beside its row where the line holds that.
+fn open_line(opener: &mut Opener, line: &Line, data_type: &DataType) -> Option<String> {
+    let cell: ArrayRef = Arc::new(StringArray::from(vec![as_base64url(&line.value)?]));
+    let row: Vec<ArrayRef> = line
+        .row
+        .iter()
+        .map(|text| -> ArrayRef { Arc::new(StringArray::from(vec![text.as_deref()])) })
+        .collect();
+    let opened = match row.is_empty() {
+        true => opener.open_column(&cell, data_type),
+        false => opener.open_beside(&cell, &row, data_type),
+    };
+    text_of(&opened.ok()?, 0)
 }
 
 /// One value by a treatment that goes the other way.
@@ -144,7 +167,8 @@ fn as_base64url(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use lockgate_transforms::Keys;
+    use arrow::array::AsArray;
+    use lockgate_transforms::{ChunkId, Keys, Row, RowField};
 
     use super::*;
 
@@ -210,10 +234,10 @@ mod tests {
             let delivered = text_of(&treated.array, 0).unwrap();
             assert_ne!(delivered, original);
             let values = [delivered];
-            let restored = restore(&spec, column, &key, &values).unwrap();
+            let restored = restore(&spec, column, &key, &values, None).unwrap();
             assert_eq!(restored, [Some(original.to_owned())], "{text}");
             let other = DerivedKey::derive(&[8; 32], "fpe", "d", "grant:G-1", 1);
-            let restored = restore(&spec, column, &other, &values).unwrap();
+            let restored = restore(&spec, column, &other, &values, None).unwrap();
             assert_ne!(restored, [Some(original.to_owned())], "{text}");
         }
     }
@@ -225,8 +249,68 @@ mod tests {
             "{ kind = 'encrypt-rand', domain = 'd' }",
             "{ kind = 'encrypt-det', domain = 'd' }",
         ] {
-            let restored = restore(&spec(text), column, &key(), &["no cell".to_owned()]);
+            let values = ["no cell".to_owned()];
+            let restored = restore(&spec(text), column, &key(), &values, None);
             assert_eq!(restored.unwrap(), [None], "{text}");
         }
+    }
+
+    /// One cell of the value `value`, in base64, beside that text in its row; unbound where `spec` is.
+    fn cell(spec: &TreatmentSpec, beside: Option<&str>, attempt: u8) -> String {
+        let known = [RowField {
+            name: "id",
+            data_type: &DataType::Utf8,
+            category: "other",
+        }];
+        let column = Column {
+            row: Row(&known),
+            ..Column::alone("contact", &DataType::Utf8, "other")
+        };
+        let inputs: [ArrayRef; 1] = [Arc::new(StringArray::from(vec![beside]))];
+        let context = Context {
+            inputs: &inputs,
+            chunk: Some(ChunkId {
+                attempt: [attempt; 16],
+                split: 0,
+                chunk: 0,
+            }),
+        };
+        let treatment = spec.build(column, Some(&key())).unwrap();
+        let values: ArrayRef = Arc::new(StringArray::from(vec!["value"]));
+        let treated = treatment.treat(&values, &context).unwrap();
+        STANDARD.encode(treated.array.as_binary::<i32>().value(0))
+    }
+
+    #[test]
+    fn a_bound_value_is_restored_beside_its_row_alone() {
+        let column = Column::alone("contact", &DataType::Utf8, "other");
+        let bound = spec("{ kind = 'encrypt-rand', domain = 'd', beside = ['id'] }");
+        let unbound = spec("{ kind = 'encrypt-rand', domain = 'd' }");
+        let restored = |line: String, attempt| {
+            let restored = restore(&bound, column, &key(), &[line], attempt).unwrap();
+            assert!(restored[0].as_deref().is_none_or(|text| text == "value"));
+            restored[0].is_some()
+        };
+        let (named, null) = (cell(&bound, Some("P1"), 5), cell(&bound, None, 5));
+        assert!(restored(format!("{named},P1"), None));
+        assert!(restored(format!("{named},\"P1\""), None));
+        assert!(restored(format!("{null},"), None));
+        for line in [
+            format!("{named},P2"),
+            format!("{named},"),
+            format!("{named}, P1"),
+            format!("{named},P1,P1"),
+            named.clone(),
+            format!("{null},\"\""),
+        ] {
+            assert!(!restored(line.clone(), None), "{line}");
+        }
+        // Of one attempt where one is asked for.
+        assert!(restored(format!("{named},P1"), Some([5; 16])));
+        assert!(!restored(format!("{named},P1"), Some([6; 16])));
+        // What was delivered before the field was bound says nothing of a row.
+        let earlier = cell(&unbound, None, 5);
+        assert!(restored(earlier.clone(), None));
+        assert!(!restored(format!("{earlier},P1"), None));
     }
 }

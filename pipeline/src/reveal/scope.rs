@@ -142,6 +142,7 @@ mod tests {
             rows: 1,
             config: BTreeMap::new(),
             join_groups: joins.iter().map(|join| (*join).to_owned()).collect(),
+            nonces: None,
             about: about.map(|(provider, recipient)| About {
                 provider: provider.to_owned(),
                 recipient: recipient.to_owned(),
@@ -166,6 +167,7 @@ mod tests {
             providers: providers.iter().map(|name| (*name).to_owned()).collect(),
             recipient: recipient.map(str::to_owned),
             key_version: None,
+            delivery: None,
             uses: 1,
             sha256: String::new(),
         }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval_record::ensure_recorded;
 use crate::delivered::{Delivered, Disposal};
+use crate::digest::hex;
 use crate::engine::{
     Encoder, Exchange, Permit as _, Progress, Treater, delivered_schema, random_attempt,
 };
@@ -170,6 +171,7 @@ async fn deliver(
     exchange.seal = seal.as_ref().map(AttemptSeal::files);
     let release = Release {
         seal: seal.as_ref(),
+        nonces: plan.draws_nonces().then(|| hex(&exchange.nonces)),
         installation,
         plan: &plan,
         key: &key,
@@ -697,6 +699,7 @@ mod tests {
             rows: 1,
             config: BTreeMap::new(),
             join_groups: Vec::new(),
+            nonces: None,
             about: None,
         }
     }

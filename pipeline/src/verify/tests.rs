@@ -6,18 +6,18 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::DateTime;
 use futures::TryStreamExt as _;
 use lockgate_connectors::format::write::{CsvForm, RowFormat};
-use object_store::PutPayload;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::{ObjectStoreExt as _, PutPayload};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use tempfile::TempDir;
 
 use super::*;
 use crate::digest::sha256_hex;
-use crate::ledger::Ledger;
+use crate::ledger::{Event, Ledger};
 use crate::manifest::tests::{ATTEMPT, key, manifest};
-use crate::manifest::{FieldStatement, FormStatement};
+use crate::manifest::{FILE_NAME, FieldStatement, FileStatement, FormStatement};
 
 const FOLDER: &str = "outbox/G-2026-0117/0123456789abcdef0123456789abcdef";
 
@@ -89,6 +89,7 @@ fn statement(files: &[(&str, &[u8], u64)]) -> Manifest {
         rows: stated.rows.delivered,
         config: BTreeMap::new(),
         join_groups: Vec::new(),
+        nonces: stated.nonces.clone(),
         about: None,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -306,6 +307,13 @@ async fn a_proof_of_another_release_is_refused() {
     stated.ledger = statement(&other).ledger;
     let delivery = Delivery::publish(Arc::new(InMemory::new()), &stated, &files).await;
     assert_eq!(delivery.kinds().await, [VerifyProblemKind::Ledger]);
+    // Nor is another attempt of its cells that of the release.
+    let stated = Manifest {
+        nonces: Some("0a".repeat(16)),
+        ..statement(&files)
+    };
+    let delivery = Delivery::publish(Arc::new(InMemory::new()), &stated, &files).await;
+    assert_eq!(delivery.kinds().await, [VerifyProblemKind::Ledger]);
 }
 
 #[tokio::test]
@@ -412,13 +420,4 @@ async fn a_form_that_the_manifest_does_not_state_is_noted() {
     let report = delivery.verify().await;
     assert!(report.valid);
     assert!(report.notes[0].contains("not counted"));
-}
-
-#[test]
-fn parts_of_a_path_are_joined_once() {
-    let parts: Path = Path::from("a/b")
-        .parts()
-        .chain(Path::from("c/d").parts())
-        .collect();
-    assert_eq!(parts, Path::from("a/b/c/d"));
 }

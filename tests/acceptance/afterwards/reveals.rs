@@ -4,7 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use arrow::array::AsArray;
-use lockgate_acceptance::site::{Finished, Site};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockgate_acceptance::site::{Delivery, Finished, Grant, Site};
+use serde_json::Value;
 
 use super::{GRANT, RECIPIENT, events, grant, grant_naming, unsigned};
 
@@ -23,14 +26,8 @@ fn list(site: &Site, field: &str, rows: usize) -> PathBuf {
     let texts: Vec<String> = match column.as_string_opt::<i32>() {
         Some(texts) => texts.iter().flatten().map(str::to_owned).collect(),
         None => {
-            use base64::Engine as _;
-            let cells = column.as_binary::<i32>();
-            let engine = base64::engine::general_purpose::STANDARD;
-            cells
-                .iter()
-                .flatten()
-                .map(|cell| engine.encode(cell))
-                .collect()
+            let cells = column.as_binary::<i32>().iter().flatten();
+            cells.map(|cell| STANDARD.encode(cell)).collect()
         }
     };
     let path = site.beside().join(format!("{field}.txt"));
@@ -46,8 +43,19 @@ fn approve_for(
     site: &Site,
     field: &str,
     values: &PathBuf,
-    (key, out): (&str, &str),
+    key_and_out: (&str, &str),
     uses: u32,
+) -> Finished {
+    let uses = ["--uses", &uses.to_string()];
+    approve_with(site, field, values, key_and_out, &uses)
+}
+
+fn approve_with(
+    site: &Site,
+    field: &str,
+    values: &PathBuf,
+    (key, out): (&str, &str),
+    more: &[&str],
 ) -> Finished {
     let mut command = site.command();
     command
@@ -55,7 +63,8 @@ fn approve_for(
         .arg(site.root())
         .args(["--json", "reveal", "approve", GRANT, "--field", field])
         .args(["--reason", "核对投诉", "--until", "2099-12-31"])
-        .args(["--uses", &uses.to_string(), "--key"])
+        .args(more)
+        .arg("--key")
         .arg(site.private_key(key))
         .arg("--values")
         .arg(values)
@@ -117,6 +126,135 @@ fn approved_values_are_turned_back_and_recorded_first() {
     assert_eq!(recorded[0]["values"], 3);
     assert_eq!(recorded[0]["found"], 3);
     assert!(!site.json(["ledger", "list"]).stdout.contains("名字1"));
+}
+
+/// A site that delivers `name` as it is, and `contact` bound to it.
+fn bound() -> Site {
+    let site = unsigned();
+    let bound = "{ kind = 'encrypt-rand', domain = 'person.contact', beside = ['name'] }";
+    site.signed(&Grant::new(GRANT, "people", &["name", "contact"]).treatment("contact", bound));
+    site
+}
+
+/// The cells of `contact`, each with the name of its row.
+fn cells(delivery: &Delivery) -> Vec<(Vec<u8>, Option<String>)> {
+    let rows = delivery.rows();
+    let names = rows.column_by_name("name").unwrap().as_string::<i32>();
+    let contacts = rows.column_by_name("contact").unwrap().as_binary::<i32>();
+    let contacts = contacts.iter().map(|cell| cell.unwrap().to_vec());
+    let names = names.iter().map(|name| name.map(str::to_owned));
+    contacts.zip(names).collect()
+}
+
+/// A cell beside a name, as a line of a list: nothing for a null.
+fn line((cell, name): (&[u8], Option<&str>)) -> String {
+    let name = name.map_or_else(String::new, |name| format!("\"{name}\""));
+    format!("{},{name}", STANDARD.encode(cell))
+}
+
+fn written(site: &Site, name: &str, lines: &[String]) -> PathBuf {
+    let path = site.beside().join(name);
+    fs::write(&path, lines.join("\n")).unwrap();
+    path
+}
+
+/// What is revealed of the lines of a file, with an approval of its own.
+fn revealed(site: &Site, values: &PathBuf, more: &[&str]) -> Vec<Option<String>> {
+    let approval = values.with_extension("json");
+    let approval = approval.file_name().unwrap().to_str().unwrap();
+    approve_with(site, "contact", values, ("approver", approval), more).expect_code(0);
+    let document = reveal(site, "contact", values, approval)
+        .expecting(0)
+        .document();
+    let values = document["values"].as_array().unwrap().iter();
+    values
+        .map(|value| value["original"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_bound_value_is_revealed_beside_its_row_and_beside_no_other() {
+    let site = bound();
+    let cells = cells(&site.deliver(GRANT));
+    let own = cells[..3].iter();
+    let own: Vec<String> = own
+        .map(|(cell, name)| line((cell, name.as_deref())))
+        .collect();
+    assert_eq!(cells[0].1, None, "a null is bound to, too");
+    let found = revealed(&site, &written(&site, "own.txt", &own), &[]);
+    let expected = [0, 1, 2].map(|row| Some(format!("c{row}@example.org")));
+    assert_eq!(found, expected);
+    let (null, one, two) = (&cells[0].0, &cells[1].0, &cells[2].0);
+    let moved = [
+        line((one, cells[2].1.as_deref())),
+        line((two, cells[1].1.as_deref())),
+        line((one, None)),
+        line((null, cells[1].1.as_deref())),
+        line((null, Some(""))),
+        // Without its row, and with more than that.
+        STANDARD.encode(one),
+        format!("{},\"x\"", line((one, cells[1].1.as_deref()))),
+    ];
+    let found = revealed(&site, &written(&site, "moved.txt", &moved), &[]);
+    assert_eq!(found, vec![None; moved.len()]);
+}
+
+#[test]
+fn a_value_of_another_delivery_is_not_revealed_where_one_was_approved() {
+    let site = bound();
+    let first = site.deliver(GRANT);
+    let again = site.json(["run", GRANT, "--again"]).expecting(0);
+    let second = Delivery::of_run(&again.document());
+    let of = |delivery: &Delivery| {
+        let (cell, name) = cells(delivery).swap_remove(1);
+        // The manifest says which attempt its cells carry.
+        let attempt: String = cell[5..21]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(delivery.manifest()["nonces"], Value::from(attempt));
+        line((&cell, name.as_deref()))
+    };
+    let both = [of(&first), of(&second)];
+    let values = written(&site, "both.txt", &both);
+    let original = || Some("c1@example.org".to_owned());
+    assert_eq!(revealed(&site, &values, &[]), [original(), original()]);
+    for (delivery, expected) in [(&first, [original(), None]), (&second, [None, original()])] {
+        let id = delivery.manifest()["delivery"].as_str().unwrap();
+        let values = written(&site, &format!("{id}.txt"), &both);
+        assert_eq!(revealed(&site, &values, &["--delivery", id]), expected);
+    }
+}
+
+#[test]
+fn a_delivery_that_is_none_of_the_grant_reveals_nothing() {
+    let site = site("");
+    let values = list(&site, "contact", 1);
+    let approve = |field, out, delivery| {
+        let more = ["--delivery", delivery];
+        approve_with(&site, field, &values, ("approver", out), &more)
+    };
+    approve("contact", "a.json", "outbox").expect_code(2);
+    let unknown = "00".repeat(16);
+    approve("contact", "b.json", &unknown).expect_code(0);
+    reveal(&site, "contact", &values, "b.json").expect_code(3);
+    // Values that don't say which delivery they are of.
+    let delivery = site.json(["run", GRANT]).expecting(0).document();
+    let delivery = Delivery::of_run(&delivery);
+    let id = delivery.manifest()["delivery"].as_str().unwrap();
+    approve("name", "c.json", id).expect_code(0);
+    reveal(&site, "name", &values, "c.json").expect_code(3);
+    assert!(events(&site, "revealed").is_empty());
+}
+
+#[test]
+fn a_manifest_without_encrypted_cells_names_no_attempt_of_them() {
+    let site = unsigned();
+    site.signed(&Grant::new(GRANT, "people", &["name"]));
+    let delivery = site.deliver(GRANT);
+    assert!(delivery.manifest().get("nonces").is_none());
+    let intended = events(&site, "release-intended");
+    assert!(intended[0].get("nonces").is_none());
 }
 
 #[test]

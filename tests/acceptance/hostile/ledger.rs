@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lockgate_acceptance::site::{Finished, Site};
+use lockgate_connectors::keyring::{LocalKeyring, Purpose};
 
 use super::{Chance, rounds, survives};
 use crate::people::{self, grant};
@@ -79,6 +80,30 @@ fn a_ledger_file_that_is_cut_lost_or_altered_is_found_and_stops_the_run() {
     let verified = command(&site, &["ledger", "verify"]);
     assert_eq!(verified.code, 0, "restored: {verified:?}");
     command(&site, &["run", "G-1", "--again"]).expect_code(0);
+}
+
+#[test]
+fn any_flipped_byte_of_a_ledger_is_found() {
+    let site = site();
+    let directory = site.path("state/ledger");
+    let keyring = LocalKeyring::open(site.path("keys"));
+    let keys = keyring.verifying_keys(Purpose::Ledger).expect("keys");
+    let is_valid = || lockgate::ledger::verify(&directory, Some(&keys)).valid;
+    assert!(is_valid());
+    let files = files(&directory);
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        let whole = fs::read(&file).expect("a file");
+        for position in 0..whole.len() {
+            let mut altered = whole.clone();
+            altered[position] ^= 1 << (position % 8);
+            fs::write(&file, altered).expect("a file");
+            assert!(!is_valid(), "{}, byte {position}", file.display());
+        }
+        fs::write(&file, &whole).expect("a file");
+    }
+    assert!(is_valid());
+    command(&site, &["ledger", "verify"]).expect_code(0);
 }
 
 #[test]

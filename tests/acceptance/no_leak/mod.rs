@@ -2,6 +2,7 @@
 //! that the program writes. The same search finds them where they belong, or it would prove
 //! nothing.
 
+mod core_dumps;
 mod errors;
 mod killed;
 mod nonces;

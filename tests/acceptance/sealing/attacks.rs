@@ -83,18 +83,25 @@ fn small() -> Pair {
 
 #[test]
 fn flipped_bytes_of_a_delivery_are_found() {
+    find_every_change(&small());
+}
+
+#[test]
+fn flipped_bytes_of_a_delivery_in_envelopes_are_found() {
+    find_every_change(&Pair::new(3, "seal = \"envelope\"", ""));
+}
+
+/// Flips bytes of each file of a sealed delivery, and cuts and removes it.
+fn find_every_change(pair: &Pair) {
     // Every byte in the long form. All of smaller deliveries, plain and sealed in either way, are gone
     // through where `verify` and `open` are tested, all of manifests where these are read.
     let step = usize::try_from(crate::exchange_site::number("LOCKGATE_FLIP_STEP", 29)).unwrap();
-    let pair = small();
     let made = Copy::of(&pair.site, &pair.sealed);
     assert!(made.verify().valid);
-    let attempt = pair.sealed.manifest()["attempt"].as_str().unwrap();
-    for name in [
-        "manifest.json".to_owned(),
-        format!("{attempt}/keys.json"),
-        format!("{attempt}/part-00000.parquet"),
-    ] {
+    let manifest = made.manifest();
+    let keys = manifest.seal.keys.unwrap().path;
+    let part = manifest.files[0].path.clone();
+    for name in ["manifest.json".to_owned(), keys, part] {
         let path = made.path(&name);
         let original = fs::read(&path).unwrap();
         let step = if name.ends_with("keys.json") { 1 } else { step };

@@ -20,18 +20,21 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// The first byte of every cell of this suite.
-    pub const fn version(self) -> u8 {
-        match self {
-            Self::AesGcm => 1,
-            Self::Sm4Gcm => 2,
+    /// The first byte of every cell of this suite that is bound to its row, or isn't.
+    pub const fn version(self, is_bound: bool) -> u8 {
+        match (self, is_bound) {
+            (Self::AesGcm, false) => 1,
+            (Self::Sm4Gcm, false) => 2,
+            (Self::AesGcm, true) => 3,
+            (Self::Sm4Gcm, true) => 4,
         }
     }
 
-    /// The suite that a cell's first byte names.
-    pub(super) fn of_version(version: u8) -> Option<Self> {
-        let suites = [Self::AesGcm, Self::Sm4Gcm];
-        suites.into_iter().find(|suite| suite.version() == version)
+    /// The suite that a cell's first byte names, and whether the cell is bound to its row.
+    pub(super) fn of_version(version: u8) -> Option<(Self, bool)> {
+        let suites = [Self::AesGcm, Self::Sm4Gcm].into_iter();
+        let mut forms = suites.flat_map(|suite| [(suite, false), (suite, true)]);
+        forms.find(|(suite, is_bound)| suite.version(*is_bound) == version)
     }
 
     /// The cipher of a chunk, whose key follows from these parts.

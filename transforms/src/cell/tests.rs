@@ -37,20 +37,50 @@ fn sealed_with(
     pad: usize,
     value: &[u8],
 ) -> Vec<u8> {
+    sealed_beside(suite, key, id, (row, &[]), pad, value)
+}
+
+/// Of a row: its number, and what of it the cell is bound to.
+type BoundRow<'a> = (u32, &'a [(&'a str, Option<&'a str>)]);
+
+fn sealed_beside(
+    suite: Suite,
+    key: &CellKey,
+    id: ChunkId,
+    (row, fields): BoundRow<'_>,
+    pad: usize,
+    value: &[u8],
+) -> Vec<u8> {
     let mut out = Vec::new();
     let write = |out: &mut Vec<u8>| out.extend_from_slice(value);
     key.chunk(suite, id)
         .unwrap()
-        .seal(row, pad, &mut out, write)
+        .seal(row, &beside(fields), pad, &mut out, write)
         .unwrap();
     out
 }
 
+fn beside(fields: &[(&str, Option<&str>)]) -> Beside {
+    let mut beside = Beside::default();
+    for (name, value) in fields {
+        beside.push(name, *value);
+    }
+    beside
+}
+
 fn opened(key: CellKey, cell: &[u8]) -> Result<Vec<u8>, Unopenable> {
+    opened_beside(key, cell, &[])
+}
+
+fn opened_beside(
+    key: CellKey,
+    cell: &[u8],
+    fields: &[(&str, Option<&str>)],
+) -> Result<Vec<u8>, Unopenable> {
     let mut plaintext = b"left over".to_vec();
-    key.opener()
-        .open(cell, &mut plaintext)
-        .map(|()| plaintext.clone())
+    let opened = key.opener().open(cell, &beside(fields), &mut plaintext);
+    assert!(opened.is_ok() || plaintext.is_empty());
+    opened.map(|()| plaintext)
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -243,7 +273,9 @@ fn no_two_places_share_key_and_nonce() {
                     let mut cell = Vec::new();
                     // Zeros show the key stream itself.
                     cipher
-                        .seal(row, 1, &mut cell, |out| out.extend([0; 15]))
+                        .seal(row, &Beside::default(), 1, &mut cell, |out| {
+                            out.extend([0; 15]);
+                        })
                         .unwrap();
                     streams.insert(cell[37..52].to_vec());
                     places += 1;
@@ -298,26 +330,28 @@ fn every_flipped_bit_and_every_truncation_fails() {
     for bit in 0..8 * cell.len() {
         let mut changed = cell.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(opener.open(&changed, &mut plaintext).is_err(), "{bit}");
+        let opened = opener.open(&changed, &Beside::default(), &mut plaintext);
+        assert!(opened.is_err(), "{bit}");
         assert!(plaintext.is_empty());
     }
     for length in 0..cell.len() {
-        assert!(
-            opener.open(&cell[..length], &mut plaintext).is_err(),
-            "{length}"
-        );
+        let opened = opener.open(&cell[..length], &Beside::default(), &mut plaintext);
+        assert!(opened.is_err(), "{length}");
     }
     let longer = [cell.as_slice(), &[0]].concat();
-    assert!(opener.open(&longer, &mut plaintext).is_err());
-    opener.open(&cell, &mut plaintext).unwrap();
+    let opened = opener.open(&longer, &Beside::default(), &mut plaintext);
+    assert!(opened.is_err());
+    opener
+        .open(&cell, &Beside::default(), &mut plaintext)
+        .unwrap();
     assert_eq!(plaintext, b"13800138000");
 }
 
-/// A cell is bound to the place in its header, so that no part of it can be another's. Where the cell as a
-/// whole stands is no part of it: moved to another row, of this delivery or another of the grant, it opens,
-/// and what keeps rows as they were delivered is the seal and the manifest.
+/// A cell is authenticated with the place in its header, so that no part of it can be another's. Where the
+/// cell as a whole stands is no part of it, unless it is bound: moved to another row, of this delivery or
+/// another of the grant, it opens.
 #[test]
-fn a_cell_with_the_place_of_another_fails_and_one_moved_as_a_whole_opens() {
+fn a_cell_with_the_place_of_another_fails_and_an_unbound_one_moved_as_a_whole_opens() {
     let key = cell_key();
     let (one, two) = (
         sealed(&key, ID, 1, 1, b"one"),
@@ -328,8 +362,152 @@ fn a_cell_with_the_place_of_another_fails_and_one_moved_as_a_whole_opens() {
     let mut opener = key.opener();
     let mut plaintext = Vec::new();
     for (cell, value) in [(&two, b"two"), (&one, b"one")] {
-        opener.open(cell, &mut plaintext).unwrap();
+        opener
+            .open(cell, &Beside::default(), &mut plaintext)
+            .unwrap();
         assert_eq!(plaintext, value);
+    }
+}
+
+const SUITES: [Suite; 2] = [Suite::AesGcm, Suite::Sm4Gcm];
+
+#[test]
+fn a_bound_cell_opens_beside_its_own_row_alone() {
+    let own: [(&str, Option<&str>); 2] = [("id", Some("P1")), ("note", None)];
+    let others: [&[(&str, Option<&str>)]; 9] = [
+        // The neighbour's row, and the null for an empty text.
+        &[("id", Some("P2")), ("note", None)],
+        &[("id", Some("P1")), ("note", Some(""))],
+        // Fields less, more, of another name, in another order.
+        &[("id", Some("P1"))],
+        &[("note", None)],
+        &[("id", Some("P1")), ("note", None), ("note", None)],
+        &[("id", Some("P1")), ("notes", None)],
+        &[("note", None), ("id", Some("P1"))],
+        // Names and values that run into each other.
+        &[("idP1", Some("")), ("note", None)],
+        &[("i", Some("dP1")), ("note", None)],
+    ];
+    for suite in SUITES {
+        let key = cell_key();
+        let cell = sealed_beside(suite, &key, ID, (5, &own), 8, b"value");
+        assert_eq!(cell[0], suite.version(true));
+        let opens = |fields: &[(&str, Option<&str>)]| opened_beside(cell_key(), &cell, fields);
+        assert_eq!(opens(&own).unwrap(), b"value");
+        for other in others {
+            assert_eq!(opens(other), Err(Unopenable::NotAuthentic), "{other:?}");
+        }
+        assert_eq!(opens(&[]), Err(Unopenable::Bound));
+    }
+}
+
+#[test]
+fn a_bound_cell_of_another_field_grant_or_key_does_not_open_beside_its_row() {
+    let row: [(&str, Option<&str>); 1] = [("id", Some("P1"))];
+    let grant = |grant| DerivedKey::derive(&[7; 32], "encryption", "person.contact", grant, 1);
+    for suite in SUITES {
+        let cell = sealed_beside(suite, &cell_key(), ID, (5, &row), 1, b"value");
+        let column = CellKey::new(&key(), "person.contact", "email");
+        let opened = opened_beside(column, &cell, &row);
+        assert_eq!(opened, Err(Unopenable::NotAuthentic));
+        let other = CellKey::new(&grant("grant:G-2"), "person.contact", "mobile");
+        assert_eq!(opened_beside(other, &cell, &row), Err(Unopenable::OtherKey));
+    }
+}
+
+/// No cell says of itself what it isn't: whatever version it claims, and whatever row it is put beside.
+#[test]
+fn a_bound_cell_never_passes_for_an_unbound_one_nor_the_reverse() {
+    let row: [(&str, Option<&str>); 1] = [("id", Some("P1"))];
+    let rows: [&[(&str, Option<&str>)]; 2] = [&[], &row];
+    for suite in SUITES {
+        for fields in rows {
+            let cell = sealed_beside(suite, &cell_key(), ID, (5, fields), 1, b"value");
+            let version = cell[0];
+            for claimed in 0..=u8::MAX {
+                let changed = [&[claimed], &cell[1..]].concat();
+                for beside in rows {
+                    let opened = opened_beside(cell_key(), &changed, beside);
+                    let is_itself = claimed == version && beside.len() == fields.len();
+                    assert_eq!(opened.is_ok(), is_itself, "{version} {claimed} {beside:?}");
+                }
+            }
+        }
+        let unbound = sealed_with(suite, &cell_key(), ID, 5, 1, b"value");
+        let opened = opened_beside(cell_key(), &unbound, &row);
+        assert_eq!(opened, Err(Unopenable::Unbound));
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_bound_cell_fails() {
+    let row = beside(&[("id", Some("P1"))]);
+    for suite in SUITES {
+        let fields: [(&str, Option<&str>); 1] = [("id", Some("P1"))];
+        let cell = sealed_beside(suite, &cell_key(), ID, (5, &fields), 8, b"13800138000");
+        let mut opener = cell_key().opener();
+        let mut plaintext = Vec::new();
+        for bit in 0..8 * cell.len() {
+            let mut changed = cell.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let opened = opener.open(&changed, &row, &mut plaintext);
+            assert!(opened.is_err() && plaintext.is_empty(), "{bit}");
+        }
+        opener.open(&cell, &row, &mut plaintext).unwrap();
+        assert_eq!(plaintext, b"13800138000");
+    }
+}
+
+#[test]
+fn an_opener_of_one_attempt_takes_no_cell_of_another() {
+    let row: [(&str, Option<&str>); 1] = [("id", Some("P1"))];
+    let other = ChunkId {
+        attempt: [4; 16],
+        ..ID
+    };
+    for suite in SUITES {
+        let rows: [&[(&str, Option<&str>)]; 2] = [&[], &row];
+        for fields in rows {
+            let seal = |id| sealed_beside(suite, &cell_key(), id, (5, fields), 1, b"value");
+            let mut opener = cell_key().opener().of_attempt(ID.attempt);
+            let mut plaintext = Vec::new();
+            let mut open = |cell: &[u8]| opener.open(cell, &beside(fields), &mut plaintext);
+            assert_eq!(open(&seal(ID)), Ok(()));
+            assert_eq!(open(&seal(other)), Err(Unopenable::OtherAttempt));
+            // What claims the attempt isn't of it.
+            let mut claimed = seal(other);
+            claimed[5..21].copy_from_slice(&ID.attempt);
+            assert_eq!(open(&claimed), Err(Unopenable::NotAuthentic));
+        }
+    }
+}
+
+/// Made by the recipe of the module's documentation, with Python's `cryptography` 48.
+#[test]
+fn bound_cells_made_by_python_open() {
+    let row: [(&str, Option<&str>); 3] = [
+        ("姓名", Some("张三")),
+        ("division", None),
+        ("note", Some("")),
+    ];
+    let cells = [
+        concat!(
+            "03660ad3e7030303030303030303030303030303036aa29a77b3c750cab3eef5641926037c933cda",
+            "59884b89885cbd94fc9f0d653fed7d9bfeba32b8459f34a780c1afeea5719e869100949dbb5c58e0",
+            "5d0a88ac03",
+        ),
+        concat!(
+            "04660ad3e703030303030303030303030303030303c7e296a0b9509943ec3b47a6255faadba9241a",
+            "f19f67c7eb82b10df4c95ac720fb83d6e20bc0b63a3231cee4583e373be691072c3a0fd76f58673a",
+            "b539ea4028",
+        ),
+    ];
+    let value = "张三 13800138000".as_bytes();
+    for (suite, cell) in SUITES.into_iter().zip(cells) {
+        let cell = bytes(cell);
+        assert_eq!(opened_beside(cell_key(), &cell, &row).unwrap(), value);
+        let own = sealed_beside(suite, &cell_key(), ID, (9, &row), 16, value);
+        assert_eq!(own, cell);
     }
 }
 
@@ -424,15 +602,18 @@ fn one_opener_takes_cells_of_both_suites_in_any_order() {
     let mut opener = cell_key().opener();
     let mut plaintext = Vec::new();
     for (cell, value) in cells {
-        opener.open(&cell, &mut plaintext).unwrap();
+        opener
+            .open(&cell, &Beside::default(), &mut plaintext)
+            .unwrap();
         assert_eq!(plaintext, value);
         // A cell that claims the other suite is none of it, and one of no suite is no cell.
         for (version, why) in [
             (cell[0] ^ 3, Unopenable::NotAuthentic),
-            (3, Unopenable::Malformed),
+            (5, Unopenable::Malformed),
         ] {
             let claimed = [&[version], &cell[1..]].concat();
-            assert_eq!(opener.open(&claimed, &mut plaintext), Err(why));
+            let opened = opener.open(&claimed, &Beside::default(), &mut plaintext);
+            assert_eq!(opened, Err(why));
         }
     }
 }
@@ -446,6 +627,8 @@ fn nothing_shows_a_key() {
         "ChunkCipher(..)"
     );
     assert_eq!(format!("{:?}", key.opener()), "CellOpener(..)");
+    let row = beside(&[("id", Some("P1"))]);
+    assert_eq!(format!("{row:?}"), "Beside(..)");
 }
 
 proptest! {
@@ -466,6 +649,24 @@ proptest! {
         prop_assert_eq!(&opened(cell_key(), &cell).unwrap(), &value);
         let cell = sealed_with(Suite::Sm4Gcm, &cell_key(), id, row, pad, &value);
         prop_assert_eq!(opened(cell_key(), &cell).unwrap(), value);
+    }
+
+    /// Of any two rows, be they of other fields or of values that run into each other, a cell opens beside
+    /// its own.
+    #[test]
+    fn rows_that_differ_open_no_cell_of_each_other(
+        rows in prop::collection::vec(
+            prop::collection::vec(("[ab]{0,2}", prop::option::of("[ab]{0,2}")), 1..4), 2,
+        ),
+    ) {
+        let rows: Vec<Vec<(&str, Option<&str>)>> = rows
+            .iter()
+            .map(|row| row.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect())
+            .collect();
+        let cell = sealed_beside(Suite::AesGcm, &cell_key(), ID, (1, &rows[0]), 1, b"value");
+        prop_assert_eq!(opened_beside(cell_key(), &cell, &rows[0]).unwrap(), b"value");
+        let opened = opened_beside(cell_key(), &cell, &rows[1]);
+        prop_assert_eq!(opened.is_ok(), rows[0] == rows[1]);
     }
 
     #[test]

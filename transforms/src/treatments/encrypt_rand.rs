@@ -9,6 +9,7 @@
 //! nonces twice. What applies a treatment to several parts of one field builds it under a field
 //! name of its own for each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, NullBufferBuilder, StringArray};
@@ -18,23 +19,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{Outcome, Rules, failed};
-use crate::cell::{CellKey, ChunkCipher, MAX_ROWS, OVERHEAD_BYTES, Suite};
+use crate::cell::{Beside, CellKey, ChunkCipher, MAX_ROWS, OVERHEAD_BYTES, Suite};
 use crate::error::{Misfit, TreatmentError};
 use crate::key::{DerivedKey, KeyUse};
 use crate::options::Options;
-use crate::spec::{Column, Definition, Strength, Uniqueness};
+use crate::spec::{Column, Definition, Read, Strength, Uniqueness};
 use crate::treatment::{Context, Treated, Treatment};
 use crate::treatments::encrypt_det::append_base64url;
 use crate::values::plain_type;
 
+mod bound;
 mod open;
 mod plain;
 
+use bound::Bound;
 pub use open::Opener;
 use plain::{Class, Plain};
 
 /// The largest `pad`.
 const MAX_PAD: u32 = 4096;
+
+/// The most fields of `beside`.
+const MAX_BESIDE: usize = 8;
 
 /// Puts a randomly encrypted value in the place of a value: equal values get different results, and
 /// no join, grouping or count of distinct values is left. The provider, who holds the key, can
@@ -42,6 +48,11 @@ const MAX_PAD: u32 = 4096;
 ///
 /// A null stays null. An empty value is encrypted like others where `on_empty` keeps it; `mask-all`
 /// is null, whatever the type.
+///
+/// A result that is copied whole to another row, or into another delivery of the grant, can be restored
+/// there like its own. With `beside` it is bound to its row: it can be restored beside those values
+/// alone, so the fields have to be delivered exactly as they are. They should tell rows apart; where two
+/// rows have the same values in them, a result may stand in either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EncryptRand {
@@ -58,6 +69,11 @@ pub struct EncryptRand {
     /// anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad: Option<u32>,
+    /// Fields of the row whose values are authenticated with the result (`["person_id"]`), 1 to 8, in an
+    /// order that counts; absent means none. They are of utf8, whole numbers, date or boolean, and nothing
+    /// of them shows in the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Vec<String>>,
 }
 
 /// The cipher of an `encrypt-rand`.
@@ -116,12 +132,48 @@ impl EncryptRand {
             return Err(Misfit::of_parameter("pad", what)
                 .with_hint("leave it out for no padding, or write the longest usual length"));
         }
+        self.check_beside(column)?;
         Ok(data_type)
+    }
+
+    /// Checks that there are fields to be bound to, each another one whose values have one text.
+    fn check_beside(&self, column: Column<'_>) -> Result<(), Misfit> {
+        let Some(fields) = &self.beside else {
+            return Ok(());
+        };
+        let wrong = |what: String| Misfit::of_parameter("beside", what);
+        if !(1..=MAX_BESIDE).contains(&fields.len()) {
+            let what = format!("`beside` must list 1 to {MAX_BESIDE} fields");
+            return Err(wrong(what).with_hint("leave it out to bind results to nothing"));
+        }
+        if fields.iter().collect::<BTreeSet<_>>().len() < fields.len() {
+            return Err(wrong("`beside` lists a field twice".to_owned())
+                .with_hint("list each once"));
+        }
+        if fields.iter().any(|name| name == column.name) {
+            return Err(wrong("`beside` lists the field itself".to_owned())
+                .with_hint("list fields that are delivered as they are"));
+        }
+        for name in fields {
+            let data_type = column.row.find("beside", name)?.data_type;
+            if !bound::fits(data_type) {
+                let what = format!("`beside` lists a field of type {data_type}");
+                return Err(wrong(what)
+                    .with_hint("list fields of utf8, whole numbers, date or boolean"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The fields of the row that results are bound to, in their order; none where they are bound to none.
+    pub fn bound_to(&self) -> &[String] {
+        self.beside.as_deref().unwrap_or_default()
     }
 
     /// What opens the cells of a field, given the key that `key_use` names.
     pub fn opener(&self, field: &str, key: &DerivedKey) -> Opener {
-        Opener::new(CellKey::new(key, &self.domain, field).opener())
+        let cells = CellKey::new(key, &self.domain, field).opener();
+        Opener::new(cells, self.bound_to().to_vec())
     }
 }
 
@@ -158,12 +210,22 @@ impl Definition for EncryptRand {
         Some(0)
     }
 
-    /// A floor's algorithm is not a matter of degree, so it must be the same.
+    /// Of their values a result shows, under the key, whether it is of this row, and no more.
+    fn reads(&self) -> Vec<Read> {
+        self.bound_to().iter().cloned().map(Read::Entity).collect()
+    }
+
+    /// A floor's algorithm is not a matter of degree, so it must be the same. What a floor is bound to
+    /// is the least.
     fn at_least(&self, floor: &Self) -> bool {
         let (own, least) = (self.pad.unwrap_or(1), floor.pad.unwrap_or(1));
         self.domain == floor.domain
             && self.algorithm == floor.algorithm
             && own.is_multiple_of(least)
+            && floor
+                .bound_to()
+                .iter()
+                .all(|name| self.bound_to().contains(name))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -197,6 +259,7 @@ impl Definition for EncryptRand {
             key: CellKey::new(key, &self.domain, column.name),
             suite: self.algorithm.suite(),
             encoding: self.encoding,
+            beside: self.bound_to().to_vec(),
             pad: self
                 .pad
                 .and_then(|pad| usize::try_from(pad).ok())
@@ -214,6 +277,8 @@ struct Encryption {
     key: CellKey,
     suite: Suite,
     encoding: Encoding,
+    /// The fields that cells are bound to.
+    beside: Vec<String>,
     pad: usize,
 }
 
@@ -235,17 +300,18 @@ impl Treatment for Encryption {
         }
         let chunk = context.chunk.ok_or(TreatmentError::NoChunk)?;
         let cipher = self.key.chunk(self.suite, chunk)?;
+        let mut bound = Bound::read(&self.beside, context.inputs, column.len())?;
         let mut cases = self.rules.cases(column.len());
         let mut out = Cells::new(self, column.len(), plain.bytes());
         for (row, number) in (0..rows).enumerate() {
             match plain.class(row, &self.rules) {
-                Class::Value => out.seal(&cipher, number, &plain, row)?,
+                Class::Value => out.seal(&cipher, number, bound.row(row), (&plain, row))?,
                 Class::Sentinel => {
                     cases.sentinel();
                     out.keep(&plain, row)?;
                 }
                 Class::Case(case) => match cases.decide(row, case)? {
-                    Outcome::Keep => out.seal(&cipher, number, &plain, row)?,
+                    Outcome::Keep => out.seal(&cipher, number, bound.row(row), (&plain, row))?,
                     Outcome::Null | Outcome::MaskAll => out.null()?,
                 },
             }
@@ -290,15 +356,15 @@ impl Cells {
         &mut self,
         cipher: &ChunkCipher,
         number: u32,
-        plain: &Plain<'_>,
-        row: usize,
+        beside: &Beside,
+        (plain, row): (&Plain<'_>, usize),
     ) -> Result<(), TreatmentError> {
         let write = |out: &mut Vec<u8>| plain.append(row, out);
         match self.encoding {
-            Encoding::Binary => cipher.seal(number, self.pad, &mut self.bytes, write)?,
+            Encoding::Binary => cipher.seal(number, beside, self.pad, &mut self.bytes, write)?,
             Encoding::Base64url => {
                 self.cell.clear();
-                cipher.seal(number, self.pad, &mut self.cell, write)?;
+                cipher.seal(number, beside, self.pad, &mut self.cell, write)?;
                 append_base64url(&self.cell, &mut self.bytes);
             }
         }

@@ -87,6 +87,16 @@ fn treat(
 /// What of a result is the same whatever the batch: for random encryption, whose cells differ every
 /// time, the values they open to; for everything else the result itself.
 fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> ArrayRef {
+    lasting_beside(spec, treated, &inputs(spec, treated.len()), original)
+}
+
+/// The same of a result whose rows hold `row` of what the spec reads.
+fn lasting_beside(
+    spec: &TreatmentSpec,
+    treated: &ArrayRef,
+    row: &[ArrayRef],
+    original: &DataType,
+) -> ArrayRef {
     if spec.treatment().uniqueness() != Uniqueness::Randomised {
         return Arc::clone(treated);
     }
@@ -95,7 +105,7 @@ fn lasting(spec: &TreatmentSpec, treated: &ArrayRef, original: &DataType) -> Arr
     };
     let keys = crate::testing::keys_of(spec);
     let mut opener = treatment.opener("field", &keys[0].1);
-    opener.open_column(treated, original).unwrap()
+    opener.open_beside(treated, row, original).unwrap()
 }
 
 /// Every field that a spec reads, as text that names someone.
@@ -150,7 +160,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 51] = [
+const OTHERS: [&str; 52] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -172,6 +182,7 @@ const OTHERS: [&str; 51] = [
     "{ kind = 'encrypt-det', domain = 'd', algorithm = 'sm4-siv' }",
     "{ kind = 'encrypt-rand', domain = 'd', encoding = 'base64url', pad = 32 }",
     "{ kind = 'encrypt-rand', domain = 'd', algorithm = 'sm4-gcm' }",
+    "{ kind = 'encrypt-rand', domain = 'd', beside = ['who', 'where'] }",
     "{ kind = 'fpe', domain = 'd', alphabet = 'alphanumeric' }",
     "{ kind = 'fpe', domain = 'd', keep_separators = true }",
     "{ kind = 'fpe', domain = 'd', keep_others = true, tweak = 'field' }",
@@ -301,7 +312,11 @@ fn slices_agree_with_the_whole() {
         for start in 0..array.len() {
             let length = (array.len() - start).min(2);
             let part = treat_slice(&spec, &*built, &array, start..start + length).unwrap();
-            let part = lasting(&spec, &part.array, original);
+            let row: Vec<ArrayRef> = inputs(&spec, array.len())
+                .iter()
+                .map(|input| input.slice(start, length))
+                .collect();
+            let part = lasting_beside(&spec, &part.array, &row, original);
             assert_eq!(
                 &part,
                 &whole.slice(start, length),

@@ -4,6 +4,7 @@
 //! grant's signature, which it reads beside the grant; day and quota use are handed in. No argument
 //! leaves a rule out: a plan comes out of [`Compiled::into_plan`] or not at all.
 
+mod beside;
 mod fields;
 mod marks;
 mod residual;
@@ -248,6 +249,7 @@ pub(crate) fn draft(
     warn_of_conditions(subject, &resolved, &mut warnings);
     warn_of_source(subject, &mut warnings);
     let laid = marks::check(subject, &resolved, &mut refusals, &mut warnings);
+    beside::check(&resolved, laid.layout.as_ref(), &mut refusals);
     let plan = ExchangePlan {
         marks: laid.layout,
         seal: sealing.seal,

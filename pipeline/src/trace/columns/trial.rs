@@ -9,7 +9,8 @@ use lockgate_transforms::marks::key::MarkKey;
 use lockgate_transforms::marks::score::{Ballots, Cells, ln_presence};
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::{SURE, Search, Source};
+use super::source::Source;
+use super::{SURE, Search};
 use crate::error::RunError;
 use crate::marks::scheme::FORMAT;
 use crate::marks::{Anchor, FieldScheme, FoundBy, Scheme};

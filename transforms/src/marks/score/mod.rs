@@ -132,25 +132,57 @@ pub struct Score {
 #[derive(Debug, Clone)]
 pub struct Scores<'a> {
     votes: &'a Votes,
-    channels: Vec<Prepared>,
+    channels: Prepared,
 }
 
-/// A channel's weights, summed up for the votes.
+/// The channels' weights, summed up for the votes: of each kind one value for every channel, so that
+/// several channels are added up at once.
 #[derive(Debug, Clone)]
 struct Prepared {
     /// The score of a candidate all of whose symbols are 0.
-    base: f64,
+    base: Vec<f64>,
     /// What a symbol 1 adds.
-    slopes: Cells<f64>,
+    slopes: Cells<Vec<f64>>,
 }
 
 impl Prepared {
-    fn score(&self, ones: &Cells<u32>) -> f64 {
-        let slopes = self.slopes.iter().zip(ones);
-        self.base
-            + slopes
-                .map(|(slope, ones)| slope * f64::from(*ones))
-                .sum::<f64>()
+    /// The grid, summed up for votes of those counts.
+    fn new(counts: &Cells<u64>) -> Self {
+        let weights: Vec<_> = Channel::all()
+            .into_iter()
+            .map(Channel::ln_weights)
+            .collect();
+        let base = weights.iter().map(|of| {
+            let zeros = of.iter().zip(counts);
+            zeros.map(|([zero, _], count)| zero * real(*count)).sum()
+        });
+        let mut slopes = Cells::<Vec<f64>>::default();
+        for of in &weights {
+            for (slopes, [zero, one]) in slopes.iter_mut().zip(of) {
+                slopes.push(one - zero);
+            }
+        }
+        Self {
+            base: base.collect(),
+            slopes,
+        }
+    }
+
+    /// The score in every channel, in `scores`, whose content is replaced.
+    fn score(&self, ones: &Cells<u32>, scores: &mut Vec<f64>) {
+        scores.clear();
+        scores.resize(self.base.len(), 0.0);
+        // Of many leaks all cells were found by their rows, so that half of the kinds have no votes.
+        let voted = self.slopes.iter().zip(ones).filter(|(_, ones)| **ones > 0);
+        for (slopes, ones) in voted {
+            let ones = f64::from(*ones);
+            for (score, slope) in scores.iter_mut().zip(slopes) {
+                *score += slope * ones;
+            }
+        }
+        for (score, base) in scores.iter_mut().zip(&self.base) {
+            *score += base;
+        }
     }
 }
 
@@ -159,7 +191,7 @@ impl<'a> Scores<'a> {
     pub fn new(votes: &'a Votes) -> Self {
         Self {
             votes,
-            channels: prepared(&votes.counts()),
+            channels: Prepared::new(&votes.counts()),
         }
     }
 
@@ -170,7 +202,7 @@ impl<'a> Scores<'a> {
     /// counted by itself.
     pub fn of(&self, code: &Code, candidates: &[GrantIndex]) -> Vec<Score> {
         let mut scores = Vec::with_capacity(candidates.len());
-        let mut sums = Vec::with_capacity(self.channels.len());
+        let mut sums = Vec::new();
         for group in candidates.chunk_by(|one, next| one.octet() == next.octet()) {
             let Some(first) = group.first() else { continue };
             let octet = (group.len() > 1).then(|| self.votes.ones(code, first.octet()));
@@ -179,8 +211,7 @@ impl<'a> Scores<'a> {
                     Some(octet) => octet.get(grant.lane()).copied().unwrap_or_default(),
                     None => self.votes.ones_of(code, *grant),
                 };
-                sums.clear();
-                sums.extend(self.channels.iter().map(|channel| channel.score(&ones)));
+                self.channels.score(&ones, &mut sums);
                 let (ln_e_of_tags, tags) = self.votes.tags().score(code, *grant);
                 scores.push(Score {
                     grant: *grant,
@@ -209,8 +240,8 @@ impl<'a> Scores<'a> {
 /// The logarithm of the e-value that follows from the twelve counts of the votes and a candidate's
 /// twelve numbers: for whoever holds a record of a trace, and not the leak.
 pub fn ln_e_value(counts: &Cells<u64>, ones: &Cells<u32>) -> f64 {
-    let channels = prepared(counts);
-    let scores: Vec<f64> = channels.iter().map(|channel| channel.score(ones)).collect();
+    let mut scores = Vec::new();
+    Prepared::new(counts).score(ones, &mut scores);
     ln_mean_exp(&scores)
 }
 
@@ -237,19 +268,6 @@ fn p_value_by(tails: &mut exact::Tails, ln_e: f64) -> f64 {
         true => bound,
         false => tails.of_any(ln_e).min(bound),
     }
-}
-
-/// The grid, summed up for votes of those counts.
-fn prepared(counts: &Cells<u64>) -> Vec<Prepared> {
-    let channels = Channel::all().into_iter().map(|channel| {
-        let ln_weights = channel.ln_weights();
-        let zeros = ln_weights.iter().zip(counts);
-        Prepared {
-            base: zeros.map(|([zero, _], count)| zero * real(*count)).sum(),
-            slopes: ln_weights.map(|[zero, one]| one - zero),
-        }
-    });
-    channels.collect()
 }
 
 /// ln(mean(exp(x))), without overflow.

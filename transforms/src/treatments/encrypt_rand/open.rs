@@ -11,29 +11,70 @@ use arrow::datatypes::DataType;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::cell::CellOpener;
+use super::bound::Bound;
+use crate::cell::{Beside, CellOpener};
 use crate::error::{NotOpened, Unopenable};
 
 /// Opens the cells of a field.
 #[derive(Debug)]
 pub struct Opener {
     cells: CellOpener,
+    /// The fields that cells are bound to.
+    beside: Vec<String>,
 }
 
 impl Opener {
-    pub(super) fn new(cells: CellOpener) -> Self {
-        Self { cells }
+    pub(super) fn new(cells: CellOpener, beside: Vec<String>) -> Self {
+        Self { cells, beside }
+    }
+
+    /// The same for cells of one attempt alone: those of any other don't open.
+    #[must_use]
+    pub fn of_attempt(self, attempt: [u8; 16]) -> Self {
+        Self {
+            cells: self.cells.of_attempt(attempt),
+            ..self
+        }
     }
 
     /// The values that a column of cells, binary or as base64url, was made of; `data_type` is the
-    /// type of the field that was encrypted. Nulls stay null.
+    /// type of the field that was encrypted. Nulls stay null. Opens cells that are bound to no row.
     ///
     /// # Errors
     /// A value that isn't an authentic cell of this field (sentinels, which are kept as given,
-    /// aren't), or doesn't open to a value of that type; the row is named.
+    /// aren't), is bound to its row, or doesn't open to a value of that type; the row is named.
     pub fn open_column(
         &mut self,
         column: &ArrayRef,
+        data_type: &DataType,
+    ) -> Result<ArrayRef, NotOpened> {
+        self.open_rows(column, &mut Bound::none(), data_type)
+    }
+
+    /// The same for cells that are bound to their rows: `row` holds the columns of the fields that they
+    /// are bound to, as they are or as their texts, in the order of the treatment's `beside`.
+    ///
+    /// # Errors
+    /// As [`open_column`](Self::open_column), for a cell that stands beside another row, too, and for one
+    /// that is bound to none; a column that isn't there, or is of another length.
+    pub fn open_beside(
+        &mut self,
+        column: &ArrayRef,
+        row: &[ArrayRef],
+        data_type: &DataType,
+    ) -> Result<ArrayRef, NotOpened> {
+        let names = self.beside.clone();
+        let bound = Bound::read(&names, row, column.len()).map_err(|_| NotOpened {
+            row: 0,
+            why: Unopenable::Bound,
+        });
+        self.open_rows(column, &mut bound?, data_type)
+    }
+
+    fn open_rows(
+        &mut self,
+        column: &ArrayRef,
+        bound: &mut Bound<'_>,
         data_type: &DataType,
     ) -> Result<ArrayRef, NotOpened> {
         let mut bytes = Vec::new();
@@ -48,7 +89,8 @@ impl Opener {
                 bytes.resize(bytes.len() + width.unwrap_or_default(), 0);
             } else {
                 nulls.append_non_null();
-                self.open_row(column, row, &mut plaintext).map_err(wrong)?;
+                self.open_row(column, row, bound.row(row), &mut plaintext)
+                    .map_err(wrong)?;
                 if width.is_some_and(|width| width != plaintext.len()) {
                     return Err(wrong(Unopenable::OtherType));
                 }
@@ -76,16 +118,17 @@ impl Opener {
         &mut self,
         column: &ArrayRef,
         row: usize,
+        beside: &Beside,
         plaintext: &mut Vec<u8>,
     ) -> Result<(), Unopenable> {
         if let Some(cells) = column.as_binary_opt::<i32>() {
-            return self.cells.open(cells.value(row), plaintext);
+            return self.cells.open(cells.value(row), beside, plaintext);
         }
         let texts = column.as_string_opt::<i32>().ok_or(Unopenable::Malformed)?;
         let cell = URL_SAFE_NO_PAD
             .decode(texts.value(row))
             .map_err(|_| Unopenable::Malformed)?;
-        self.cells.open(&cell, plaintext)
+        self.cells.open(&cell, beside, plaintext)
     }
 }
 

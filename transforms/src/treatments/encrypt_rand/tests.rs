@@ -2,12 +2,14 @@ use std::collections::HashSet;
 
 use arrow::array::{
     Array, AsArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
-    Float64Array, Int16Array, Int64Array, LargeBinaryArray, TimestampMicrosecondArray, UInt64Array,
+    Float64Array, Int16Array, Int64Array, LargeBinaryArray, LargeStringArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::Int32Type;
 
 use super::*;
 use crate::error::{Case, NotOpened, Unopenable};
+use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{CATEGORY, cases_of, key, misfit, misfit_of, spec};
 use crate::treatment::ChunkId;
 use crate::treatments::AnyTreatment;
@@ -139,7 +141,11 @@ fn plaintexts_are_what_the_format_says() {
         let mut cells = CellKey::new(&key(), "person.contact", "field").opener();
         let mut plaintext = Vec::new();
         cells
-            .open(treated.array.as_binary::<i32>().value(0), &mut plaintext)
+            .open(
+                treated.array.as_binary::<i32>().value(0),
+                &Beside::default(),
+                &mut plaintext,
+            )
             .unwrap();
         assert_eq!(plaintext, expected, "{}", array.data_type());
     }
@@ -386,6 +392,258 @@ fn less_padding_does_not_meet_the_floor() {
     assert!(!with("").meets(&with(", pad = 16")));
     assert!(with("").meets(&spec("{ kind = 'hmac', domain = 'd' }")));
     assert_eq!(with("").key_uses().pop().unwrap().purpose, "encryption");
+}
+
+/// A spec bound to the field `id`, and with `more` to others.
+fn bound(more: &str, rest: &str) -> TreatmentSpec {
+    spec(&format!(
+        "{{ kind = 'encrypt-rand', domain = 'person.contact', beside = ['id'{more}]{rest} }}"
+    ))
+}
+
+/// Treats a column whose rows hold these fields beside it.
+fn treat_beside(
+    spec: &TreatmentSpec,
+    column: &ArrayRef,
+    row: &[(&str, ArrayRef)],
+    attempt: u8,
+) -> ArrayRef {
+    let fields: Vec<RowField<'_>> = row
+        .iter()
+        .map(|(name, array)| RowField {
+            name,
+            data_type: array.data_type(),
+            category: CATEGORY,
+        })
+        .collect();
+    let field = Column {
+        row: Row(&fields),
+        ..Column::alone("field", column.data_type(), CATEGORY)
+    };
+    let inputs: Vec<ArrayRef> = row.iter().map(|(_, array)| Arc::clone(array)).collect();
+    let context = Context {
+        inputs: &inputs,
+        chunk: Some(ChunkId {
+            attempt: [attempt; 16],
+            ..ID
+        }),
+    };
+    let built = spec.build(field, Some(&key())).unwrap();
+    built.treat(column, &context).unwrap().array
+}
+
+fn opener_of(spec: &TreatmentSpec) -> Opener {
+    let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {
+        panic!("{spec:?} is another kind");
+    };
+    treatment.opener("field", &key())
+}
+
+#[test]
+fn a_bound_cell_opens_beside_its_row_and_beside_no_other() {
+    let column = texts(vec![Some("a"), Some("b"), None, Some("d")]);
+    let ids = texts(vec![Some("P1"), None, Some("P3"), Some("")]);
+    for rest in ["", ", encoding = 'base64url'", ", algorithm = 'sm4-gcm'"] {
+        let spec = bound("", rest);
+        let cells = treat_beside(&spec, &column, &[("id", Arc::clone(&ids))], 5);
+        let mut opener = opener_of(&spec);
+        let opened = opener.open_beside(&cells, &[Arc::clone(&ids)], &DataType::Utf8);
+        assert_eq!(&opened.unwrap(), &column);
+        // Each cell beside each row: what isn't null opens beside its own.
+        for row in [0, 1, 3] {
+            for other in 0..4 {
+                let (cell, id) = (cells.slice(row, 1), ids.slice(other, 1));
+                let opened = opener.open_beside(&cell, &[id], &DataType::Utf8);
+                assert_eq!(opened.is_ok(), row == other, "{row} beside {other}");
+            }
+        }
+        let refused = opener.open_column(&cells, &DataType::Utf8).unwrap_err();
+        assert_eq!(refused.why, Unopenable::Bound);
+        let (none, short): ([ArrayRef; 0], _) = ([], [ids.slice(0, 3)]);
+        for missing in [none.as_slice(), short.as_slice()] {
+            let refused = opener.open_beside(&cells, missing, &DataType::Utf8);
+            assert_eq!(refused.unwrap_err().why, Unopenable::Bound);
+        }
+    }
+}
+
+#[test]
+fn a_cell_that_is_bound_to_none_does_not_open_beside_a_row() {
+    let column = texts(vec![Some("a")]);
+    let cells = treat(SPEC, &column).array;
+    let mut opener = opener_of(&bound("", ""));
+    let refused = opener.open_beside(&cells, &[texts(vec![Some("P1")])], &DataType::Utf8);
+    assert_eq!(refused.unwrap_err().why, Unopenable::Unbound);
+    // What was delivered before the field was bound still opens, if nothing is said of its row.
+    let opened = opener.open_column(&cells, &DataType::Utf8).unwrap();
+    assert_eq!(&opened, &column);
+}
+
+#[test]
+fn cells_of_another_attempt_do_not_open_where_one_is_asked_for() {
+    let column = texts(vec![Some("a")]);
+    let ids = texts(vec![Some("P1")]);
+    let spec = bound("", "");
+    let cells = |attempt| treat_beside(&spec, &column, &[("id", Arc::clone(&ids))], attempt);
+    let mut opener = opener_of(&spec).of_attempt([5; 16]);
+    let row = [Arc::clone(&ids)];
+    let opened = opener.open_beside(&cells(5), &row, &DataType::Utf8);
+    assert_eq!(&opened.unwrap(), &column);
+    let refused = opener.open_beside(&cells(6), &row, &DataType::Utf8);
+    assert_eq!(refused.unwrap_err().why, Unopenable::OtherAttempt);
+}
+
+#[test]
+fn every_type_that_cells_are_bound_to_is_the_same_as_its_text() {
+    let column = texts(vec![Some("a"), Some("b"), Some("c")]);
+    let wide = LargeStringArray::from(vec![Some("张三"), None, Some("")]);
+    let dictionary: DictionaryArray<Int32Type> =
+        [Some("x"), None, Some("x")].into_iter().collect();
+    let rows: [(ArrayRef, [Option<&str>; 3]); 6] = [
+        (
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(0)])),
+            [Some("-9223372036854775808"), None, Some("0")],
+        ),
+        (
+            Arc::new(UInt64Array::from(vec![Some(u64::MAX), None, Some(7)])),
+            [Some("18446744073709551615"), None, Some("7")],
+        ),
+        (
+            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
+            [Some("true"), None, Some("false")],
+        ),
+        // The second is of the year 12018, and has no text.
+        (
+            Arc::new(Date32Array::from(vec![-1, 3_670_000, 20_484])),
+            [Some("1969-12-31"), None, Some("2026-01-31")],
+        ),
+        (Arc::new(wide), [Some("张三"), None, Some("")]),
+        (Arc::new(dictionary), [Some("x"), None, Some("x")]),
+    ];
+    for (fields, written) in rows {
+        let is_text = matches!(
+            fields.data_type(),
+            DataType::LargeUtf8 | DataType::Dictionary(_, _)
+        );
+        let declared = if is_text {
+            DataType::Utf8
+        } else {
+            fields.data_type().clone()
+        };
+        let spec = bound("", "");
+        let known = [RowField {
+            name: "id",
+            data_type: &declared,
+            category: CATEGORY,
+        }];
+        let field = Column {
+            row: Row(&known),
+            ..Column::alone("field", &DataType::Utf8, CATEGORY)
+        };
+        let inputs = [Arc::clone(&fields)];
+        let context = Context {
+            inputs: &inputs,
+            chunk: Some(ID),
+        };
+        let built = spec.build(field, Some(&key())).unwrap();
+        let cells = built.treat(&column, &context).unwrap().array;
+        for row in [fields, texts(written.to_vec())] {
+            let opened = opener_of(&spec).open_beside(&cells, &[row], &DataType::Utf8);
+            assert_eq!(&opened.unwrap(), &column, "{declared}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_the_fields_that_cells_are_bound_to_counts() {
+    let column = texts(vec![Some("a")]);
+    let (one, two) = (texts(vec![Some("1")]), texts(vec![Some("2")]));
+    let row = [("id", Arc::clone(&one)), ("code", Arc::clone(&two))];
+    let cells = treat_beside(&bound(", 'code'", ""), &column, &row, 5);
+    let mut opener = opener_of(&bound(", 'code'", ""));
+    let rows = [Arc::clone(&one), Arc::clone(&two)];
+    let opened = opener.open_beside(&cells, &rows, &DataType::Utf8);
+    assert_eq!(&opened.unwrap(), &column);
+    let refused = opener.open_beside(&cells, &[two, one], &DataType::Utf8);
+    assert_eq!(refused.unwrap_err().why, Unopenable::NotAuthentic);
+}
+
+#[test]
+fn a_treatment_that_is_not_told_its_row_encrypts_nothing() {
+    let known = [RowField {
+        name: "id",
+        data_type: &DataType::Utf8,
+        category: CATEGORY,
+    }];
+    let field = Column {
+        row: Row(&known),
+        ..Column::alone("field", &DataType::Utf8, CATEGORY)
+    };
+    let built = bound("", "").build(field, Some(&key())).unwrap();
+    let column = texts(vec![Some("a")]);
+    for inputs in [vec![], vec![texts(vec![Some("P1"), Some("P2")])]] {
+        let context = Context {
+            inputs: &inputs,
+            chunk: Some(ID),
+        };
+        let refused = built.treat(&column, &context).unwrap_err();
+        assert!(matches!(refused, TreatmentError::Arrow(_)));
+    }
+}
+
+#[test]
+fn fields_that_cells_cannot_be_bound_to_are_refused() {
+    let decimals = DataType::Decimal128(12, 2);
+    let types = [
+        ("id", &DataType::Utf8),
+        ("price", &decimals),
+        ("ratio", &DataType::Float64),
+        ("blob", &DataType::Binary),
+    ];
+    let known = types.map(|(name, data_type)| RowField {
+        name,
+        data_type,
+        category: CATEGORY,
+    });
+    let field = Column {
+        row: Row(&known),
+        ..Column::alone("field", &DataType::Utf8, CATEGORY)
+    };
+    let many: Vec<String> = (0..9).map(|number| format!("'f{number}'")).collect();
+    for (list, says) in [
+        ("", "1 to 8"),
+        (many.join(", ").as_str(), "1 to 8"),
+        ("'id', 'id'", "twice"),
+        ("'field'", "itself"),
+        ("'nobody'", "doesn't have"),
+        ("'price'", "Decimal128"),
+        ("'id', 'ratio'", "Float64"),
+        ("'blob'", "Binary"),
+    ] {
+        let text = format!("{{ kind = 'encrypt-rand', domain = 'd', beside = [{list}] }}");
+        let refused = spec(&text).output_type(field).unwrap_err();
+        assert_eq!(refused.parameter, Some("beside"), "{list}");
+        assert!(refused.what.contains(says), "{list}: {}", refused.what);
+    }
+    assert!(bound("", "").output_type(field).is_ok());
+}
+
+#[test]
+fn a_floor_that_binds_is_met_by_what_binds_to_as_much() {
+    let plain = spec(SPEC);
+    assert!(bound("", "").meets(&plain) && !plain.meets(&bound("", "")));
+    assert!(bound(", 'code'", "").meets(&bound("", "")));
+    assert!(!bound("", "").meets(&bound(", 'code'", "")));
+    let of = |spec: &TreatmentSpec| serde_json::to_string(spec).unwrap();
+    assert!(!of(&plain).contains("beside"), "as it was written before");
+    assert!(of(&bound("", "")).contains(r#""beside":["id"]"#));
+    assert_eq!(bound(", 'code'", "").bound_to(), ["id", "code"]);
+    assert!(plain.bound_to().is_empty() && bound("", "").reveals().is_empty());
+    let within = spec(
+        "{ kind = 'when', condition = 'a = 1', else = { kind = 'null' }, \
+         then = { kind = 'encrypt-rand', domain = 'd', beside = ['id'] } }",
+    );
+    assert_eq!(within.bound_to(), ["id"]);
 }
 
 #[test]

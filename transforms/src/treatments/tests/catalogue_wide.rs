@@ -144,8 +144,8 @@ fn the_order_of_rows_changes_nothing() {
         let original = array.data_type();
         let whole = treat(&spec, &*built, &array).unwrap();
         let treated = built.treat(&moved(&array), &context).unwrap();
-        let expected = lasting(&spec, &moved(&whole.array), original);
-        let found = lasting(&spec, &treated.array, original);
+        let expected = lasting_beside(&spec, &moved(&whole.array), &inputs, original);
+        let found = lasting_beside(&spec, &treated.array, &inputs, original);
         assert_eq!(&found, &expected, "{} over {original}", spec.summary());
         assert_eq!(treated.counts, whole.counts, "{}", spec.summary());
     }
@@ -194,7 +194,11 @@ fn an_entity_is_the_same_as_a_number_and_as_its_text() {
                     let inputs = vec![input; names.len()];
                     let context = Context {
                         inputs: &inputs,
-                        chunk: None,
+                        chunk: Some(ChunkId {
+                            attempt: [3; 16],
+                            split: 0,
+                            chunk: 0,
+                        }),
                     };
                     Some(built.treat(&array, &context).unwrap().array)
                 });
@@ -205,7 +209,13 @@ fn an_entity_is_the_same_as_a_number_and_as_its_text() {
             tried.insert(spec.kind());
         }
     }
-    for kind in ["fake-name", "date-shift", "noise-num", "sample"] {
+    for kind in [
+        "fake-name",
+        "date-shift",
+        "noise-num",
+        "sample",
+        "encrypt-rand",
+    ] {
         assert!(tried.contains(kind), "{tried:?}");
     }
 }

@@ -1,0 +1,66 @@
+//! The memory of a run, which holds keys and originals: no core of it is written, whatever ends it, and
+//! nobody but root reads it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+
+use lockgate_acceptance::s3::{Hold, Operation, Server};
+use rustix::process::{Signal, geteuid};
+
+use crate::exchange_site::{ExchangeSite, Running, server};
+
+/// A run in the middle of its source, with originals in memory and its keys derived.
+fn held(site: &ExchangeSite, server: &Server) -> (Running, Hold) {
+    let hold = server.faults().hold(Operation::Get, 8);
+    let mut run = site.start_run_allowed_cores();
+    assert!(run.reaches(|| hold.holds_one()));
+    (run, hold)
+}
+
+/// The soft and the hard limit of a core's size.
+fn core_limits(proc: &Path) -> [String; 2] {
+    let limits = fs::read_to_string(proc.join("limits")).unwrap();
+    let name = "Max core file size";
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    let mut values = line.unwrap().split_whitespace().map(str::to_owned);
+    [values.next().unwrap(), values.next().unwrap()]
+}
+
+#[test]
+fn no_core_of_a_run_is_written_whatever_ends_it() {
+    let server = server();
+    for signal in [Signal::ABORT, Signal::SEGV, Signal::QUIT] {
+        let site = ExchangeSite::new(Some(&server), None);
+        let (run, hold) = held(&site, &server);
+        // The hard one too: nobody raises it again.
+        assert_eq!(core_limits(&run.proc()), ["0", "0"]);
+        let ended = run.ended_by(signal);
+        assert_eq!(ended.signal(), Some(signal.as_raw()), "{ended:?}");
+        assert!(!ended.core_dumped(), "{ended:?}");
+        drop(hold);
+        server.faults().clear();
+    }
+}
+
+/// The system gives the files of a process that may not be dumped to root. Whoever is root already sees
+/// no difference, and may read them.
+#[test]
+fn the_memory_of_a_run_is_not_for_its_own_user_to_read() {
+    let server = server();
+    let site = ExchangeSite::new(Some(&server), None);
+    let (run, hold) = held(&site, &server);
+    for name in ["environ", "mem", "maps"] {
+        let path = run.proc().join(name);
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{name}");
+        if geteuid().is_root() {
+            continue;
+        }
+        let refused = fs::File::open(&path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{name}");
+    }
+    run.kill();
+    drop(hold);
+}
