@@ -49,8 +49,8 @@
 //! # Bound to a row
 //!
 //! A cell of version 3 is one of version 1, and a cell of version 4 one of version 2, but for the associated
-//! data: bytes 0..37 of the cell ‖ for each field that it is bound to, in the order of the treatment's
-//! `beside`:
+//! data: bytes 0..37 of the cell ‖ for each field that it is bound to, in the order of their names as bytes of
+//! UTF-8, whatever the order in which the treatment's `beside` lists them:
 //!
 //! - LP(name of the field), then
 //! - the byte 0 for a null, or the byte 1 ‖ LP(text of the value).
@@ -110,10 +110,10 @@
 //! ```
 //!
 //! A bound cell has the version 3, or 4 of SM4, and `cell[:37] + row` for `cell[:37]` in the last lines,
-//! where `beside` is a list of names and texts, `None` for a null:
+//! where `beside` is a list of names and texts, both as UTF-8 bytes, `None` for a null:
 //!
 //! ```python
-//! row = b"".join(lp(name) + (b"\0" if text is None else b"\1" + lp(text)) for name, text in beside)
+//! row = b"".join(lp(name) + (b"\0" if text is None else b"\1" + lp(text)) for name, text in sorted(beside))
 //! ```
 //!
 //! # Security
@@ -154,7 +154,8 @@ pub const MAX_ROWS: u32 = 1 << 20;
 pub struct Beside(Vec<u8>);
 
 impl Beside {
-    /// Adds a field: its name, and the text of its value, absent for a null. Their order counts.
+    /// Adds a field: its name, and the text of its value, absent for a null. The format has fields in the
+    /// order of their names, for whoever adds them to keep: another order is another row.
     pub fn push(&mut self, field: &str, value: Option<&str>) {
         self.part(field);
         match value {

@@ -360,11 +360,11 @@ impl TreatmentSpec {
         let own = if let AnyTreatment::EncryptRand(encryption) = &self.treatment {
             encryption.bound_to()
         } else {
-            &[]
+            Vec::new()
         };
         let parts = self.treatment.parts().into_iter();
         let parts = parts.flat_map(|part| part.bound_to());
-        own.iter().map(String::as_str).chain(parts).collect()
+        own.into_iter().chain(parts).collect()
     }
 
     /// What it writes of persons and organisations, here or in a treatment within.

@@ -69,9 +69,9 @@ pub struct EncryptRand {
     /// anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad: Option<u32>,
-    /// Fields of the row whose values are authenticated with the result (`["person_id"]`), 1 to 8, in an
-    /// order that counts; absent means none. They are of utf8, whole numbers, date or boolean, and nothing
-    /// of them shows in the result.
+    /// Fields of the row whose values are authenticated with the result (`["person_id"]`), 1 to 8, in any
+    /// order; absent means none. They are of utf8, whole numbers, date or boolean, and nothing of them shows
+    /// in the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<Vec<String>>,
 }
@@ -165,15 +165,22 @@ impl EncryptRand {
         Ok(())
     }
 
-    /// The fields of the row that results are bound to, in their order; none where they are bound to none.
-    pub fn bound_to(&self) -> &[String] {
-        self.beside.as_deref().unwrap_or_default()
+    /// The fields of the row that results are bound to, in the order of their names: one that is listed
+    /// elsewhere than before binds to the same. None where they are bound to none.
+    pub fn bound_to(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.beside.iter().flatten().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn bound_names(&self) -> Vec<String> {
+        self.bound_to().into_iter().map(str::to_owned).collect()
     }
 
     /// What opens the cells of a field, given the key that `key_use` names.
     pub fn opener(&self, field: &str, key: &DerivedKey) -> Opener {
         let cells = CellKey::new(key, &self.domain, field).opener();
-        Opener::new(cells, self.bound_to().to_vec())
+        Opener::new(cells, self.bound_names())
     }
 }
 
@@ -212,20 +219,18 @@ impl Definition for EncryptRand {
 
     /// Of their values a result shows, under the key, whether it is of this row, and no more.
     fn reads(&self) -> Vec<Read> {
-        self.bound_to().iter().cloned().map(Read::Entity).collect()
+        self.bound_names().into_iter().map(Read::Entity).collect()
     }
 
     /// A floor's algorithm is not a matter of degree, so it must be the same. What a floor is bound to
     /// is the least.
     fn at_least(&self, floor: &Self) -> bool {
         let (own, least) = (self.pad.unwrap_or(1), floor.pad.unwrap_or(1));
+        let bound = self.bound_to();
         self.domain == floor.domain
             && self.algorithm == floor.algorithm
             && own.is_multiple_of(least)
-            && floor
-                .bound_to()
-                .iter()
-                .all(|name| self.bound_to().contains(name))
+            && floor.bound_to().iter().all(|name| bound.contains(name))
     }
 
     fn output_type(&self, column: Column<'_>) -> Result<Option<DataType>, Misfit> {
@@ -259,7 +264,7 @@ impl Definition for EncryptRand {
             key: CellKey::new(key, &self.domain, column.name),
             suite: self.algorithm.suite(),
             encoding: self.encoding,
-            beside: self.bound_to().to_vec(),
+            beside: self.bound_names(),
             pad: self
                 .pad
                 .and_then(|pad| usize::try_from(pad).ok())
@@ -277,7 +282,7 @@ struct Encryption {
     key: CellKey,
     suite: Suite,
     encoding: Encoding,
-    /// The fields that cells are bound to.
+    /// The fields that cells are bound to, in the order of their names.
     beside: Vec<String>,
     pad: usize,
 }

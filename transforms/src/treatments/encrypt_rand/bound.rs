@@ -31,7 +31,7 @@ impl<'a> Bound<'a> {
         }
     }
 
-    /// Reads the fields of these names, one column each, of so many rows.
+    /// Reads the fields of these names, which are in their order, one column each, of so many rows.
     ///
     /// # Errors
     /// A column that isn't there, is of another length, or has no texts.

@@ -19,7 +19,7 @@ use crate::error::{NotOpened, Unopenable};
 #[derive(Debug)]
 pub struct Opener {
     cells: CellOpener,
-    /// The fields that cells are bound to.
+    /// The fields that cells are bound to, in the order of their names.
     beside: Vec<String>,
 }
 
@@ -52,7 +52,8 @@ impl Opener {
     }
 
     /// The same for cells that are bound to their rows: `row` holds the columns of the fields that they
-    /// are bound to, as they are or as their texts, in the order of the treatment's `beside`.
+    /// are bound to, as they are or as their texts, in the order of
+    /// [`bound_to`](super::EncryptRand::bound_to), that of their names.
     ///
     /// # Errors
     /// As [`open_column`](Self::open_column), for a cell that stands beside another row, too, and for one

@@ -554,18 +554,35 @@ fn every_type_that_cells_are_bound_to_is_the_same_as_its_text() {
     }
 }
 
+/// Policy may list fields in another order than the grant that was signed, and after it: that is no other
+/// treatment, and leaves what was delivered before as it was.
 #[test]
-fn the_order_of_the_fields_that_cells_are_bound_to_counts() {
+fn the_order_in_which_fields_are_listed_changes_nothing() {
+    let listed = |list: &str| {
+        spec(&format!(
+            "{{ kind = 'encrypt-rand', domain = 'person.contact', beside = [{list}] }}"
+        ))
+    };
+    let specs = [listed("'id', 'code'"), listed("'code', 'id'")];
     let column = texts(vec![Some("a")]);
-    let (one, two) = (texts(vec![Some("1")]), texts(vec![Some("2")]));
-    let row = [("id", Arc::clone(&one)), ("code", Arc::clone(&two))];
-    let cells = treat_beside(&bound(", 'code'", ""), &column, &row, 5);
-    let mut opener = opener_of(&bound(", 'code'", ""));
-    let rows = [Arc::clone(&one), Arc::clone(&two)];
-    let opened = opener.open_beside(&cells, &rows, &DataType::Utf8);
-    assert_eq!(&opened.unwrap(), &column);
-    let refused = opener.open_beside(&cells, &[two, one], &DataType::Utf8);
-    assert_eq!(refused.unwrap_err().why, Unopenable::NotAuthentic);
+    let (code, id) = (texts(vec![Some("1")]), texts(vec![Some("2")]));
+    let row = [("code", Arc::clone(&code)), ("id", Arc::clone(&id))];
+    let cells = specs
+        .each_ref()
+        .map(|spec| treat_beside(spec, &column, &row, 5));
+    assert_eq!(&cells[0], &cells[1]);
+    for (one, other) in [(0, 1), (1, 0)] {
+        assert!(specs[one].meets(&specs[other]));
+        assert_eq!(specs[one].bound_to(), ["code", "id"]);
+        let mut opener = opener_of(&specs[other]);
+        let rows = [Arc::clone(&code), Arc::clone(&id)];
+        let opened = opener.open_beside(&cells[one], &rows, &DataType::Utf8);
+        assert_eq!(&opened.unwrap(), &column);
+        // The values of the row are another matter.
+        let swapped = [Arc::clone(&id), Arc::clone(&code)];
+        let refused = opener.open_beside(&cells[one], &swapped, &DataType::Utf8);
+        assert_eq!(refused.unwrap_err().why, Unopenable::NotAuthentic);
+    }
 }
 
 #[test]
@@ -637,7 +654,7 @@ fn a_floor_that_binds_is_met_by_what_binds_to_as_much() {
     let of = |spec: &TreatmentSpec| serde_json::to_string(spec).unwrap();
     assert!(!of(&plain).contains("beside"), "as it was written before");
     assert!(of(&bound("", "")).contains(r#""beside":["id"]"#));
-    assert_eq!(bound(", 'code'", "").bound_to(), ["id", "code"]);
+    assert_eq!(bound(", 'code'", "").bound_to(), ["code", "id"]);
     assert!(plain.bound_to().is_empty() && bound("", "").reveals().is_empty());
     let within = spec(
         "{ kind = 'when', condition = 'a = 1', else = { kind = 'null' }, \
