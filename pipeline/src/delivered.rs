@@ -42,7 +42,7 @@ pub struct Delivered {
     /// What a replay is held to.
     pub content: Option<ContentDigest>,
     /// Its attempt as encrypted cells carry it, hex; absent where there are none, or the ledger doesn't say.
-    pub nonces: Option<String>,
+    pub cell_attempt: Option<String>,
     /// The ledger's entry of its intent.
     pub intent: u64,
     /// Whether it was disposed of.
@@ -102,7 +102,7 @@ impl Delivered {
                         rows: *rows,
                         manifest_sha256: manifest_sha256.clone(),
                         content: content.clone(),
-                        nonces: intent.nonces,
+                        cell_attempt: intent.cell_attempt,
                         intent: intent.entry,
                         disposal: Disposal::None,
                     });
@@ -181,7 +181,7 @@ struct Intent {
     grant_version: u32,
     plan_sha256: String,
     destination: String,
-    nonces: Option<String>,
+    cell_attempt: Option<String>,
 }
 
 #[expect(
@@ -197,14 +197,14 @@ fn intent_of(history: &History, of: &str, id: &str, by: &str) -> Option<Intent> 
             grant_version,
             plan_sha256,
             destination,
-            nonces,
+            cell_attempt,
             ..
         } if grant == of && delivery == id && attempt == by => Some(Intent {
             entry: entry.index,
             grant_version: *grant_version,
             plan_sha256: plan_sha256.clone(),
             destination: destination.clone(),
-            nonces: nonces.clone(),
+            cell_attempt: cell_attempt.clone(),
         }),
         _ => None,
     })

@@ -59,10 +59,11 @@ pub struct Manifest {
     pub run: String,
     /// Id of the attempt that made the files: 16 hexadecimal digits.
     pub attempt: String,
-    /// The attempt as cells of `encrypt-rand` carry it: 32 hexadecimal digits. A cell with another is of
+    /// The attempt as cells of `encrypt-rand` carry it: 32 hexadecimal digits. Cells of a treatment within
+    /// another carry an id that [follows from it](lockgate_transforms::ChunkId::part); one with neither is of
     /// another delivery. Left out where no field has such cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nonces: Option<String>,
+    pub cell_attempt: Option<String>,
     /// The grant delivered under.
     pub grant: GrantReference,
     /// Hash of the plan that was executed.
@@ -396,8 +397,11 @@ impl Manifest {
             .previous
             .iter()
             .map(|previous| ("previous", previous, 64));
-        let nonces = self.nonces.iter().map(|nonces| ("nonces", nonces, 32));
-        for (name, text, digits) in hashes.into_iter().chain(previous).chain(nonces) {
+        let cell_attempt = self
+            .cell_attempt
+            .iter()
+            .map(|attempt| ("cell_attempt", attempt, 32));
+        for (name, text, digits) in hashes.into_iter().chain(previous).chain(cell_attempt) {
             demand(is_hex(text, digits), || {
                 format!("`{name}` is not {digits} lower-case hexadecimal digits")
             })?;

@@ -71,6 +71,7 @@ fn approve(installation: &Installation, args: &ApproveRevealArgs) -> Result<Answ
         key_version: args.key_version,
         delivery: args.delivery.as_deref(),
     };
+    reveal::check_approvable(installation, &request, terms.delivery)?;
     let (envelope, approver) = reveals::sign(&installation.site, &request, &terms, &args.key)?;
     write_new(&args.out, &envelope)?;
     let text = format!(
@@ -133,11 +134,16 @@ fn ask(args: &AskRevealArgs) -> Result<Answer, RunError> {
 
 fn document(request: &RevealRequest<'_>, revealed: &Revealed) -> Value {
     let values = revealed.values.iter().map(|value| {
-        let (original, version) = match &value.found {
-            Some((original, version)) => (Some(original), Some(version)),
-            None => (None, None),
+        let (original, version, why) = match &value.found {
+            Ok((original, version)) => (Some(original), Some(version), None),
+            Err(why) => (None, None, Some(why.to_string())),
         };
-        json!({ "value": value.value, "original": original, "key_version": version })
+        json!({
+            "value": value.value,
+            "original": original,
+            "key_version": version,
+            "why": why,
+        })
     });
     json!({
         "grant": request.grant,
@@ -149,17 +155,19 @@ fn document(request: &RevealRequest<'_>, revealed: &Revealed) -> Value {
     })
 }
 
-/// One line a value; of one that no key turns back, original and version are empty.
+/// One line a value; of one that no key turns back, original and version are empty, and else `why` is.
 fn csv(revealed: &Revealed) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let mut text = "value,original,key_version\n".to_owned();
+    let mut text = "value,original,key_version,why\n".to_owned();
     for value in &revealed.values {
         let delivered = quoted(&value.value);
         match &value.found {
-            Some((original, version)) => {
-                text.push_str(&format!("{delivered},{},{version}\n", quoted(original)));
+            Ok((original, version)) => {
+                text.push_str(&format!("{delivered},{},{version},\n", quoted(original)));
             }
-            None => text.push_str(&format!("{delivered},,\n")),
+            Err(why) => {
+                text.push_str(&format!("{delivered},,,{}\n", quoted(&why.to_string())));
+            }
         }
     }
     text

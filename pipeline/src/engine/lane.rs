@@ -169,7 +169,7 @@ impl<'a> SplitWork<'a> {
     fn push(&mut self, rows: &chunk::Rows, origins: &Origins) -> Result<(), RunError> {
         let exchange = self.lane.exchange;
         let id = ChunkId {
-            attempt: exchange.nonces,
+            attempt: exchange.cell_attempt,
             split: count(self.split),
             chunk: self.chunks,
         };

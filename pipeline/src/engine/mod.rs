@@ -83,8 +83,8 @@ pub struct Exchange {
     pub encoder: Encoder,
     /// How parts are sealed; absent where they aren't.
     pub seal: Option<FileSeal>,
-    /// Random, drawn for this attempt alone: what nonces are made of.
-    pub nonces: [u8; 16],
+    /// Random, drawn for this attempt alone: what its cells carry, and their keys are made of.
+    pub cell_attempt: [u8; 16],
     /// Counters that a progress bar reads.
     pub progress: Arc<Progress>,
     /// Asked before each split whether the run may go on.

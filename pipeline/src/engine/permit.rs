@@ -134,7 +134,7 @@ mod tests {
             treater,
             encoder: Encoder::parquet(&delivered, vec![true], compression, "test").unwrap(),
             seal: None,
-            nonces: [0; 16],
+            cell_attempt: [0; 16],
             progress: Arc::new(Progress::default()),
             permit: Arc::<Counting>::clone(&permit),
             cancel: CancellationToken::new(),

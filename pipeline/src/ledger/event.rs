@@ -92,10 +92,11 @@ pub enum Event {
         config: BTreeMap<String, String>,
         /// Groups across which pseudonyms join.
         join_groups: Vec<String>,
-        /// The attempt as its cells of `encrypt-rand` carry it: 32 hexadecimal digits; absent where there
-        /// are none, and in entries made before this was recorded.
+        /// The attempt as its cells of `encrypt-rand` carry it: 32 hexadecimal digits. Those of a treatment
+        /// within another carry an id that [follows from it](lockgate_transforms::ChunkId::part). Absent where
+        /// there are none, and in entries made before this was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        nonces: Option<String>,
+        cell_attempt: Option<String>,
         /// Which exchange; absent in entries made before this was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<About>,

@@ -239,7 +239,7 @@ mod tests {
             rows: 3,
             config: BTreeMap::new(),
             join_groups: Vec::new(),
-            nonces: None,
+            cell_attempt: None,
             about: None,
         }
     }

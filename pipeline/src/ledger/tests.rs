@@ -608,7 +608,7 @@ fn an_event_too_long_records_nothing() {
         rows: 0,
         config: BTreeMap::from([("x".repeat(70_000), String::new())]),
         join_groups: Vec::new(),
-        nonces: None,
+        cell_attempt: None,
         about: None,
     };
     assert!(matches!(

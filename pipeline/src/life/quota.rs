@@ -159,7 +159,7 @@ mod tests {
             rows,
             config: std::collections::BTreeMap::new(),
             join_groups: Vec::new(),
-            nonces: None,
+            cell_attempt: None,
             about: None,
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn manifest() -> Manifest {
         delivery: "0123456789abcdef".repeat(2),
         run: run.clone(),
         attempt: ATTEMPT.to_owned(),
-        nonces: None,
+        cell_attempt: None,
         grant: GrantReference {
             id: "G-2026-0117".to_owned(),
             version: 1,
@@ -129,13 +129,13 @@ fn the_bytes_of_a_manifest_do_not_change_between_versions() {
 
 #[test]
 fn the_attempt_that_cells_carry_is_32_digits_or_left_out() {
-    let with = |nonces: &str| Manifest {
-        nonces: Some(nonces.to_owned()),
+    let with = |cell_attempt: &str| Manifest {
+        cell_attempt: Some(cell_attempt.to_owned()),
         ..manifest()
     };
     let bytes = with(&"0a".repeat(16)).sign(&key(1)).unwrap();
     let opened = Manifest::open(&bytes, &[key(1).verifying_key()]).unwrap();
-    assert_eq!(opened.nonces, Some("0a".repeat(16)));
+    assert_eq!(opened.cell_attempt, Some("0a".repeat(16)));
     for wrong in ["", ATTEMPT, &"0A".repeat(16), &"0a".repeat(17)] {
         assert!(with(wrong).sign(&key(1)).is_err(), "{wrong}");
     }

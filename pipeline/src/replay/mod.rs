@@ -409,7 +409,7 @@ impl Again<'_> {
             encoder: Encoder::parquet(&schema, plain, fast, SOFTWARE)?,
             seal: None,
             // Fresh ones: what is encrypted with them is thrown away.
-            nonces: random_attempt()?,
+            cell_attempt: random_attempt()?,
             progress: self.progress,
             permit: Arc::new(Unpublished),
             cancel: cancel.child_token(),

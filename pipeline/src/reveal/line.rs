@@ -4,18 +4,20 @@
 pub(super) struct Line {
     /// The value, as it was delivered.
     pub(super) value: String,
-    /// The values of the fields that it is bound to, as texts, absent for a null; none at all where the
-    /// line holds none.
+    /// The values of the fields that it is bound to, in the order of the fields' names, as texts, absent for
+    /// a null; none at all where the line holds none.
     pub(super) row: Vec<Option<String>>,
 }
 
 impl Line {
     /// Reads a line of a field that is bound to so many others: a record of CSV (RFC 4180), in which
     /// nothing between commas is a null, and `""` an empty text. Where it is bound to none, the line is the
-    /// value. Absent where the line is neither.
+    /// value, and one with a comma, which no cell has, is of when it was bound. Absent where the line is none
+    /// of this.
     pub(super) fn read(line: &str, bound: usize) -> Option<Self> {
         if bound == 0 {
-            return Some(Self {
+            let is_alone = !line.contains(',');
+            return is_alone.then(|| Self {
                 value: line.to_owned(),
                 row: Vec::new(),
             });
@@ -85,9 +87,12 @@ mod tests {
 
     #[test]
     fn a_line_of_a_field_that_is_bound_to_none_is_the_value() {
-        for line in ["AAAA", "a,b", "\"", " x "] {
+        for line in ["AAAA", "\"", " x "] {
             let read = Line::read(line, 0).unwrap();
             assert_eq!((read.value.as_str(), read.row.len()), (line, 0));
+        }
+        for line in ["AAAA,P1", "AAAA,"] {
+            assert_eq!(row(line, 0), None, "{line}");
         }
     }
 

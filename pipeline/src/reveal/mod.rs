@@ -23,7 +23,7 @@ use arrow::datatypes::DataType;
 use lockgate_connectors::ConnectorError;
 use lockgate_connectors::keyring::Purpose;
 use lockgate_transforms::treatments::AnyTreatment;
-use lockgate_transforms::{Column, DerivedKey, KeyUse};
+use lockgate_transforms::{Column, DerivedKey, KeyUse, Unopenable};
 
 use crate::approval::reveals::{self, ApprovedValues, ValuesRequest};
 use crate::delivered::Delivered;
@@ -36,7 +36,7 @@ use crate::site::Site;
 use crate::site::field_type::FieldType;
 use crate::site::grant::Reveal;
 pub(crate) use record::{Revealing, once_recorded};
-use restore::{Authentic, kind_of, restore};
+use restore::{Authentic, check_lines, kind_of, restore};
 
 /// What to turn back.
 #[derive(Clone, Copy)]
@@ -80,8 +80,31 @@ impl fmt::Debug for Revealed {
 pub struct RevealedValue {
     /// The value, as it was delivered.
     pub value: String,
-    /// The original, and the version of the key; absent where no key turns the value back.
-    pub found: Option<(String, u32)>,
+    /// The original, and the version of the key; or why no key turns the value back.
+    pub found: Result<(String, u32), Unopenable>,
+}
+
+impl RevealedValue {
+    /// A value that no key was tried on yet.
+    fn untried(value: &str) -> Self {
+        Self {
+            value: value.to_owned(),
+            found: Err(Unopenable::OtherKey),
+        }
+    }
+
+    /// Takes what one more key gave. Every key but its own says of a cell that it is of another, so what
+    /// its own says against it stays.
+    fn tried(&mut self, outcome: Result<(String, u32), Unopenable>) {
+        let is_better = match self.found {
+            Ok(_) => false,
+            Err(Unopenable::OtherKey) => true,
+            Err(_) => outcome.is_ok(),
+        };
+        if is_better {
+            self.found = outcome;
+        }
+    }
 }
 
 impl fmt::Debug for RevealedValue {
@@ -170,7 +193,7 @@ fn event(
         approver: approved.approver.clone(),
         approval_sha256: approved.sha256.clone(),
         values: count(request.values.len()),
-        found: count(values.filter(|value| value.found.is_some()).count()),
+        found: count(values.filter(|value| value.found.is_ok()).count()),
     })
 }
 
@@ -265,18 +288,40 @@ fn check_others(
     Ok(())
 }
 
+/// Checks before an approval is signed that it could be used: a field that the grant delivers, lines of that
+/// field, a delivery of the grant, and values that say which they are of.
+///
+/// # Errors
+/// Whatever of it isn't so; problems in the files of the grant.
+pub fn check_approvable(
+    installation: &Installation,
+    asked: &ValuesRequest<'_>,
+    delivery: Option<&str>,
+) -> Result<(), RunError> {
+    let delivery = reveals::check_delivery(delivery)?;
+    let compiled = installation.compile(asked.grant, installation.mode_to_show(asked.grant))?;
+    let field = field_of(&compiled, asked.field)?;
+    check_lines(&field.treatment, asked.values)?;
+    attempt_of(installation, asked.grant, field, delivery.as_deref())?;
+    Ok(())
+}
+
+fn field_of<'a>(compiled: &'a Compiled, name: &str) -> Result<&'a PlannedField, RunError> {
+    let mut fields = compiled.plan().fields.iter();
+    let field = fields.find(|field| field.name == name);
+    field.ok_or_else(|| RunError::Denied {
+        what: format!("the grant delivers no field `{name}`"),
+        remedy: "`lockgate grant show` names the fields".to_owned(),
+    })
+}
+
 fn find(
     installation: &Installation,
     compiled: &Compiled,
     request: &RevealRequest<'_>,
     approved: &ApprovedValues,
 ) -> Result<Found, RunError> {
-    let mut fields = compiled.plan().fields.iter();
-    let field = fields.find(|field| field.name == request.field);
-    let field = field.ok_or_else(|| RunError::Denied {
-        what: format!("the grant delivers no field `{}`", request.field),
-        remedy: "`lockgate grant show` names the fields".to_owned(),
-    })?;
+    let field = field_of(compiled, request.field)?;
     let authentic = kind_of(&field.treatment);
     let (authentic, used) = authentic
         .zip(field.treatment.key_uses().into_iter().next())
@@ -287,14 +332,13 @@ fn find(
                 .to_owned(),
         })?;
     check_others(&installation.site, compiled, &used, approved)?;
-    let attempt = attempt_of(installation, request.grant, field, approved)?;
+    check_lines(&field.treatment, request.values)?;
+    let delivery = approved.delivery.as_deref();
+    let attempt = attempt_of(installation, request.grant, field, delivery)?;
     let mut values: Vec<RevealedValue> = request
         .values
         .iter()
-        .map(|value| RevealedValue {
-            value: value.clone(),
-            found: None,
-        })
+        .map(|value| RevealedValue::untried(value))
         .collect();
     let data_type = source_type(field)?;
     for version in versions(installation, &used, approved, authentic)? {
@@ -302,9 +346,7 @@ fn find(
         let column = Column::alone(&field.name, &data_type, &field.category);
         let restored = restore(&field.treatment, column, &key, request.values, attempt)?;
         for (value, restored) in values.iter_mut().zip(restored) {
-            if value.found.is_none() {
-                value.found = restored.map(|original| (original, version));
-            }
+            value.tried(restored.map(|original| (original, version)));
         }
     }
     Ok(Found {
@@ -320,9 +362,9 @@ fn attempt_of(
     installation: &Installation,
     grant: &str,
     field: &PlannedField,
-    approved: &ApprovedValues,
+    delivery: Option<&str>,
 ) -> Result<Option<[u8; 16]>, RunError> {
-    let Some(delivery) = &approved.delivery else {
+    let Some(delivery) = delivery else {
         return Ok(None);
     };
     let denied = |what: String| RunError::Denied {
@@ -343,8 +385,8 @@ fn attempt_of(
             "the ledger released no delivery {delivery} of `{grant}`"
         ))
     })?;
-    let nonces = delivered.nonces.as_deref().and_then(from_hex);
-    nonces.map(Some).ok_or_else(|| {
+    let cell_attempt = delivered.cell_attempt.as_deref().and_then(from_hex);
+    cell_attempt.map(Some).ok_or_else(|| {
         denied(format!(
             "the ledger doesn't say of which attempt the values of delivery {delivery} are"
         ))
@@ -403,4 +445,33 @@ fn key_of(
         &scope,
         master.version,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_own_key_says_of_a_value_stays_whichever_is_tried_last() {
+        let original = || Ok(("original".to_owned(), 2));
+        for (outcomes, expected) in [
+            (vec![], Err(Unopenable::OtherKey)),
+            (
+                vec![Err(Unopenable::Bound), Err(Unopenable::OtherKey)],
+                Err(Unopenable::Bound),
+            ),
+            (
+                vec![Err(Unopenable::OtherKey), Err(Unopenable::NotAuthentic)],
+                Err(Unopenable::NotAuthentic),
+            ),
+            (vec![Err(Unopenable::NotAuthentic), original()], original()),
+            (vec![original(), Err(Unopenable::NotAuthentic)], original()),
+        ] {
+            let mut value = RevealedValue::untried("AAAA");
+            for outcome in outcomes {
+                value.tried(outcome);
+            }
+            assert_eq!(value.found, expected);
+        }
+    }
 }

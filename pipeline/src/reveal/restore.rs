@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lockgate_transforms::treatments::AnyTreatment;
 use lockgate_transforms::treatments::encrypt_rand::Opener;
-use lockgate_transforms::{Column, Context, DerivedKey, Misfit, Treatment, TreatmentSpec};
+use lockgate_transforms::{
+    Column, Context, DerivedKey, Misfit, Treatment, TreatmentSpec, Unopenable,
+};
 
 use super::line::Line;
 use crate::error::RunError;
@@ -43,8 +45,47 @@ pub(super) fn kind_of(spec: &TreatmentSpec) -> Option<Authentic> {
     }
 }
 
-/// The originals of delivered values, under one key; absent where a value isn't one of that key, doesn't
-/// stand beside the row that it is bound to, or isn't of the attempt that is asked for.
+/// Checks that each line is one of the field, before its being none counts as not found and spends a use.
+///
+/// # Errors
+/// One that holds too much or too little of a row, or isn't CSV; it is named by its number alone.
+pub(super) fn check_lines(spec: &TreatmentSpec, values: &[String]) -> Result<(), RunError> {
+    let AnyTreatment::EncryptRand(treatment) = spec.treatment() else {
+        return Ok(());
+    };
+    let names = treatment.bound_to();
+    let mut lines = values.iter();
+    let Some(at) = lines.position(|line| Line::read(line, names.len()).is_none()) else {
+        return Ok(());
+    };
+    let number = at.saturating_add(1);
+    let (what, remedy) = match names.is_empty() {
+        true => (
+            format!("value {number} stands with a row, and the field is bound to none today"),
+            "write the value alone; one that was bound can't be turned back unless it is bound again"
+                .to_owned(),
+        ),
+        false => (
+            format!(
+                "value {number} is neither a value alone nor one with {} fields of its row",
+                names.len()
+            ),
+            format!(
+                "write it as a record of CSV: the value, then {}; nothing between commas for a null, a \
+                 text with a comma in quotes",
+                names.join(", ")
+            ),
+        ),
+    };
+    Err(RunError::Invalid {
+        what,
+        at: "the list of values".to_owned(),
+        remedy,
+    })
+}
+
+/// The originals of delivered values, under one key, or why there is none: a value isn't one of that key,
+/// doesn't stand beside the row that it is bound to, or isn't of the attempt that is asked for.
 ///
 /// # Errors
 /// A treatment that can't be turned back, or doesn't fit the field.
@@ -58,7 +99,7 @@ pub(super) fn restore(
     key: &DerivedKey,
     values: &[String],
     attempt: Option<[u8; 16]>,
-) -> Result<Vec<Option<String>>, RunError> {
+) -> Result<Vec<Result<String, Unopenable>>, RunError> {
     let misfit = |misfit: Misfit| RunError::Invalid {
         what: misfit.to_string(),
         at: format!("field {}", column.name),
@@ -74,14 +115,14 @@ pub(super) fn restore(
             };
             let bound = treatment.bound_to().len();
             let opened = values.iter().map(|value| {
-                let line = Line::read(value, bound)?;
+                let line = Line::read(value, bound).ok_or(Unopenable::Malformed)?;
                 open_line(&mut opener, &line, column.data_type)
             });
             return Ok(opened.collect());
         }
         AnyTreatment::EncryptDet(treatment) => {
             let opener = treatment.opener(key);
-            return Ok(values.iter().map(|value| opener.open(value).ok()).collect());
+            return Ok(values.iter().map(|value| opener.open(value)).collect());
         }
         AnyTreatment::Fpe(fpe) => fpe.restore(column, options, Some(key)),
         AnyTreatment::PermuteInt(permutation) => permutation.restore(column, options, Some(key)),
@@ -94,15 +135,16 @@ pub(super) fn restore(
         }
     };
     let treatment = treatment.map_err(misfit)?;
-    values
+    let restored = values
         .iter()
-        .map(|value| restore_by(treatment.as_ref(), column.data_type, value))
-        .collect()
+        .map(|value| restore_by(treatment.as_ref(), column.data_type, value));
+    Ok(restored.collect())
 }
 
 /// One cell, beside its row where the line holds that.
-fn open_line(opener: &mut Opener, line: &Line, data_type: &DataType) -> Option<String> {
-    let cell: ArrayRef = Arc::new(StringArray::from(vec![as_base64url(&line.value)?]));
+fn open_line(opener: &mut Opener, line: &Line, data_type: &DataType) -> Result<String, Unopenable> {
+    let cell = as_base64url(&line.value).ok_or(Unopenable::Malformed)?;
+    let cell: ArrayRef = Arc::new(StringArray::from(vec![cell]));
     let row: Vec<ArrayRef> = line
         .row
         .iter()
@@ -112,7 +154,8 @@ fn open_line(opener: &mut Opener, line: &Line, data_type: &DataType) -> Option<S
         true => opener.open_column(&cell, data_type),
         false => opener.open_beside(&cell, &row, data_type),
     };
-    text_of(&opened.ok()?, 0)
+    let opened = opened.map_err(|refused| refused.why)?;
+    text_of(&opened, 0).ok_or(Unopenable::OtherType)
 }
 
 /// One value by a treatment that goes the other way.
@@ -120,30 +163,27 @@ fn restore_by(
     treatment: &dyn Treatment,
     data_type: &DataType,
     value: &str,
-) -> Result<Option<String>, RunError> {
+) -> Result<String, Unopenable> {
     let text: ArrayRef = Arc::new(StringArray::from(vec![value]));
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()
     };
     // Arrow's own error holds the value.
-    let Ok(typed) = cast_with_options(&text, data_type, &strict) else {
-        return Ok(None);
-    };
+    let typed = cast_with_options(&text, data_type, &strict).map_err(|_| Unopenable::Malformed)?;
     let context = Context {
         inputs: &[],
         chunk: None,
     };
     let restored = treatment.treat(&typed, &context);
-    let Ok(restored) = restored else {
-        return Ok(None);
-    };
+    let restored = restored.map_err(|_| Unopenable::Malformed)?;
     let is_rejected = restored
         .rejected
         .as_ref()
         .is_some_and(|rejected| rejected.count_set_bits() > 0);
     let fits = restored.tally().invalid == 0 && !is_rejected;
-    Ok(text_of(&restored.array, 0).filter(|_| fits))
+    let text = text_of(&restored.array, 0).filter(|_| fits);
+    text.ok_or(Unopenable::Malformed)
 }
 
 fn text_of(column: &ArrayRef, row: usize) -> Option<String> {
@@ -235,10 +275,10 @@ mod tests {
             assert_ne!(delivered, original);
             let values = [delivered];
             let restored = restore(&spec, column, &key, &values, None).unwrap();
-            assert_eq!(restored, [Some(original.to_owned())], "{text}");
+            assert_eq!(restored, [Ok(original.to_owned())], "{text}");
             let other = DerivedKey::derive(&[8; 32], "fpe", "d", "grant:G-1", 1);
             let restored = restore(&spec, column, &other, &values, None).unwrap();
-            assert_ne!(restored, [Some(original.to_owned())], "{text}");
+            assert_ne!(restored, [Ok(original.to_owned())], "{text}");
         }
     }
 
@@ -251,7 +291,7 @@ mod tests {
         ] {
             let values = ["no cell".to_owned()];
             let restored = restore(&spec(text), column, &key(), &values, None);
-            assert_eq!(restored.unwrap(), [None], "{text}");
+            assert_eq!(restored.unwrap(), [Err(Unopenable::Malformed)], "{text}");
         }
     }
 
@@ -286,31 +326,63 @@ mod tests {
         let column = Column::alone("contact", &DataType::Utf8, "other");
         let bound = spec("{ kind = 'encrypt-rand', domain = 'd', beside = ['id'] }");
         let unbound = spec("{ kind = 'encrypt-rand', domain = 'd' }");
-        let restored = |line: String, attempt| {
-            let restored = restore(&bound, column, &key(), &[line], attempt).unwrap();
-            assert!(restored[0].as_deref().is_none_or(|text| text == "value"));
-            restored[0].is_some()
+        let restored = |line: &str, attempt| {
+            let values = [line.to_owned()];
+            let mut restored = restore(&bound, column, &key(), &values, attempt).unwrap();
+            restored.remove(0)
         };
+        let value = || Ok("value".to_owned());
         let (named, null) = (cell(&bound, Some("P1"), 5), cell(&bound, None, 5));
-        assert!(restored(format!("{named},P1"), None));
-        assert!(restored(format!("{named},\"P1\""), None));
-        assert!(restored(format!("{null},"), None));
-        for line in [
-            format!("{named},P2"),
-            format!("{named},"),
-            format!("{named}, P1"),
-            format!("{named},P1,P1"),
-            named.clone(),
-            format!("{null},\"\""),
+        assert_eq!(restored(&format!("{named},P1"), None), value());
+        assert_eq!(restored(&format!("{named},\"P1\""), None), value());
+        assert_eq!(restored(&format!("{null},"), None), value());
+        for (line, why) in [
+            (format!("{named},P2"), Unopenable::NotAuthentic),
+            (format!("{named},"), Unopenable::NotAuthentic),
+            (format!("{named}, P1"), Unopenable::NotAuthentic),
+            (format!("{null},\"\""), Unopenable::NotAuthentic),
+            (format!("{named},P1,P1"), Unopenable::Malformed),
+            (named.clone(), Unopenable::Bound),
         ] {
-            assert!(!restored(line.clone(), None), "{line}");
+            assert_eq!(restored(&line, None), Err(why), "{line}");
         }
         // Of one attempt where one is asked for.
-        assert!(restored(format!("{named},P1"), Some([5; 16])));
-        assert!(!restored(format!("{named},P1"), Some([6; 16])));
+        let named = format!("{named},P1");
+        assert_eq!(restored(&named, Some([5; 16])), value());
+        let other = restored(&named, Some([6; 16]));
+        assert_eq!(other, Err(Unopenable::OtherAttempt));
         // What was delivered before the field was bound says nothing of a row.
         let earlier = cell(&unbound, None, 5);
-        assert!(restored(earlier.clone(), None));
-        assert!(!restored(format!("{earlier},P1"), None));
+        assert_eq!(restored(&earlier, None), value());
+        let beside = restored(&format!("{earlier},P1"), None);
+        assert_eq!(beside, Err(Unopenable::Unbound));
+    }
+
+    #[test]
+    fn a_line_that_is_none_of_the_field_is_refused_by_its_number() {
+        let bound = spec("{ kind = 'encrypt-rand', domain = 'd', beside = ['id', 'code'] }");
+        let unbound = spec("{ kind = 'encrypt-rand', domain = 'd' }");
+        let det = spec("{ kind = 'encrypt-det', domain = 'd' }");
+        let check = |spec: &TreatmentSpec, second: &str| {
+            check_lines(spec, &["AAAA".to_owned(), second.to_owned()])
+        };
+        for line in ["AAAA", "AAAA,,", "AAAA,P1,\"a,b\""] {
+            assert!(check(&bound, line).is_ok(), "{line}");
+        }
+        for line in ["AAAA,P1", "AAAA,P1,a,b", "AAAA,P1,\"a"] {
+            let refused = check(&bound, line).unwrap_err();
+            let RunError::Invalid { what, remedy, .. } = refused else {
+                panic!("{refused:?}");
+            };
+            assert!(what.contains("value 2") && what.contains("2 fields"));
+            assert!(remedy.contains("code, id") && !what.contains("P1"));
+        }
+        assert!(check(&unbound, "AAAB").is_ok());
+        let refused = check(&unbound, "AAAA,P1").unwrap_err().to_string();
+        assert!(refused.contains("value 2") && refused.contains("bound to none"));
+        assert!(
+            check(&det, "a,b").is_ok(),
+            "values of others are as they are"
+        );
     }
 }

@@ -142,7 +142,7 @@ mod tests {
             rows: 1,
             config: BTreeMap::new(),
             join_groups: joins.iter().map(|join| (*join).to_owned()).collect(),
-            nonces: None,
+            cell_attempt: None,
             about: about.map(|(provider, recipient)| About {
                 provider: provider.to_owned(),
                 recipient: recipient.to_owned(),

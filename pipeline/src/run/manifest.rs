@@ -60,7 +60,7 @@ impl Release<'_> {
             rows: outcome.rows.delivered,
             config,
             join_groups: joins.into_iter().collect(),
-            nonces: self.nonces.clone(),
+            cell_attempt: self.cell_attempt.clone(),
             about: life::about(site, plan),
         }
     }
@@ -89,7 +89,7 @@ impl Release<'_> {
             delivery: self.key.delivery().to_owned(),
             run: self.key.as_str().to_owned(),
             attempt: attempt.id().to_owned(),
-            nonces: self.nonces.clone(),
+            cell_attempt: self.cell_attempt.clone(),
             grant: GrantReference {
                 id: plan.grant.clone(),
                 version: plan.grant_version,

@@ -171,7 +171,7 @@ async fn deliver(
     exchange.seal = seal.as_ref().map(AttemptSeal::files);
     let release = Release {
         seal: seal.as_ref(),
-        nonces: plan.draws_nonces().then(|| hex(&exchange.nonces)),
+        cell_attempt: plan.draws_nonces().then(|| hex(&exchange.cell_attempt)),
         installation,
         plan: &plan,
         key: &key,
@@ -579,7 +579,7 @@ fn exchange(
         treater,
         encoder,
         seal: None,
-        nonces: random_attempt()?,
+        cell_attempt: random_attempt()?,
         progress,
         permit,
         cancel: stop,
@@ -699,7 +699,7 @@ mod tests {
             rows: 1,
             config: BTreeMap::new(),
             join_groups: Vec::new(),
-            nonces: None,
+            cell_attempt: None,
             about: None,
         }
     }

@@ -277,7 +277,7 @@ mod tests {
             rows: 1,
             config: BTreeMap::new(),
             join_groups: Vec::new(),
-            nonces: None,
+            cell_attempt: None,
             about: None,
         }
     }

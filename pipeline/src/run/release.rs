@@ -47,7 +47,7 @@ pub(super) struct Release<'a> {
     /// What it is sealed with; absent where it isn't.
     pub(super) seal: Option<&'a AttemptSeal>,
     /// The attempt as encrypted cells carry it, hex; absent where there are none.
-    pub(super) nonces: Option<String>,
+    pub(super) cell_attempt: Option<String>,
 }
 
 /// What an attempt has staged: its files, and the keys that open them.

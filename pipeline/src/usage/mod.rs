@@ -470,7 +470,7 @@ mod tests {
             rows: 7,
             config: BTreeMap::new(),
             join_groups: Vec::new(),
-            nonces: None,
+            cell_attempt: None,
             about,
         };
         let released = Event::Released {

@@ -36,7 +36,7 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
             grant_version,
             plan_sha256,
             rows,
-            nonces,
+            cell_attempt,
             ..
         } => {
             *run == manifest.run
@@ -46,7 +46,7 @@ fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
                 && *grant_version == manifest.grant.version
                 && *plan_sha256 == manifest.plan_sha256
                 && *rows == manifest.rows.delivered
-                && *nonces == manifest.nonces
+                && *cell_attempt == manifest.cell_attempt
         }
         Event::GrantSigned { .. }
         | Event::MarkingBegun { .. }

@@ -89,7 +89,7 @@ fn statement(files: &[(&str, &[u8], u64)]) -> Manifest {
         rows: stated.rows.delivered,
         config: BTreeMap::new(),
         join_groups: Vec::new(),
-        nonces: stated.nonces.clone(),
+        cell_attempt: stated.cell_attempt.clone(),
         about: None,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -309,7 +309,7 @@ async fn a_proof_of_another_release_is_refused() {
     assert_eq!(delivery.kinds().await, [VerifyProblemKind::Ledger]);
     // Nor is another attempt of its cells that of the release.
     let stated = Manifest {
-        nonces: Some("0a".repeat(16)),
+        cell_attempt: Some("0a".repeat(16)),
         ..statement(&files)
     };
     let delivery = Delivery::publish(Arc::new(InMemory::new()), &stated, &files).await;

@@ -130,9 +130,14 @@ fn approved_values_are_turned_back_and_recorded_first() {
 
 /// A site that delivers `name` as it is, and `contact` bound to it.
 fn bound() -> Site {
+    bound_with("")
+}
+
+fn bound_with(more: &str) -> Site {
     let site = unsigned();
     let bound = "{ kind = 'encrypt-rand', domain = 'person.contact', beside = ['name'] }";
-    site.signed(&Grant::new(GRANT, "people", &["name", "contact"]).treatment("contact", bound));
+    let grant = Grant::new(GRANT, "people", &["name", "contact"]).treatment("contact", bound);
+    site.signed(&grant.more(more));
     site
 }
 
@@ -191,12 +196,55 @@ fn a_bound_value_is_revealed_beside_its_row_and_beside_no_other() {
         line((one, None)),
         line((null, cells[1].1.as_deref())),
         line((null, Some(""))),
-        // Without its row, and with more than that.
+        // Without its row.
         STANDARD.encode(one),
-        format!("{},\"x\"", line((one, cells[1].1.as_deref()))),
     ];
     let found = revealed(&site, &written(&site, "moved.txt", &moved), &[]);
     assert_eq!(found, vec![None; moved.len()]);
+    assert_eq!(events(&site, "revealed")[1]["found"], 0);
+}
+
+#[test]
+fn a_value_that_is_not_found_says_why() {
+    let site = bound();
+    let cells = cells(&site.deliver(GRANT));
+    let (one, other) = (&cells[1], &cells[2]);
+    let lines = [
+        line((&one.0, one.1.as_deref())),
+        line((&one.0, other.1.as_deref())),
+        STANDARD.encode(&one.0),
+    ];
+    let values = written(&site, "why.txt", &lines);
+    approve(&site, "contact", &values, "approver", "why.json").expect_code(0);
+    let document = reveal(&site, "contact", &values, "why.json")
+        .expecting(0)
+        .document();
+    let why = |at: usize| document["values"][at]["why"].as_str();
+    assert_eq!(why(0), None);
+    assert!(why(1).unwrap().contains("row"), "{document}");
+    assert!(why(2).unwrap().contains("not given"), "{document}");
+}
+
+#[test]
+fn a_line_that_is_none_of_the_field_is_refused_and_spends_no_use() {
+    let site = bound_with("reveal = { contact = 'recipient' }");
+    let cells = cells(&site.deliver(GRANT));
+    let (cell, name) = &cells[1];
+    let own = line((cell, name.as_deref()));
+    for (number, wrong) in [format!("{own},\"x\""), format!("{own}\"")]
+        .into_iter()
+        .enumerate()
+    {
+        let values = written(&site, "wrong.txt", &[own.clone(), wrong]);
+        let out = format!("{number}.json");
+        let refused = approve(&site, "contact", &values, "approver", &out).expecting(2);
+        assert!(refused.stdout.contains("value 2"), "{refused:?}");
+        assert!(!site.beside().join(&out).exists());
+        // A recipient signs without a site, and what it signed is looked at before it is recorded.
+        ask(&site, "contact", &values, "receipt", &out).expect_code(0);
+        reveal(&site, "contact", &values, &out).expect_code(2);
+    }
+    assert!(events(&site, "revealed").is_empty());
 }
 
 #[test]
@@ -212,7 +260,7 @@ fn a_value_of_another_delivery_is_not_revealed_where_one_was_approved() {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert_eq!(delivery.manifest()["nonces"], Value::from(attempt));
+        assert_eq!(delivery.manifest()["cell_attempt"], Value::from(attempt));
         line((&cell, name.as_deref()))
     };
     let both = [of(&first), of(&second)];
@@ -236,14 +284,45 @@ fn a_delivery_that_is_none_of_the_grant_reveals_nothing() {
     };
     approve("contact", "a.json", "outbox").expect_code(2);
     let unknown = "00".repeat(16);
-    approve("contact", "b.json", &unknown).expect_code(0);
-    reveal(&site, "contact", &values, "b.json").expect_code(3);
+    approve("contact", "b.json", &unknown).expect_code(3);
     // Values that don't say which delivery they are of.
     let delivery = site.json(["run", GRANT]).expecting(0).document();
     let delivery = Delivery::of_run(&delivery);
     let id = delivery.manifest()["delivery"].as_str().unwrap();
-    approve("name", "c.json", id).expect_code(0);
-    reveal(&site, "name", &values, "c.json").expect_code(3);
+    approve("name", "c.json", id).expect_code(3);
+    // Another grant's.
+    let other = grant().to_toml().replace("\"G-1\"", "\"G-2\"");
+    site.write("grants/G-2.toml", &other);
+    site.sign("G-2").expect_code(0);
+    let elsewhere = site.deliver("G-2");
+    let elsewhere = elsewhere.manifest()["delivery"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    approve("contact", "d.json", &elsewhere).expect_code(3);
+    for out in ["a.json", "b.json", "c.json", "d.json"] {
+        assert!(!site.beside().join(out).exists(), "{out}");
+    }
+    approve("contact", "e.json", id).expect_code(0);
+    reveal(&site, "contact", &values, "e.json").expect_code(0);
+}
+
+/// A recipient has no site that says which deliveries there are: its request is refused where it is used.
+#[test]
+fn a_request_for_a_delivery_that_is_none_of_the_grant_reveals_nothing() {
+    let site = site("reveal = { contact = 'recipient' }");
+    let values = list(&site, "contact", 1);
+    let unknown = "00".repeat(16);
+    let delivery = ["--delivery", unknown.as_str()];
+    ask_with(
+        &site,
+        "contact",
+        &values,
+        ("receipt", "ask.json"),
+        &delivery,
+    )
+    .expect_code(0);
+    reveal(&site, "contact", &values, "ask.json").expect_code(3);
     assert!(events(&site, "revealed").is_empty());
 }
 
@@ -252,9 +331,9 @@ fn a_manifest_without_encrypted_cells_names_no_attempt_of_them() {
     let site = unsigned();
     site.signed(&Grant::new(GRANT, "people", &["name"]));
     let delivery = site.deliver(GRANT);
-    assert!(delivery.manifest().get("nonces").is_none());
+    assert!(delivery.manifest().get("cell_attempt").is_none());
     let intended = events(&site, "release-intended");
-    assert!(intended[0].get("nonces").is_none());
+    assert!(intended[0].get("cell_attempt").is_none());
 }
 
 #[test]
@@ -401,11 +480,23 @@ fn values_under_a_join_groups_key_need_an_approver_of_every_provider_in_it() {
 
 /// Asks as the recipient, who has no site.
 fn ask(site: &Site, field: &str, values: &PathBuf, identity: &str, out: &str) -> Finished {
+    ask_with(site, field, values, (identity, out), &[])
+}
+
+fn ask_with(
+    site: &Site,
+    field: &str,
+    values: &PathBuf,
+    (identity, out): (&str, &str),
+    more: &[&str],
+) -> Finished {
     let mut command = site.command();
     command
         .args(["--json", "reveal", "ask", GRANT, "--recipient", RECIPIENT])
         .args(["--field", field, "--reason", "核对投诉"])
-        .args(["--until", "2099-12-31", "--identity"])
+        .args(["--until", "2099-12-31"])
+        .args(more)
+        .arg("--identity")
         .arg(site.private_key(identity))
         .arg("--values")
         .arg(values)

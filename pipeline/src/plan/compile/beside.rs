@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use arrow::datatypes::DataType;
+use lockgate_transforms::Action;
 use lockgate_transforms::treatments::AnyTreatment;
-use lockgate_transforms::{Action, TreatmentSpec};
 
 use super::fields::Resolved;
 use crate::marks::Layout;
-use crate::plan::{Refusal, RefusalCode};
+use crate::plan::{PlannedField, Refusal, RefusalCode};
+use crate::site::FieldType;
 
 /// Refuses fields that are bound to one that isn't delivered, is treated, or is moved by marks.
 pub(super) fn check(resolved: &Resolved, marks: Option<&Layout>, refusals: &mut Vec<Refusal>) {
@@ -36,7 +38,7 @@ fn fault(resolved: &Resolved, marks: Option<&Layout>, name: &str) -> Option<&'st
     let Some(field) = fields.find(|field| field.name == name) else {
         return Some("which is not delivered");
     };
-    if !leaves_all(&field.treatment) {
+    if !leaves_all(field) {
         return Some("which is not delivered clear");
     }
     let mut marked = marks.into_iter().flat_map(|layout| &layout.fields);
@@ -46,12 +48,15 @@ fn fault(resolved: &Resolved, marks: Option<&Layout>, name: &str) -> Option<&'st
 }
 
 /// Whether every value of a row that is delivered is left as it is, nulls and empty ones included.
-fn leaves_all(treatment: &TreatmentSpec) -> bool {
-    let options = treatment.options();
+fn leaves_all(field: &PlannedField) -> bool {
+    let options = field.treatment.options();
     let leaves = |action| matches!(action, Action::Keep | Action::Fail | Action::Reject);
-    matches!(treatment.treatment(), AnyTreatment::Clear(_))
-        && leaves(options.on_null)
-        && leaves(options.on_empty)
+    // Of what a cell can be bound to, texts alone can be empty.
+    let is_never_empty = FieldType::parse(&field.source_type)
+        .is_ok_and(|source| source.to_arrow() != DataType::Utf8);
+    matches!(field.treatment.treatment(), AnyTreatment::Clear(_))
+        && (leaves(options.on_null) || options.on_null == Action::Null)
+        && (is_never_empty || leaves(options.on_empty))
 }
 
 #[cfg(test)]
@@ -84,11 +89,35 @@ mod tests {
             ("on_null = \"fail\", on_empty = \"reject\"", false),
             ("on_empty = \"null\"", true),
             ("on_empty = \"mask-all\"", true),
+            ("on_null = \"null\"", false),
+            ("on_null = \"mask-all\"", true),
         ] {
             let site = bound_to("region");
             site.grant_table(&format!("region = {{ kind = \"clear\", {options} }}"));
             assert_eq!(refused(&site), is_refused, "{options}");
         }
+    }
+
+    #[test]
+    fn what_is_done_to_empty_texts_matters_for_texts_alone() {
+        let site = bound_to("status");
+        site.catalogue(
+            "name = \"status\", type = \"utf8\"",
+            "name = \"status\", type = \"int64\"",
+        );
+        site.grant(
+            "fields = [\"id\", \"name\", \"region\"]",
+            "fields = [\"id\", \"name\", \"status\"]",
+        );
+        site.grant_table("status = { kind = \"clear\", on_empty = \"null\" }");
+        assert!(!refused(&site));
+    }
+
+    #[test]
+    fn a_field_is_not_bound_to_one_that_is_withheld() {
+        let site = bound_to("region");
+        site.grant_table("region = { kind = \"withhold\" }");
+        assert!(refused(&site));
     }
 
     #[test]
