@@ -87,14 +87,17 @@ pub fn parse(bytes: &[u8]) -> Result<Value, CanonicalError> {
 /// Reads a typed document: canonical as bytes, and nothing lost in the type (a key the type would
 /// drop, a default it would fill in).
 ///
+/// Meant for what was verified, by its signature or hash, or is the site's own: keys are sorted by way of
+/// a tree of values, which can take a hundred times as much memory as its bytes.
+///
 /// # Errors
 /// As [`parse`], and a document of another shape.
 pub fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CanonicalError> {
     if bytes.len() > BYTES_MAX {
         return Err(CanonicalError::TooLarge);
     }
-    // As the type at once: a tree of values can take a hundred times as much memory as its bytes. What the
-    // type writes is canonical, so bytes that equal it are.
+    // As the type, so that what is none fails before a tree of values is made of it. What the type writes
+    // is canonical, so bytes that equal it are.
     let document: T = serde_json::from_slice(bytes).map_err(CanonicalError::Malformed)?;
     if to_bytes(&document)? != bytes {
         return Err(CanonicalError::NotCanonical);

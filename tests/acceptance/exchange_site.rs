@@ -51,6 +51,9 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
     })
 }
 
+/// What a shell says so that its programs may leave cores as large as the system lets them.
+pub(crate) const ALLOWING_CORES: &str = "ulimit -S -c \"$(ulimit -H -c)\"";
+
 /// Longest that any run may take here. A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -235,8 +238,8 @@ impl ExchangeSite {
     /// Starts an exchange where the system would write a core of any size, as far as it lets anybody.
     pub(crate) fn start_run_allowed_cores(&self) -> Running {
         let mut shell = Command::new("sh");
-        let script = "ulimit -S -c \"$(ulimit -H -c)\" && exec \"$0\" \"$@\"";
-        shell.args(["-c", script]).arg(program());
+        let script = format!("{ALLOWING_CORES} && exec \"$0\" \"$@\"");
+        shell.args(["-c", script.as_str()]).arg(program());
         Running::spawn(&mut shell, &self.root(), &["run", GRANT])
     }
 

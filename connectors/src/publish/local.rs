@@ -234,6 +234,11 @@ impl Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|error| failed(&error, &path))?,
         };
+        let found = file.metadata().map_err(|error| failed(&error, &path))?;
+        if found.len() > MANIFEST_BYTES_MAX {
+            return Err(super::too_large(place(&path)));
+        }
+        // It may grow meanwhile.
         let mut content = Vec::new();
         let mut limited = file.take(MANIFEST_BYTES_MAX + 1);
         limited

@@ -21,7 +21,7 @@ use crate::error::{RunError, exit};
 use crate::installation::Installation;
 use crate::ledger::{
     self, Checkpoint, ConsistencyProof, EntryProof, InclusionProof, LedgerProblem, LedgerReader,
-    ProblemKind,
+    ProblemKind, Remembered,
 };
 use crate::life::{LostTerms, lost_terms};
 use crate::usage::{Question, Usage, to_csv, usage};
@@ -122,14 +122,18 @@ fn verify(
         Some(key) => read_keys(key)?,
         None => site_keys(installation, Purpose::Ledger)?,
     };
-    let (mut remembered, mut unproved) = witnessed(witnesses, &keys)?;
+    let mut remembered = Vec::new();
+    for file in witnesses {
+        remembered.push(kept_in(file, read_text(file, "--witness")?));
+    }
+    let mut unproved = Vec::new();
     let origin = LedgerReader::origin(&installation.ledger_dir());
     let origin = origin.ok().flatten();
     for file in proofs {
         let text = read_text(file, "--proof")?;
         match check_proof(&text, &keys) {
             // Of this ledger, so that it has to continue what was proved.
-            Ok(note) if origin_of(&note) == origin => remembered.push(note),
+            Ok(note) if origin_of(&note) == origin => remembered.push(kept_in(file, note)),
             Ok(_) => {}
             Err(what) => unproved.push(LedgerProblem {
                 kind: ProblemKind::Proof,
@@ -168,43 +172,25 @@ fn verify(
     Ok(Answer::new(text, &report)?.with_exit(exit))
 }
 
-/// The checkpoints that witnesses kept, and what is wrong with those that are none.
-fn witnessed(
-    files: &[PathBuf],
-    keys: &[VerifyingKey],
-) -> Result<(Vec<String>, Vec<LedgerProblem>), RunError> {
-    let (mut remembered, mut unusable) = (Vec::new(), Vec::new());
-    for file in files {
-        let note = read_text(file, "--witness")?;
-        match Checkpoint::open(&note, keys) {
-            Ok(_) => remembered.push(note),
-            Err(error) => unusable.push(LedgerProblem {
-                kind: ProblemKind::Checkpoint,
-                path: file.display().to_string(),
-                what: format!("the remembered checkpoint cannot be used: {error}"),
-            }),
-        }
+fn kept_in(file: &Path, note: String) -> Remembered {
+    Remembered {
+        path: file.display().to_string(),
+        note,
     }
-    Ok((remembered, unusable))
 }
 
-/// A proof of one of the kinds that are made: by `ledger prove`, or in manifests.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AnyProof {
-    Entry(EntryProof),
-    Consistency(ConsistencyProof),
-    Inclusion(InclusionProof),
-}
-
-/// Checks a proof by itself; gives the checkpoint that it is under.
+/// Checks a proof by itself, of one of the kinds that are made by `ledger prove` or in manifests; gives
+/// the checkpoint that it is under.
 fn check_proof(text: &str, keys: &[VerifyingKey]) -> Result<String, String> {
-    let proof: AnyProof = serde_json::from_str(text)
-        .map_err(|_| "is not a proof as `lockgate ledger prove --json` prints it".to_owned())?;
-    let (checked, checkpoint) = match proof {
-        AnyProof::Entry(proof) => (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint),
-        AnyProof::Consistency(proof) => (proof.verify(Some(keys)), proof.checkpoint),
-        AnyProof::Inclusion(proof) => (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint),
+    // One kind after another: serde's untagged enums make a tree of values first.
+    let (checked, checkpoint) = if let Ok(proof) = serde_json::from_str::<EntryProof>(text) {
+        (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint)
+    } else if let Ok(proof) = serde_json::from_str::<ConsistencyProof>(text) {
+        (proof.verify(Some(keys)), proof.checkpoint)
+    } else if let Ok(proof) = serde_json::from_str::<InclusionProof>(text) {
+        (proof.verify(Some(keys)).map(|_| ()), proof.checkpoint)
+    } else {
+        return Err("is not a proof as `lockgate ledger prove --json` prints it".to_owned());
     };
     checked.map_err(|error| error.to_string())?;
     Ok(checkpoint)
@@ -217,17 +203,24 @@ fn origin_of(note: &str) -> Option<String> {
 
 /// Checkpoints that recipients saw, in the receipts that the site accepted: copies of the ledger's head
 /// that lie beside it. Whoever puts back the ledger alone is found by them.
-fn receipted(installation: &Installation) -> Vec<String> {
+fn receipted(installation: &Installation) -> Vec<Remembered> {
+    /// What a receipt says of the ledger; all else is passed over.
+    #[derive(Deserialize)]
+    struct Claimed {
+        checkpoint: String,
+    }
+
     let Ok(receipts) = std::fs::read_dir(installation.state().join("receipts")) else {
         return Vec::new();
     };
     let paths = receipts.filter_map(|entry| Some(entry.ok()?.path()));
-    let bytes = paths.filter_map(|path| durable::read_bounded(&path, FILE_BYTES_MAX).ok());
-    let notes = bytes.filter_map(|bytes| {
-        let payload: Value = serde_json::from_slice(&dsse::unverified_payload(&bytes)?).ok()?;
-        payload.get("checkpoint")?.as_str().map(str::to_owned)
+    let remembered = paths.filter_map(|path| {
+        let bytes = durable::read_bounded(&path, FILE_BYTES_MAX).ok()?;
+        let payload = dsse::unverified_payload(&bytes)?;
+        let claimed: Claimed = serde_json::from_slice(&payload).ok()?;
+        Some(kept_in(&path, claimed.checkpoint))
     });
-    notes.collect()
+    remembered.collect()
 }
 
 fn read_text(file: &Path, option: &str) -> Result<String, RunError> {

@@ -325,7 +325,7 @@ pub(super) async fn verify_trace(root: &Path, args: VerifyTraceArgs) -> Result<A
     };
     let checked = tokio::task::spawn_blocking(move || {
         let keys = match &site {
-            Some(installation) => evidence::site_mark_keys(installation, &args.folder),
+            Some(installation) => evidence::site_mark_keys(installation, &args.folder, &signers),
             None => Vec::new(),
         };
         let given = Given {

@@ -41,7 +41,7 @@ pub enum ProblemKind {
 pub struct LedgerProblem {
     /// Of what kind.
     pub kind: ProblemKind,
-    /// The file, relative to the ledger.
+    /// The file, relative to the ledger; of a copy or proof that is kept elsewhere, where it is from.
     pub path: String,
     /// What is wrong.
     pub what: String,
@@ -74,12 +74,20 @@ pub fn verify(directory: &Path, keys: Option<&[VerifyingKey]>) -> LedgerReport {
     verify_remembering(directory, keys, &[])
 }
 
-/// As [`verify`], and checks that the ledger continues each checkpoint in `remembered` (signed
-/// notes kept elsewhere: in manifests, with a second agency).
+/// A checkpoint that is kept elsewhere: in a manifest, with a second agency.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// Where it is from, for whoever reads the report.
+    pub path: String,
+    /// The signed note.
+    pub note: String,
+}
+
+/// As [`verify`], and checks that the ledger continues each checkpoint in `remembered`.
 pub fn verify_remembering(
     directory: &Path,
     keys: Option<&[VerifyingKey]>,
-    remembered: &[String],
+    remembered: &[Remembered],
 ) -> LedgerReport {
     let mut check = Check {
         files: Files::new(directory),
@@ -115,8 +123,8 @@ pub fn verify_remembering(
     } else {
         check.unbegun();
     }
-    for note in remembered {
-        check.remembered(note, keys, checkpoint.as_ref(), &leaves);
+    for copy in remembered {
+        check.remembered(copy, keys, checkpoint.as_ref(), &leaves);
     }
     check.report(checkpoint)
 }
@@ -228,7 +236,7 @@ impl Check {
 
     fn remembered(
         &mut self,
-        note: &str,
+        Remembered { path, note }: &Remembered,
         keys: Option<&[VerifyingKey]>,
         now: Option<&Checkpoint>,
         leaves: &[Hash],
@@ -241,7 +249,7 @@ impl Check {
             Ok(earlier) => earlier,
             Err(error) => {
                 let what = format!("the remembered checkpoint cannot be used: {error}");
-                self.problem(ProblemKind::Checkpoint, "", what);
+                self.problem(ProblemKind::Checkpoint, path, what);
                 return;
             }
         };

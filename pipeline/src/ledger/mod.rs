@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
-pub use check::{LedgerProblem, LedgerReport, ProblemKind, verify, verify_remembering};
+pub use check::{LedgerProblem, LedgerReport, ProblemKind, Remembered, verify, verify_remembering};
 pub use event::{ContentDigest, ENTRY_BYTES_MAX, Entry, Event, KeptVault};
 pub(crate) use event::{parse_time, time_text};
 pub use history::History;

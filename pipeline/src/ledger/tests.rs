@@ -377,12 +377,29 @@ fn restore(from: &Path, to: &Path) {
     }
 }
 
+fn kept(note: String) -> Remembered {
+    Remembered {
+        path: "kept/checkpoint".to_owned(),
+        note,
+    }
+}
+
+#[test]
+fn a_remembered_checkpoint_that_cannot_be_used_is_told_with_where_it_is_from() {
+    let (directory, _) = ledger(5);
+    let unusable = [kept("no checkpoint".to_owned())];
+    let report = verify_remembering(directory.path(), Some(&keys()), &unusable);
+    assert!(!report.valid);
+    assert_eq!(report.problems[0].kind, ProblemKind::Checkpoint);
+    assert_eq!(report.problems[0].path, "kept/checkpoint");
+}
+
 #[test]
 fn a_ledger_set_back_is_found_by_a_remembered_checkpoint() {
     let (directory, ledger) = ledger(5);
     let before = copy(directory.path());
     let proof = ledger.append(&event(6), now()).unwrap().proof;
-    let remembered = [proof.checkpoint];
+    let remembered = [kept(proof.checkpoint)];
     assert!(verify_remembering(directory.path(), Some(&keys()), &remembered).valid);
 
     restore(before.path(), directory.path());
@@ -415,7 +432,9 @@ fn a_ledger_set_back_is_found_by_a_remembered_checkpoint() {
 fn two_ledgers_of_one_size_are_told_apart() {
     let (directory, ledger) = ledger(5);
     let before = copy(directory.path());
-    let remembered = [ledger.append(&event(6), now()).unwrap().proof.checkpoint];
+    let remembered = [kept(
+        ledger.append(&event(6), now()).unwrap().proof.checkpoint,
+    )];
     let earlier = ledger.snapshot().unwrap().checkpoint().unwrap().clone();
     restore(before.path(), directory.path());
     // The key's holder records something else in its place.
@@ -462,7 +481,9 @@ fn an_older_checkpoint_put_back_alone_is_found_and_nothing_goes_on_over_it() {
 fn an_older_checkpoint_of_full_tiles_alone_is_noted_and_found_by_memory() {
     let (directory, ledger) = ledger(256);
     let note = fs::read(directory.path().join(CHECKPOINT)).unwrap();
-    let remembered = [ledger.append(&event(6), now()).unwrap().proof.checkpoint];
+    let remembered = [kept(
+        ledger.append(&event(6), now()).unwrap().proof.checkpoint,
+    )];
     fs::write(directory.path().join(CHECKPOINT), note).unwrap();
     let report = verify_remembering(directory.path(), Some(&keys()), &remembered);
     assert!(!report.valid);

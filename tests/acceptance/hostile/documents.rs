@@ -4,21 +4,33 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lockgate_acceptance::site::{Delivery, Finished, RECIPIENT, Site, finish};
+use serde_json::{Value, json};
 
 use super::watched;
 use crate::people::{self, FIELDS};
 
-/// What a command may hold more over a hostile document than over an empty one: the largest that is read
-/// is a signature, of 16 MiB.
+/// What a command may hold more over a hostile document of [`LIST_BYTES`] than over an empty one: its bytes,
+/// and what they are decoded to. A larger one takes more, and ends in the same answer.
 const MEMORY_MORE: u64 = 32 << 20;
+
+/// The same where a document is a mebibyte at most.
+const MEMORY_MORE_OF_SMALL: u64 = 8 << 20;
 
 /// Levels of nesting that overflow the stack of whoever follows them.
 const DEEP: usize = 100_000;
 
-/// Bytes of an endless list, where a document may be as large. A tree of JSON values would take more than a
+/// Bytes of an endless list, where a document may be as large. A tree of JSON values would take about a
 /// hundred mebibytes for it.
 const LIST_BYTES: usize = 4 << 20;
+
+/// The largest document that is small.
+const SMALL: usize = 1 << 20;
+
+/// An attempt that a document may name.
+const ATTEMPT: &str = "00112233445566aa";
 
 /// What stands where a document is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +42,8 @@ enum Form {
     Nested,
     /// As many signatures as the document has room for.
     Signatures,
+    /// An envelope that is right but for its payload, a list as long as there is room for.
+    Payload,
     /// The first half of one.
     Truncated,
     /// One with a byte that no text has.
@@ -37,10 +51,11 @@ enum Form {
 }
 
 impl Form {
-    const HOSTILE: [Self; 5] = [
+    const HOSTILE: [Self; 6] = [
         Self::Enormous,
         Self::Nested,
         Self::Signatures,
+        Self::Payload,
         Self::Truncated,
         Self::NotText,
     ];
@@ -56,6 +71,7 @@ impl Form {
             }
             Self::Nested => format!("{{\"payload\":{}", "[".repeat(DEEP)).into_bytes(),
             Self::Signatures => signatures(most.min(LIST_BYTES)),
+            Self::Payload => payload(whole, most.min(LIST_BYTES)),
             Self::Truncated => whole[..whole.len() / 2].to_vec(),
             Self::NotText => {
                 let mut bytes = whole.to_vec();
@@ -73,6 +89,26 @@ fn signatures(bytes: usize) -> Vec<u8> {
     let one = "{\"keyid\":\"\",\"sig\":\"\"}";
     let count = (bytes - head.len() - 2) / (one.len() + 1);
     format!("{head}{}]}}", vec![one; count].join(",")).into_bytes()
+}
+
+/// An envelope like `whole` (any envelope, where that is none) of up to so many bytes. Its payload has what
+/// is looked for in a document of unknown origin, and a list besides.
+fn payload(whole: &[u8], bytes: usize) -> Vec<u8> {
+    let like = serde_json::from_slice::<Value>(whole).ok();
+    let mut envelope = like.filter(|it| it["payload"].is_string()).unwrap_or_else(
+        || json!({"payload": "", "payloadType": "application/json", "signatures": [{"keyid": "", "sig": ""}]}),
+    );
+    envelope["payload"] = "".into();
+    let room = bytes - envelope.to_string().len();
+    let head = format!(
+        "{{\"attempt\":\"{ATTEMPT}\",\"checkpoint\":\"\",\"recipient\":\"{RECIPIENT}\",\"x\":["
+    );
+    let one = "[[]]";
+    // Base64 makes four bytes of three.
+    let count = (room / 4 * 3 - head.len() - 2) / (one.len() + 1);
+    let payload = format!("{head}{}]}}", vec![one; count].join(","));
+    envelope["payload"] = STANDARD.encode(payload).into();
+    envelope.to_string().into_bytes()
 }
 
 /// A kind of document, and the command that reads it.
@@ -162,10 +198,14 @@ impl Desk {
     #[track_caller]
     fn refuses(&self, kind: &Kind) {
         let usual = self.answers(kind, Form::Empty);
+        let more = match kind.most == SMALL {
+            true => MEMORY_MORE_OF_SMALL,
+            false => MEMORY_MORE,
+        };
         for form in Form::HOSTILE {
             let memory = self.answers(kind, form);
             assert!(
-                memory < usual + MEMORY_MORE,
+                memory < usual + more,
                 "{:?}, {form:?}: {memory} after {usual}",
                 kind.arguments
             );
@@ -196,7 +236,7 @@ fn receipts_and_statements_of_any_form_are_refused_in_little_memory() {
     desk.refuses(&Kind {
         path: path.clone(),
         whole: desk.receipt("make"),
-        most: 1 << 20,
+        most: SMALL,
         arguments: owned(&["receipt", "accept", file.as_str()]),
         answer: |form| match form {
             Form::Enormous => (2, "hostile.json"),
@@ -206,7 +246,7 @@ fn receipts_and_statements_of_any_form_are_refused_in_little_memory() {
     desk.refuses(&Kind {
         path,
         whole: desk.receipt("destroyed"),
-        most: 1 << 20,
+        most: SMALL,
         arguments: owned(&["dispose", folder.as_str(), "--statement", file.as_str()]),
         answer: |form| match form {
             Form::Enormous => (2, "hostile.json"),
@@ -297,7 +337,7 @@ fn checkpoints_and_proofs_are_refused_in_little_memory_in_any_form() {
         desk.refuses(&Kind {
             path: path.clone(),
             whole,
-            most: 1 << 20,
+            most: SMALL,
             arguments: owned(&["ledger", "verify", option, file.as_str()]),
             answer: |form| match form {
                 Form::Enormous | Form::NotText => (2, "hostile.txt"),
@@ -327,5 +367,41 @@ fn what_lies_in_a_delivery_is_refused_in_little_memory_in_any_form() {
         most: 64 << 20,
         arguments: owned(&["verify", folder.as_str()]),
         answer: |_| (4, "manifest.json"),
+    });
+}
+
+#[test]
+fn a_leftover_manifest_of_any_form_is_swept_past_in_little_memory() {
+    let desk = Desk::new();
+    let grant = desk.delivery.folder().parent().expect("a grant's folder");
+    let left = grant.join("0123456789abcdef0123456789abcdef");
+    let part = left.join(ATTEMPT).join("part-00000.parquet");
+    fs::create_dir_all(left.join(ATTEMPT)).expect("an attempt");
+    fs::write(&part, "rows").expect("a file of the attempt");
+    desk.refuses(&Kind {
+        path: left.join("manifest.json"),
+        whole: fs::read(desk.delivery.folder().join("manifest.json")).expect("a manifest"),
+        most: 64 << 20,
+        arguments: owned(&["run", "G-1", "--again"]),
+        answer: |_| (0, "delivered"),
+    });
+    assert!(part.exists(), "no manifest said that it is none of its own");
+}
+
+#[test]
+fn the_evidence_of_a_trace_is_refused_in_little_memory_in_any_form() {
+    let desk = Desk::new();
+    let folder = desk.beside("evidence");
+    fs::create_dir(&folder).expect("a folder");
+    let manifest = desk.delivery.folder().join("manifest.json");
+    desk.refuses(&Kind {
+        path: folder.join("record.json"),
+        whole: fs::read(manifest).expect("a manifest"),
+        most: 64 << 20,
+        arguments: owned(&["verify-trace", text(&folder).as_str()]),
+        answer: |form| match form {
+            Form::Enormous => (1, "record.json"),
+            _ => (4, "record.json"),
+        },
     });
 }

@@ -249,8 +249,17 @@ fn a_delivery_whose_key_is_in_a_token_opens_by_release_until_it_is_disposed_of()
         let now = site.beside().join("now");
         fs::rename(site.root(), &now).unwrap();
         copy(&backup, &site.root());
+        site.json(["ledger", "verify"]).expect_code(0);
         let refused = desk.release(place, "after.json");
         assert!(matches!(refused.code, 1..=4), "{seal}: {refused:?}");
+        // The site is whole, so that it is the key that is missing: the token says so, or whoever reads a
+        // footer.
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        let missing = [
+            "does not hold the key that is asked for",
+            "the key that opens it is gone",
+        ];
+        assert!(missing.iter().any(|it| told.contains(it)), "{seal}: {told}");
         assert!(!site.beside().join("after.json").exists());
         assert_ne!(desk.open(place, None, "after").code, 0, "{seal}");
         fs::remove_dir_all(site.root()).unwrap();

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::VerifyingKey;
 use lockgate_connectors::format::found::{Encoding, FoundOptions};
 use lockgate_connectors::keyring::Purpose;
 use lockgate_connectors::{ConnectorError, durable};
@@ -408,8 +409,11 @@ fn scheme_path(folder: &Path, sha256: &str) -> PathBuf {
 /// Reads a scheme that stands beside a record; none if it isn't the one of that hash.
 fn scheme_at(folder: &Path, sha256: &str) -> Option<Scheme> {
     let bytes = durable::read_bounded(&scheme_path(folder, sha256), SCHEME_BYTES_MAX).ok()?;
-    let scheme = Scheme::from_bytes(&bytes).ok()?;
-    (sha256_hex(&bytes) == sha256).then_some(scheme)
+    // The hash first: it stands in a record that was signed, the file may be anybody's.
+    if sha256_hex(&bytes) != sha256 {
+        return None;
+    }
+    Scheme::from_bytes(&bytes).ok()
 }
 
 fn key_line(key: &MarkKey) -> Zeroizing<String> {
@@ -439,18 +443,38 @@ pub fn read_key(path: &Path) -> Result<MarkKey, RunError> {
     Ok(MarkKey::of_disclosed(bytes))
 }
 
-/// The site's own keys that a record may be checked with: of every version that it names.
-pub(crate) fn site_mark_keys(installation: &Installation, folder: &Path) -> Vec<MarkKey> {
+/// The site's own keys that a record may be checked with: of every version that it names. None where
+/// none of `signers` signed it, which [`check()`] tells.
+pub(crate) fn site_mark_keys(
+    installation: &Installation,
+    folder: &Path,
+    signers: &[VerifyingKey],
+) -> Vec<MarkKey> {
+    /// What a record says of its keys; all else is passed over.
+    #[derive(Deserialize)]
+    struct Named {
+        dataset: String,
+        hypotheses: Vec<NamedKey>,
+    }
+
+    #[derive(Deserialize)]
+    struct NamedKey {
+        epoch: u32,
+        key_version: u32,
+    }
+
     let bytes = durable::read_bounded(&folder.join(RECORD), RECORD_BYTES_MAX).unwrap_or_default();
-    let payload = dsse::unverified_payload(&bytes).unwrap_or_default();
-    let Ok(record) = canonical_json::read::<Record>(&payload) else {
+    let opened = dsse::open(&bytes, PAYLOAD_TYPE, signers).ok();
+    let Some(named) =
+        opened.and_then(|(payload, _)| serde_json::from_slice::<Named>(&payload).ok())
+    else {
         return Vec::new();
     };
     // Which keys are asked for is no secret; each is held against its commitment afterwards.
-    let keys = record
+    let keys = named
         .hypotheses
         .iter()
-        .map(|of| installation.mark_key_of(&record.dataset, of.epoch, of.key_version));
+        .map(|of| installation.mark_key_of(&named.dataset, of.epoch, of.key_version));
     keys.filter_map(Result::ok).collect()
 }
 

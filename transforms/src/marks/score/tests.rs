@@ -370,3 +370,44 @@ fn all_traces_together_use_up_no_more_than_the_error() {
     assert!((shares[0] - error / 2.0).abs() < 1e-18);
     assert!((shares[2] - error / 12.0).abs() < 1e-18);
 }
+
+mod bits {
+    //! In a module of its own: both proptest and the grid have a `Strategy`.
+
+    use proptest::prelude::*;
+
+    use super::super::{Cells, Channel, ln_e_value, ln_mean_exp, real};
+
+    /// The formula as it is written down, one channel after another.
+    fn ln_e_by_channels(counts: &Cells<u64>, ones: &Cells<u32>) -> f64 {
+        let channels = Channel::all().into_iter().map(|channel| {
+            let ln_weights = channel.ln_weights();
+            let zeros = ln_weights.iter().zip(counts);
+            let base: f64 = zeros.map(|([zero, _], count)| zero * real(*count)).sum();
+            let slopes = ln_weights.map(|[zero, one]| one - zero);
+            let added = slopes.iter().zip(ones);
+            base + added
+                .map(|(slope, ones)| slope * f64::from(*ones))
+                .sum::<f64>()
+        });
+        ln_mean_exp(&channels.collect::<Vec<f64>>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        // Records of traces hold the number, and whoever checks one compares it: several channels at a
+        // time must not round otherwise than one does.
+        #[test]
+        fn an_e_value_is_that_of_the_channels_one_by_one_to_the_last_bit(
+            kinds in prop::array::uniform12((0_u32..200_000, any::<u32>(), any::<bool>())),
+        ) {
+            let counts = kinds.map(|(count, _, is_voted)| if is_voted { u64::from(count) } else { 0 });
+            let ones = kinds.map(|(count, drawn, is_voted)| if is_voted { drawn % (count + 1) } else { 0 });
+            prop_assert_eq!(
+                ln_e_value(&counts, &ones).to_bits(),
+                ln_e_by_channels(&counts, &ones).to_bits()
+            );
+        }
+    }
+}
