@@ -123,6 +123,8 @@ mod tests {
     #[test]
     fn a_field_is_not_bound_to_what_marks_may_move() {
         let site = bound_to("region");
+        // No mark may move the division that rows are found by.
+        site.catalogue("division = \"region\"\n", "");
         site.catalogue("modes =", "key = [\"id\"]\nmodes =");
         site.grant_table("id = { kind = \"hmac\", domain = \"person.id\" }");
         assert!(!refused(&site));
