@@ -3,7 +3,10 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringBuilder};
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, BooleanArray, BooleanBufferBuilder, StringBuilder,
+};
+use arrow::compute::nullif;
 
 use super::output::{Output, TextColumn};
 use crate::cases::failed;
@@ -26,6 +29,8 @@ struct Growing {
     left: usize,
     /// Whether a row had no room, so that it can't be closed.
     is_full: bool,
+    /// The rows without a value. The builder would set a bit for each of the others.
+    nulls: Vec<usize>,
 }
 
 impl Growing {
@@ -34,6 +39,7 @@ impl Growing {
             array: StringBuilder::with_capacity(rows, bytes),
             left: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
             is_full: false,
+            nulls: Vec::new(),
         }
     }
 
@@ -46,6 +52,26 @@ impl Growing {
         }
     }
 
+    /// Closes a row with a null.
+    fn null(&mut self) {
+        self.nulls.push(self.array.len());
+        self.array.append_value("");
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, TreatmentError> {
+        let array = self.array.finish();
+        if self.nulls.is_empty() {
+            return Ok(Arc::new(array));
+        }
+        let mut is_null = BooleanBufferBuilder::new(array.len());
+        is_null.append_n(array.len(), false);
+        for row in &self.nulls {
+            is_null.set_bit(*row, true);
+        }
+        let is_null = BooleanArray::new(is_null.finish(), None);
+        nullif(&array, &is_null).map_err(|_| failed("assembling treated text"))
+    }
+
     /// Closes a row with the last of its text.
     #[inline(always)]
     fn close(&mut self, text: &str) -> Result<(), TreatmentError> {
@@ -53,7 +79,11 @@ impl Growing {
             return Err(TreatmentError::TooLarge);
         }
         self.left -= text.len();
-        self.array.append_value(text);
+        // Nearly every row is appended already; to append nothing is cheaper where that is known.
+        match text {
+            "" => self.array.append_value(""),
+            text => self.array.append_value(text),
+        }
         Ok(())
     }
 }
@@ -145,12 +175,12 @@ impl TextColumn<Line> for Lines {
 
     fn null(&mut self) -> Result<(), TreatmentError> {
         self.line.text.clear();
-        self.array()?.array.append_null();
+        self.array()?.null();
         Ok(())
     }
 
     fn finish(mut self) -> Result<ArrayRef, TreatmentError> {
-        Ok(Arc::new(self.array()?.array.finish()))
+        self.array()?.finish()
     }
 }
 

@@ -15,6 +15,13 @@ pub(crate) trait Output: Default {
 
     fn push(&mut self, text: &str);
 
+    /// Appends the first bytes of a text. Where few are wanted of a longer one, that may be cheaper than
+    /// to append just them.
+    #[inline(always)]
+    fn push_first(&mut self, text: &str, bytes: usize) {
+        self.push(text.get(..bytes).unwrap_or_default());
+    }
+
     fn length(&self) -> usize;
 
     /// Takes back what was appended beyond so many bytes.
