@@ -14,6 +14,8 @@ pub(crate) enum Clusters<'a> {
     Bytes(&'a str),
     /// One code point each; the number of them.
     CodePoints(&'a str, usize),
+    /// The same of a short value; a bit for each byte that begins one, the first lowest.
+    Beginnings(&'a str, u64),
     /// One code point of three bytes each, as Han characters have it; the number of them.
     Wide(&'a str, usize),
     /// Byte offsets of their beginnings, and the value's length.
@@ -27,15 +29,15 @@ impl<'a> Clusters<'a> {
         if is_bytes(value) {
             return Self::Bytes(value);
         }
-        match words::plain_count(value) {
-            Some(count) => Self::CodePoints(value, count),
+        match words::plain_beginnings(value) {
+            Some(begins) => Self::Beginnings(value, begins),
             None => Self::of_other(value, scratch),
         }
     }
 
     #[inline(never)]
     fn of_other(value: &'a str, scratch: &'a mut Vec<usize>) -> Self {
-        if let Some(count) = alone_count(value) {
+        if let Some(count) = words::plain_count(value).or_else(|| alone_count(value)) {
             return Self::CodePoints(value, count);
         }
         scratch.clear();
@@ -49,9 +51,13 @@ impl<'a> Clusters<'a> {
     /// How many characters there are.
     #[inline]
     pub(crate) fn count(&self) -> usize {
+        if let Self::Bytes(value) = self {
+            return value.len();
+        }
         match self {
             Self::Bytes(value) => value.len(),
             Self::CodePoints(_, count) | Self::Wide(_, count) => *count,
+            Self::Beginnings(_, begins) => words::count(*begins),
             Self::Offsets(offsets, _) => offsets.len(),
         }
     }
@@ -59,6 +65,15 @@ impl<'a> Clusters<'a> {
     /// The byte offset where character `index` begins; the value's length from the last on.
     #[inline]
     pub(crate) fn offset(&self, index: usize) -> usize {
+        // Told first, because nothing else is as cheap.
+        if let Self::Bytes(value) = self {
+            return index.min(value.len());
+        }
+        self.offset_of_other(index)
+    }
+
+    #[inline]
+    fn offset_of_other(&self, index: usize) -> usize {
         match self {
             Self::Bytes(value) => index.min(value.len()),
             Self::Wide(_, count) => index.min(*count) * 3,
@@ -67,6 +82,7 @@ impl<'a> Clusters<'a> {
                 Some(after) if after < index => back(value.as_bytes(), after),
                 Some(_) => ahead(value.as_bytes(), index),
             },
+            Self::Beginnings(value, begins) => words::place(*begins, index).min(value.len()),
             Self::Offsets(offsets, length) => offsets.get(index).copied().unwrap_or(*length),
         }
     }

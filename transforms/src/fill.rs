@@ -177,18 +177,18 @@ impl Filler {
     }
 
     /// Appends what stands for that many hidden characters.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, hidden: usize, out: &mut impl Output) {
         let mut left = self.fills(hidden);
         while left > RUN {
             out.push(&self.run);
             left -= RUN;
         }
-        out.push(self.run.get(..left * self.fill.len()).unwrap_or_default());
+        out.push_first(&self.run, left * self.fill.len());
     }
 
     /// The same, as [final](Output::push_final) text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_final(&self, hidden: usize, out: &mut impl Output) {
         let mut left = self.fills(hidden);
         while left > RUN {

@@ -32,38 +32,151 @@ pub(crate) fn codes_of(code: u32) -> Range<u32> {
 /// The prefecture among `codes` whose whole name text begins with.
 #[inline]
 pub(crate) fn prefecture(text: &str, codes: &Range<u32>) -> Option<Begun> {
-    begun(&PREFECTURES, text, codes)
+    PREFECTURES.begun(text, codes)
 }
 
 /// The county or district among `codes` whose whole name text begins with.
 #[inline]
 pub(crate) fn county(text: &str, codes: &Range<u32>) -> Option<Begun> {
-    begun(&COUNTIES, text, codes)
+    COUNTIES.begun(text, codes)
 }
 
-/// Slots of a hash table of names: a name's place in the table of codes, from 1 on, stands at its
-/// hash or in one of the slots that follow; 0 ends them.
-static PREFECTURES: [u16; 1_024] = slots(false);
-static COUNTIES: [u16; 8_192] = slots(true);
+/// Slots of a hash table of names: a name's place in the list, from 1 on, stands at its hash or in one
+/// of the slots that follow; 0 ends them. Of prefectures nearly each has a hash of its own: how many slots
+/// are looked at is then known ahead.
+static PREFECTURES: Table<333, 4_096> = Table::new(false);
+static COUNTIES: Table<2_842, 8_192> = Table::new(true);
 
-#[inline]
-fn begun<const SLOTS: usize>(
-    slots: &[u16; SLOTS],
-    text: &str,
-    codes: &Range<u32>,
-) -> Option<Begun> {
-    let mut slot = slot_of(text.as_bytes(), SLOTS)?;
-    loop {
-        let place = usize::from(*slots.get(slot)?).checked_sub(1)?;
-        let own = TABLE_READ.get(place)?;
-        if codes.contains(&own.code) && text.starts_with(own.name) {
-            return Some(Begun {
-                code: own.code,
-                bytes: own.name.len(),
-            });
-        }
-        slot = (slot + 1) % SLOTS;
+/// The names of all counties or all prefectures.
+struct Table<const NAMES: usize, const SLOTS: usize> {
+    names: [Name; NAMES],
+    slots: [u16; SLOTS],
+}
+
+/// A name as text is compared with it: by its first bytes, in registers.
+#[derive(Clone, Copy)]
+struct Name {
+    first: u128,
+    code: u32,
+    bytes: u16,
+    /// Its place in the table of codes.
+    place: u16,
+}
+
+/// Bytes of a name that are compared in registers: all that most have.
+const COMPARED: usize = 16;
+
+/// For each number of bytes as many that are set.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+static SET: [u128; COMPARED + 1] = {
+    let mut set = [0; COMPARED + 1];
+    let mut bytes = 1;
+    while bytes <= COMPARED {
+        set[bytes] = u128::MAX >> (8 * (COMPARED - bytes));
+        bytes += 1;
     }
+    set
+};
+
+impl Name {
+    /// Whether text begins with it, of which the first bytes are given where there are enough.
+    #[inline(always)]
+    fn begins(&self, text: &str, first: Option<u128>) -> bool {
+        let bytes = usize::from(self.bytes);
+        let whole = || {
+            let own = TABLE_READ.get(usize::from(self.place));
+            own.is_some_and(|own| text.starts_with(own.name))
+        };
+        let set = SET.get(bytes.min(COMPARED)).copied().unwrap_or(0);
+        match first {
+            Some(first) => (first ^ self.first) & set == 0 && (bytes <= COMPARED || whole()),
+            None => whole(),
+        }
+    }
+}
+
+impl<const NAMES: usize, const SLOTS: usize> Table<NAMES, SLOTS> {
+    #[inline]
+    fn begun(&self, text: &str, codes: &Range<u32>) -> Option<Begun> {
+        let first = text.as_bytes().first_chunk();
+        let first = first.map(|first| u128::from_le_bytes(*first));
+        let mut slot = slot_of(text.as_bytes(), SLOTS)?;
+        loop {
+            let place = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
+            let own = self.names.get(place)?;
+            if codes.contains(&own.code) && own.begins(text, first) {
+                return Some(Begun {
+                    code: own.code,
+                    bytes: usize::from(own.bytes),
+                });
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+    }
+
+    /// Reads the table of codes.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::panic,
+        reason = "the compiler evaluates it, and there are fewer codes than 2^16"
+    )]
+    const fn new(counties: bool) -> Self {
+        assert!(NAMES < SLOTS, "a slot must stay empty");
+        let none = Name {
+            first: 0,
+            code: 0,
+            bytes: 0,
+            place: 0,
+        };
+        let (mut names, mut slots) = ([none; NAMES], [0; SLOTS]);
+        let (mut found, mut place) = (0, 0);
+        while place < CODES {
+            let own = TABLE_READ[place];
+            place += 1;
+            let is_county = !own.code.is_multiple_of(100);
+            let is_province = own.code.is_multiple_of(10_000);
+            if own.name.is_empty() || is_province || is_county != counties {
+                continue;
+            }
+            let text = own.name.as_bytes();
+            let Some(mut slot) = slot_of(text, SLOTS) else {
+                panic!("a name of less than two Han characters")
+            };
+            while slots[slot] != 0 {
+                slot = (slot + 1) % SLOTS;
+            }
+            names[found] = Name {
+                first: first_of(text),
+                code: own.code,
+                bytes: text.len() as u16,
+                place: (place - 1) as u16,
+            };
+            found += 1;
+            slots[slot] = found as u16;
+        }
+        assert!(found == NAMES, "the table has another number of names");
+        Self { names, slots }
+    }
+}
+
+/// The first bytes of a name, zeros behind them.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "the compiler evaluates it: a slip is an error of compilation"
+)]
+const fn first_of(name: &[u8]) -> u128 {
+    let (mut first, mut at) = (0, 0);
+    while at < name.len() && at < COMPARED {
+        first |= (name[at] as u128) << (8 * at);
+        at += 1;
+    }
+    first
 }
 
 /// The slot for text that begins with two Han characters; none for text that is shorter.
@@ -77,37 +190,6 @@ const fn slot_of(text: &[u8], slots: usize) -> Option<usize> {
     };
     let beginning = u64::from_le_bytes([*one, *two, *three, *four, *five, *six, 0, 0]);
     Some((beginning.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % slots)
-}
-
-/// Puts the names of all counties or all prefectures into slots.
-#[expect(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::panic,
-    reason = "the compiler evaluates it, and there are fewer codes than 2^16"
-)]
-const fn slots<const SLOTS: usize>(counties: bool) -> [u16; SLOTS] {
-    let (mut slots, mut names, mut place) = ([0; SLOTS], 0, 0);
-    while place < CODES {
-        let own = TABLE_READ[place];
-        place += 1;
-        let is_county = !own.code.is_multiple_of(100);
-        let is_province = own.code.is_multiple_of(10_000);
-        if own.name.is_empty() || is_province || is_county != counties {
-            continue;
-        }
-        let Some(mut slot) = slot_of(own.name.as_bytes(), SLOTS) else {
-            panic!("a name of less than two Han characters")
-        };
-        while slots[slot] != 0 {
-            slot = (slot + 1) % SLOTS;
-        }
-        slots[slot] = place as u16;
-        names += 1;
-        assert!(names < SLOTS, "a slot must stay empty");
-    }
-    slots
 }
 
 #[cfg(test)]

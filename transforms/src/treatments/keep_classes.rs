@@ -185,7 +185,10 @@ impl Kernel {
     fn write_all(&self, value: &str, out: &mut impl Output, scratch: &mut Vec<usize>) {
         match Clusters::of(value, scratch) {
             Clusters::Bytes(_) if self.write_ascii(value, out) => {}
-            Clusters::Bytes(_) | Clusters::CodePoints(..) | Clusters::Wide(..) => {
+            Clusters::Bytes(_)
+            | Clusters::CodePoints(..)
+            | Clusters::Beginnings(..)
+            | Clusters::Wide(..) => {
                 self.write_runs(value, |at| self.next(value, at), out);
             }
             Clusters::Offsets(offsets, length) => {

@@ -7,12 +7,14 @@
 //! The `regex` crate matches in time linear in the value, whatever the pattern, so a policy can't
 //! make a run hang; limits on the pattern and on what it compiles to bound memory.
 
+mod fixed;
 mod template;
 
 use std::ops::Range;
 
 use ::regex::{CaptureLocations, Regex as Pattern, RegexBuilder};
 use arrow::datatypes::DataType;
+use regex_syntax::ParserBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,7 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
+use fixed::Fixed;
 use template::{Piece, Template};
 
 /// Most bytes of a pattern or a replacement.
@@ -112,11 +115,28 @@ impl Regex {
                 .with_hint("name the groups of the pattern to hide, such as [1]"));
             }
         };
+        let fixed = self.fixed(pattern.captures_len());
         Ok(Kernel {
+            hidden: fixed.as_ref().and_then(|fixed| self.hidden_in(fixed)),
+            fixed,
             pattern,
             action,
             filler,
         })
+    }
+
+    /// The pattern, which has that many groups, where it matches so many characters.
+    fn fixed(&self, groups: usize) -> Option<Fixed> {
+        let mut parser = ParserBuilder::new().nest_limit(NESTING_MAX).build();
+        Fixed::read(&parser.parse(&self.pattern).ok()?, groups)
+    }
+
+    /// Where the hidden groups of such a pattern stand, if all hide something.
+    fn hidden_in(&self, fixed: &Fixed) -> Option<Vec<Range<usize>>> {
+        let groups = self.groups.iter().map(|group| fixed.group(*group));
+        let spans = groups.map(|span| span.map(|(from, to)| from..to).filter(|span| !span.is_empty()));
+        let spans = merged(spans.collect::<Option<_>>()?);
+        (!spans.is_empty()).then_some(spans)
     }
 
     fn hidden_groups(&self, pattern: &Pattern) -> Result<Vec<usize>, Misfit> {
@@ -200,22 +220,84 @@ enum Action {
 #[derive(Debug)]
 struct Kernel {
     pattern: Pattern,
+    /// The same, where it matches so many characters.
+    fixed: Option<Fixed>,
+    /// Where the groups to hide stand in each value that such a pattern matches, none over another.
+    hidden: Option<Vec<Range<usize>>>,
     action: Action,
     filler: Filler,
 }
 
+/// Where the groups of a pattern stand in a value.
+#[derive(Debug)]
+enum Groups<'a> {
+    Fixed(&'a Fixed),
+    Found(CaptureLocations),
+}
+
+impl Groups<'_> {
+    /// The bytes of a group, if the pattern matched with it.
+    fn get(&self, group: usize) -> Option<(usize, usize)> {
+        match self {
+            Self::Fixed(fixed) => fixed.group(group),
+            Self::Found(locations) => locations.get(group),
+        }
+    }
+}
+
 impl Kernel {
     /// The places of the groups, where the pattern matches the whole value.
-    fn locate(&self, value: &str) -> Result<CaptureLocations, Case> {
+    #[inline]
+    fn locate(&self, value: &str) -> Result<Groups<'_>, Case> {
+        if let Some(fixed) = &self.fixed
+            && clusters::is_bytes(value)
+        {
+            return match fixed.matches(value) {
+                true => Ok(Groups::Fixed(fixed)),
+                false => Err(Case::Invalid),
+            };
+        }
         let mut locations = self.pattern.capture_locations();
         let found = self
             .pattern
             .captures_read(&mut locations, value)
             .ok_or(Case::Invalid)?;
         match found.range() == (0..value.len()) {
-            true => Ok(locations),
+            true => Ok(Groups::Found(locations)),
             false => Err(Case::Invalid),
         }
+    }
+
+    /// Hides what stands in the same places of each value, which is ASCII.
+    #[inline]
+    fn hide_fixed(
+        &self,
+        fixed: &Fixed,
+        hidden: &[Range<usize>],
+        value: &str,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
+        let shows = |span: &Range<usize>| {
+            let covered = value.get(span.clone()).unwrap_or_default();
+            self.filler.is_as_written(covered, span.len())
+        };
+        // As many fills as were hidden stand where that stood; others may move.
+        let is_moved = self.filler.length().fixed().is_some();
+        if !fixed.matches(value) || !is_moved && hidden.iter().all(shows) {
+            return Err(Case::Invalid);
+        }
+        let (start, mut at) = (out.length(), 0);
+        for span in hidden {
+            out.push(value.get(at..span.start).unwrap_or_default());
+            self.filler.write(span.len(), out);
+            at = span.end;
+        }
+        out.push(value.get(at..).unwrap_or_default());
+        if is_moved && out.ends_with(start, value) {
+            out.truncate(start);
+            return Err(Case::Invalid);
+        }
+        Ok(())
     }
 
     fn hide(&self, groups: &[usize], value: &str, out: &mut impl Output) -> Result<(), Case> {
@@ -237,7 +319,7 @@ impl Kernel {
     fn hide_merged(
         &self,
         groups: &[usize],
-        locations: &CaptureLocations,
+        locations: &Groups<'_>,
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
@@ -299,7 +381,7 @@ impl Kernel {
 }
 
 /// The place of a group; invalid where it is absent or would cut a character in two.
-fn span_of(locations: &CaptureLocations, group: usize, value: &str) -> Result<Range<usize>, Case> {
+fn span_of(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<usize>, Case> {
     let (from, to) = locations.get(group).ok_or(Case::Invalid)?;
     let apart = clusters::is_boundary(value, from) && clusters::is_boundary(value, to);
     if apart {
@@ -311,7 +393,7 @@ fn span_of(locations: &CaptureLocations, group: usize, value: &str) -> Result<Ra
 
 /// The place of a group to be hidden; invalid where there is nothing in it, too.
 fn hidden_span(
-    locations: &CaptureLocations,
+    locations: &Groups<'_>,
     group: usize,
     value: &str,
 ) -> Result<Range<usize>, Case> {
@@ -336,6 +418,12 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 impl<O: Output> TextKernel<O> for Kernel {
     fn treat(&self, value: &str, out: &mut O, _: &mut Vec<usize>) -> Result<Written, Case> {
+        if let (Some(fixed), Some(hidden)) = (&self.fixed, &self.hidden)
+            && clusters::is_bytes(value)
+        {
+            self.hide_fixed(fixed, hidden, value, out)?;
+            return Ok(Written::Text);
+        }
         let start = out.length();
         let written = match &self.action {
             Action::Hide(groups) => self.hide(groups, value, out),

@@ -12,6 +12,7 @@ mod names;
 mod network;
 mod number;
 mod places;
+mod plate;
 mod surnames;
 
 use arrow::datatypes::DataType;

@@ -9,6 +9,7 @@ use crate::clusters::Clusters;
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::text::Output;
+use crate::words;
 
 /// The dot between the parts of a name.
 const DOT: char = '·';
@@ -77,36 +78,24 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` for what is no such name.
+    /// `None` for what is no such name, or a long one.
     fn read(value: &str) -> Option<Self> {
-        let bytes = value.as_bytes();
+        let mut dots = words::dots_between_han(value)?;
         let (mut parts, mut count) = ([(0, 0); PARTS_MAX], 0);
-        let (mut begin, mut at) = (0, 0);
+        let mut begin = 0;
         loop {
-            let is_common = match bytes.get(at) {
-                Some(0xE5..=0xE9) => true,
-                Some(0xE4) => bytes.get(at + 1) >= Some(&0xB8),
-                _ => false,
-            };
-            if is_common {
-                at += 3;
-                continue;
-            }
-            let ends = at == bytes.len() || bytes.get(at..at + 2) == Some("·".as_bytes());
-            if !ends {
-                return None;
-            }
-            let characters = (at - begin) / 3;
+            let end = words::first(dots).min(value.len());
+            let characters = (end - begin) / 3;
             if !(1..=PART_MAX).contains(&characters) {
                 return None;
             }
             *parts.get_mut(count)? = (begin, characters);
             count += 1;
-            if at == bytes.len() {
+            if dots == 0 {
                 return Some(Self { parts, count });
             }
-            at += DOT.len_utf8();
-            begin = at;
+            dots &= dots - 1;
+            begin = end + DOT.len_utf8();
         }
     }
 
@@ -193,7 +182,9 @@ fn han_clusters<'a>(text: &'a str, scratch: &'a mut Vec<usize>) -> Result<Cluste
     let clusters = Clusters::of(text, scratch);
     let all_han = match &clusters {
         Clusters::Bytes(_) => text.is_empty(),
-        Clusters::CodePoints(text, _) | Clusters::Wide(text, _) => text.chars().all(is_han),
+        Clusters::CodePoints(text, _)
+        | Clusters::Beginnings(text, _)
+        | Clusters::Wide(text, _) => text.chars().all(is_han),
         Clusters::Offsets(offsets, _) => offsets.iter().all(|offset| {
             text.get(*offset..)
                 .and_then(|rest| rest.chars().next())

@@ -9,7 +9,7 @@ use super::forms::Shown;
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::text::Output;
-use crate::words;
+use crate::words::{self, Hex, Mail};
 
 /// Half-width, without white space around it.
 fn spelling(value: &str) -> Cow<'_, str> {
@@ -44,12 +44,66 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn read(text: &'a str) -> Option<Self> {
+        if let Some(address) = Self::read_short(text) {
+            return Some(address);
+        }
         let (local, domain) = text.split_at_checked(local_end(text)?)?;
         let domain = domain.strip_prefix("@")?;
         Some(Self {
             local,
             domain,
             top: top_of(domain)?,
+        })
+    }
+
+    /// The same of fewer than 64 bytes, as nearly all are: told from where letters, digits, dots and
+    /// `@` stand, without a look at each byte. `None` for what is none, and where it takes more to
+    /// tell.
+    #[inline]
+    fn read_short(text: &'a str) -> Option<Self> {
+        let Mail {
+            letters,
+            plain,
+            dots,
+            ats,
+        } = Mail::read(text)?;
+        let at = words::first(ats);
+        let (local, domain) = text.split_at_checked(at)?;
+        let domain = domain.get(1..)?;
+        let all = words::lowest(text.len());
+        let before = words::lowest(at);
+        let behind = all & !(before | ats);
+        // In the local part no dot stands first, last or behind another.
+        let divides = dots & before | ats;
+        let ends_well = divides & (divides << 1 | 1) == 0;
+        // In the domain a letter or digit stands on each side of what divides it.
+        let top = dots & behind;
+        let edges = (top | ats) << 1 | top >> 1 | (all + 1) >> 1;
+        let last = words::highest(top)?;
+        let is_domain = edges & !plain == 0
+            && letters >> last > 0
+            && text.len() > last + 2
+            && ats & ats.wrapping_sub(1) == 0;
+        if !ends_well || !is_domain {
+            return None;
+        }
+        let mut others = all & !(plain | dots | ats);
+        while others != 0 {
+            let place = words::first(others);
+            let is_known = match sign(*text.as_bytes().get(place)?) {
+                Sign::Hyphen => true,
+                Sign::Atom => place < at,
+                Sign::Letter | Sign::Digit | Sign::Dot | Sign::At | Sign::Other => false,
+            };
+            if !is_known {
+                return None;
+            }
+            others &= others - 1;
+        }
+        Some(Self {
+            local,
+            domain,
+            top: last - at,
         })
     }
 
@@ -221,7 +275,7 @@ pub(super) fn mask_ip(
     hidden: &HiddenParts,
     out: &mut impl Output,
 ) -> Result<(), Case> {
-    if let Some(ends) = octets(value.as_bytes()) {
+    if let Some(ends) = octets(value) {
         let last = shown.first.checked_sub(1);
         let kept = last.and_then(|last| ends.get(last)).copied().unwrap_or(0);
         let (first, covered) = value.split_at_checked(kept).ok_or(Case::Invalid)?;
@@ -268,8 +322,12 @@ fn first_groups(text: &str, shown: usize) -> Option<&str> {
     if !matches!(text.as_bytes().first(), Some(b'1'..=b'9' | b'a'..=b'f')) {
         return None;
     }
-    let colons = words::colons_between_hex(text)?;
-    let digits = !colons & ((1 << text.len()) - 1);
+    let Hex {
+        colons,
+        zeros,
+        upper,
+    } = Hex::read(text)?;
+    let digits = !colons & words::lowest(text.len());
     let five = digits & digits >> 1 & digits >> 2 & digits >> 3 & digits >> 4;
     let groups = (digits & !(digits << 1)).count_ones();
     let gaps = colons & colons >> 1;
@@ -282,51 +340,50 @@ fn first_groups(text: &str, shown: usize) -> Option<&str> {
     if five != 0 || !ends_within || !is_whole {
         return None;
     }
-    let mut left = colons;
-    for _ in 1..shown {
-        left &= left.wrapping_sub(1);
-    }
     let end = match shown {
         0 => 0,
-        _ => usize::try_from(left.trailing_zeros()).ok()?,
+        _ => words::place(colons, shown - 1),
     };
     // Before any gap, without leading zeros and in lower case.
-    let first = text.get(..end)?;
-    let is_before_gap = gaps & ((1 << end) - 1) == 0;
-    let mut before = b':';
-    let is_plain = first.bytes().all(|byte| {
-        let begins = std::mem::replace(&mut before, byte) == b':';
-        !(byte.is_ascii_uppercase() || begins && byte == b'0')
-    });
-    (is_before_gap && is_plain).then_some(first)
+    let odd = gaps | upper | zeros & (colons << 1 | 1);
+    if odd & words::lowest(end) != 0 {
+        return None;
+    }
+    text.get(..end)
 }
 
 /// Where the four parts of an address of version 4 end, which is written as numbers without leading
 /// zeros; `None` for what is no such address.
-fn octets(bytes: &[u8]) -> Option<[usize; 4]> {
-    let mut ends = [0; 4];
-    let mut at = 0;
-    for (place, end) in ends.iter_mut().enumerate() {
-        let from = bytes.get(at..)?;
-        let digit = |place: usize| from.get(place).filter(|byte| byte.is_ascii_digit());
-        let digits = match (digit(0), digit(1), digit(2)) {
-            (None, _, _) => return None,
-            (Some(_), None, _) => 1,
-            (Some(b'1'..), Some(_), None) => 2,
-            (Some(b'1'), Some(_), Some(_))
-            | (Some(b'2'), Some(b'0'..=b'4'), Some(_))
-            | (Some(b'2'), Some(b'5'), Some(b'0'..=b'5')) => 3,
-            _ => return None,
-        };
-        *end = at + digits;
-        let divider = if place < 3 { Some(&b'.') } else { None };
-        if bytes.get(*end) != divider {
-            return None;
-        }
-        at = *end + 1;
+#[inline]
+fn octets(text: &str) -> Option<[usize; 4]> {
+    let (bytes, dots) = words::dots_between_digits(text)?;
+    let (mut ends, mut begin, mut left) = ([text.len(); 4], 0, dots);
+    for end in ends.iter_mut().take(3) {
+        *end = words::first(left);
+        left &= left.wrapping_sub(1);
     }
-    Some(ends)
+    if left != 0 {
+        return None;
+    }
+    let mut are_parts = true;
+    for end in ends {
+        // The part, its last digit highest of four bytes.
+        let digits = end.checked_sub(begin)?;
+        let least = *LEAST.get(digits)?;
+        let [_, hundreds, tens, ones] = u32::try_from(bytes >> (8 * begin) & 0xFF_FF_FF)
+            .ok()?
+            .wrapping_shl(u32::try_from(8 * (4 - digits)).ok()?)
+            .to_le_bytes()
+            .map(|digit| u32::from(digit & 0xF));
+        let value = hundreds * 100 + tens * 10 + ones;
+        are_parts &= (least..=255).contains(&value);
+        begin = end + 1;
+    }
+    are_parts.then_some(ends)
 }
+
+/// The least numbers of no, one, two and three digits: of no digits there is none.
+const LEAST: [u32; 4] = [u32::MAX, 0, 10, 100];
 
 /// The groups of an address of version 6 that is written in hexadecimal alone (RFC 4291, forms 1
 /// and 2); `None` for another.
@@ -418,13 +475,28 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_short_address_is_read_as_every_address_is(
+            text in "[a-zA-Z0-9.+_@é-]{0,9}@[a-zA-Z0-9.@_-]{0,12}",
+            likely in "[a-z0-9]{1,9}([.+_-][A-Z]{1,3})?@([a-z0-9-]{1,9}\\.){1,3}[a-z0-9]{1,3}",
+            long in "[a-z]{1,70}@[a-z]{1,70}\\.cn",
+        ) {
+            for text in [text, likely, long] {
+                let short = Address::read_short(&text);
+                let short = short.map(|address| (address.local.len(), address.top));
+                let domain = |at: usize| top_of(text.get(at + 1..)?);
+                let every = local_end(&text).and_then(|at| Some((at, domain(at)?)));
+                prop_assert_eq!(short, every.filter(|_| text.len() < 64), "{}", text);
+            }
+        }
+
+        #[test]
         fn parts_are_read_as_the_standard_library_reads_them(
             text in "[0-9]{0,4}(\\.[0-9]{0,3}){2,4}",
             likely in "(0|1?[1-9]?[0-9]|2[0-6][0-9])(\\.(0|1?[1-9]?[0-9]|2[0-6][0-9])){3}",
         ) {
             for text in [text, likely] {
                 let read: Result<Ipv4Addr, _> = text.parse();
-                let ends = octets(text.as_bytes());
+                let ends = octets(&text);
                 prop_assert_eq!(ends.is_some(), read.is_ok(), "{}", text);
                 for (part, end) in ends.into_iter().flatten().enumerate() {
                     let parts: Vec<&str> = text.split('.').take(part + 1).collect();

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::forms::{Of, Shown};
+use super::plate;
 use crate::check_digit::credit_code;
-use crate::clusters;
 use crate::error::Case;
 use crate::fill::Filler;
 use crate::persona::Landline;
@@ -44,7 +44,7 @@ fn is_valid(of: Of, text: &str) -> bool {
         Of::Mobile => is_mobile(bytes),
         Of::BankCard => is_bank_card(bytes),
         Of::CreditCode => is_credit_code(bytes),
-        Of::Plate => is_plate(text),
+        Of::Plate => plate::is_valid(text),
         Of::Passport => is_passport(bytes),
         Of::Permit => is_permit(bytes),
         Of::Landline | Of::PersonName | Of::Address | Of::Email | Of::Ip => false,
@@ -74,10 +74,7 @@ fn mask_ends(
 ) -> Result<(), Case> {
     let bytes = text.as_bytes();
     if of == Of::Plate {
-        let hidden = text.chars().count() - shown.first - shown.last;
-        let head = clusters::ahead(bytes, shown.first);
-        let tail = clusters::back(bytes, shown.last);
-        return filler.write_over(text, head, tail, hidden, out);
+        return plate::mask_ends(text, shown, filler, out);
     }
     if of == Of::ResidentId && bytes.len() == 15 {
         shown.last = shown.last.min(3);
@@ -258,62 +255,6 @@ fn is_permit(bytes: &[u8]) -> bool {
         [b'L' | b'T', rest @ ..] => rest.len() == 8 && digits(rest),
         [b'H' | b'M', rest @ ..] => matches!(rest.len(), 8 | 10) && digits(rest),
         _ => matches!(bytes.len(), 8 | 10) && digits(bytes),
-    }
-}
-
-/// Plates: the province's character, a letter, five or six more, no I and no O.
-fn is_plate(text: &str) -> bool {
-    let mut characters = text.chars();
-    let Some(province) = characters.next() else {
-        return false;
-    };
-    let rest = characters.as_str();
-    let (body, special) = match rest.char_indices().next_back() {
-        Some((at, last)) if is_plate_use(last) => (rest.get(..at), true),
-        _ => (Some(rest), false),
-    };
-    let body = body.unwrap_or_default().as_bytes();
-    let valid = match (body, special) {
-        ([letter, four @ ..], true) => is_plate_letter(*letter) && four.len() == 4 && plain(four),
-        ([letter, five @ ..], false) if five.len() == 5 => is_plate_letter(*letter) && plain(five),
-        ([letter, six @ ..], false) => is_plate_letter(*letter) && is_new_energy(six),
-        ([], _) => false,
-    };
-    valid && is_plate_province(province)
-}
-
-/// Whether a character stands for a province on a plate.
-#[rustfmt::skip]
-fn is_plate_province(character: char) -> bool {
-    matches!(character, '京' | '津' | '沪' | '渝' | '冀' | '豫' | '云' | '辽' | '黑' | '湘' | '皖' | '鲁' | '新' | '苏' | '浙' | '赣'
-        | '鄂' | '桂' | '甘' | '晋' | '蒙' | '陕' | '吉' | '闽' | '贵' | '粤' | '青' | '藏' | '川' | '宁' | '琼')
-}
-
-/// Whether a character ends plates with a special use.
-fn is_plate_use(character: char) -> bool {
-    matches!(character, '学' | '警' | '港' | '澳' | '挂' | '领' | '使')
-}
-
-fn is_plate_letter(byte: u8) -> bool {
-    byte.is_ascii_uppercase() && !matches!(byte, b'I' | b'O')
-}
-
-fn plain(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || is_plate_letter(*byte))
-}
-
-/// Six characters after the letter: A to K, one more and four digits (small), or five digits and A
-/// to K (large).
-fn is_new_energy(six: &[u8]) -> bool {
-    let power = |byte: &u8| is_plate_letter(*byte) && *byte <= b'K';
-    match six {
-        [first, second, rest @ ..] if rest.len() == 4 && power(first) => {
-            plain(&[*second]) && digits(rest)
-        }
-        [rest @ .., last] => rest.len() == 5 && digits(rest) && power(last),
-        [] => false,
     }
 }
 

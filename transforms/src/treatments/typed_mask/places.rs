@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::names::Names;
 use crate::divisions::beginnings::{self, Begun};
 
 /// A province at the beginning of an address.
@@ -72,32 +71,55 @@ const FORMER: &[(&str, u32)] = &[
     ("铜仁地区", 520_600),
 ];
 
-/// Bytes of two Han characters.
-const TWO: usize = "浙江".len();
+/// Two Han characters.
+type Two = [u8; 6];
 
-/// The first two characters of the provinces.
-const PROVINCES_BEGIN: [&str; PROVINCES.len()] = first_two();
+/// A place in the list for each hash of two characters; no two of the provinces' have one hash.
+static BY_BEGINNING: [u8; SLOTS] = by_beginning();
 
-static PROVINCES_BY_BEGINNING: Names<256> = Names::new(&PROVINCES_BEGIN);
+/// Slots of [`BY_BEGINNING`]: fewest that keep the provinces apart.
+const SLOTS: usize = 256;
+
+#[expect(
+    clippy::as_conversions,
+    reason = "there are no more slots than fit"
+)]
+const fn slot_of([one, two, three, four, five, six]: Two) -> usize {
+    let beginning = u64::from_le_bytes([one, two, three, four, five, six, 0, 0]);
+    (beginning.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 41) as usize % SLOTS
+}
 
 #[expect(
     clippy::indexing_slicing,
-    reason = "the compiler evaluates it: a slip is an error of compilation"
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    reason = "the compiler evaluates it, and there are fewer provinces than 256"
 )]
-const fn first_two() -> [&'static str; PROVINCES.len()] {
-    let mut first_two = [""; PROVINCES.len()];
-    let mut place = 0;
+const fn by_beginning() -> [u8; SLOTS] {
+    let (mut slots, mut place) = ([0; SLOTS], 0);
     while place < PROVINCES.len() {
-        first_two[place] = PROVINCES[place].0.split_at(TWO).0;
+        let Some(two) = PROVINCES[place].0.as_bytes().first_chunk() else {
+            panic!("a name of less than two Han characters")
+        };
+        let slot = slot_of(*two);
+        assert!(slots[slot] == 0, "two provinces have one hash");
         place += 1;
+        slots[slot] = place as u8;
     }
-    first_two
+    slots
 }
 
 /// The province that text begins with.
+#[inline]
 pub(super) fn province(text: &str) -> Option<Province> {
-    let (short, word, digits) = PROVINCES.get(PROVINCES_BY_BEGINNING.find(text.get(..TWO)?)?)?;
-    if short.len() > TWO && !text.starts_with(short) {
+    let two: &Two = text.as_bytes().first_chunk()?;
+    let place = usize::from(*BY_BEGINNING.get(slot_of(*two))?).checked_sub(1)?;
+    let (short, word, digits) = PROVINCES.get(place)?;
+    if short.as_bytes().first_chunk() != Some(two) {
+        return None;
+    }
+    if short.len() > two.len() && !text.starts_with(short) {
         return None;
     }
     let rest = text.get(short.len()..).unwrap_or_default();
@@ -107,7 +129,7 @@ pub(super) fn province(text: &str) -> Option<Province> {
         bare: true,
         code: digits * 10_000,
     };
-    if rest.starts_with(word) {
+    if begins_with(rest, word) {
         return Some(Province {
             bytes: short.len() + word.len(),
             bare: false,
@@ -119,6 +141,14 @@ pub(super) fn province(text: &str) -> Option<Province> {
         return None;
     }
     Some(bare)
+}
+
+/// Whether text begins with a word, which most are of one Han character: then they are compared in a
+/// register.
+#[inline(always)]
+fn begins_with(text: &str, word: &str) -> bool {
+    let first = |text: &str| text.as_bytes().first_chunk::<3>().copied();
+    first(text) == first(word) && (word.len() == 3 || text.starts_with(word))
 }
 
 /// The prefecture among `codes` that text begins with, of today or of former years.
