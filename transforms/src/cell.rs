@@ -56,8 +56,8 @@
 //! - the byte 0 for a null, or the byte 1 ‖ LP(text of the value).
 //!
 //! The text of a value is its UTF-8 of utf8, its decimal digits (a `-` before them) of a whole number,
-//! `true` or `false` of a boolean, `2026-01-31` of a date; a date without such a text, before the year 0 or
-//! after 9999, counts as null. Each part says where it ends, so that no two rows have one form. The version
+//! `true` or `false` of a boolean, `2026-01-31` of a date, and of one before the year 0 or after 9999 the same
+//! with a sign before the year. Each part says where it ends, so that no two rows have one form. The version
 //! is authenticated too, so that no cell of a row passes for one that is bound to none, or the reverse; an
 //! opener that is told a row takes bound cells alone, and one that isn't takes none of them.
 //!

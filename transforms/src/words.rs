@@ -1,12 +1,12 @@
-//! Bytes looked at eight at a time, in one register: what most values are, so that the few others
-//! can be told apart without a look at each byte.
+//! Bytes looked at eight or sixteen at a time, in one register: what most values are, so that the few
+//! others can be told apart without a look at each byte.
 //!
 //! A test takes eight bytes and sets the highest bit of each that fails it. It adds to the lower
 //! seven bits only, so that nothing carries from one byte into the next.
 //!
 //! Where it matters at which places bytes stand, they are looked at sixteen at a time in the registers
-//! that processors have for that: what registers of eight bytes don't have is a way to turn the
-//! highest bit of each byte into a bit of a number.
+//! that processors have for that: to turn the highest bit of each byte into a bit of a number takes them
+//! one instruction, and a register of eight bytes a multiplication.
 
 use wide::u8x16;
 

@@ -86,6 +86,8 @@ impl List {
     }
 
     fn of_text(&self, text: &str) -> Result<Vec<String>, RunError> {
+        // Spreadsheets put a byte order mark before what they save as CSV.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (mut seen, mut listed) = (BTreeSet::new(), Vec::new());
         for (line, text) in text.lines().enumerate() {
             if text.trim().is_empty() {

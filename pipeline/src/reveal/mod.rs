@@ -417,6 +417,16 @@ fn versions(
         .map(|key| key.version)
         .filter(|version| approved.key_version.is_none_or(|only| only == *version))
         .collect();
+    if versions.is_empty() {
+        let version = approved.key_version;
+        let version = version.map_or(String::new(), |number| format!(" of version {number}"));
+        return Err(RunError::Denied {
+            what: format!("the keyring has no key `{}`{version}", used.purpose),
+            remedy:
+                "`lockgate keys list` names the versions; have the values approved for one of them"
+                    .to_owned(),
+        });
+    }
     versions.sort_unstable_by(|one, other| other.cmp(one));
     if authentic == Authentic::No && versions.len() > 1 {
         return Err(RunError::Denied {

@@ -72,7 +72,8 @@ pub(super) fn check_lines(spec: &TreatmentSpec, values: &[String]) -> Result<(),
             ),
             format!(
                 "write it as a record of CSV: the value, then {}; nothing between commas for a null, a \
-                 text with a comma in quotes",
+                 text with a comma in quotes, and none with a line break, which can't be asked for; blank \
+                 lines and repeated ones don't count",
                 names.join(", ")
             ),
         ),

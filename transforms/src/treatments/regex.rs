@@ -125,7 +125,7 @@ impl Regex {
         })
     }
 
-    /// The pattern, which has that many groups, where it matches so many characters.
+    /// The pattern, which has that many groups, where it is of fixed length.
     fn fixed(&self, groups: usize) -> Option<Fixed> {
         let mut parser = ParserBuilder::new().nest_limit(NESTING_MAX).build();
         Fixed::read(&parser.parse(&self.pattern).ok()?, groups)
@@ -220,7 +220,7 @@ enum Action {
 #[derive(Debug)]
 struct Kernel {
     pattern: Pattern,
-    /// The same, where it matches so many characters.
+    /// The same, where it is of fixed length.
     fixed: Option<Fixed>,
     /// Where the groups to hide stand in each value that such a pattern matches, none over another.
     hidden: Option<Vec<Range<usize>>>,

@@ -1,4 +1,4 @@
-//! Patterns that match so many characters, each of one class: identity numbers, telephone numbers,
+//! Patterns of fixed length, each of whose characters is of one class: identity numbers, telephone numbers,
 //! dates. Of ASCII text, where each character is a byte, such a pattern is compared byte by byte, and
 //! its groups stand where they always stand. The engine takes several times as long to find them.
 
@@ -9,7 +9,7 @@ use regex_syntax::hir::{Capture, Class, Hir, HirKind, Look, Repetition};
 /// Most characters that are compared.
 const CHARACTERS_MAX: usize = 64;
 
-/// A pattern of so many characters.
+/// A pattern of fixed length.
 #[derive(Debug, Default)]
 pub(super) struct Fixed {
     /// Which ASCII characters can stand in each place.

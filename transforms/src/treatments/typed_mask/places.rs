@@ -77,7 +77,7 @@ type Two = [u8; 6];
 /// A place in the list for each hash of two characters; no two of the provinces' have one hash.
 static BY_BEGINNING: [u8; SLOTS] = by_beginning();
 
-/// Slots of [`BY_BEGINNING`]: fewest that keep the provinces apart.
+/// Slots of [`BY_BEGINNING`]: the fewest, of the powers of two, that keep the provinces apart.
 const SLOTS: usize = 256;
 
 #[expect(
