@@ -266,3 +266,33 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_pattern_of_fixed_length_is_treated_as_the_engine_treats_it(
+        values in prop::collection::vec(
+            prop_oneof!["[0-9]{3}x[ab]-", "[0-9xab-]{0,7}", "[0-9]{3}张[ab]-", "111x[ab]-\r?"],
+            0..20,
+        ),
+        groups in prop::sample::select(vec!["1", "2", "3", "1, 2", "4, 1", "3, 2, 4", "2, 3"]),
+        fill in prop::sample::select(vec!["*", "1", "a", "张", "*\u{301}"]),
+        length in prop::sample::select(vec!["", ", length = 1", ", length = 2", ", length = 3"]),
+    ) {
+        let pattern = r"(\d(\d)\d)[x张]([ab])(-)";
+        // No value is of the second kind, of no fixed length beside the first: the engine looks for both.
+        let by_engine = format!(r"(?:{pattern}|[^\x00-\x7F]{{65}})");
+        let treated = |pattern: &str| {
+            let spec = format!(
+                "{{ kind = 'regex', pattern = '{pattern}', groups = [{groups}], fill = '{fill}'{length} }}"
+            );
+            let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+            let treated = treat(&spec, &values);
+            (treated.array.clone(), cases_of(&treated))
+        };
+        let (own, engine) = (treated(pattern), treated(&by_engine));
+        prop_assert_eq!(&own.0, &engine.0);
+        prop_assert_eq!(own.1, engine.1);
+    }
+}
