@@ -104,7 +104,7 @@ mod tests {
             Some(0),
             None,
             Some(2_932_897),
-            Some(-719_563),
+            Some(-719_562),
             Some(i32::MAX),
             Some(i32::MIN),
         ];
