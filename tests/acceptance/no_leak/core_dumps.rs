@@ -47,9 +47,9 @@ fn no_core_of_a_run_is_written_whatever_ends_it() {
         println!("skipped: no program may leave a core here (`ulimit -H -c` is 0)");
         return;
     }
-    let server = server();
     // Not SEGV: the standard library catches it to tell of overflowing stacks, and goes on where one is sent.
     for signal in [Signal::ABORT, Signal::QUIT, Signal::TRAP] {
+        let server = server();
         let site = ExchangeSite::new(Some(&server), None);
         let (run, hold) = held(&site, &server);
         // The hard one too: nobody raises it again.
@@ -58,7 +58,6 @@ fn no_core_of_a_run_is_written_whatever_ends_it() {
         assert_eq!(ended.signal(), Some(signal.as_raw()), "{ended:?}");
         assert!(!ended.core_dumped(), "{ended:?}");
         drop(hold);
-        server.faults().clear();
     }
 }
 
