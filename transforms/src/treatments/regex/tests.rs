@@ -289,7 +289,8 @@ proptest! {
             );
             let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
             let treated = treat(&spec, &values);
-            (treated.array.clone(), cases_of(&treated))
+            let cases = cases_of(&treated);
+            (treated.array, cases)
         };
         let (own, engine) = (treated(pattern), treated(&by_engine));
         prop_assert_eq!(&own.0, &engine.0);
