@@ -27,48 +27,26 @@ impl Check<'_> {
 }
 
 fn is_intent_of(event: &Event, manifest: &Manifest) -> bool {
-    match event {
-        Event::ReleaseIntended {
-            run,
-            delivery,
-            attempt,
-            grant,
-            grant_version,
-            plan_sha256,
-            rows,
-            cell_attempt,
-            ..
-        } => {
-            *run == manifest.run
-                && *delivery == manifest.delivery
-                && *attempt == manifest.attempt
-                && *grant == manifest.grant.id
-                && *grant_version == manifest.grant.version
-                && *plan_sha256 == manifest.plan_sha256
-                && *rows == manifest.rows.delivered
-                && *cell_attempt == manifest.cell_attempt
-        }
-        Event::GrantSigned { .. }
-        | Event::MarkingBegun { .. }
-        | Event::Released { .. }
-        | Event::Abandoned { .. }
-        | Event::Previewed { .. }
-        | Event::GrantMoved { .. }
-        | Event::Halted { .. }
-        | Event::HaltLifted { .. }
-        | Event::QuotaReserved { .. }
-        | Event::QuotaReturned { .. }
-        | Event::KeyringChanged { .. }
-        | Event::Refused { .. }
-        | Event::TokensKept { .. }
-        | Event::TokensRevealed { .. }
-        | Event::TraceBegun { .. }
-        | Event::Traced { .. }
-        | Event::ReceiptAccepted { .. }
-        | Event::ReleasedKeys { .. }
-        | Event::DisposalIntended { .. }
-        | Event::Disposed { .. }
-        | Event::Revealed { .. }
-        | Event::Replayed { .. } => false,
-    }
+    let Event::ReleaseIntended {
+        run,
+        delivery,
+        attempt,
+        grant,
+        grant_version,
+        plan_sha256,
+        rows,
+        cell_attempt,
+        ..
+    } = event
+    else {
+        return false;
+    };
+    *run == manifest.run
+        && *delivery == manifest.delivery
+        && *attempt == manifest.attempt
+        && *grant == manifest.grant.id
+        && *grant_version == manifest.grant.version
+        && *plan_sha256 == manifest.plan_sha256
+        && *rows == manifest.rows.delivered
+        && *cell_attempt == manifest.cell_attempt
 }
