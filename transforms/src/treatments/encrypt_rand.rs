@@ -147,8 +147,9 @@ impl EncryptRand {
             return Err(wrong(what).with_hint("leave it out to bind results to nothing"));
         }
         if fields.iter().collect::<BTreeSet<_>>().len() < fields.len() {
-            return Err(wrong("`beside` lists a field twice".to_owned())
-                .with_hint("list each once"));
+            return Err(
+                wrong("`beside` lists a field twice".to_owned()).with_hint("list each once")
+            );
         }
         if fields.iter().any(|name| name == column.name) {
             return Err(wrong("`beside` lists the field itself".to_owned())
@@ -158,8 +159,9 @@ impl EncryptRand {
             let data_type = column.row.find("beside", name)?.data_type;
             if !bound::fits(data_type) {
                 let what = format!("`beside` lists a field of type {data_type}");
-                return Err(wrong(what)
-                    .with_hint("list fields of utf8, whole numbers, date or boolean"));
+                return Err(
+                    wrong(what).with_hint("list fields of utf8, whole numbers, date or boolean")
+                );
             }
         }
         Ok(())

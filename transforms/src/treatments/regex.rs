@@ -134,7 +134,10 @@ impl Regex {
     /// Where the hidden groups of such a pattern stand, if all hide something.
     fn hidden_in(&self, fixed: &Fixed) -> Option<Vec<Range<usize>>> {
         let groups = self.groups.iter().map(|group| fixed.group(*group));
-        let spans = groups.map(|span| span.map(|(from, to)| from..to).filter(|span| !span.is_empty()));
+        let spans = groups.map(|span| {
+            span.map(|(from, to)| from..to)
+                .filter(|span| !span.is_empty())
+        });
         let spans = merged(spans.collect::<Option<_>>()?);
         (!spans.is_empty()).then_some(spans)
     }
@@ -392,11 +395,7 @@ fn span_of(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<us
 }
 
 /// The place of a group to be hidden; invalid where there is nothing in it, too.
-fn hidden_span(
-    locations: &Groups<'_>,
-    group: usize,
-    value: &str,
-) -> Result<Range<usize>, Case> {
+fn hidden_span(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<usize>, Case> {
     span_of(locations, group, value).and_then(|span| match span.is_empty() {
         true => Err(Case::Invalid),
         false => Ok(span),

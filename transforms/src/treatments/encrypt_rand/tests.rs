@@ -497,8 +497,7 @@ fn cells_of_another_attempt_do_not_open_where_one_is_asked_for() {
 fn every_type_that_cells_are_bound_to_is_the_same_as_its_text() {
     let column = texts(vec![Some("a"), Some("b"), Some("c")]);
     let wide = LargeStringArray::from(vec![Some("张三"), None, Some("")]);
-    let dictionary: DictionaryArray<Int32Type> =
-        [Some("x"), None, Some("x")].into_iter().collect();
+    let dictionary: DictionaryArray<Int32Type> = [Some("x"), None, Some("x")].into_iter().collect();
     let rows: [(ArrayRef, [Option<&str>; 3]); 6] = [
         (
             Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(0)])),

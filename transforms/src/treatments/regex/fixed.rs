@@ -97,7 +97,8 @@ impl Fixed {
     #[inline]
     pub(super) fn matches(&self, value: &str) -> bool {
         let pairs = self.places.iter().zip(value.bytes());
-        value.len() == self.places.len() && pairs.fold(true, |all, (place, byte)| all & place.has(byte))
+        value.len() == self.places.len()
+            && pairs.fold(true, |all, (place, byte)| all & place.has(byte))
     }
 
     /// Where a group stands.
@@ -171,7 +172,17 @@ mod tests {
     #[test]
     fn what_takes_an_engine_is_left_to_it() {
         for pattern in [
-            "a*", "a?", "a{1,2}", "a|bc", "(a){2}", "(a){0}(b)", r"\bab", "a^b", "a$b", "张a", "a{65}",
+            "a*",
+            "a?",
+            "a{1,2}",
+            "a|bc",
+            "(a){2}",
+            "(a){0}(b)",
+            r"\bab",
+            "a^b",
+            "a$b",
+            "张a",
+            "a{65}",
         ] {
             assert!(read(pattern).is_none(), "{pattern}");
         }

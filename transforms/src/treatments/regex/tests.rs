@@ -31,7 +31,8 @@ fn groups_are_hidden_and_the_rest_stays() {
 #[test]
 fn fills_that_give_the_value_again_never_pass() {
     // Neither group stands as it is written, but both together do.
-    let moved = "{ kind = 'regex', pattern = '(1)(\\d{3})x', groups = [1, 2], fill = '1', length = 2 }";
+    let moved =
+        "{ kind = 'regex', pattern = '(1)(\\d{3})x', groups = [1, 2], fill = '1', length = 2 }";
     let treated = treat(moved, &[Some("1111x"), Some("1211x")]);
     assert_eq!(cases_of(&treated), (0, 0, 0, 1));
     assert_eq!(treat_one(moved, "1111x"), Some("11".into()));

@@ -182,9 +182,9 @@ fn han_clusters<'a>(text: &'a str, scratch: &'a mut Vec<usize>) -> Result<Cluste
     let clusters = Clusters::of(text, scratch);
     let all_han = match &clusters {
         Clusters::Bytes(_) => text.is_empty(),
-        Clusters::CodePoints(text, _)
-        | Clusters::Beginnings(text, _)
-        | Clusters::Wide(text, _) => text.chars().all(is_han),
+        Clusters::CodePoints(text, _) | Clusters::Beginnings(text, _) | Clusters::Wide(text, _) => {
+            text.chars().all(is_han)
+        }
         Clusters::Offsets(offsets, _) => offsets.iter().all(|offset| {
             text.get(*offset..)
                 .and_then(|rest| rest.chars().next())

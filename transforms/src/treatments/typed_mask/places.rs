@@ -80,10 +80,7 @@ static BY_BEGINNING: [u8; SLOTS] = by_beginning();
 /// Slots of [`BY_BEGINNING`]: the fewest, of the powers of two, that keep the provinces apart.
 const SLOTS: usize = 256;
 
-#[expect(
-    clippy::as_conversions,
-    reason = "there are no more slots than fit"
-)]
+#[expect(clippy::as_conversions, reason = "there are no more slots than fit")]
 const fn slot_of([one, two, three, four, five, six]: Two) -> usize {
     let beginning = u64::from_le_bytes([one, two, three, four, five, six, 0, 0]);
     (beginning.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 41) as usize % SLOTS

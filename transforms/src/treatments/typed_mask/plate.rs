@@ -45,7 +45,9 @@ fn is_province([lead, second, third]: [u8; WIDE]) -> bool {
     let Some(place) = code.checked_sub(FIRST).filter(|_| lead >= 0xE0) else {
         return false;
     };
-    let word = usize::try_from(place / 64).ok().and_then(|at| IS_PROVINCE.get(at));
+    let word = usize::try_from(place / 64)
+        .ok()
+        .and_then(|at| IS_PROVINCE.get(at));
     word.is_some_and(|word| word >> (place % 64) & 1 == 1)
 }
 
@@ -110,7 +112,9 @@ pub(super) fn is_valid(text: &str) -> bool {
 /// to K (large).
 fn is_new_energy(six: &[u8]) -> bool {
     match six {
-        [power, one, digits @ ..] if all(&[*power], POWER) => all(&[*one], PLAIN) && all(digits, DIGIT),
+        [power, one, digits @ ..] if all(&[*power], POWER) => {
+            all(&[*one], PLAIN) && all(digits, DIGIT)
+        }
         [digits @ .., power] => all(digits, DIGIT) && all(&[*power], POWER),
         [] => false,
     }
@@ -136,7 +140,13 @@ pub(super) fn mask_ends(
     let characters = plate.len() - more(true) - more(is_special);
     let head = shown.first + more(shown.first > 0);
     let tail = plate.len() - shown.last - more(is_special && shown.last > 0);
-    filler.write_over(plate, head, tail, characters - shown.first - shown.last, out)
+    filler.write_over(
+        plate,
+        head,
+        tail,
+        characters - shown.first - shown.last,
+        out,
+    )
 }
 
 #[cfg(test)]
