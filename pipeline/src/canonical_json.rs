@@ -7,8 +7,8 @@
 //! for byte, which refuses duplicate keys, spare white space, other escapes and other spellings of
 //! a number in one rule.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -38,6 +38,14 @@ pub enum CanonicalError {
     /// Larger than [`BYTES_MAX`].
     #[error("larger than {BYTES_MAX} bytes")]
     TooLarge,
+    /// Of another form than this version reads.
+    #[error("of form {found}, and this version reads form {read}")]
+    OtherForm {
+        /// What it says under `format`.
+        found: u32,
+        /// What was asked for.
+        read: u32,
+    },
 }
 
 /// Says where a document is malformed without repeating any of it.
@@ -105,6 +113,32 @@ pub fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Canonica
     Ok(document)
 }
 
+/// The same of a document whose form is numbered under `format`. One of another form says so, rather than
+/// which key of it is unknown.
+///
+/// # Errors
+/// As [`read`], and a document of another form.
+pub fn read_form<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    form: u32,
+) -> Result<T, CanonicalError> {
+    /// What documents of all forms have.
+    #[derive(Deserialize)]
+    struct Form {
+        format: u32,
+    }
+    if bytes.len() > BYTES_MAX {
+        return Err(CanonicalError::TooLarge);
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Form { format }) if format != form => Err(CanonicalError::OtherForm {
+            found: format,
+            read: form,
+        }),
+        Ok(_) | Err(_) => read(bytes),
+    }
+}
+
 fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
     if depth > DEPTH_MAX {
         return Err(CanonicalError::TooDeep);
@@ -157,7 +191,6 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -229,6 +262,28 @@ mod tests {
         assert!(read::<Loose>(br#"{"a":1,"b":0}"#).is_ok());
         assert!(read::<Loose>(br#"{"a":1}"#).is_err());
         assert!(read::<Loose>(br#"{"a":1,"b":0,"c":0}"#).is_err());
+    }
+
+    #[test]
+    fn a_document_of_another_form_says_so_whatever_else_it_holds() {
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Formed {
+            format: u32,
+        }
+        let read = |text: &str| read_form::<Formed>(text.as_bytes(), 1);
+        assert_eq!(read(r#"{"format":1}"#).unwrap().format, 1);
+        let error = read(r#"{"format":2,"new":true}"#).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "of form 2, and this version reads form 1"
+        );
+        for damaged in [r#"{"format":1,"new":true}"#, r#"{"format":"2"}"#, "{}", ""] {
+            let error = read(damaged).unwrap_err();
+            assert!(matches!(error, CanonicalError::Malformed(_)), "{damaged}");
+        }
+        let spaced = read(r#"{"format": 1}"#).unwrap_err();
+        assert!(matches!(spaced, CanonicalError::NotCanonical));
     }
 
     #[test]

@@ -318,7 +318,7 @@ fn open(
         .collect();
     let (payload, key) = dsse::open(&bytes, PAYLOAD_TYPE, &keys)
         .map_err(|error| format!("the signature does not count: {error}; {again}"))?;
-    let approval: Approval = canonical_json::read(&payload)
+    let approval: Approval = canonical_json::read_form(&payload, FORMAT)
         .map_err(|error| format!("the signed approval cannot be read: {error}; {again}"))?;
     let name = &approval.approver;
     let listed = site.file.approvers.get(name);
@@ -334,8 +334,7 @@ fn open(
             "approver `{name}` is not listed for provider `{provider}`; {again}"
         ));
     }
-    let same = approval.format == FORMAT
-        && approval.grant == plan.grant
+    let same = approval.grant == plan.grant
         && approval.version == plan.grant_version
         && approval.grant_sha256 == plan.grant_sha256;
     if !same {

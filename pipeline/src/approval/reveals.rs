@@ -193,16 +193,15 @@ pub fn verify(
         .collect();
     let (payload, key) = dsse::open(envelope, PAYLOAD_TYPE, &keys)
         .map_err(|error| denied(format!("the approval does not count: {error}")))?;
-    let approval: RevealApproval = canonical_json::read(&payload)
-        .map_err(|_| denied("the signed approval cannot be read".to_owned()))?;
+    let approval: RevealApproval = canonical_json::read_form(&payload, FORMAT)
+        .map_err(|error| denied(format!("the signed approval cannot be read: {error}")))?;
     if !approvers_of(site, provider, &key).contains(approval.approver.as_str()) {
         return Err(denied(format!(
             "it was signed as `{}`, who is not listed with that key for provider `{provider}`",
             approval.approver
         )));
     }
-    let is_same = approval.format == FORMAT
-        && approval.grant == request.grant
+    let is_same = approval.grant == request.grant
         && approval.provider == provider
         && approval.field == request.field;
     if !is_same {

@@ -741,6 +741,15 @@ fn signatures_of_other_documents_and_damaged_ones_do_not_count() {
     );
     fs::write(&path, forged.unwrap()).unwrap();
     assert_unsigned(&site, "does not count");
+    // Of a later form, which may say what this version doesn't know.
+    let mut later = resolve(site.compile().plan(), &site.site(), "office");
+    later.format = 2;
+    let mut later = serde_json::to_value(&later).unwrap();
+    later["later"] = true.into();
+    let payload = canonical_json::to_bytes(&later).unwrap();
+    let signed = dsse::sign(PAYLOAD_TYPE, &payload, &key.signing_key().unwrap());
+    fs::write(&path, signed.unwrap()).unwrap();
+    assert_unsigned(&site, "of form 2, and this version reads form 1");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert_unsigned(&site, "not a regular file");

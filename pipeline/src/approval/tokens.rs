@@ -247,8 +247,8 @@ pub fn verify(
         .collect();
     let (payload, key) = dsse::open(envelope, PAYLOAD_TYPE, &keys)
         .map_err(|error| denied(format!("the approval does not count: {error}")))?;
-    let approval: TokenApproval = canonical_json::read(&payload)
-        .map_err(|_| denied("the signed approval cannot be read".to_owned()))?;
+    let approval: TokenApproval = canonical_json::read_form(&payload, FORMAT)
+        .map_err(|error| denied(format!("the signed approval cannot be read: {error}")))?;
     let name = &approval.approver;
     let listed = site.file.approvers.get(name);
     let listed = listed.filter(|approver| key_of(&approver.public_key) == Some(key));
@@ -262,9 +262,7 @@ pub fn verify(
             "approver `{name}` is not listed for provider `{provider}`"
         )));
     }
-    let is_same = approval.format == FORMAT
-        && approval.grant == request.grant
-        && approval.provider == provider;
+    let is_same = approval.grant == request.grant && approval.provider == provider;
     if !is_same {
         return Err(denied(
             "the approval is for another grant or provider".to_owned(),

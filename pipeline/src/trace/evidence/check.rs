@@ -8,20 +8,21 @@ use lockgate_connectors::format::found::FoundTable;
 use lockgate_connectors::{ConnectorError, durable};
 use lockgate_transforms::marks::key::{GrantIndex, MarkKey};
 use lockgate_transforms::marks::score::{Verdict, Votes, ln_e_of_tags, ln_e_value, ln_presence};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     FORMAT, HypothesisRecord, PAYLOAD_TYPE, RECORD, RECORD_BYTES_MAX, Record, VerdictRecord, claim,
     leak_at, read_key, scheme_at, verdict_text,
 };
+use crate::canonical_json::{self, CanonicalError};
 use crate::digest::from_hex;
+use crate::dsse;
 use crate::error::RunError;
 use crate::ledger::Entry;
 use crate::trace::finding::{above_zero, exact, scored};
 use crate::trace::pass::{self, Way};
 use crate::trace::tracer::marker;
 use crate::trace::{Request, TagMatches};
-use crate::{canonical_json, dsse};
 
 /// What evidence is checked with.
 #[derive(Debug, Default)]
@@ -134,19 +135,12 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
 
 /// Reads a record; of one of another form, says so.
 fn read(payload: &[u8]) -> Result<Record, String> {
-    /// What records of all forms have.
-    #[derive(Deserialize)]
-    struct Form {
-        format: u32,
-    }
-    if let Ok(Form { format }) = serde_json::from_slice(payload)
-        && format != FORMAT
-    {
-        return Err(format!(
-            "it is of form {format}; this version checks {FORMAT}, and the one that wrote it checks it"
-        ));
-    }
-    canonical_json::read(payload).map_err(|error| error.to_string())
+    canonical_json::read_form(payload, FORMAT).map_err(|error| match error {
+        CanonicalError::OtherForm { found, read } => format!(
+            "it is of form {found}; this version checks {read}, and the one that wrote it checks it"
+        ),
+        error => error.to_string(),
+    })
 }
 
 /// Takes the opened keys that were named and those in the folder.
