@@ -77,10 +77,11 @@ pub struct NamedVerdict {
     pub verdict: Verdict,
     /// The logarithm of the e-value.
     pub ln_e: f64,
-    /// An upper bound on the probability that any innocent has such an e-value in this trace.
+    /// An upper bound on the probability that any innocent has so small a bound in this trace. Of several
+    /// keys each counts by the grants that it marked for.
     pub bound: f64,
-    /// The exact probability that one given innocent has; of those alone that are accused or
-    /// suspect.
+    /// An upper bound on the probability that one given innocent has such an e-value, from the exact laws
+    /// of what was read; of those alone that are accused or suspect.
     pub p_value: Option<f64>,
     /// Of each kind of vote, at how many its symbol is 1.
     pub ones: Cells<u32>,
@@ -224,9 +225,17 @@ fn named_from(scores: &[Score], grants: &Grants) -> f64 {
 }
 
 /// The verdicts to be shown, of all in any order: the strongest first, one a grant and recipient.
+///
+/// What is said comes before the score, since under a key that marked for few, less accuses.
 pub(super) fn shown(mut verdicts: Vec<NamedVerdict>) -> Vec<NamedVerdict> {
+    let place = |of: &NamedVerdict| match of.verdict {
+        Verdict::Accused => 0,
+        Verdict::Suspect => 1,
+        Verdict::None => 2,
+    };
     verdicts.sort_by(|one, other| {
-        let by_score = other.ln_e.total_cmp(&one.ln_e);
+        let by_verdict = place(one).cmp(&place(other));
+        let by_score = by_verdict.then_with(|| other.ln_e.total_cmp(&one.ln_e));
         by_score.then_with(|| one.grant.cmp(&other.grant))
     });
     let mut named = BTreeSet::new();
@@ -385,6 +394,21 @@ mod tests {
         let shown = shown(twice);
         assert_eq!(shown.len(), 1);
         assert_eq!(shown[0].verdict, Verdict::Accused);
+    }
+
+    #[test]
+    fn an_accusation_is_not_hidden_by_a_larger_score_that_says_less() {
+        // Of two keys, the one that marked for few accuses by less.
+        let shown = shown(vec![
+            verdict("A", 30.5, Verdict::Suspect),
+            verdict("B", 50.0, Verdict::None),
+            verdict("A", 30.0, Verdict::Accused),
+        ]);
+        let said: Vec<(&str, Verdict)> = shown
+            .iter()
+            .map(|of| (of.grant.as_str(), of.verdict))
+            .collect();
+        assert_eq!(said, [("A", Verdict::Accused), ("B", Verdict::None)]);
     }
 
     fn score(grant: u32, ln_e: f64) -> Score {

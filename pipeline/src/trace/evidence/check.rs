@@ -56,7 +56,7 @@ pub struct Accused {
     pub accused_from: f64,
     /// Indices issued under the key: N.
     pub issued: u64,
-    /// An upper bound on the probability that any innocent has such an e-value in this trace.
+    /// An upper bound on the probability that any innocent has so small a bound in this trace.
     pub bound: f64,
 }
 

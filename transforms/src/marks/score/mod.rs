@@ -97,8 +97,9 @@ impl Standard {
         }
     }
 
-    /// An upper bound on the probability that any innocent has such an e-value, by Markov's
-    /// inequality.
+    /// An upper bound on the probability that any innocent has so small a bound, by Markov's inequality
+    /// for each hypothesis: to be below `b` under one takes an e-value of `H · N / b` of its own N, which
+    /// any of N has with a chance of at most `b / H`.
     pub fn bound(&self, ln_e: f64) -> f64 {
         (self.ln_looks() - ln_e).exp().min(1.0)
     }
