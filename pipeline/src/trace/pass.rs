@@ -3,18 +3,21 @@
 //! Both are bounded, however large the leak is: the sample by its rows, the votes by
 //! [`POSITIONS_MAX`].
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use lockgate_connectors::format::found::FoundTable;
 use lockgate_transforms::TreatmentError;
 use lockgate_transforms::marks::embed::Marker;
 use lockgate_transforms::marks::score::{Ballots, Votes};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use sha2::{Digest, Sha256};
 
 use super::columns::Matched;
 use crate::error::RunError;
 
-/// Rows of a sample, at least, of a leak that has them; at most twice as many.
+/// Rows of a sample, at least, of a leak that has as many different ones; at most twice as many.
 const SAMPLE_ROWS: usize = 4_096;
 
 /// Most positions of the code that are kept of a leak, some ten times what a coalition of five with
@@ -41,36 +44,99 @@ pub(super) struct Polled {
     pub(super) irregular: u64,
 }
 
-/// Every n-th row of the leak, for the n that gives [`SAMPLE_ROWS`]: what was put together from
-/// several files is sampled from all of them.
+/// Rows of the leak by which columns are found: those whose content has the smallest hashes, each once.
+///
+/// So what was put together from several files is sampled from all of them, and rows that come a thousand
+/// times over crowd out no others. Every n-th row would do neither: of 60 rows written again and again,
+/// every eighth is one of 15.
 ///
 /// # Errors
 /// A leak that can't be read, or has no rows.
 pub(super) fn sample(table: &FoundTable) -> Result<RecordBatch, RunError> {
-    let mut kept: Vec<RecordBatch> = Vec::new();
-    let (mut stride, mut row, mut held) = (1_usize, 0_usize, 0_usize);
+    let mut sample = Sample::new();
     for batch in table.batches()? {
-        let batch = batch?;
-        let first = (stride - row % stride) % stride;
-        row = row.saturating_add(batch.num_rows());
-        let part = every(&batch, first, stride)?;
-        held += part.num_rows();
-        kept.push(part);
-        while held > 2 * SAMPLE_ROWS {
-            let all = joined(&kept)?;
-            kept = vec![every(&all, 0, 2)?];
-            held = held.div_ceil(2);
-            stride *= 2;
-        }
+        sample.add(&batch?)?;
     }
-    if held == 0 {
+    if sample.parts.is_empty() {
         return Err(RunError::Invalid {
             what: "the file has no rows".to_owned(),
             at: "the leak".to_owned(),
             remedy: "name a file with rows; of a workbook, choose the table by --sheet".to_owned(),
         });
     }
-    joined(&kept)
+    joined(&sample.parts)
+}
+
+/// Different rows with the smallest hashes of all that were seen.
+struct Sample {
+    parts: Vec<RecordBatch>,
+    /// Of each row of the parts, in their order.
+    hashes: Vec<u128>,
+    known: HashSet<u128>,
+    /// No larger hash is among them.
+    largest: u128,
+}
+
+impl Sample {
+    fn new() -> Self {
+        Self {
+            parts: Vec::new(),
+            hashes: Vec::new(),
+            known: HashSet::new(),
+            largest: u128::MAX,
+        }
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunError> {
+        let (mut rows, before) = (Vec::new(), self.hashes.len());
+        for (row, hash) in (0_u64..).zip(hashes(batch)?) {
+            if hash <= self.largest && self.known.insert(hash) {
+                rows.push(row);
+                self.hashes.push(hash);
+            }
+        }
+        if self.hashes.len() > before {
+            self.parts.push(taken(batch, rows)?);
+        }
+        match self.hashes.len() > 2 * SAMPLE_ROWS {
+            true => self.thin(),
+            false => Ok(()),
+        }
+    }
+
+    /// Leaves [`SAMPLE_ROWS`] of them.
+    fn thin(&mut self) -> Result<(), RunError> {
+        let mut hashes = self.hashes.clone();
+        let (_, largest, _) = hashes.select_nth_unstable(SAMPLE_ROWS - 1);
+        self.largest = *largest;
+        let rows = (0_u64..).zip(&self.hashes);
+        let kept = rows.filter(|(_, hash)| **hash <= self.largest);
+        let rows: Vec<u64> = kept.map(|(row, _)| row).collect();
+        self.parts = vec![taken(&joined(&self.parts)?, rows)?];
+        self.hashes.retain(|hash| *hash <= self.largest);
+        self.known.retain(|hash| *hash <= self.largest);
+        Ok(())
+    }
+}
+
+/// The hash of each row's content: half of a SHA-256, so that nobody makes two rows of one.
+fn hashes(batch: &RecordBatch) -> Result<Vec<u128>, RunError> {
+    let columns = (0..batch.num_columns()).map(|column| text(batch, column));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let hash_of = |row: usize| {
+        let mut hasher = Sha256::new();
+        for column in &columns {
+            // Lengths keep cells apart, and an empty one from none.
+            let cell = column.is_valid(row).then(|| column.value(row));
+            let length = cell.map_or(u64::MAX, |cell| u64::try_from(cell.len()).unwrap_or(0));
+            hasher.update(length.to_le_bytes());
+            hasher.update(cell.unwrap_or_default());
+        }
+        let hash: [u8; 32] = hasher.finalize().into();
+        let half = hash.first_chunk().copied().unwrap_or_default();
+        u128::from_le_bytes(half)
+    };
+    Ok((0..batch.num_rows()).map(hash_of).collect())
 }
 
 /// Every `stride`-th row, from `first` on.
@@ -80,8 +146,14 @@ pub(super) fn every(
     stride: usize,
 ) -> Result<RecordBatch, RunError> {
     let rows = (first..batch.num_rows()).step_by(stride.max(1));
-    let rows = UInt64Array::from_iter_values(rows.map(|row| u64::try_from(row).unwrap_or(0)));
-    take_record_batch(batch, &rows).map_err(|error| RunError::internal("sampling", &error))
+    let rows = rows.map(|row| u64::try_from(row).unwrap_or(0));
+    taken(batch, rows.collect())
+}
+
+/// The rows of those numbers.
+fn taken(batch: &RecordBatch, rows: Vec<u64>) -> Result<RecordBatch, RunError> {
+    let taken = take_record_batch(batch, &UInt64Array::from(rows));
+    taken.map_err(|error| RunError::internal("sampling", &error))
 }
 
 fn joined(parts: &[RecordBatch]) -> Result<RecordBatch, RunError> {
@@ -153,4 +225,51 @@ pub(super) fn text(batch: &RecordBatch, column: usize) -> Result<&StringArray, R
 #[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
 pub(super) fn reading(error: TreatmentError) -> RunError {
     RunError::internal("reading marks", &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use lockgate_connectors::format::found::FoundOptions;
+
+    use super::*;
+
+    fn sampled(lines: impl Iterator<Item = String>) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("leak.csv");
+        let lines: Vec<String> = lines.collect();
+        fs::write(&path, format!("name,number\n{}\n", lines.join("\n"))).unwrap();
+        let table = FoundTable::open(&path, &FoundOptions::default()).unwrap();
+        let sample = sample(&table).unwrap();
+        let [names, numbers] = [0, 1].map(|column| text(&sample, column).unwrap());
+        let rows = names.iter().zip(numbers);
+        rows.map(|(name, number)| format!("{},{}", name.unwrap(), number.unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn rows_that_are_repeated_are_sampled_once_and_crowd_out_no_others() {
+        let once: Vec<String> = (0..60).map(|row| format!("a{row},{}", row % 7)).collect();
+        let often = (0..60_000).map(|row| once[row % 60].clone());
+        assert_eq!(sampled(often), once);
+        let padded = vec!["a0,0".to_owned(); 20_000];
+        assert_eq!(sampled(padded.into_iter().chain(once.clone())), once);
+    }
+
+    #[test]
+    fn a_sample_of_many_rows_is_bounded_comes_from_all_of_them_and_not_from_their_order() {
+        let row = |row: u32| format!("a{row},{}", row % 7);
+        let one = sampled((0..100_000).map(row));
+        assert!((SAMPLE_ROWS..=2 * SAMPLE_ROWS).contains(&one.len()));
+        let late = one.iter().filter(|of| of.as_str() > "a5");
+        assert!(late.count() > one.len() / 3);
+        let smallest = |mut rows: Vec<String>| {
+            rows.sort();
+            rows
+        };
+        let other = smallest(sampled((0..100_000).rev().map(row)));
+        let both = smallest(one).into_iter().filter(|row| other.contains(row));
+        assert!(both.count() >= SAMPLE_ROWS);
+    }
 }
