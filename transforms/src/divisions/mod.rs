@@ -12,12 +12,14 @@
 //! leaving out: of the code-years that python-stdnum 2.2 knows it lacks one in a hundred, and it
 //! has none that python-stdnum doesn't.
 
+mod areas;
 pub(crate) mod beginnings;
 mod edition;
 mod places;
 
 use std::ops::Range;
 
+pub(crate) use areas::{Area, Areas};
 pub use edition::Edition;
 pub(crate) use places::{Division, Divisions, Kept, LAST_LISTED, Level, Years};
 
