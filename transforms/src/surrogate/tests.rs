@@ -749,6 +749,7 @@ fn a_null_gets_none_where_something_of_the_value_would_show() {
         ("fake-name", ", keep = ['length']", DataType::Utf8, false),
         ("fake-phone", ", keep = ['carrier']", DataType::Utf8, false),
         ("fake-phone", "", DataType::Utf8, true),
+        ("fake-phone", ", landline = 'drawn'", DataType::Utf8, false),
         ("fake-sex", "", DataType::Utf8, false),
         ("fake-sex", "", DataType::Int32, true),
         ("fake-birth-date", "", DataType::Utf8, false),

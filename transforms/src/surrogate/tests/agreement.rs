@@ -8,8 +8,8 @@ use super::super::testing::{Field, key, texts, try_treat};
 use super::{facet, first, ids_of, people};
 use crate::calendar::Civil;
 use crate::check_digit::{credit_code, luhn, resident_id};
-use crate::divisions::{Codes, Divisions};
-use crate::persona::{Naming, ResidentId, Sex, mobile};
+use crate::divisions::{Areas, Codes, Divisions, Level};
+use crate::persona::{Landline, Naming, ResidentId, Sex, address, mobile};
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -29,6 +29,8 @@ fn facets(table: &[Field], master: u8) -> BTreeMap<&'static str, Vec<String>> {
     let of = |kind, field, rest| written(&facet(kind, rest), &first(field, table), master);
     let address = with(table, "address", "浙江省杭州市西湖区文三路1号");
     let email = with(table, "email", "zhang.san@example.com");
+    let landline = with(table, "landline", "0571-87654321");
+    let drawn = facet("fake-phone", ", landline = 'drawn'");
     BTreeMap::from([
         ("id", of("fake-id", "person_id", "")),
         ("name", of("fake-name", "name", "")),
@@ -37,6 +39,7 @@ fn facets(table: &[Field], master: u8) -> BTreeMap<&'static str, Vec<String>> {
         ("age", of("fake-age", "age", ", as_of = 2026-06-30")),
         ("region", of("fake-region", "region", "")),
         ("phone", of("fake-phone", "phone", "")),
+        ("landline", written(&drawn, &landline, master)),
         (
             "address",
             written(&facet("fake-address", ""), &address, master),
@@ -101,6 +104,7 @@ proptest! {
         let table = people(40);
         let of = facets(&table, master);
         let (codes, divisions, naming) = (Codes::new(), Divisions::new(), Naming::new());
+        let areas = Areas::new();
         for (row, number) in of["id"].iter().enumerate() {
             let text = |kind: &str| of[kind][row].as_str();
             prop_assert!(resident_id::is_valid(number.as_bytes()), "{}", number);
@@ -118,7 +122,12 @@ proptest! {
             let home = divisions.find(id.region).unwrap();
             let names = format!("{}{}{}", home.province, home.prefecture, home.county);
             prop_assert!(text("address").starts_with(&names), "{}", text("address"));
+            // A mobile number says nothing of where its person lives.
             prop_assert!(mobile::read(text("phone")).is_some_and(mobile::is_drawn), "{}", text("phone"));
+            let area = areas.find(text("region").parse().unwrap()).unwrap();
+            let landline = Landline::read(text("landline")).unwrap();
+            prop_assert_eq!(landline.area(), area.code.as_bytes(), "{} {}", number, text("landline"));
+            prop_assert_eq!(landline.number().len(), area.digits, "{}", text("landline"));
             prop_assert!(is_well_formed(text("email")), "{}", text("email"));
             let surname = naming.reading_of(text("name")).unwrap();
             prop_assert!(text("email").starts_with(&format!("{surname}.")), "{}", text("email"));
@@ -209,6 +218,43 @@ proptest! {
             prop_assert!(codes.in_force(place, u16::try_from(year).unwrap()), "{}", number);
         }
         let fewest = if widens || parts / 2 < 2 { 40 } else { 5 };
+        prop_assert!(valid > fewest, "{}", valid);
+    }
+
+    #[test]
+    fn a_drawn_landline_agrees_with_the_address_whatever_is_kept(master in any::<u8>(), parts in 0_usize..8) {
+        let table = diverse(60);
+        let division = [None, Some("province"), Some("city"), Some("district")][parts / 2];
+        let year = (parts % 2 == 1).then_some("birth-year");
+        let keep: Vec<String> = division.into_iter().chain(year).map(|part| format!("'{part}'")).collect();
+        let mut kept = format!(", keep = [{}]", keep.join(", "));
+        if division.is_some() {
+            kept.push_str(", region = 'person_id'");
+        }
+        if year.is_some() {
+            kept.push_str(", birth = 'person_id'");
+        }
+        let of = |kind, name, original, rest: &str| {
+            let table = with(&table, name, original);
+            let treated = try_treat(&facet(kind, &format!("{kept}{rest}")), &table, &key(master)).unwrap();
+            let texts = treated.array.as_string::<i32>().iter();
+            texts.map(|text| text.unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let addresses = of("fake-address", "address", "某地", "");
+        let landlines = of("fake-phone", "landline", "0571-87654321", ", landline = 'drawn'");
+        let (divisions, areas, mut valid) = (Divisions::new(), Areas::new(), 0);
+        for (place, number) in addresses.iter().zip(&landlines) {
+            // Who can't have been born then and there has neither.
+            if place.starts_with('*') {
+                prop_assert!(number.starts_with('*'), "{}", number);
+                continue;
+            }
+            valid += 1;
+            let home = address::read(&divisions, place, Level::District).unwrap();
+            let area = areas.find(home).unwrap();
+            prop_assert!(number.starts_with(&format!("{}-", area.code)), "{} {}", place, number);
+        }
+        let fewest = if parts / 2 < 2 { 40 } else { 5 };
         prop_assert!(valid > fewest, "{}", valid);
     }
 
