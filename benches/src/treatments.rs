@@ -92,6 +92,16 @@ fn masks() -> Vec<Measured> {
             r#"{"kind":"mask-range","from":6,"to":13}"#,
             [resident_id(), address()],
         ),
+        Measured::new(r#"{"kind":"mask-range","from":1,"to":-1}"#, [segmented()]),
+        // Compared byte by byte, and what only the engine can match.
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(\\d{6})(\\d{8})(\\d{3}[\\dX])","groups":[2,3]}"#,
+            [resident_id()],
+        ),
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(.)(.*)","groups":[2]}"#,
+            [name(), segmented()],
+        ),
         Measured::new(r#"{"kind":"mask-around","keep":1}"#, [email()]),
         Measured::new(
             r#"{"kind":"mask-around","delimiter":"区","side":"after"}"#,
