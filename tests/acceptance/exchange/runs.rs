@@ -1,7 +1,10 @@
 //! Runs, run again: unchanged, again, elsewhere, until the quota is used up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use arrow::array::AsArray as _;
+use arrow::datatypes::Int64Type;
 use lockgate_acceptance::site::{Delivery, Site};
 
 use crate::PROGRAM;
@@ -108,6 +111,41 @@ fn again_raises_the_generation_and_delivers_the_same_content() {
         (last["status"].as_str(), &last["run"]),
         (Some("unchanged"), &third["run"])
     );
+}
+
+/// BenchBox#1512: a second pass made pseudonyms of pseudonyms, so that one machine had two.
+#[test]
+fn a_run_started_again_gives_nobody_a_second_pseudonym() {
+    let site = people::site(300);
+    let source = site.path("lake/people/1.parquet");
+    let original = fs::read(&source).expect("the source");
+    site.signed(&grant("G-1", &["id", "person_id"]));
+    let first = site.run("G-1").expecting(0).document();
+    let again = site.json(["run", "G-1", "--again"]).expecting(0).document();
+    lockgate_acceptance::site::write_parquet(
+        &site.path("lake/people/2.parquet"),
+        &people::people(300..400),
+        50,
+    );
+    let grown = site.run("G-1").expecting(0).document();
+    // What a run reads is what was there before it, never what another made of it.
+    assert_eq!(fs::read(&source).expect("the source"), original);
+    let mut pseudonyms: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for (run, rows) in [(&first, 300), (&again, 300), (&grown, 400)] {
+        assert_eq!(run["status"], "delivered");
+        let delivered = Delivery::of_run(run).rows();
+        assert_eq!(delivered.num_rows(), rows);
+        let ids = delivered.column(0).as_primitive::<Int64Type>().iter();
+        for (id, pseudonym) in ids.zip(delivered.column(1).as_string::<i32>()) {
+            let known = pseudonyms.entry(id.expect("an id")).or_default();
+            known.insert(pseudonym.expect("a pseudonym").to_owned());
+        }
+    }
+    assert_eq!(pseudonyms.len(), 400);
+    let twice = pseudonyms.iter().find(|(_, known)| known.len() > 1);
+    assert!(twice.is_none(), "{twice:?}");
+    let distinct: BTreeSet<&String> = pseudonyms.values().flatten().collect();
+    assert_eq!(distinct.len(), 400, "one for everybody");
 }
 
 #[test]
