@@ -2,11 +2,14 @@
 //!
 //! Known from the treatments alone, before any data is read. A key that treatments make ambiguous is
 //! no reason to refuse, because less is released and not more; but joins over it would be wrong, so
-//! it is said. So are pseudonyms of one domain that are as wide as no other's, and treatments that
-//! have results for fewer values than the catalogue or the quota lets come.
+//! it is said. So are pseudonyms of one domain that are as wide as no other's, treatments that have
+//! results for fewer values than the catalogue or the quota lets come, and results that are wider than
+//! what they are delivered in.
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
+use lockgate_connectors::format::write::XLSX_TEXT_MAX;
 use lockgate_transforms::marks::tag::TagRoom;
 use lockgate_transforms::{Options, Uniqueness};
 
@@ -14,6 +17,7 @@ use super::Subject;
 use super::fields::{Resolved, domain_size};
 use crate::plan::{PlannedField, Results, Warning};
 use crate::site::FieldType;
+use crate::site::grant::DeliveryFormat;
 
 /// Rows assumed where the quota sets no limit.
 const ROWS_ASSUMED: u64 = 1_000_000_000;
@@ -50,7 +54,8 @@ impl Expected {
 
 /// What can be relied on, by field, and warnings: `key-not-unique` for every field of the dataset's
 /// key whose results don't tell rows apart, `too-few-results` where there are more values than
-/// results, `forms-differ` where the results of one domain can't equal each other.
+/// results, `too-wide` where a result may not fit into a cell of the delivery, `forms-differ` where the
+/// results of one domain can't equal each other.
 pub(super) fn check(
     subject: &Subject<'_>,
     resolved: &Resolved,
@@ -67,6 +72,15 @@ pub(super) fn check(
         if let Some(what) = too_few(field, expected) {
             warnings.push(Warning {
                 code: "too-few-results",
+                field: Some(field.name.clone()),
+                what,
+            });
+        }
+        if subject.grant.delivery.format == DeliveryFormat::Xlsx
+            && let Some(what) = too_wide(field, &results)
+        {
+            warnings.push(Warning {
+                code: "too-wide",
                 field: Some(field.name.clone()),
                 what,
             });
@@ -95,6 +109,27 @@ fn too_few(field: &PlannedField, expected: Expected) -> Option<String> {
         format!(
             "{treatment} has results for {room} different values, and there may be {values} ({why}); \
              give it a longer or wider form, or state a smaller `domain_size` or quota"
+        )
+    })
+}
+
+/// Why a result may be longer than a cell of a workbook, with the remedy: such a value fails the run,
+/// once it comes. Where no width is declared, that is for the values to tell.
+fn too_wide(field: &PlannedField, results: &Results) -> Option<String> {
+    let bytes = results.width?.bytes;
+    let output = FieldType::parse(&field.data_type).ok()?.to_arrow();
+    // Binary is written in base64. No text has more characters than bytes.
+    let characters = match output == DataType::Binary {
+        true => bytes.div_ceil(3).saturating_mul(4),
+        false => bytes,
+    };
+    (characters > XLSX_TEXT_MAX).then(|| {
+        // What is so long is a literal, which its summary may quote.
+        let kind = field.treatment.kind();
+        format!(
+            "results of `{kind}` may have {characters} characters, and a cell of xlsx holds \
+             {XLSX_TEXT_MAX}, so that the run would fail; deliver another format, or write shorter \
+             results"
         )
     })
 }
@@ -326,6 +361,27 @@ mod tests {
         assert_eq!(tokens(7, "quota = { rows = 4500000 }"), []);
         assert_eq!(tokens(8, "quota = { rows = 4500001 }"), []);
         assert_eq!(tokens(7, ""), [], "nothing says how many rows there are");
+    }
+
+    #[test]
+    fn results_wider_than_a_cell_of_a_workbook_are_warned_of_before_any_data_is_read() {
+        let of = |format: &str, characters: usize| {
+            let site = TestSite::new();
+            let text = "x".repeat(characters);
+            let constant = format!("{{ kind = \"constant\", value = \"{text}\" }}");
+            site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", &constant);
+            let delivery = format!("[delivery]\nformat = \"{format}\"");
+            site.grant("[delivery]", &delivery);
+            coded("too-wide", &site)
+        };
+        let wide = of("xlsx", XLSX_TEXT_MAX + 1);
+        assert_eq!(wide.len(), 1, "{wide:?}");
+        assert!(
+            wide[0].0 == "id" && wide[0].1.contains("32768 characters"),
+            "{wide:?}"
+        );
+        assert_eq!(of("xlsx", XLSX_TEXT_MAX), []);
+        assert_eq!(of("csv", XLSX_TEXT_MAX + 1), []);
     }
 
     #[test]
