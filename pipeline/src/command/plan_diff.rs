@@ -8,7 +8,7 @@ use super::output::Answer;
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::installation::Installation;
-use crate::plan::diff::{GrantDiff, diff};
+use crate::plan::diff::{GrantDiff, diff_of_live};
 use crate::site::Site;
 
 /// Compares the grants of the site with those of `old`, a copy of it from before a change.
@@ -25,7 +25,9 @@ pub(super) fn plan_diff(root: &Path, old: &Path, grant: Option<&str>) -> Result<
             remedy: "`lockgate grant list` lists the grants".to_owned(),
         });
     }
-    let grants = diff(&old, &installation.site, grant, installation.today()?);
+    let history = installation.history()?;
+    let sites = (&old, &installation.site);
+    let grants = diff_of_live(&history, sites, grant, installation.today()?);
     Answer::new(text(&grants), &json!({ "grants": grants }))
 }
 
@@ -35,7 +37,8 @@ fn text(grants: &[GrantDiff]) -> String {
     }
     let mut text = String::new();
     for grant in grants {
-        text.push_str(&format!("grant {}\n", grant.grant));
+        let suspended = if grant.suspended { ", suspended" } else { "" };
+        text.push_str(&format!("grant {}{suspended}\n", grant.grant));
         for change in &grant.changes {
             let field = change
                 .field
@@ -45,4 +48,27 @@ fn text(grants: &[GrantDiff]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::diff::{Change, ChangeKind};
+
+    #[test]
+    fn the_heading_of_a_suspended_grant_says_so() {
+        let grant = |id: &str, suspended| GrantDiff {
+            grant: id.to_owned(),
+            suspended,
+            changes: vec![Change {
+                kind: ChangeKind::Weaker,
+                field: Some("name".to_owned()),
+                what: "weaker".to_owned(),
+            }],
+        };
+        assert_eq!(
+            text(&[grant("G-1", false), grant("G-2", true)]),
+            "grant G-1\n  `name` weaker\ngrant G-2, suspended\n  `name` weaker\n"
+        );
+    }
 }

@@ -3,7 +3,8 @@
 //! Whoever tunes treatments changes one rule and concerns many grants. Both states of the site are
 //! compiled, grant by grant, and what the plans deliver is compared: which fields become weaker or
 //! stronger, are withheld or come in, which will be written otherwise, which refusals appear (an
-//! approval that is stale now) or go, and so for warnings and counts of possible originals.
+//! approval that is stale now) or go, and so for warnings and counts of possible originals. Which grants
+//! are live, the ledger knows as well.
 
 mod marks;
 mod terms;
@@ -17,6 +18,8 @@ use super::{
     CompileRequest, Compiled, ExchangePlan, PlannedField, QuotaUse, Refusal, RefusalCode,
     SourceField, Warning, compile,
 };
+use crate::ledger::History;
+use crate::life::Life;
 use crate::site::Site;
 use crate::site::dataset::Mode;
 
@@ -25,6 +28,8 @@ use crate::site::dataset::Mode;
 pub struct GrantDiff {
     /// Id of the grant.
     pub grant: String,
+    /// Whether it is suspended, so that nothing changes before an approver resumes it.
+    pub suspended: bool,
     /// What changed, in the order of the plan; never empty.
     pub changes: Vec<Change>,
 }
@@ -81,14 +86,30 @@ pub enum ChangeKind {
 /// Compares what the grants of two states of a site compile to as of `today`, quotas unused; grants
 /// that expired in both are left out, and so are those that nothing happens to.
 pub fn diff(old: &Site, new: &Site, only: Option<&str>, today: NaiveDate) -> Vec<GrantDiff> {
+    diff_of_live(&History::default(), (old, new), only, today)
+}
+
+/// The same where a ledger says which grants live: one that was terminated is left out like one that
+/// expired.
+pub fn diff_of_live(
+    history: &History,
+    (old, new): (&Site, &Site),
+    only: Option<&str>,
+    today: NaiveDate,
+) -> Vec<GrantDiff> {
     let ids: BTreeSet<&String> = old.grants.keys().chain(new.grants.keys()).collect();
     ids.into_iter()
         .filter(|id| only.is_none_or(|only| only == id.as_str()))
         .filter_map(|id| {
             let (was, is) = (State::of(old, id, today), State::of(new, id, today));
+            let life = Life::of(history, id);
+            if was.has_ended(&life) && is.has_ended(&life) {
+                return None;
+            }
             let changes = of_grant((old, &was), (new, &is));
             (!changes.is_empty()).then(|| GrantDiff {
                 grant: id.clone(),
+                suspended: life.suspension().is_some(),
                 changes,
             })
         })
@@ -123,14 +144,18 @@ impl State {
         }
     }
 
-    fn has_expired(&self) -> bool {
-        match self {
-            Self::Compiled(compiled) => compiled
-                .refusals()
-                .iter()
-                .any(|refusal| refusal.code == RefusalCode::Expired),
-            Self::Absent | Self::Unusable => true,
-        }
+    /// Whether nothing can come of the grant any more, as its days or its life have it; nothing comes
+    /// of one that isn't there or can't be used, either.
+    fn has_ended(&self, life: &Life) -> bool {
+        let Self::Compiled(compiled) = self else {
+            return true;
+        };
+        let version = compiled.plan().grant_version;
+        let mut refusals = compiled.refusals().iter();
+        refusals.any(|refusal| refusal.code == RefusalCode::Expired)
+            || life
+                .termination()
+                .is_some_and(|ended| version <= ended.version)
     }
 }
 
@@ -143,8 +168,8 @@ fn of_grant((old_site, old): (&Site, &State), (new_site, new): (&Site, &State)) 
         }]
     };
     match (old, new) {
+        // Nothing was and nothing is.
         (State::Absent | State::Unusable, State::Absent | State::Unusable) => Vec::new(),
-        _ if old.has_expired() && new.has_expired() => Vec::new(),
         (State::Absent, State::Compiled(_)) => change(ChangeKind::Added, "the grant is new"),
         (_, State::Absent) => change(ChangeKind::Removed, "the grant is gone"),
         (_, State::Unusable) => change(
@@ -375,8 +400,11 @@ fn deciding(old: &ExchangePlan, new: &ExchangePlan) -> Vec<Change> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
     use crate::approval::test_site::{GRANT, TestSite, day};
+    use crate::ledger::{Entry, Event, GrantState};
 
     fn after(change: impl FnOnce(&TestSite)) -> Vec<Change> {
         let site = TestSite::signed();
@@ -558,6 +586,48 @@ mod tests {
         site.policy("first = 3, last = 2", "first = 3, last = 4");
         assert!(diff(&old, &site.site(), None, day("2028-01-01")).is_empty());
         assert!(diff(&old, &site.site(), Some("G-2"), day("2026-06-01")).is_empty());
+    }
+
+    /// A ledger in which version 1 of the grant came into these states.
+    fn moved(states: &[GrantState]) -> History {
+        let entry = |(index, to): (u64, &GrantState)| Entry {
+            index,
+            at: DateTime::from_timestamp(1_780_000_000, 0).unwrap(),
+            event: Event::GrantMoved {
+                grant: GRANT.to_owned(),
+                version: 1,
+                to: *to,
+                approver: None,
+                document_sha256: None,
+                reason: Some("misuse".to_owned()),
+                basis: None,
+                answer_by: None,
+                about: None,
+            },
+        };
+        (0..).zip(states).map(entry).collect()
+    }
+
+    #[test]
+    fn a_terminated_grant_is_left_out_and_a_suspended_one_is_said_to_be() {
+        use GrantState::{Approved, Suspended, Terminated};
+
+        let site = TestSite::signed();
+        let old = site.site();
+        site.policy("first = 3, last = 2", "first = 3, last = 4");
+        let new = site.site();
+        let told = |old: &Site, new: &Site, states: &[GrantState]| {
+            let found = diff_of_live(&moved(states), (old, new), None, day("2026-06-01"));
+            let suspended = found.iter().map(|grant| grant.suspended);
+            suspended.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&old, &new, &[]), [false]);
+        assert_eq!(told(&old, &new, &[Suspended]), [true]);
+        assert_eq!(told(&old, &new, &[Suspended, Approved]), [false]);
+        assert!(told(&old, &new, &[Terminated]).is_empty());
+        // A higher version than the one that was ended is a grant that lives.
+        site.grant("version = 1", "version = 2");
+        assert_eq!(told(&old, &site.site(), &[Terminated]), [false]);
     }
 
     #[test]
