@@ -1,6 +1,27 @@
 //! Every identifier that can be produced, judged by python-stdnum.
 
-use super::{Case, Oracle, python};
+use std::collections::BTreeSet;
+
+use lockgate_transforms::treatments::catalogue;
+
+use super::{Case, Oracle, document, python};
+
+/// Surrogates of what stdnum has no verdict on.
+const UNJUDGED: [&str; 13] = [
+    "fake-name",
+    "fake-birth-date",
+    "fake-sex",
+    "fake-age",
+    "fake-region",
+    "fake-phone",
+    "fake-address",
+    "fake-email",
+    "fake-org",
+    "fake-plate",
+    "fake-vin",
+    "fake-passport",
+    "fake-ip",
+];
 
 /// What the source holds of a kind, as text of the category of that name.
 fn of(kind: &'static str) -> (&'static str, &'static str, &'static str) {
@@ -104,6 +125,45 @@ fn stdnum_accepts_every_identifier_produced() {
     let oracle = Oracle::new(python, "identifiers.py", every_identifier(), 3_000);
     let delivery = oracle.deliver();
     oracle.agrees(&delivery, "G-1");
+}
+
+/// Every kind that produces identifiers is judged, by every word that its `of` and its `keep` take: one that
+/// comes later is judged too, or named above.
+#[test]
+fn every_kind_of_identifier_is_judged() {
+    let documents: Vec<_> = every_identifier()
+        .iter()
+        .map(|case| document(&case.judged_as))
+        .collect();
+    let mut unjudged = BTreeSet::new();
+    for entry in catalogue() {
+        if entry.kind != "structured-id" && !entry.kind.starts_with("fake-") {
+            continue;
+        }
+        let of_kind = documents.iter().filter(|it| it["kind"] == entry.kind);
+        let of_kind: Vec<_> = of_kind.collect();
+        if of_kind.is_empty() {
+            unjudged.insert(entry.kind);
+            continue;
+        }
+        for parameter in &entry.parameters {
+            if !["of", "keep"].contains(&parameter.name.as_str()) {
+                continue;
+            }
+            let words: Vec<&str> = parameter.accepts.split('"').skip(1).step_by(2).collect();
+            assert!(!words.is_empty(), "{} {}", entry.kind, parameter.accepts);
+            for word in words {
+                let is_judged = of_kind.iter().any(|it| {
+                    let written = &it[parameter.name.as_str()];
+                    let listed = written.as_array();
+                    *written == word
+                        || listed.is_some_and(|listed| listed.iter().any(|one| *one == word))
+                });
+                assert!(is_judged, "{} of {} {word}", parameter.name, entry.kind);
+            }
+        }
+    }
+    assert_eq!(unjudged, BTreeSet::from(UNJUDGED));
 }
 
 /// What a test of the oracle delivers, what the oracle is told it was, and what it must say.
