@@ -9,6 +9,7 @@ const TEXT: (&str, &str, &str) = ("utf8", "other", "text");
 const SPELLING: (&str, &str, &str) = ("utf8", "resident-id", "spelling");
 const MOBILE: (&str, &str, &str) = ("utf8", "mobile", "mobile");
 const DATE: (&str, &str, &str) = ("date", "birth-date", "date");
+const REFERENCE: (&str, &str, &str) = ("utf8", "other", "reference");
 
 fn whole(data_type: &str) -> (&str, &'static str, &'static str) {
     (data_type, "other", "whole")
@@ -120,9 +121,35 @@ fn ciphertexts() -> Vec<Case> {
                 ("timestamp(ns)", "timestamp", "instant"),
                 ", algorithm = 'sm4-gcm'",
             ),
+            // Listed in another order than that of their names.
+            (TEXT, ", beside = ['旁文', 'beside_number']"),
+            (
+                TEXT,
+                ", algorithm = 'sm4-gcm', beside = ['beside_day', '旁文']",
+            ),
+            (
+                whole("int64"),
+                ", beside = ['beside_flag'], pad = 32, encoding = 'base64url'",
+            ),
+            (
+                DATE,
+                ", algorithm = 'sm4-gcm', beside = ['beside_day', 'beside_flag', 'beside_number']",
+            ),
         ],
     );
-    [deterministic, random].concat()
+    [beside(), deterministic, random].concat()
+}
+
+/// What cells are bound to: a field of each type that they can be, delivered as it is.
+fn beside() -> Vec<Case> {
+    let fields = [
+        ("旁文", TEXT),
+        ("beside_number", whole("int64")),
+        ("beside_day", DATE),
+        ("beside_flag", ("boolean", "other", "boolean")),
+    ];
+    let clear = fields.map(|(name, field)| Case::new(name, field, "{ kind = 'clear' }"));
+    clear.to_vec()
 }
 
 fn permutations() -> Vec<Case> {
@@ -147,6 +174,13 @@ fn permutations() -> Vec<Case> {
                 ", alphabet = '甲乙丙丁戊己庚辛壬癸子丑𠀀𪛟'",
             ),
             (account("other"), ", join = 'families'"),
+            (account("other"), ", tweak = 'field'"),
+            (REFERENCE, ", keep_others = true"),
+            (REFERENCE, ", keep_others = true, tweak = 'field'"),
+            (
+                ("utf8", "bank-account", "reference"),
+                ", keep_others = true",
+            ),
         ],
     );
     let numbers = cases(
@@ -207,11 +241,12 @@ fn python_recomputes_pseudonyms_and_permutations_and_opens_every_cell() {
     let delivery = deliver(&oracle, "G-1");
     oracle.agrees(&delivery, "G-1");
 
-    // As another grant's, all is wrong but what the join group shares; whose values those are, too.
+    // As another grant's, all is wrong but what the join group shares, and what no key treats; whose
+    // values those are, too.
     let joined: Vec<&str> = oracle
         .cases
         .iter()
-        .filter(|case| case.treatment.contains("join"))
+        .filter(|case| case.treatment.contains("join") || case.treatment.contains("clear"))
         .map(|case| case.name.as_str())
         .collect();
     let objections = oracle.objections(&delivery, "G-2");

@@ -13,6 +13,7 @@ import re
 import struct
 
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -176,12 +177,37 @@ def check_gcm():
     assert Sm4Gcm(key).decrypt(nonce, text, associated) == plain
 
 
-# What of a cell follows from its algorithm: its version, its cipher, the bytes of its keys, their
-# labels and its GCM.
+# What of a cell follows from its algorithm: its version, and that of a cell bound to its row; its
+# cipher, the bytes of its keys, their labels and its GCM.
 SUITES = {
-    "aes-256-gcm": (1, algorithms.AES, 32, b"fle/place/v1", b"fle/v1", AESGCM),
-    "sm4-gcm": (2, algorithms.SM4, 16, b"fle/sm4/place/v1", b"fle/sm4/v1", Sm4Gcm),
+    "aes-256-gcm": ((1, 3), algorithms.AES, 32, b"fle/place/v1", b"fle/v1", AESGCM),
+    "sm4-gcm": ((2, 4), algorithms.SM4, 16, b"fle/sm4/place/v1", b"fle/sm4/v1", Sm4Gcm),
 }
+
+
+def bound_value(value):
+    """What of a row a cell is bound to, after the field's name."""
+    if value is None:
+        return b"\0"
+    text = str(value).lower() if isinstance(value, bool) else as_text(value)
+    return b"\1" + lp(text.encode())
+
+
+def bound_rows(treatment, table, rows):
+    """What the cell of each row is bound to, in a table as it was delivered; without `beside`, to
+    nothing."""
+    names = sorted(treatment.get("beside", []), key=str.encode)
+    columns = [[lp(name.encode()) + bound_value(value) for value in table.column(name).to_pylist()]
+               for name in names]
+    return list(map(b"".join, zip(*columns, strict=True))) if columns else [b""] * rows
+
+
+def is_authentic(gcm, nonce, text, associated):
+    try:
+        gcm.decrypt(nonce, text, associated)
+    except InvalidTag:
+        return False
+    return True
 
 
 def plaintexts(column):
@@ -222,10 +248,10 @@ class Cells:
         self.suite = SUITES[treatment.get("algorithm", "aes-256-gcm")]
         self.chunks, self.met = {}, set()
 
-    def open(self, cell):
-        """The plaintext of a cell, or what is wrong with it."""
-        version, cipher, size, place_label, label, gcm = self.suite
-        if cell[0] != version or cell[1:5] != hkdf(self.key, 4, b"fle/key-id/v1"):
+    def open(self, cell, beside):
+        """The plaintext of a cell that is bound to what is beside it, or what is wrong with it."""
+        versions, cipher, size, place_label, label, gcm = self.suite
+        if cell[0] != versions[bool(beside)] or cell[1:5] != hkdf(self.key, 4, b"fle/key-id/v1"):
             return "another version or key id"
         self.attempts.add(cell[5:21])
         place_key = hkdf(self.key, size, place_label, self.domain, self.field, cell[5:21])
@@ -240,7 +266,10 @@ class Cells:
         if parts not in self.chunks:
             keyed = hkdf(self.key, size, label, self.domain, self.field, *parts)
             self.chunks[parts] = gcm(keyed)
-        padded = self.chunks[parts].decrypt(bytes(8) + row, cell[37:], cell[:37])
+        opened = self.chunks[parts], bytes(8) + row, cell[37:]
+        if beside and is_authentic(*opened, cell[:37]):
+            return "it is bound to nothing"
+        padded = opened[0].decrypt(*opened[1:], cell[:37] + beside)
         stripped = padded.rstrip(b"\0")
         value = stripped[:-1]
         if stripped[-1:] != b"\x80" or len(padded) != -(-(len(value) + 1) // self.pad) * self.pad:
@@ -248,8 +277,9 @@ class Cells:
         return value
 
 
-def check_cells(name, cells, source, got):
-    for row, (plain, cell) in enumerate(zip(plaintexts(source), got.to_pylist(), strict=True)):
+def check_cells(name, cells, source, got, bound):
+    values = zip(plaintexts(source), got.to_pylist(), bound, strict=True)
+    for row, (plain, cell, beside) in enumerate(values):
         if (plain is None) != (cell is None):
             differ(name, row, f"{plain!r} became {cell!r}")
         if cell is None:
@@ -257,7 +287,7 @@ def check_cells(name, cells, source, got):
         if isinstance(cell, str):
             cell = base64.urlsafe_b64decode(cell + "=" * (-len(cell) % 4))
         try:
-            opened = cells.open(cell)
+            opened = cells.open(cell, beside)
         except Exception as error:
             differ(name, row, f"the cell does not open: {error!r}")
         if opened != plain:
@@ -329,38 +359,53 @@ ALPHABETS = {
 ALPHABETS["alphanumeric"] = ALPHABETS["digits"] + ALPHABETS["upper"] + ALPHABETS["lower"]
 
 
-def laid_out(value, category, alphabet, keep_separators):
+def half_width(character):
+    code = ord(character)
+    return chr(code - 0xFEE0) if 0xFF01 <= code <= 0xFF5E else character
+
+
+def is_separator(character):
+    plain = half_width(character)
+    return is_space(plain) or is_dash(plain) or plain in ".,/:_()·"
+
+
+def laid_out(value, category, alphabet, treatment):
     """A value as its characters, each a numeral, or text that stays; none for one that is neither."""
     folds = category in IDENTIFIERS or category == "mobile"
-    if folds and not keep_separators:
+    keeps_others = treatment.get("keep_others", False)
+    keeps_any = keeps_others or treatment.get("keep_separators", False)
+    if folds and not keeps_any:
         value = normalised(value, category)
     for character in value:
         plain = character
-        if plain not in alphabet and (folds or keep_separators):
-            code = ord(plain)
-            plain = chr(code - 0xFEE0) if 0xFF01 <= code <= 0xFF5E else plain
+        if plain not in alphabet and (folds or keeps_any):
+            plain = half_width(plain)
             if plain not in alphabet and plain.swapcase() in alphabet:
                 plain = plain.swapcase()
         if plain in alphabet:
             yield alphabet.index(plain)
-        elif keep_separators and (is_space(plain) or is_dash(plain) or plain in ".,/:_()·"):
+        elif keeps_others or keeps_any and is_separator(character):
             yield character
         else:
             yield None
 
 
-def format_preserving(key, category, treatment):
+def format_preserving(key, name, category, treatment):
     alphabet = treatment.get("alphabet", "digits")
     alphabet = ALPHABETS.get(alphabet, alphabet)
     radix = len(alphabet)
-    ff1 = Ff1(key, treatment["domain"].encode())
+    tweak = treatment["domain"].encode()
+    if treatment.get("tweak") == "field":
+        tweak = lp(b"fpe", tweak, name.encode())
+    ff1 = Ff1(key, tweak)
 
     def write(value):
         if value is None or is_blank(value):
             return value
-        parts = list(laid_out(value, category, alphabet, treatment.get("keep_separators", False)))
+        parts = list(laid_out(value, category, alphabet, treatment))
         numerals = [one for one in parts if isinstance(one, int)]
-        if not numerals and None not in parts:
+        # Of nothing but separators it counts as empty.
+        if not numerals and None not in parts and all(map(is_separator, parts)):
             return value
         if None in parts or len(numerals) > 256 or radix ** len(numerals) < 1_000_000:
             return "*" * len(value)
@@ -443,22 +488,24 @@ PURPOSES = {"hmac": "pseudonym", "encrypt-det": "encryption", "encrypt-rand": "e
             "fpe": "fpe", "permute-int": "fpe", "structured-id": "fpe"}
 
 
-def check_keyed(request, field, stated, original, delivered, attempts):
-    """Checks a column under one of these treatments; notes the attempts that its cells are of."""
+def check_keyed(request, field, stated, original, delivered, attempts, table=None):
+    """Checks a column under one of these treatments; notes the attempts that its cells are of. The
+    table is what was delivered, for cells that are bound to their row."""
     name, category, treatment = field["name"], field["category"], field["treatment"]
     kind = treatment["kind"]
     version = request["versions"].get(PURPOSES[kind], 1)
     assert stated["key_versions"] == {PURPOSES[kind]: version}, stated
     key = derived(request, PURPOSES[kind], treatment, version)
     if kind == "encrypt-rand":
-        check_cells(name, Cells(key, treatment, name, attempts), original, delivered)
+        bound = bound_rows(treatment, table, len(delivered))
+        check_cells(name, Cells(key, treatment, name, attempts), original, delivered, bound)
         return
     if kind in ("hmac", "encrypt-det"):
         write = (pseudonym if kind == "hmac" else deterministic)(key, treatment)
         expected = pa.array(each(original, category, treatment, write), pa.string())
     elif kind in ("fpe", "structured-id"):
         write = structured(key, treatment) if kind == "structured-id" \
-            else format_preserving(key, category, treatment)
+            else format_preserving(key, name, category, treatment)
         expected = pa.array(map(write, original.to_pylist()), pa.string())
     else:
         expected = pa.array(map(permuted(key, treatment), original.to_pylist()), original.type)
