@@ -160,7 +160,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 52] = [
+const OTHERS: [&str; 53] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -205,6 +205,7 @@ const OTHERS: [&str; 52] = [
     "{ kind = 'time-part', keep = ['month', 'day'] }",
     "{ kind = 'time-part', keep = ['hour', 'minute'] }",
     "{ kind = 'noise-num', domain = 'd', distribution = 'gaussian', scale = '100', round = '50' }",
+    "{ kind = 'geo-coarsen', grid = '0.01', order = 'lng-lat', datum = 'WGS84' }",
     "{ kind = 'admin-level', level = 'province', rest = 'cut' }",
     "{ kind = 'when', condition = 'a = 1', then = { kind = 'null' }, else = { kind = 'null' } }",
     "{ kind = 'drop-row', when = 'a = 1', then = { kind = 'hmac', domain = 'd' } }",

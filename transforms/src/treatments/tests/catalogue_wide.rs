@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow::array::UInt32Array;
 use arrow::compute::take;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::*;
 use crate::key::{KeyUse, Keys};
@@ -55,29 +56,41 @@ fn somethings(spec: &TreatmentSpec, built: &dyn Treatment, array: &ArrayRef) -> 
     (0..array.len()).filter(is_something).collect()
 }
 
+/// Whether a result may be what the value was. Coarser values may, and so may a constant and what is
+/// drawn from a few. Documents and lists may hold nothing that is hidden.
+///
+/// Of text, what makes coarser values takes codes and positions alone, and none of the texts is one: to
+/// it they are malformed.
+fn may_stay(spec: &TreatmentSpec, data_type: &DataType) -> bool {
+    let drawn = spec.strength() == Strength::KEYED_EQUALITY
+        && spec.treatment().uniqueness() == Uniqueness::Lossy;
+    spec.strength() == Strength::CLEAR
+        || spec.strength() == Strength::COARSER && *data_type != DataType::Utf8
+        || spec.strength() == Strength::NOTHING_LEFT
+        || drawn
+        || ["map", "json", "nested"].contains(&spec.kind())
+}
+
 #[test]
 fn no_value_with_something_to_hide_is_its_own_result() {
+    let mut coarser = BTreeSet::new();
     for (spec, array, built) in fitting() {
-        // Coarser values may be what they were, and so may a constant and what is drawn from a few.
-        // Documents and lists may hold nothing that is hidden.
-        let drawn = spec.strength() == Strength::KEYED_EQUALITY
-            && spec.treatment().uniqueness() == Uniqueness::Lossy;
-        let spared = spec.strength() == Strength::CLEAR
-            || spec.strength() == Strength::COARSER
-            || spec.strength() == Strength::NOTHING_LEFT
-            || spec.kind() == "map"
-            || drawn
-            || ["json", "nested"].contains(&spec.kind());
-        if spared || *built.output_type() != *array.data_type() {
+        let data_type = array.data_type();
+        if may_stay(&spec, data_type) || *built.output_type() != *data_type {
             continue;
+        }
+        if spec.strength() == Strength::COARSER {
+            coarser.insert(spec.kind());
         }
         let treated = treat(&spec, &*built, &array).unwrap().array;
         for row in somethings(&spec, &*built, &array) {
             let same = treated.slice(row, 1) == array.slice(row, 1);
-            let place = format!("{} over {}, row {row}", spec.summary(), array.data_type());
+            let place = format!("{} over {data_type}, row {row}", spec.summary());
             assert!(!same, "{place}");
         }
     }
+    assert!(coarser.contains("admin-level"), "{coarser:?}");
+    assert!(coarser.contains("geo-coarsen"), "{coarser:?}");
 }
 
 #[test]
@@ -223,13 +236,8 @@ fn an_entity_is_the_same_as_a_number_and_as_its_text() {
 #[test]
 fn a_second_pass_brings_nothing_back() {
     for (spec, array, built) in fitting() {
-        let spared = spec.strength() == Strength::CLEAR
-            || spec.strength() == Strength::COARSER
-            || spec.strength() == Strength::NOTHING_LEFT
-            || ["map", "json", "nested"].contains(&spec.kind())
-            || spec.treatment().uniqueness() == Uniqueness::Randomised
-            || spec.strength() == Strength::KEYED_EQUALITY
-                && spec.treatment().uniqueness() == Uniqueness::Lossy;
+        let spared = may_stay(&spec, array.data_type())
+            || spec.treatment().uniqueness() == Uniqueness::Randomised;
         if spared || *built.output_type() != *array.data_type() {
             continue;
         }
@@ -244,6 +252,64 @@ fn a_second_pass_brings_nothing_back() {
                 array.data_type()
             );
         }
+    }
+}
+
+/// Characters of several code points and of four bytes, in places where masks keep something.
+const CHARACTERS: [&str; 12] = [
+    "𠮷田e\u{301}子",
+    "欧阳𠮷👨‍👩‍👧",
+    "阿👩‍👩‍👧·𠮷e\u{301}",
+    "𠮷e\u{308}.👨‍👩‍👧@𠮷e\u{301}x.cn",
+    "👨‍👩‍👧@example.cn",
+    "浙江省杭州市西湖区𠮷祥路👨‍👩‍👧号e\u{301}",
+    "11010519491231002X\u{301}",
+    "1380013800👨‍👩‍👧",
+    "e\u{301} 𪛟-👩🏽‍⚕️,🇨🇳 a\u{30A}",
+    "🇨🇳🇫🇷🇨🇳🇫🇷",
+    "각각각각각각각각",
+    "葛\u{E0100}飾区\r\n葛\u{E0100}",
+];
+
+#[test]
+fn a_mask_gives_whole_characters_of_the_value_or_fills() {
+    let masks: BTreeSet<&str> = catalogue()
+        .into_iter()
+        .filter(|entry| entry.group == "Character masks")
+        .map(|entry| entry.kind)
+        .collect();
+    let array: ArrayRef = Arc::new(StringArray::from(
+        [TEXTS.as_slice(), CHARACTERS.as_slice()].concat(),
+    ));
+    let originals = array.as_string::<i32>();
+    let (mut tried, mut keeping) = (BTreeSet::new(), BTreeSet::new());
+    for spec in specs() {
+        if !masks.contains(spec.kind()) {
+            continue;
+        }
+        let built = built(&spec, &array).unwrap();
+        let treated = treat(&spec, &*built, &array).unwrap().array;
+        let parameters = spec.treatment().parameters();
+        let fill = parameters["fill"].as_str().unwrap();
+        for (original, result) in originals.iter().zip(treated.as_string::<i32>()) {
+            let (Some(original), Some(result)) = (original, result) else {
+                panic!("{} makes null", spec.summary());
+            };
+            let own: BTreeSet<&str> = original.graphemes(true).collect();
+            for cluster in result.graphemes(true) {
+                let place = format!("{} makes {result:?} of {original:?}", spec.summary());
+                assert!(cluster == fill || own.contains(cluster), "{place}");
+                if cluster != fill && cluster.chars().count() > 1 {
+                    keeping.insert(spec.kind());
+                }
+            }
+        }
+        tried.insert(spec.kind());
+    }
+    assert_eq!(tried, masks);
+    // Those that keep by place, of whatever character there is.
+    for kind in ["keep-ends", "mask-range", "mask-around"] {
+        assert!(keeping.contains(kind), "{keeping:?}");
     }
 }
 

@@ -115,6 +115,77 @@ fn every_kind_declared_bijective_is_one() {
     }
 }
 
+/// Numbers of vehicles that are all different.
+fn vehicles() -> ArrayRef {
+    let numbers = (0..300).map(|number| format!("LSVAU033{:09}", number * 7_919));
+    Arc::new(StringArray::from_iter_values(numbers))
+}
+
+/// Treats a column whose every row is somebody else's, and asks for no other treatment.
+fn treat_apart(spec: &TreatmentSpec, built: &dyn Treatment, array: &ArrayRef) -> Treated {
+    let reads = spec.reads().into_iter();
+    let inputs: Vec<ArrayRef> = reads
+        .map(|read| -> ArrayRef {
+            match read {
+                Read::Condition(_) => Arc::new(BooleanArray::from(vec![false; array.len()])),
+                Read::Field(_) | Read::Entity(_) => {
+                    let names = (0..array.len()).map(|row| format!("P{row}"));
+                    Arc::new(StringArray::from_iter_values(names))
+                }
+            }
+        })
+        .collect();
+    let context = Context {
+        inputs: &inputs,
+        chunk: None,
+    };
+    built.treat(array, &context).unwrap()
+}
+
+/// How many pairs there are of so many.
+fn pairs(count: usize) -> u128 {
+    let count = u128::try_from(count).unwrap();
+    count * count.saturating_sub(1) / 2
+}
+
+#[test]
+fn different_values_meet_no_more_often_than_declared() {
+    let mut tried: HashMap<&str, usize> = HashMap::new();
+    for spec in specs() {
+        let strict = strict(&spec);
+        for array in pools().into_iter().chain([vehicles()]) {
+            let declared = strict.uniqueness(array.data_type());
+            let Uniqueness::Probabilistic { bits } = declared else {
+                continue;
+            };
+            let Some(built) = built(&strict, &array) else {
+                continue;
+            };
+            let (_, after) = delivered(&array, &treat_apart(&strict, &*built, &array));
+            let mut counts: HashMap<String, usize> = HashMap::new();
+            for row in 0..after.len() {
+                assert!(after.is_valid(row), "{} makes null", spec.kind());
+                *counts.entry(shown(&after, row)).or_default() += 1;
+            }
+            let met: u128 = counts.values().map(|count| pairs(*count)).sum();
+            // Four times as many as are expected, and a few where none is.
+            let expected = (4 * pairs(after.len())).checked_shr(bits).unwrap_or(0);
+            assert!(
+                met <= expected + 3,
+                "{}: {met} pairs of {} values meet, of which {bits} bits are declared",
+                spec.summary(),
+                after.len()
+            );
+            *tried.entry(spec.kind()).or_default() += after.len();
+        }
+    }
+    for entry in catalogue() {
+        let tried = tried.get(entry.kind).copied().unwrap_or_default();
+        let declared = matches!(entry.uniqueness, Uniqueness::Probabilistic { .. });
+        assert!(!declared || tried >= 100, "{}: {tried} values", entry.kind);
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "only these kinds are turned back by a treatment or an opener of a column"

@@ -1,5 +1,7 @@
 //! Text in every physical form, and values that need a decision.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -60,17 +62,15 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
     proptest::collection::vec(value, 0..24)
 }
 
-/// Every treatment of text in the list, as its example writes it.
-fn text_treatments() -> Vec<(TreatmentSpec, Box<dyn Treatment>)> {
-    let entries = catalogue().into_iter();
-    entries
-        .filter_map(|entry| {
-            let spec = spec(entry.example);
-            let built = built_for(&spec, &DataType::Utf8, "mobile")?;
-            Some((spec, built))
-        })
-        .collect()
-}
+/// Every treatment of text in the list, as its example and the other parameters have it. Made once,
+/// because some take long to make.
+static TEXT_TREATMENTS: LazyLock<Vec<(TreatmentSpec, Box<dyn Treatment>)>> = LazyLock::new(|| {
+    let fitting = specs().into_iter().filter_map(|spec| {
+        let built = built_for(&spec, &DataType::Utf8, "mobile")?;
+        Some((spec, built))
+    });
+    fitting.collect()
+});
 
 #[test]
 fn masks_write_the_same_into_bytes_and_into_text() {
@@ -148,15 +148,16 @@ proptest! {
     #[test]
     fn physical_forms_of_text_agree(values in texts()) {
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
-        for (spec, built) in text_treatments() {
-            let kind = spec.kind();
-            let expected = treat(&spec, &*built, &plain).unwrap();
-            for form in forms(&values) {
-                let treated = treat(&spec, &*built, &form).unwrap();
-                let found = lasting(&spec, &treated.array, &DataType::Utf8);
-                let wanted = lasting(&spec, &expected.array, &DataType::Utf8);
-                prop_assert_eq!(&found, &wanted, "{} {}", kind, form.data_type());
-                prop_assert_eq!(&treated.counts, &expected.counts, "{} {}", kind, form.data_type());
+        let forms = forms(&values);
+        for (spec, built) in TEXT_TREATMENTS.iter() {
+            let summary = spec.summary();
+            let expected = treat(spec, &**built, &plain).unwrap();
+            let wanted = lasting(spec, &expected.array, &DataType::Utf8);
+            for form in &forms {
+                let treated = treat(spec, &**built, form).unwrap();
+                let found = lasting(spec, &treated.array, &DataType::Utf8);
+                prop_assert_eq!(&found, &wanted, "{} {}", &summary, form.data_type());
+                prop_assert_eq!(&treated.counts, &expected.counts, "{} {}", &summary, form.data_type());
             }
         }
     }
@@ -165,19 +166,19 @@ proptest! {
     fn batches_may_be_split_anywhere(values in texts(), at in 0_usize..24) {
         let whole: ArrayRef = Arc::new(StringArray::from(values));
         let at = at.min(whole.len());
-        for (spec, built) in text_treatments() {
-            let kind = spec.kind();
-            let expected = treat(&spec, &*built, &whole).unwrap();
-            let head = treat_slice(&spec, &*built, &whole, 0..at).unwrap();
-            let tail = treat_slice(&spec, &*built, &whole, at..whole.len()).unwrap();
+        for (spec, built) in TEXT_TREATMENTS.iter() {
+            let summary = spec.summary();
+            let expected = treat(spec, &**built, &whole).unwrap();
+            let head = treat_slice(spec, &**built, &whole, 0..at).unwrap();
+            let tail = treat_slice(spec, &**built, &whole, at..whole.len()).unwrap();
             let joined = concat(&[&head.array, &tail.array]).unwrap();
-            let wanted = lasting(&spec, &expected.array, &DataType::Utf8);
-            prop_assert_eq!(&lasting(&spec, &joined, &DataType::Utf8), &wanted, "{}", kind);
+            let wanted = lasting(spec, &expected.array, &DataType::Utf8);
+            prop_assert_eq!(&lasting(spec, &joined, &DataType::Utf8), &wanted, "{}", &summary);
             let mut counts = head.counts;
             counts += tail.counts;
-            prop_assert_eq!(counts, expected.counts, "{}", kind);
-            let again = treat(&spec, &*built, &whole).unwrap();
-            prop_assert_eq!(&lasting(&spec, &again.array, &DataType::Utf8), &wanted, "{}", kind);
+            prop_assert_eq!(counts, expected.counts, "{}", &summary);
+            let again = treat(spec, &**built, &whole).unwrap();
+            prop_assert_eq!(&lasting(spec, &again.array, &DataType::Utf8), &wanted, "{}", &summary);
         }
     }
 
