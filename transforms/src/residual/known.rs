@@ -1,48 +1,47 @@
 //! What the other fields of a delivery give away about the person a number belongs to.
 
-use super::shape::{self, DATES, Shape};
+use super::birth::Birth;
+use super::shape::{self, BIRTH_BEGINS, RESIDENT_DIGITS, Shape};
 use super::shown::Shown;
-use super::{Released, alternatives};
+use super::{Beside, Released, alternatives};
 use crate::spec::{Strength, TreatmentSpec};
-use crate::treatments::AnyTreatment;
-use crate::treatments::date_trunc::Unit;
-use crate::treatments::time_part::Part;
-
-/// Days of a year, as the count takes them.
-const DAYS_OF_YEAR: u64 = 365;
 
 /// What is known beside a field.
+///
+/// All fields are taken to be about one person: numbers of one category to be the same, dates of
+/// birth to be the one within resident numbers, and divisions to be the one that these begin with.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
-    /// Birth dates that are left; [`DATES`] where nothing is known.
-    pub(super) dates: u64,
+pub(super) struct Known<'a> {
+    /// What is known of the birth date.
+    pub(super) birth: Birth,
     /// Whether the sex is known.
     pub(super) sex: bool,
     /// Leading digits of the division that are known.
     pub(super) division: usize,
+    /// The divisions that it may be; empty where it may be any.
+    pub(super) divisions: &'a [String],
     /// Positions of the same number that another field shows.
     pub(super) positions: Vec<bool>,
 }
 
-impl Known {
-    /// What others give away of a field of this shape and category.
-    pub(super) fn of(category: &str, shape: Option<Shape>, others: &[&Released<'_>]) -> Self {
+impl<'a> Known<'a> {
+    /// What is given away of a field of this shape and category.
+    pub(super) fn of(category: &str, shape: Option<Shape>, beside: Beside<'a>) -> Self {
         let mut known = Self {
-            dates: DATES,
+            birth: Birth::default(),
             sex: false,
             division: 0,
+            divisions: beside.divisions,
             positions: Vec::new(),
         };
-        for other in others {
+        for other in beside.others {
             let parts = alternatives(&other.treatment);
             // What can't be taken apart may show everything that its field holds.
             let unknown = [TreatmentSpec::clear()];
             let parts = parts.as_deref().unwrap_or(&unknown);
             for (number, part) in parts.iter().enumerate() {
                 known.learn(other, part);
-                if let Some(shape) = shape {
-                    known.learn_number(category, shape, other, (number, part));
-                }
+                known.learn_number((category, shape), other, (number, part));
             }
         }
         known
@@ -57,12 +56,15 @@ impl Known {
         let is_clear = part.strength() < Strength::KEYED_EQUALITY && !in_words;
         match other.category {
             "birth-date" => {
-                let days = days_left(part).or_else(|| is_clear.then_some(1));
-                self.dates = self.dates.min(days.unwrap_or(DATES));
+                let told = Birth::told_by(part).or_else(|| is_clear.then(Birth::date));
+                self.birth.add(&told.unwrap_or_default());
             }
             "birth-year" | "age" if is_clear => {
-                let years = years_left(part).max(1);
-                self.dates = self.dates.min(years.saturating_mul(DAYS_OF_YEAR));
+                let told = match (other.category, years_left(part)) {
+                    ("birth-year", 0 | 1) => Birth::year(),
+                    (_, years) => Birth::within_years(years.max(1)),
+                };
+                self.birth.add(&told);
             }
             "gender" if is_clear => self.sex = true,
             "division-code" if is_clear => {
@@ -77,7 +79,7 @@ impl Known {
         for word in kept(part) {
             match word.as_str() {
                 "sex" => self.sex = true,
-                "birth-year" => self.dates = self.dates.min(DAYS_OF_YEAR),
+                "birth-year" => self.birth.add(&Birth::year()),
                 "province" | "region2" => self.division = self.division.max(2),
                 "city" | "region4" => self.division = self.division.max(4),
                 "district" | "region6" => self.division = self.division.max(6),
@@ -86,20 +88,23 @@ impl Known {
         }
     }
 
-    /// Adds the positions that another field shows of the same number: one of the same category,
-    /// or of one whose numbers hold the resident number.
+    /// Adds what a number in another field shows: the positions of the same number, which is one of
+    /// the same category or of one whose numbers hold the resident number; and the birth date within
+    /// a resident number.
     fn learn_number(
         &mut self,
-        category: &str,
-        shape: Shape,
+        (category, shape): (&str, Option<Shape>),
         other: &Released<'_>,
         (number, part): (usize, &TreatmentSpec),
     ) {
         let Some(theirs) = shape::of(other.category) else {
             return;
         };
-        let holds_the_same = shape.resident().is_some() && theirs.resident().is_some();
-        if !holds_the_same && category != other.category {
+        let own = shape.and_then(Shape::resident);
+        let holds_the_same = own.is_some() && theirs.resident().is_some();
+        let is_same = holds_the_same || shape.is_some() && category == other.category;
+        let holds_birth = category == "birth-date" && theirs.resident().is_some();
+        if !is_same && !holds_birth {
             return;
         }
         let found = match other.shown(theirs, number, part) {
@@ -107,11 +112,17 @@ impl Known {
             Shown::Positions(positions) => positions,
             Shown::Unknown => vec![true; theirs.example().chars().count()],
         };
-        let found = match (shape.resident(), theirs.resident()) {
-            (Some(own), Some(theirs)) => {
-                // The resident number within one, at the place it has in the other.
-                let number = found.into_iter().skip(theirs).take(18);
-                std::iter::repeat_n(false, own).chain(number).collect()
+        // The resident number within the other.
+        let start = theirs.resident().unwrap_or(0);
+        let resident = found.iter().copied().skip(start).take(RESIDENT_DIGITS);
+        if holds_birth {
+            self.birth.learn_digits(resident.skip(BIRTH_BEGINS));
+            return;
+        }
+        let found: Vec<bool> = match own {
+            // At the place that it has in this one.
+            Some(own) if holds_the_same => {
+                std::iter::repeat_n(false, own).chain(resident).collect()
             }
             _ => found,
         };
@@ -132,53 +143,6 @@ pub(super) fn kept(treatment: &TreatmentSpec) -> Vec<String> {
     words
         .filter_map(|word| word.as_str().map(str::to_owned))
         .collect()
-}
-
-/// How many birth dates fit a treated one, at its narrowest; `None` where that can't be told.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "other treatments of dates are not counted"
-)]
-pub(super) fn days_left(treatment: &TreatmentSpec) -> Option<u64> {
-    match treatment.treatment() {
-        _ if treatment.strength() == Strength::CLEAR => Some(1),
-        AnyTreatment::DateTrunc(trunc) => Some(match trunc.unit {
-            Unit::Year => DAYS_OF_YEAR,
-            Unit::Quarter => 91,
-            Unit::Month => 30,
-            Unit::Week => 7,
-            Unit::Day | Unit::Hour | Unit::Minute => 1,
-        }),
-        AnyTreatment::AgeBand(band) => {
-            Some(u64::from(band.narrowest_years()?).saturating_mul(DAYS_OF_YEAR))
-        }
-        AnyTreatment::AgeFrom(_) => Some(DAYS_OF_YEAR),
-        AnyTreatment::TopBottomCode(_) => Some(1),
-        AnyTreatment::RankPreserving(rank) => Some(rank.step_days()),
-        AnyTreatment::DateShift(shift) => Some(shift.different_shifts()),
-        AnyTreatment::TimePart(part) => {
-            let shown = part.parts_shown().into_iter();
-            Some(
-                shown
-                    .fold(DATES, |left, part| left / values_of(part))
-                    .max(1),
-            )
-        }
-        _ => None,
-    }
-}
-
-/// How many parts of birth dates there are of that kind.
-fn values_of(part: Part) -> u64 {
-    match part {
-        Part::Year => DATES / DAYS_OF_YEAR,
-        Part::Quarter => 4,
-        Part::Month => 12,
-        Part::Week => 53,
-        Part::Day => 31,
-        Part::Weekday => 7,
-        Part::Hour | Part::Minute | Part::Second => 1,
-    }
 }
 
 /// How many years fit a treated age or year of birth, at its narrowest.

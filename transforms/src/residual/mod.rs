@@ -8,10 +8,17 @@
 //! The count is made at plan time, on an example of the category and never on data: the treatment is
 //! applied to the example and to its neighbours, and what the results depend on is what a recipient
 //! sees. It is an expectation for an ordinary value, rounded down, not a bound for every single one.
+//! Birth dates are taken to lie evenly in a century. What is known of one is not taken part by part:
+//! the dates are counted that agree with all of it, and of a few ordinary dates the least count holds.
+//!
+//! Fields are taken to be about one person, and a division, be it a field's or the one that rows are
+//! restricted to, to be that of the person's number. What other conditions on rows tell of a person
+//! isn't counted, nor what earlier deliveries do.
 //!
 //! A treatment that chooses among others counts as the one that shows most. What can't be counted is
 //! told apart from what needs no count, so that a floor can refuse it.
 
+mod birth;
 mod known;
 mod shape;
 mod shown;
@@ -27,7 +34,8 @@ use crate::spec::{Strength, TreatmentSpec};
 use crate::treatments::AnyTreatment;
 use crate::treatments::json::Unknown;
 use crate::treatments::pipeline::Pipeline;
-use known::{Known, days_left, kept};
+use birth::Birth;
+use known::{Known, kept};
 use shape::Shape;
 use shown::{Shown, shown};
 
@@ -104,6 +112,16 @@ impl<'a> Released<'a> {
     }
 }
 
+/// What a recipient has beside a value.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// What the other fields of the delivery release.
+    pub others: &'a [&'a Released<'a>],
+    /// The divisions that the delivery's rows are of, by the leading digits of their codes; empty
+    /// where rows may be of any.
+    pub divisions: &'a [String],
+}
+
 /// Whether a treatment, or one within it, treats values within values.
 fn looks_within(treatment: &TreatmentSpec) -> bool {
     let treatment = treatment.treatment();
@@ -138,8 +156,8 @@ impl Residual {
     }
 }
 
-/// How many originals fit a treated value of a field, where `others` is what the other fields of the
-/// delivery release. Values within one field are beside each other, too.
+/// How many originals fit a treated value of a field, beside what else a recipient has. Values within
+/// one field are beside each other, too.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "only two kinds treat values within values"
@@ -148,7 +166,7 @@ pub fn candidates(
     category: &str,
     treatment: &TreatmentSpec,
     data_type: &DataType,
-    others: &[&Released<'_>],
+    beside: Beside<'_>,
 ) -> Residual {
     match treatment.treatment() {
         AnyTreatment::Json(json) => {
@@ -159,19 +177,19 @@ pub fn candidates(
                     &path.treatment,
                 )
             });
-            of_parts(&parts.collect::<Vec<_>>(), others)
+            of_parts(&parts.collect::<Vec<_>>(), beside)
         }
         AnyTreatment::Nested(nested) => {
             let parts = nested.fields.iter();
             let parts = parts.map(|(place, part)| (nested.category(place, category), part));
-            of_parts(&parts.collect::<Vec<_>>(), others)
+            of_parts(&parts.collect::<Vec<_>>(), beside)
         }
-        _ => of_value(category, treatment, data_type, others),
+        _ => of_value(category, treatment, data_type, beside),
     }
 }
 
 /// The same for values within one, each with its category.
-fn of_parts(parts: &[(&str, &TreatmentSpec)], others: &[&Released<'_>]) -> Residual {
+fn of_parts(parts: &[(&str, &TreatmentSpec)], beside: Beside<'_>) -> Residual {
     let released: Vec<Vec<Released<'_>>> = parts
         .iter()
         .map(|(category, part)| Released::of(category, part))
@@ -180,11 +198,15 @@ fn of_parts(parts: &[(&str, &TreatmentSpec)], others: &[&Released<'_>]) -> Resid
         if part.is_withhold() {
             return Residual::Hidden;
         }
-        let beside = released.iter().enumerate();
-        let beside = beside.filter(|(other, _)| *other != number);
-        let beside = beside.flat_map(|(_, released)| released);
-        let others: Vec<&Released<'_>> = others.iter().copied().chain(beside).collect();
-        candidates(category, part, &DataType::Utf8, &others)
+        let within = released.iter().enumerate();
+        let within = within.filter(|(other, _)| *other != number);
+        let within = within.flat_map(|(_, released)| released);
+        let others: Vec<&Released<'_>> = beside.others.iter().copied().chain(within).collect();
+        let beside = Beside {
+            others: &others,
+            divisions: beside.divisions,
+        };
+        candidates(category, part, &DataType::Utf8, beside)
     };
     parts
         .iter()
@@ -198,7 +220,7 @@ fn of_value(
     category: &str,
     treatment: &TreatmentSpec,
     data_type: &DataType,
-    others: &[&Released<'_>],
+    beside: Beside<'_>,
 ) -> Residual {
     let shape = shape::of(category);
     let is_identifier = category::find(category).is_some_and(Category::is_identifier);
@@ -208,7 +230,7 @@ fn of_value(
     let Some(alternatives) = alternatives(treatment) else {
         return Residual::Uncounted;
     };
-    let known = Known::of(category, shape, others);
+    let known = Known::of(category, shape, beside);
     let of_part = |part: &TreatmentSpec| {
         let mut known = known.clone();
         known.learn_kept(part);
@@ -242,14 +264,17 @@ fn of_other_identifier(treatment: &TreatmentSpec) -> Residual {
     }
 }
 
-fn of_birth_date(treatment: &TreatmentSpec, known: &Known) -> Residual {
+fn of_birth_date(treatment: &TreatmentSpec, known: &Known<'_>) -> Residual {
     let keeps_year = || kept(treatment).iter().any(|word| word == "birth-year");
-    match days_left(treatment) {
-        Some(days) => Residual::Candidates(days.min(known.dates).max(1)),
-        None if keeps_year() => Residual::Candidates(known.dates.max(1)),
-        None if treatment.strength() >= Strength::KEYED_EQUALITY => Residual::Hidden,
-        None => Residual::Uncounted,
+    let mut birth = known.birth.clone();
+    match Birth::told_by(treatment) {
+        Some(told) => birth.add(&told),
+        // Known already.
+        None if keeps_year() => {}
+        None if treatment.strength() >= Strength::KEYED_EQUALITY => return Residual::Hidden,
+        None => return Residual::Uncounted,
     }
+    Residual::Candidates(birth.count())
 }
 
 /// The treatments that a value may meet: the arms of those that choose, and every way through the

@@ -1,11 +1,15 @@
 //! The shapes of identifiers: which values a hidden stretch can have.
 
+use std::collections::BTreeMap;
+
 use super::known::Known;
-use crate::calendar::Civil;
 use crate::check_digit;
 
-/// Birth dates of a century.
-pub(super) const DATES: u64 = 36_525;
+/// Digits of a resident number, the check digit among them.
+pub(super) const RESIDENT_DIGITS: usize = 18;
+
+/// Where the birth date begins in it, after the division.
+pub(super) const BIRTH_BEGINS: usize = 6;
 
 /// How many regions fit where all six digits are hidden, where the first two show, the first four.
 type Regions = (u64, u64, u64);
@@ -144,7 +148,7 @@ impl Shape {
     }
 
     /// How many values agree with the example where it is visible, and with what is known.
-    pub(super) fn count(self, visible: &[bool], known: &Known) -> u64 {
+    pub(super) fn count(self, visible: &[bool], known: &Known<'_>) -> u64 {
         let shown = |position: usize| {
             let of = |positions: &[bool]| positions.get(position).copied().unwrap_or(false);
             of(visible) || of(&known.positions)
@@ -164,8 +168,9 @@ impl Shape {
                 ..
             } => {
                 let start = before.len();
-                let number: Vec<bool> = (start..start + 18).map(shown).collect();
-                let around = hidden(0, before).saturating_mul(hidden(start + 18, after));
+                let end = start + RESIDENT_DIGITS;
+                let number: Vec<bool> = (start..end).map(shown).collect();
+                let around = hidden(0, before).saturating_mul(hidden(end, after));
                 resident_ids(&number, regions, known)
                     .max(1)
                     .saturating_mul(around)
@@ -185,7 +190,7 @@ impl Shape {
     fn is_valid(self, number: &[u8]) -> bool {
         match self {
             Self::ResidentId { before, .. } => number
-                .get(before.len()..before.len() + 18)
+                .get(before.len()..before.len() + RESIDENT_DIGITS)
                 .is_some_and(check_digit::resident_id::is_valid),
             Self::Positions { check, .. } => match check {
                 Check::None | Check::At(..) => false,
@@ -270,45 +275,55 @@ fn replaced(example: &[char], position: usize, character: char) -> String {
         .collect()
 }
 
-fn resident_ids(visible: &[bool], regions: Regions, known: &Known) -> u64 {
+fn resident_ids(visible: &[bool], regions: Regions, known: &Known<'_>) -> u64 {
     let shown = |position: usize| {
         position < known.division || visible.get(position).copied().unwrap_or(false)
     };
-    let regions = match (0..6).filter(|position| !shown(*position)).count() {
-        0 => 1,
-        1 | 2 => regions.2,
-        3 | 4 => regions.1,
-        _ => regions.0,
-    };
-    let dates = dates_like(visible).min(known.dates);
+    let mut birth = known.birth.clone();
+    birth.learn_digits(visible.iter().copied().skip(BIRTH_BEGINS));
     let hidden = (14..17).filter(|position| !shown(*position)).count();
     let mut sequences = (0..hidden).fold(1_u64, |all, _| all * 10);
     if known.sex && !shown(16) {
         sequences /= 2;
     }
-    let all = regions.saturating_mul(dates).saturating_mul(sequences);
+    let all = regions_left(&shown, regions, known.divisions)
+        .saturating_mul(birth.count())
+        .saturating_mul(sequences);
     if shown(17) { all / 11 } else { all }
 }
 
-/// Dates of a century that agree with the example's where its digits are visible.
-fn dates_like(visible: &[bool]) -> u64 {
-    let example: Vec<u8> = RESIDENT_ID.bytes().skip(6).take(8).collect();
-    let last = Civil {
-        year: 2025,
-        month: 12,
-        day: 31,
-    }
-    .to_days();
-    let days = i64::try_from(DATES).unwrap_or(0);
-    let agrees = |day: i64| {
-        let Civil { year, month, day } = Civil::of_days(day);
-        let digits = format!("{year:04}{month:02}{day:02}");
-        digits
-            .bytes()
-            .zip(&example)
-            .zip(visible.iter().skip(6))
-            .all(|((digit, example), visible)| !visible || digit == *example)
+/// How many regions fit where these of their six digits show and the region is in one of these
+/// divisions, or in any if there are none. Of divisions that the digits tell apart, those count
+/// that leave least.
+fn regions_left(
+    shown: &dyn Fn(usize) -> bool,
+    (all, of_province, of_prefecture): Regions,
+    divisions: &[String],
+) -> u64 {
+    let left = |is_known: &dyn Fn(usize) -> bool| {
+        let hidden = (0..BIRTH_BEGINS).filter(|position| !is_known(*position));
+        match hidden.count() {
+            0 => 1,
+            1 | 2 => of_prefecture,
+            3 | 4 => of_province,
+            _ => all,
+        }
     };
-    let found = (0..days).filter(|back| agrees(last - back)).count();
-    u64::try_from(found).unwrap_or(DATES)
+    let codes = divisions.iter().map(String::as_str);
+    let codes = codes.map(|code| code.get(..BIRTH_BEGINS).unwrap_or(code));
+    let mut codes: Vec<&str> = codes.collect();
+    codes.sort_unstable();
+    // A division within another that is there too.
+    codes.dedup_by(|code, before| code.starts_with(*before));
+    let mut left_by_shown: BTreeMap<String, u64> = BTreeMap::new();
+    for code in codes {
+        let digits = code.chars().enumerate();
+        let digits = digits.filter(|(position, _)| shown(*position));
+        let digits: String = digits.map(|(_, digit)| digit).collect();
+        let within = left(&|position: usize| position < code.len() || shown(position));
+        let sum = left_by_shown.entry(digits).or_default();
+        *sum = sum.saturating_add(within);
+    }
+    let least = left_by_shown.into_values().min();
+    left(shown).min(least.unwrap_or(u64::MAX))
 }

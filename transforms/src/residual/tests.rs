@@ -11,7 +11,11 @@ fn residual(category: &str, treatment: &str, others: &[(&str, &str)]) -> Residua
         .flat_map(|(category, treatment)| Released::of(category, treatment))
         .collect();
     let released: Vec<_> = released.iter().collect();
-    candidates(category, &spec(treatment), &DataType::Utf8, &released)
+    let beside = Beside {
+        others: &released,
+        ..Beside::default()
+    };
+    candidates(category, &spec(treatment), &DataType::Utf8, beside)
 }
 
 /// The candidates, where there is a count.
@@ -103,7 +107,12 @@ fn values_of_one_document_are_known_beside_each_other() {
 fn a_shifted_birth_date_fits_as_many_days_as_there_are_shifts() {
     let of = |range: &str| {
         let text = format!("{{ kind = 'date-shift', domain = 'd', by = 'id', {range} }}");
-        candidates("birth-date", &spec(&text), &DataType::Date32, &[])
+        candidates(
+            "birth-date",
+            &spec(&text),
+            &DataType::Date32,
+            Beside::default(),
+        )
     };
     for (range, shifts) in [
         ("min_days = -1, max_days = 1", 2),
@@ -149,7 +158,12 @@ fn a_fixed_number_of_fills_hides_as_much_as_is_not_shown() {
 
 #[test]
 fn a_coarser_birth_date_fits_the_days_of_its_unit() {
-    let of = |text| match candidates("birth-date", &spec(text), &DataType::Date32, &[]) {
+    let of = |text| match candidates(
+        "birth-date",
+        &spec(text),
+        &DataType::Date32,
+        Beside::default(),
+    ) {
         Residual::Candidates(days) => Some(days),
         Residual::Hidden | Residual::Uncounted | Residual::Shapeless => None,
     };
@@ -384,11 +398,138 @@ fn coarser_and_kept_facets_of_a_person_are_known() {
 fn the_narrowest_band_of_ages_counts() {
     let of = |text: &str| {
         let text = format!("{{ kind = 'age-band', as_of = 2026-01-01, {text} }}");
-        candidates("birth-date", &spec(&text), &DataType::Date32, &[])
+        candidates(
+            "birth-date",
+            &spec(&text),
+            &DataType::Date32,
+            Beside::default(),
+        )
     };
     assert_eq!(of("edges = [1, 60]"), Residual::Candidates(365));
     assert_eq!(of("width = 10, cap = 91"), Residual::Candidates(365));
     assert_eq!(of("edges = [18, 30, 60]"), Residual::Candidates(12 * 365));
+}
+
+#[test]
+fn parts_of_a_birth_date_from_several_fields_are_put_together() {
+    let parts = "{ kind = 'time-part', keep = ['month', 'day'] }";
+    let (year, month_and_day) = (("birth-year", CLEAR), ("birth-date", parts));
+    assert_eq!(count("birth-date", parts, &[]), Some(100));
+    assert_eq!(count("birth-date", parts, &[year]), Some(1));
+    let beside = |others: &[(&str, &str)]| count("resident-id", SIX_AND_FOUR, others);
+    assert_eq!(beside(&[month_and_day]), Some(9));
+    assert_eq!(beside(&[year, month_and_day]), Some(1));
+    // With what the number itself shows, too.
+    let first_ten = "{ kind = 'keep-ends', first = 10, last = 0 }";
+    let beside = |others: &[(&str, &str)]| count("resident-id", first_ten, others);
+    assert_eq!(beside(&[]), Some(365 * 1_000));
+    assert_eq!(beside(&[month_and_day]), Some(1_000));
+}
+
+#[test]
+fn what_is_known_twice_of_a_birth_date_counts_once() {
+    let part = |part: &str| format!("{{ kind = 'time-part', part = '{part}' }}");
+    let unit = |unit: &str| format!("{{ kind = 'date-trunc', unit = '{unit}' }}");
+    let (month, week, weekday) = (part("month"), part("week"), part("weekday"));
+    let (whole_week, whole_month, quarter) = (unit("week"), unit("month"), unit("quarter"));
+    let year = unit("year");
+    let of =
+        |text: &str, category: &str, other: &str| count("birth-date", text, &[(category, other)]);
+    // Of months February counts, and of quarters the first.
+    assert_eq!(of(&month, "birth-date", &month), Some(2_825));
+    assert_eq!(of(&month, "birth-date", &quarter), Some(28));
+    assert_eq!(of(&quarter, "birth-date", &whole_month), Some(28));
+    assert_eq!(of(&quarter, "birth-date", &year), Some(90));
+    assert_eq!(of(&week, "birth-year", CLEAR), Some(7));
+    assert_eq!(of(&whole_week, "birth-year", CLEAR), Some(7));
+    assert_eq!(of(&whole_week, "birth-date", &weekday), Some(1));
+}
+
+#[test]
+fn an_age_is_a_stretch_of_days_among_which_other_parts_are_looked_for() {
+    let age = |day: &str| format!("{{ kind = 'age-from', as_of = {day} }}");
+    let (of_july, of_january, of_december) =
+        (age("2026-07-01"), age("2026-01-01"), age("2025-12-31"));
+    let of =
+        |text: &str, category: &str, other: &str| count("birth-date", text, &[(category, other)]);
+    let day = "{ kind = 'time-part', keep = ['month', 'day'] }";
+    assert_eq!(of(day, "age", CLEAR), Some(1));
+    assert_eq!(of(day, "birth-date", &of_january), Some(1));
+    assert_eq!(of(day, "age", "{ kind = 'bucket', width = '5' }"), Some(5));
+    // Taken at the end of a year, an age tells what the year tells; taken amid it, another half.
+    assert_eq!(of(&of_december, "birth-year", CLEAR), Some(365));
+    assert_eq!(of(&of_july, "birth-year", CLEAR), Some(182));
+    assert_eq!(of(&of_january, "birth-date", &of_july), Some(181));
+    let shift = "{ kind = 'date-shift', domain = 'd', by = 'id', min_days = -3, max_days = 3 }";
+    assert_eq!(of(day, "birth-date", shift), Some(1));
+}
+
+#[test]
+fn a_birth_date_is_known_from_the_resident_number_beside_it() {
+    let of =
+        |text: &str, category: &str, number: &str| count("birth-date", text, &[(category, number)]);
+    let year = "{ kind = 'date-trunc', unit = 'year' }";
+    let last_four_hidden = "{ kind = 'mask-range', from = -4, to = -1 }";
+    for category in ["resident-id", "taxpayer-number"] {
+        assert_eq!(of(year, category, last_four_hidden), Some(1), "{category}");
+        assert_eq!(of(year, category, CLEAR), Some(1), "{category}");
+        assert_eq!(of(year, category, SIX_AND_FOUR), Some(365), "{category}");
+        let hmac = "{ kind = 'hmac', domain = 'd' }";
+        assert_eq!(of(year, category, hmac), Some(365), "{category}");
+    }
+    assert_eq!(of(year, "mobile", CLEAR), Some(365));
+    // The number stands at another place in others that hold it.
+    let month = "{ kind = 'time-part', part = 'month' }";
+    for (category, first, dates) in [
+        ("resident-id", 10, 28),
+        ("disability-number", 10, 28),
+        ("student-number", 11, 28),
+        ("student-number", 10, 282),
+    ] {
+        let first = format!("{{ kind = 'keep-ends', first = {first}, last = 0 }}");
+        assert_eq!(
+            of(month, category, &first),
+            Some(dates),
+            "{category} {first}"
+        );
+    }
+    let hidden = "{ kind = 'hmac', domain = 'd' }";
+    let beside = [("resident-id", CLEAR)];
+    assert_eq!(residual("birth-date", hidden, &beside), Residual::Hidden);
+}
+
+#[test]
+fn divisions_that_rows_are_restricted_to_are_known() {
+    let of = |text: &str, divisions: &str| {
+        let divisions: Vec<String> = divisions.split(' ').map(str::to_owned).collect();
+        let beside = Beside {
+            divisions: &divisions,
+            ..Beside::default()
+        };
+        candidates("resident-id", &spec(text), &DataType::Utf8, beside)
+    };
+    // All but the region and the check digit shows.
+    let region_hidden =
+        r"{ kind = 'regex', pattern = '(\d{6})(\d{8})(\d{3})(.)', replacement = '$2$3' }";
+    assert_eq!(count("resident-id", region_hidden, &[]), Some(3_000));
+    for (divisions, regions) in [
+        ("33", 100),
+        ("34 33", 200),
+        ("3301 34", 110),
+        ("330102 330203 3401", 12),
+        // One within another, and parts of one county, count once.
+        ("3301 33", 100),
+        ("330102001001 330102002001", 1),
+    ] {
+        let expected = Residual::Candidates(regions);
+        assert_eq!(of(region_hidden, divisions), expected, "{divisions}");
+    }
+    // Of divisions that the first digits tell apart, the fewest regions count.
+    let province_shown = "{ kind = 'keep-ends', first = 2, last = 0 }";
+    for (divisions, regions) in [("33 34", 100), ("3301 3302", 20), ("3301 3302 3401", 10)] {
+        let expected = Residual::Candidates(regions * 36_525 * 1_000);
+        assert_eq!(of(province_shown, divisions), expected, "{divisions}");
+    }
 }
 
 #[test]
@@ -397,7 +538,12 @@ fn what_is_delivered_as_it_is_has_one_candidate() {
     assert_eq!(count("mobile", CLEAR, &[]), Some(1));
     let backwards = "{ kind = 'map', entries = { '1' = 'a', '2' = 'b' } }";
     assert_eq!(count("mobile", backwards, &[]), Some(1));
-    let birth = candidates("birth-date", &spec(CLEAR), &DataType::Date32, &[]);
+    let birth = candidates(
+        "birth-date",
+        &spec(CLEAR),
+        &DataType::Date32,
+        Beside::default(),
+    );
     assert_eq!(birth, Residual::Candidates(1));
 }
 
@@ -442,12 +588,17 @@ fn a_value_that_has_a_shape_and_cannot_be_counted_is_told_apart() {
         "mobile",
         &spec("{ kind = 'round', to = '1000' }"),
         &DataType::Int64,
-        &[],
+        Beside::default(),
     );
     assert_eq!(rounded, Residual::Uncounted);
     let wrong = "{ kind = 'typed-mask', of = 'mobile' }";
     assert_eq!(residual("bank-card", wrong, &[]), Residual::Uncounted);
     let noisy = "{ kind = 'noise-num', domain = 'd', distribution = 'laplace', scale = '1' }";
-    let birth = candidates("birth-date", &spec(noisy), &DataType::Date32, &[]);
+    let birth = candidates(
+        "birth-date",
+        &spec(noisy),
+        &DataType::Date32,
+        Beside::default(),
+    );
     assert_eq!(birth, Residual::Uncounted);
 }

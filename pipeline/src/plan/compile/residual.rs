@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_transforms::residual::{self, Released, Residual};
+use lockgate_transforms::residual::{self, Beside, Released, Residual};
 
 use super::Subject;
 use super::fields::Resolved;
@@ -29,8 +29,9 @@ pub(super) fn check(
                 .map(|released| (field.name.as_str(), released))
         })
         .collect();
+    let divisions = subject.grant.divisions.as_deref().unwrap_or_default();
     for field in &resolved.fields {
-        let found = residual(field, &released);
+        let found = residual(field, &released, divisions);
         if let Residual::Candidates(candidates) = found {
             counted.insert(field.name.clone(), candidates);
         }
@@ -56,14 +57,22 @@ pub(super) fn check(
     counted
 }
 
-fn residual(field: &PlannedField, released: &[(&str, Released<'_>)]) -> Residual {
+fn residual(
+    field: &PlannedField,
+    released: &[(&str, Released<'_>)],
+    divisions: &[String],
+) -> Residual {
     let Ok(source_type) = FieldType::parse(&field.source_type) else {
         return Residual::Uncounted;
     };
     let others = released.iter().filter(|(name, _)| *name != field.name);
     let others: Vec<&Released<'_>> = others.map(|(_, other)| other).collect();
     let data_type = source_type.to_arrow();
-    residual::candidates(&field.category, &field.treatment, &data_type, &others)
+    let beside = Beside {
+        others: &others,
+        divisions,
+    };
+    residual::candidates(&field.category, &field.treatment, &data_type, beside)
 }
 
 /// What is below the floor, as the code of a warning and in words.

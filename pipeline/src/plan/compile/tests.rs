@@ -682,6 +682,19 @@ fn a_floor_sees_what_documents_of_other_fields_show() {
 }
 
 #[test]
+fn candidates_are_counted_within_the_divisions_of_the_grant() {
+    let site = TestSite::new();
+    site.policy("first = 3, last = 2", "first = 0, last = 12");
+    let counted = |site: &TestSite| site.compile().residuals().get("id").copied();
+    // The regions of the country, one in eleven of which the check digit fits.
+    assert_eq!(counted(&site), Some(272));
+    site.grant("fields =", "divisions = [\"33\", \"34\"]\nfields =");
+    assert_eq!(counted(&site), Some(18));
+    site.grant("\"33\", \"34\"", "\"330102\"");
+    assert_eq!(counted(&site), Some(1));
+}
+
+#[test]
 fn conditions_on_unconditional_data_are_warned_about() {
     let site = TestSite::new();
     site.grant(
