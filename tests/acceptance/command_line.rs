@@ -72,6 +72,7 @@ fn documents_have_the_members_that_are_promised() {
             "withheld",
             "warnings",
             "source",
+            "residual_candidates",
         ],
     );
     for field in plan["fields"].as_array().expect("fields") {
@@ -80,6 +81,8 @@ fn documents_have_the_members_that_are_promised() {
             &["name", "category", "level", "treatment", "strength"],
         );
     }
+    // The days of a year: of birth dates that is left.
+    assert_eq!(plan["residual_candidates"]["birth"], 365);
     let run = site.run("G-1").expecting(0).document();
     has(
         &run,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
 use lockgate_acceptance::site::{Delivery, Site, write_parquet};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::people::{self, grant, person_id, region, status};
 
@@ -300,6 +300,45 @@ fn a_preview_counts_and_draws_what_becomes_of_the_values() {
 }
 
 #[test]
+fn a_preview_with_originals_draws_what_they_were() {
+    let site = people::site(50);
+    site.configure_more("[preview]\nbefore = true");
+    let fields = ["name", "region", "birth"];
+    site.signed(&grant("G-1", &fields));
+    let command = ["preview", "G-1", "--before", "--rows", "1"];
+    let preview = site.json(command).expecting(0).document();
+    let (before, after) = (
+        &preview["histograms"]["before"],
+        &preview["histograms"]["after"],
+    );
+    let names = ["Ana", "张三", "李", "欧阳修", "王小明"];
+    let bars = names.map(|name| json!({ "label": name, "rows": 10 }));
+    assert_eq!(before[0], json!(bars));
+    assert!(!after[0].to_string().contains("张三"), "{after}");
+    let rows = |bars: &Value| -> Option<u64> {
+        let bars = bars.as_array()?;
+        bars.iter().map(|bar| bar["rows"].as_u64()).sum()
+    };
+    // A region in five is null.
+    assert_eq!((rows(&before[1]), rows(&before[2])), (Some(40), Some(50)));
+    assert!(before[2].as_array().map(Vec::len) > after[2].as_array().map(Vec::len));
+    let text = site.text(command).expecting(0).stdout;
+    for field in fields {
+        assert!(text.contains(&format!("{field}, original")), "{text}");
+    }
+    let mut lines = text
+        .lines()
+        .skip_while(|line| !line.contains("name, original"))
+        .skip(1);
+    for name in names {
+        let line = lines.next().expect("a bar for each name");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[..2], [name, "10"], "{text}");
+        assert!(words[2].chars().all(|bar| bar == '▇'), "{text}");
+    }
+}
+
+#[test]
 fn a_preview_says_of_each_field_how_many_values_fell_back_on_an_option() {
     let site = people::bare_site();
     // Of six names one is empty, two have one character, and three are treated as names are.
@@ -326,6 +365,67 @@ fn a_preview_says_of_each_field_how_many_values_fell_back_on_an_option() {
         .nth(1)
         .expect("a row");
     assert_eq!(row.split_whitespace().nth(place), Some("3"), "{text}");
+}
+
+#[test]
+fn a_plan_says_how_many_originals_a_treated_value_fits() {
+    let site = people::site(10);
+    site.signed(&grant("G-1", &["person_id", "name", "birth"]));
+    let plan = site.json(["plan", "G-1"]).expecting(0).document();
+    // A date of which the year is left. Of a number that is a pseudonym nothing is, and names have
+    // no shape to count by.
+    assert_eq!(plan["residual_candidates"], json!({ "birth": 365 }));
+    let text = site.text(["plan", "G-1"]).expecting(0).stdout;
+    let lines = text.lines().map(|line| line.split_whitespace().collect());
+    let lines: Vec<Vec<&str>> = lines.collect();
+    let last = |first: &str| {
+        let line = lines.iter().find(|words| words.first() == Some(&first));
+        line.and_then(|words| words.last().copied())
+    };
+    assert_eq!(last("field"), Some("candidates"), "{text}");
+    assert_eq!(last("birth"), Some("365"), "{text}");
+    assert_ne!(last("name"), Some("365"), "{text}");
+}
+
+#[test]
+fn a_floor_of_candidates_refuses_a_field_that_others_give_away() {
+    let site = people::site(10);
+    let kept = "{ kind = 'keep-ends', first = 6, last = 4 }";
+    let rules = people::POLICY.replace("{ kind = 'hmac', domain = 'person.id' }", kept);
+    let floor = |least: u64| {
+        site.policy(&format!(
+            "[residual]\nmin_candidates = {least}\nbelow = 'refuse'\n{rules}"
+        ));
+    };
+    floor(33);
+    site.signed(&grant("G-1", &["person_id"]));
+    site.signed(&grant("G-2", &["person_id", "birth"]));
+    // The dates of a century that the check digit fits; and beside the year of birth, of a year.
+    let alone = site.json(["plan", "G-1"]).expecting(0).document();
+    assert_eq!(alone["residual_candidates"], json!({ "person_id": 3_320 }));
+    floor(34);
+    site.json(["plan", "G-1"]).expect_code(0);
+    for command in ["plan", "run"] {
+        let refused = site.json([command, "G-2"]).expecting(3);
+        assert_eq!(refused.refusals(), ["below-floor"], "{command}");
+        let refusal = &refused.document()["refusals"][0];
+        assert_eq!(refusal["field"], "person_id", "{command}");
+        let reason = refusal["reason"].as_str().expect("a reason");
+        assert!(
+            reason.contains("leaves 33 possible originals") && reason.contains("at least 34"),
+            "{reason}"
+        );
+    }
+    floor(33);
+    let passed = site.json(["plan", "G-2"]).expecting(0).document();
+    assert_eq!(
+        passed["residual_candidates"],
+        json!({ "birth": 365, "person_id": 33 })
+    );
+    assert_eq!(
+        site.run("G-2").expecting(0).document()["status"],
+        "delivered"
+    );
 }
 
 #[test]
