@@ -378,6 +378,42 @@ mod tests {
         }
     }
 
+    /// By itself, before whoever asks takes the lower of it and of Markov's bound.
+    #[test]
+    fn in_every_channel_an_innocents_e_value_has_the_mean_one_and_no_tail_above_markovs_bound() {
+        for (votes, scores) in [
+            ([8, 5, 12, 9, 6, 6], [0.5, 1.0, 2.0, 5.0, 10.0]),
+            ([40, 20, 80, 70, 22, 39], [1.0, 5.0, 10.0, 20.0, 30.0]),
+        ] {
+            let counts = counts(votes);
+            for channel in Channel::all() {
+                let kinds = merged(&counts, &channel.ln_weights());
+                let law = Law::of(&kinds);
+                // Each kind is rounded up to the lattice by less than a step.
+                let room: f64 = kinds.iter().map(|_| law.step).sum();
+                let places = (0_u32..).zip(&law.probabilities);
+                let e_values = places.map(|(at, probability)| {
+                    let score = law.base + law.step * (law.least + f64::from(at));
+                    probability * score.exp()
+                });
+                let mean: f64 = e_values.sum();
+                let means = 1.0 - SLACK..=room.exp() * (1.0 + SLACK);
+                assert!(means.contains(&mean), "{channel:?} {mean} {room}");
+                for score in scores {
+                    let tail = law.tail(score);
+                    let markov = (room - score).exp();
+                    assert!(tail <= markov, "{channel:?} {score} {tail} {markov}");
+                    // Where the lattice is fine, there is room enough below the bound.
+                    let is_fine = room < 0.1;
+                    assert!(
+                        !is_fine || tail <= (-score).exp(),
+                        "{channel:?} {score} {tail}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_tail_is_what_enumeration_gives() {
         let counts = counts([3, 2, 3, 2, 1, 3]);
