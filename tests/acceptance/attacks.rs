@@ -51,7 +51,7 @@ fn is_demanded(record: &Record) -> bool {
         case.id == record.case && case.variant == record.variant && case.sub == record.sub
     });
     let case = case.expect("a case of the suite");
-    case.demand.is_some() && case.why.is_empty()
+    case.demand.is_some() && !case.falls_short
 }
 
 /// Runs the short form on one table: of several ways to do one thing, those that are this table's turn.
@@ -92,6 +92,11 @@ fn attacks_on(table: Table) {
     let took = stretches(directory.path()).expect("how long it took");
     let is_whole = |of: &Stretch| of.done == ended.done && of.wall > 0.0;
     assert!(took.len() == 1 && took.iter().all(is_whole), "{took:?}");
+    // Said and not held to the five minutes: this is the unoptimised program, beside other tests, on a machine
+    // that nobody knows.
+    for Stretch { done, wall, .. } in &took {
+        println!("{}: {done} leaks and checks in {wall:.0} s", table.name());
+    }
     // What is there already isn't run again, and the page has a line for each case.
     assert_eq!(run(&plan, directory.path()).expect("results").done, 0);
     let page = report::page(&records, &[]);

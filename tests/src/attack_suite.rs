@@ -40,13 +40,13 @@ enum Command {
         #[arg(long, value_delimiter = ',', value_parser = table)]
         tables: Vec<Table>,
         /// Rows of each table. From a million on, only the cases meant for it are run.
-        #[arg(long, default_value_t = 20_000)]
+        #[arg(long, default_value_t = suite::SIZES[0])]
         rows: usize,
         /// Grants issued.
-        #[arg(long, default_value_t = 10_000)]
+        #[arg(long, default_value_t = suite::GRANTS)]
         grants: usize,
         /// Codewords that F1 scores against each leak.
-        #[arg(long, default_value_t = 1_000_000)]
+        #[arg(long, default_value_t = suite::CODEWORDS)]
         codewords: usize,
         /// Seconds after which no other leak is begun.
         #[arg(long)]
@@ -56,9 +56,9 @@ enum Command {
         threads: Option<NonZero<usize>>,
     },
     /// Times a trace, from the leaked file to the verdicts; exit code 1 if it takes longer than it may,
-    /// or doesn't accuse the leaker alone. To be built with --release.
+    /// reads fewer carriers than asked for, or doesn't accuse the leaker alone. To be built with --release.
     Speed {
-        /// Carriers of the leak.
+        /// Carriers that the leak has at least.
         #[arg(long, default_value_t = 100_000)]
         carriers: usize,
         /// Grants issued.
@@ -164,7 +164,8 @@ fn execute(command: Command) -> Result<ExitCode, std::io::Error> {
                 speed.seconds,
                 match speed.is_right {
                     true => "the leaker accused, and nobody else",
-                    false => "WRONG: not the leaker alone is accused",
+                    false =>
+                        "WRONG: not the leaker alone is accused, or fewer carriers were read than asked",
                 }
             );
             let is_met = speed.seconds <= most && speed.is_right;

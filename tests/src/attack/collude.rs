@@ -7,7 +7,8 @@ use lockgate_transforms::marks::code::Class;
 use super::alter::{altered, twins};
 use super::draw::Draw;
 use super::sheet::{Cell, Column, Form, Sheet};
-use super::tables::Guess;
+use super::tables::{Guess, Table};
+use super::tags::with_altered_pseudonyms;
 use super::world::{DENSITY, World};
 use super::{Case, Leak, Unfit};
 
@@ -104,7 +105,20 @@ pub(super) fn cases() -> Vec<Case> {
                 );
                 let is_long = members > 2 || altered > 0.0;
                 let case = case.demanding(95.0).long(is_long).large();
-                cases.push(case.as_one_of(strategy.name()));
+                let case = case.as_one_of(strategy.name());
+                cases.push(match strategy {
+                    // Pseudonyms of each copy's own have no majority, no mean and none that agree.
+                    Strategy::Rows | Strategy::Cells => case.on(&Table::ALL),
+                    Strategy::Majority
+                    | Strategy::Minority
+                    | Strategy::Coin
+                    | Strategy::Ones
+                    | Strategy::Zeros
+                    | Strategy::Average
+                    | Strategy::Median
+                    | Strategy::AgreeingRows
+                    | Strategy::AgreeingCells => case,
+                });
             }
         }
     }
@@ -116,7 +130,9 @@ pub(super) fn cases() -> Vec<Case> {
             |world, draw| together(world, draw, 3, Strategy::Cells, 5_000, 0.3),
         )
         .demanding(95.0)
-        .large(),
+        .large()
+        .on(&Table::ALL)
+        .long_on(&[Table::Tagged]),
     );
     cases
 }
@@ -148,6 +164,9 @@ fn together(
     }
     if share > 0.0 {
         sheet = altered(sheet, guesses, share, draw);
+        if world.table == Table::Tagged {
+            sheet = with_altered_pseudonyms(sheet, share, draw);
+        }
     }
     Ok(Leak {
         sheet,

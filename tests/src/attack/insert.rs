@@ -2,9 +2,10 @@
 //! marks of another key.
 
 use super::draw::Draw;
-use super::sheet::{Form, Sheet};
+use super::sheet::{Cell, Form, Sheet};
 use super::subset::one;
-use super::tables::Freedom;
+use super::tables::{Freedom, Table};
+use super::tags::PSEUDONYM;
 use super::world::{World, grant_id};
 use super::{Case, Checked, Judge, Leak, Unfit};
 
@@ -22,7 +23,8 @@ pub(super) fn cases() -> Vec<Case> {
                 })
             },
         );
-        cases.push(case.demanding(demand).long(percent > 50));
+        let case = case.demanding(demand).long(percent > 50);
+        cases.push(case.on(&Table::ALL).long_on(&[Table::Tagged]));
     }
     for (variant, rows, times) in [("×20", 300, 20), ("×1000", 60, 1_000)] {
         let case = Case::check(
@@ -31,7 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
             "every row many times over: the score is that of the rows once",
             move |world, draw| repeated(world, draw, rows, times),
         );
-        cases.push(case.long(times > 20));
+        let case = case.long(times > 20).on(&Table::ALL);
+        cases.push(case.long_on(&[Table::Tagged]));
     }
     let one_row = Case::check(
         "A11",
@@ -44,7 +47,7 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(same_score(world, &leak, &padded))
         },
     );
-    cases.push(one_row);
+    cases.push(one_row.on(&Table::ALL).long_on(&[Table::Tagged]));
     cases.push(
         Case::leak(
             "A12",
@@ -53,7 +56,8 @@ pub(super) fn cases() -> Vec<Case> {
             halves,
         )
         .judged(Judge::All)
-        .demanding(100.0),
+        .demanding(100.0)
+        .on(&Table::ALL),
     );
     for (variant, freedom) in [
         ("same tolerance", Freedom::Full),
@@ -90,8 +94,23 @@ pub(super) fn foreign(world: &World, rows: usize, draw: &mut Draw) -> Sheet {
     Sheet::of(&batch, &all)
 }
 
+/// As many hexadecimal digits as pseudonyms have, drawn at random, in the place of each person.
+pub(super) fn with_drawn_pseudonyms(mut sheet: Sheet, draw: &mut Draw) -> Sheet {
+    let persons = sheet.column_mut(PSEUDONYM);
+    for cell in persons.into_iter().flat_map(|column| &mut column.cells) {
+        let digits = (0..4).map(|_| format!("{:016x}", draw.bits()));
+        *cell = Cell::Text(digits.collect::<String>().into());
+    }
+    sheet
+}
+
 fn among_others(world: &World, mut sheet: Sheet, rows: usize, draw: &mut Draw) -> Sheet {
-    sheet.append(foreign(world, rows, draw));
+    let mut others = foreign(world, rows, draw);
+    if world.table == Table::Tagged {
+        // Persons as others would have them, or it would be seen at once which rows are whose.
+        others = with_drawn_pseudonyms(others, draw);
+    }
+    sheet.append(others);
     let mut order: Vec<usize> = (0..sheet.rows()).collect();
     draw.shuffle(&mut order);
     sheet.take(&order)

@@ -2,9 +2,13 @@
 //! trace still says.
 //!
 //! An attack is a function of what its maker holds, a delivery or several, and of a seed: it makes a
-//! file. None knows a key, a scheme or where marks are; what it may guess stands in
-//! [`tables::Table::guesses`]. Every leak is traced among all grants ever issued, through the same
-//! library as `lockgate trace`. What is no attack (F and D) looks at the program from inside.
+//! file. None knows a key, or which cells carry; what it may guess stands in
+//! [`tables::Table::guesses`]. Some are told by the plan which fields carry and what their rows are found
+//! by, as nobody outside is, so as to leave just that or to leave it out: A3, A4, A13, A14, of A18 the
+//! leak without cells found by their own value, and of F2 the shuffled keys. A16 knows the catalogue. How
+//! many rows a leak has follows from how many carriers the plan says that a row has. Every leak is traced
+//! among all grants ever issued, through the same library as `lockgate trace`. What is no attack (F and D)
+//! looks at the program from inside.
 //!
 //! - [`cases`]: every case, with what is demanded of it
 //! - [`suite`]: runs them, one line of results each
@@ -39,6 +43,7 @@ pub mod world;
 
 use draw::Draw;
 use sheet::{Form, Sheet};
+use suite::Record;
 use tables::Table;
 use world::{Traced, World};
 
@@ -181,7 +186,14 @@ pub struct Case {
     pub is_large: bool,
     /// Whether it is left out of the short form.
     pub is_long: bool,
-    /// Why the demand may not be met, or none is made; for the report.
+    /// Tables on which it is.
+    pub long_on: &'static [Table],
+    /// Whether by the reference nobody is named, not even the leaker: nothing is left to name one by.
+    pub names_nobody: bool,
+    /// Whether the demand is known not to be met.
+    pub falls_short: bool,
+    /// What is to be known of it: how it differs from the reference's, why the demand isn't met, or why
+    /// none is made; for the report.
     pub why: &'static str,
 }
 
@@ -200,6 +212,9 @@ impl Case {
             seeds_max: None,
             is_large: false,
             is_long: false,
+            long_on: &[],
+            names_nobody: false,
+            falls_short: false,
             why: "",
         }
     }
@@ -277,11 +292,55 @@ impl Case {
         self
     }
 
-    /// Why the demand may not be met, or none is made.
+    /// The same, left out of the short form on these tables.
+    #[must_use]
+    pub fn long_on(mut self, tables: &'static [Table]) -> Self {
+        self.long_on = tables;
+        self
+    }
+
+    /// The same, of which the reference says that nobody is named.
+    #[must_use]
+    pub fn naming_nobody(mut self) -> Self {
+        self.names_nobody = true;
+        self
+    }
+
+    /// The same, of which it is to be known.
     #[must_use]
     pub fn because(mut self, why: &'static str) -> Self {
         self.why = why;
         self
+    }
+
+    /// The same, whose demand isn't met.
+    #[must_use]
+    pub fn falling_short_because(mut self, why: &'static str) -> Self {
+        self.falls_short = true;
+        self.because(why)
+    }
+
+    /// Whether the short form has it on a table.
+    #[must_use]
+    pub fn is_brief_on(&self, table: Table) -> bool {
+        !self.is_long && !self.long_on.contains(&table)
+    }
+
+    /// Whether a record is of this case as it is now, on a table that it still has.
+    #[must_use]
+    pub fn has(&self, record: &Record) -> bool {
+        let is_named =
+            self.id == record.case && self.variant == record.variant && self.sub == record.sub;
+        // F1 says how many codewords it scored; of older records nobody knows.
+        let is_whole = self.scores_codewords() == record.codewords.is_some();
+        let mut tables = self.tables.iter();
+        is_named && is_whole && tables.any(|table| table.name() == record.table)
+    }
+
+    /// Whether it scores as many codewords as it is told to.
+    #[must_use]
+    pub fn scores_codewords(&self) -> bool {
+        self.id == "F1"
     }
 }
 
@@ -328,6 +387,28 @@ mod tests {
             ..Traced::default()
         };
         assert!(!Judge::NotOurs.is_met(&ours, &[]) && !Judge::NotOursOrStrange.is_met(&ours, &[]));
+    }
+
+    #[test]
+    fn a_case_has_no_records_of_tables_that_it_does_not_have() {
+        let cases = cases();
+        let rounded = cases.iter().find(|case| case.id == "A9").expect("a case");
+        let record = |table: Table| Record {
+            case: "A9".to_owned(),
+            variant: rounded.variant.clone(),
+            table: table.name().to_owned(),
+            ..Record::default()
+        };
+        assert!(rounded.has(&record(Table::Register)) && !rounded.has(&record(Table::Text)));
+        let codewords = cases.iter().find(|case| case.id == "F1").expect("a case");
+        let mut record = Record {
+            case: "F1".to_owned(),
+            variant: codewords.variant.clone(),
+            ..record(Table::Text)
+        };
+        assert!(!codewords.has(&record));
+        record.codewords = Some(1_000);
+        assert!(codewords.has(&record));
     }
 
     #[test]

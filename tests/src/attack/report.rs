@@ -1,17 +1,18 @@
 //! The measured table: what was demanded, what came of it, and what isn't met.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+mod clock;
 
-use super::suite::{Record, Stretch, asked_for, seeds_asked_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Display, Write as _};
+
+use self::clock::{times, walls};
+use super::suite::{Record, SIZES, Stretch, asked_for, seeds_asked_for};
 use super::tables::Table;
-use super::{Act, Case, cases};
+use super::visible::least_chance;
+use super::{Act, Case, Unfit, cases};
 
 /// 95 % quantile, both sides, of the normal distribution.
 const QUANTILE: f64 = 1.959_964;
-
-/// Seconds by the clock on the wall that the whole measurement may take.
-const WALL_MOST: f64 = 6.0 * 3_600.0;
 
 /// What came of the leaks of one kind.
 #[derive(Debug, Default, Clone)]
@@ -47,7 +48,14 @@ struct Line<'a> {
     all: Tally,
     /// By table and by which of several.
     cells: BTreeMap<(&'a str, &'a str), Tally>,
+    /// How often it could not be run, by table, which of several, and why.
+    unfit: BTreeMap<(&'a str, &'a str, &'a str), usize>,
+    /// Leaks that were traced: of the runs those that aren't checks, and whose file could be read.
+    traced: usize,
     carriers: Option<(u64, u64)>,
+    codewords: Option<(usize, usize)>,
+    /// The least chance that a leak's test gave.
+    least_chance: Option<f64>,
     seconds: f64,
     innocent: usize,
     failed: usize,
@@ -61,7 +69,11 @@ impl<'a> Line<'a> {
             rows,
             all: Tally::default(),
             cells: BTreeMap::new(),
+            unfit: BTreeMap::new(),
+            traced: 0,
             carriers: None,
+            codewords: None,
+            least_chance: None,
             seconds: 0.0,
             innocent: 0,
             failed: 0,
@@ -69,9 +81,14 @@ impl<'a> Line<'a> {
         };
         for record in records {
             line.seconds += record.seconds;
-            if record.unfit.is_some() {
+            if let Some(why) = &record.unfit {
+                let of = (record.table.as_str(), record.sub.as_str(), why.as_str());
+                *line.unfit.entry(of).or_default() += 1;
                 continue;
             }
+            // Of a leak the note is why nothing was read.
+            let is_traced = record.failed.is_none() && record.note.is_empty();
+            line.traced += usize::from(is_traced && line.is_of_leaks());
             line.innocent += record.innocent.len();
             line.failed += usize::from(record.failed.is_some());
             let cell = line
@@ -87,24 +104,38 @@ impl<'a> Line<'a> {
                 *line.notes.entry(note).or_default() += 1;
             }
             if record.carriers > 0 {
-                let (least, most) = line.carriers.unwrap_or((u64::MAX, 0));
-                line.carriers = Some((least.min(record.carriers), most.max(record.carriers)));
+                line.carriers = Some(ranging(line.carriers, record.carriers));
             }
+            if let Some(codewords) = record.codewords {
+                line.codewords = Some(ranging(line.codewords, codewords));
+            }
+            let chances = line
+                .least_chance
+                .into_iter()
+                .chain(least_chance(&record.note));
+            line.least_chance = chances.min_by(f64::total_cmp);
         }
         line
+    }
+
+    /// Whether there is a table, or one of several, that it was never run on for want of rows or grants.
+    fn is_left_out(&self) -> bool {
+        let mut unfit = self.unfit.keys();
+        unfit.any(|(table, sub, why)| {
+            *why != Unfit::Table.words() && !self.cells.contains_key(&(*table, *sub))
+        })
     }
 
     /// The cell with the lowest rate.
     fn worst(&self) -> Option<(String, &Tally)> {
         let cells = self.cells.iter();
         let worst = cells.min_by(|(_, one), (_, other)| one.rate().total_cmp(&other.rate()));
-        worst.map(|((table, sub), tally)| {
-            let name = match *sub {
-                "" => (*table).to_owned(),
-                sub => format!("{table}, {sub}"),
-            };
-            (name, tally)
-        })
+        worst.map(|((table, sub), tally)| (named(table, sub), tally))
+    }
+
+    /// Whether it is an attack, and no check.
+    fn is_of_leaks(&self) -> bool {
+        matches!(self.case.act, Act::Leak(..))
     }
 
     /// Whether every table, and each of several, is as demanded.
@@ -115,12 +146,19 @@ impl<'a> Line<'a> {
     }
 
     fn verdict(&self) -> String {
+        let Tally { run, passed } = self.all;
         let verdict = match self.is_met() {
             _ if self.innocent > 0 => "**INNOCENT ACCUSED**",
             _ if self.failed > 0 => "**the suite failed**",
-            _ if self.all.run == 0 => "not run",
+            _ if run == 0 => "not run",
+            Some(true) if self.is_left_out() => "met where it was run",
             Some(true) => "met",
             Some(false) => "**not met**",
+            None if self.case.names_nobody => {
+                return format!(
+                    "reference: nobody named; the leaker was named in {passed} of {run}"
+                );
+            }
             None => "no demand",
         };
         verdict.to_owned()
@@ -131,9 +169,9 @@ impl<'a> Line<'a> {
             Some(percent) => format!("{percent:.0} %"),
             None => "nobody innocent".to_owned(),
         };
-        let carriers = match self.carriers {
-            Some((least, most)) if least == most => least.to_string(),
-            Some((least, most)) => format!("{least} to {most}"),
+        let carriers = self.carriers.map(range_text).unwrap_or_default();
+        let codewords = match self.codewords {
+            Some(codewords) => format!(", {} of them each", range_text(codewords)),
             None => String::new(),
         };
         let mut rate = String::new();
@@ -149,7 +187,7 @@ impl<'a> Line<'a> {
         }
         let Self { case, rows, .. } = self;
         format!(
-            "| {} | {} | {} | {demand} | {rows} | {carriers} | {} | {rate} | {} | {} |\n",
+            "| {} | {} | {}{codewords} | {demand} | {rows} | {carriers} | {} | {rate} | {} | {} |\n",
             case.id,
             case.words,
             case.variant,
@@ -160,14 +198,37 @@ impl<'a> Line<'a> {
     }
 }
 
+/// What two of several come to: the least and the most.
+fn ranging<T: Ord + Copy>(range: Option<(T, T)>, of: T) -> (T, T) {
+    range.map_or((of, of), |(least, most)| (least.min(of), most.max(of)))
+}
+
+fn range_text<T: PartialEq + Display>((least, most): (T, T)) -> String {
+    match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    }
+}
+
+/// A table, and which of several if there are.
+fn named(table: &str, sub: &str) -> String {
+    match sub {
+        "" => table.to_owned(),
+        sub => format!("{table}, {sub}"),
+    }
+}
+
 /// The page of results, and of how long the runs took that they come from.
 #[must_use]
 pub fn page(records: &[Record], stretches: &[Stretch]) -> String {
     let cases = cases();
-    let lines = lines(&cases, records);
-    let innocent: usize = lines.iter().map(|line| line.innocent).sum();
-    let run: usize = lines.iter().map(|line| line.all.run).sum();
-    let mut text = head(records, run, innocent);
+    // A case may have been another, or had other tables, when a record was made.
+    let records = records.iter();
+    let records: Vec<&Record> = records
+        .filter(|record| cases.iter().any(|case| case.has(record)))
+        .collect();
+    let lines = lines(&cases, &records);
+    let mut text = head(&records, &lines);
     text.push_str(
         "\n| | attack | how much | demand | rows of the table | carriers read | leaks | traced (95 % \
          interval) | innocents accused | |\n|---|---|---|---|---|---|---|---|---|---|\n",
@@ -188,12 +249,12 @@ pub fn page(records: &[Record], stretches: &[Stretch]) -> String {
     text.push_str(&shortfalls(&lines));
     text.push_str(LIMITS);
     text.push_str(&times(&lines));
-    text.push_str(&walls(records, stretches));
+    text.push_str(&walls(&records, stretches));
     text
 }
 
 /// One line for each variant and size; those of several together.
-fn lines<'a>(cases: &'a [Case], records: &'a [Record]) -> Vec<Line<'a>> {
+fn lines<'a>(cases: &'a [Case], records: &[&'a Record]) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
     let mut sizes: Vec<usize> = records.iter().map(|record| record.rows).collect();
     sizes.sort_unstable();
@@ -207,7 +268,7 @@ fn lines<'a>(cases: &'a [Case], records: &'a [Record]) -> Vec<Line<'a>> {
         }
         let mut found = Vec::new();
         for rows in &sizes {
-            let of = records.iter().filter(|record| {
+            let of = records.iter().copied().filter(|record| {
                 record.rows == *rows && record.case == case.id && record.variant == case.variant
             });
             let of: Vec<&Record> = of.collect();
@@ -215,10 +276,7 @@ fn lines<'a>(cases: &'a [Case], records: &'a [Record]) -> Vec<Line<'a>> {
                 found.push(Line::of(case, *rows, &of));
             }
         }
-        // On a table that is too small for it, what the larger one says is enough.
-        if found.iter().any(|line| line.all.run > 0) {
-            found.retain(|line| line.all.run > 0);
-        } else if found.is_empty() {
+        if found.is_empty() {
             found.push(Line::of(case, 0, &[]));
         }
         lines.extend(found);
@@ -226,17 +284,27 @@ fn lines<'a>(cases: &'a [Case], records: &'a [Record]) -> Vec<Line<'a>> {
     lines
 }
 
-fn head(records: &[Record], run: usize, innocent: usize) -> String {
+fn head(records: &[&Record], lines: &[Line<'_>]) -> String {
     let issued = records.iter().map(|record| record.issued).max();
+    let issued = issued.unwrap_or_default();
+    let run: usize = lines.iter().map(|line| line.all.run).sum();
+    let traced: usize = lines.iter().map(|line| line.traced).sum();
+    let of_leaks = lines.iter().filter(|line| line.is_of_leaks());
+    let leaks: usize = of_leaks.map(|line| line.all.run).sum();
+    let innocent: usize = lines.iter().map(|line| line.innocent).sum();
     let mut text = format!(
         "# What marks withstand\n\nMeasured by `attack-suite run` and written by `attack-suite \
-         report`; not edited. Each line is an attack on deliveries that were really made: {run} \
-         leaks were traced or checked, each among up to {} grants, with a chance of at most one in \
-         10^9 that any innocent is accused.\n\n",
-        issued.unwrap_or_default()
+         report`; not edited. Each line is an attack on deliveries that were really made, or a check of \
+         the program: {leaks} leaks were made, of which {traced} could be read and were traced, each \
+         among up to {issued} grants, with a chance of at most one in 10^9 that any innocent is accused; \
+         and {} checks were run, some of which trace several files.\n\n",
+        run - leaks
     );
     text.push_str(&match innocent {
-        0 => format!("Of the {run}, none accused anybody who had no part in it.\n"),
+        0 => format!(
+            "Of the {traced} leaks that were traced, none accused anybody who had no part in it, and no \
+             check did.\n"
+        ),
         _ => format!(
             "**{innocent} INNOCENT GRANTS WERE ACCUSED.** This must never happen: look for \
              `innocent` in the results.\n"
@@ -246,13 +314,15 @@ fn head(records: &[Record], run: usize, innocent: usize) -> String {
     text.push_str("\nThe tables:\n\n");
     for table in Table::ALL {
         let has = |record: &&Record| record.table == table.name() && record.unfit.is_none();
-        let seen = records.iter().filter(has).count();
-        let not_run = if seen == 0 { " (not run)" } else { "" };
+        let is_seen = records.iter().any(has);
+        let not_run = if is_seen { "" } else { " (not run)" };
         writeln!(text, "- `{}`{not_run}: {}", table.name(), table.words()).expect("text");
     }
     text.push_str(
         "\n`carriers read` are the cells in which the trace found a symbol, a single one for each \
-         place in the code. `traced` counts the leaks of which the leaker was named (one of them at \
+         place in the code; a pseudonym with a tag is none of them. Where the attack says how many carriers \
+         a leak has, such a pseudonym counts as so many as name a leaker in its place, as in the plan. \
+         `traced` counts the leaks of which the leaker was named (one of them at \
          least, where there are several), or of checks those that held. A demand is met where it is \
          met for every table and every way of putting copies together, by the share observed.\n",
     );
@@ -260,10 +330,10 @@ fn head(records: &[Record], run: usize, innocent: usize) -> String {
 }
 
 /// How much of what is asked for was run, for each size of the tables.
-fn seeds(records: &[Record]) -> String {
+fn seeds(records: &[&Record]) -> String {
     let mut by_size: BTreeMap<usize, (BTreeSet<u32>, usize)> = BTreeMap::new();
     // Those that are asked for, also where nothing was run.
-    for rows in [20_000, 1_000_000] {
+    for rows in SIZES {
         by_size.entry(rows).or_default();
     }
     for record in records {
@@ -284,36 +354,39 @@ fn seeds(records: &[Record]) -> String {
     text
 }
 
-/// What isn't met or carries no demand, with what was seen and why.
+/// What isn't met, wasn't run or carries no demand, with what was seen and why; and what else is to be known of
+/// a line.
 fn shortfalls(lines: &[Line<'_>]) -> String {
-    let mut text = "\n## What isn't met, and where nothing is promised\n\n".to_owned();
+    let mut text =
+        "\n## What isn't met, where nothing is promised, and what else is to be known\n\n"
+            .to_owned();
     let mut is_any = false;
     for line in lines {
         let is_short = line.is_met() == Some(false) || line.all.run == 0 || line.failed > 0;
-        if !is_short && (line.case.demand.is_some() || line.case.why.is_empty()) {
+        if !is_short && line.unfit.is_empty() && line.case.why.is_empty() {
             continue;
         }
         is_any = true;
-        write!(
-            text,
-            "- {} {}: {}",
-            line.case.id,
-            line.case.variant,
-            line.verdict()
-        )
-        .expect("text");
+        let Case { id, variant, .. } = line.case;
+        let name = match variant.as_str() {
+            "" => (*id).to_owned(),
+            variant => format!("{id} {variant}"),
+        };
+        let rows = match line.rows {
+            0 => String::new(),
+            rows => format!(" ({rows} rows)"),
+        };
+        write!(text, "- {name}{rows}: {}", line.verdict()).expect("text");
         if !line.case.why.is_empty() {
             write!(text, ": {}", line.case.why).expect("text");
         }
+        if let Some(least) = line.least_chance {
+            write!(text, "; the least chance of any leak is {least:.5}").expect("text");
+        }
         for ((table, sub), tally) in &line.cells {
             if is_short && tally.rate() < line.case.demand.unwrap_or_default() {
-                let name = if sub.is_empty() { "" } else { ", " };
-                write!(
-                    text,
-                    "; {table}{name}{sub}: {} of {}",
-                    tally.passed, tally.run
-                )
-                .expect("text");
+                let name = named(table, sub);
+                write!(text, "; {name}: {} of {}", tally.passed, tally.run).expect("text");
             }
         }
         let often = line.notes.iter().max_by_key(|(_, count)| **count);
@@ -321,6 +394,12 @@ fn shortfalls(lines: &[Line<'_>]) -> String {
             && is_short
         {
             write!(text, "; {count} times: {note}").expect("text");
+        }
+        for ((table, sub, why), count) in &line.unfit {
+            write!(text, "; not run on {}: {why}", named(table, sub)).expect("text");
+            if line.cells.contains_key(&(*table, *sub)) {
+                write!(text, " ({count} times)").expect("text");
+            }
         }
         text.push('\n');
     }
@@ -345,70 +424,19 @@ const LIMITS: &str = "
   does one in which every marked value was rounded more coarsely than its tolerance, or that was typed
   anew or added up.
 - Groups of more than six recipients fade out: what is needed grows with the square of their number.
+- Where the fields that rows are found by have few different values, many rows share one place of the
+  code, which counts once: such a table names nobody, however many rows it has.
+- A value that follows from other columns, as an age does from the date of birth, must carry no mark:
+  whoever works it out anew erases the mark and spoils nothing. Nobody but the provider knows which do.
+- Whoever can try files on the trace as often as he likes changes values until it names nobody, and so
+  erases the marks with less harm to the data. It is for those alone who look into leaks, and all that it
+  does is in the ledger.
+- Of marks that are in the last digits nothing is left where all of these are drawn anew. What outlives
+  that are the tags of pseudonyms, and words that mean the same as others.
 - A mark says for which grant a copy was made, and not who took it.
 - All tables here are invented. Real ones have other distributions, and other things that follow from
   each other.
 ";
-
-fn times(lines: &[Line<'_>]) -> String {
-    let mut by_case: BTreeMap<(&str, u32), (f64, usize)> = BTreeMap::new();
-    for line in lines {
-        let (letter, number) = line.case.id.split_at(1);
-        let of = by_case
-            .entry((letter, number.parse().unwrap_or_default()))
-            .or_default();
-        of.0 += line.seconds;
-        of.1 += line.all.run;
-    }
-    let mut text = "\n## How long it took\n\nSeconds of each leak, added up: of several at a time they overlap.\n\n\
-                    | | leaks | seconds |\n|---|---|---|\n"
-        .to_owned();
-    for ((letter, number), (seconds, run)) in &by_case {
-        writeln!(text, "| {letter}{number} | {run} | {seconds:.0} |").expect("text");
-    }
-    let all: f64 = by_case.values().map(|(seconds, _)| seconds).sum();
-    writeln!(text, "| all | | {all:.0} |").expect("text");
-    text
-}
-
-/// How long it took by the clock on the wall.
-fn walls(records: &[Record], stretches: &[Stretch]) -> String {
-    let mut by_run: BTreeMap<(usize, usize), (usize, f64)> = BTreeMap::new();
-    for stretch in stretches {
-        let of = by_run.entry((stretch.rows, stretch.threads)).or_default();
-        of.0 += stretch.done;
-        of.1 += stretch.wall;
-    }
-    if by_run.is_empty() {
-        return "\nHow long it took by the clock on the wall was not recorded.\n".to_owned();
-    }
-    let mut text =
-        "\nBy the clock on the wall, the making of the tables included:\n\n| rows of the table | \
-                    at a time | leaks and checks | seconds |\n|---|---|---|---|\n"
-            .to_owned();
-    for ((rows, threads), (done, wall)) in &by_run {
-        writeln!(text, "| {rows} | {threads} | {done} | {wall:.0} |").expect("text");
-    }
-    let done: usize = by_run.values().map(|(done, _)| done).sum();
-    let wall: f64 = by_run.values().map(|(_, wall)| wall).sum();
-    writeln!(text, "| all | | {done} | {wall:.0} |").expect("text");
-    let is_met = if wall <= WALL_MOST {
-        "met"
-    } else {
-        "**not met**"
-    };
-    let demand = format!("All that is asked for may take {WALL_MOST:.0} seconds");
-    writeln!(text, "\n{demand}: {is_met}.").expect("text");
-    if done < records.len() {
-        let missing = records.len() - done;
-        writeln!(
-            text,
-            "The time of {missing} results is not known: their runs were killed."
-        )
-        .expect("text");
-    }
-    text
-}
 
 /// Whether anybody innocent was accused.
 #[must_use]
@@ -426,7 +454,7 @@ pub fn has_failed(records: &[Record]) -> bool {
 mod tests {
     use super::*;
 
-    fn record(variant: &str, table: &str, passed: bool) -> Record {
+    pub(super) fn record(variant: &str, table: &str, passed: bool) -> Record {
         Record {
             case: "A1".to_owned(),
             variant: variant.to_owned(),
@@ -498,24 +526,109 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_on_the_wall_is_held_to_what_is_demanded() {
-        let records = vec![record("200 carriers", "register", true); 5];
-        assert!(page(&records, &[]).contains("was not recorded"));
-        let stretch = |rows, done, wall| Stretch {
-            rows,
-            threads: 2,
-            done,
-            wall,
+    fn what_could_not_be_run_is_said() {
+        let unfit = |variant: &str, table: &str, why: &str| Record {
+            unfit: Some(why.to_owned()),
+            ..record(variant, table, false)
         };
-        let mut stretches = vec![stretch(20_000, 2, 100.4), stretch(20_000, 1, 50.0)];
-        let text = page(&records, &stretches);
-        assert!(text.contains("| 20000 | 2 | 3 | 150 |") && text.contains("seconds: met."));
-        assert!(text.contains("may take 21600 seconds"));
-        assert!(text.contains("The time of 2 results is not known"));
-        stretches.push(stretch(1_000_000, 2, 21_500.0));
-        let text = page(&records, &stretches);
-        assert!(text.contains("| all | | 5 | 21650 |") && text.contains("**not met**."));
-        assert!(!text.contains("is not known"));
+        let mut records = vec![
+            record("200 carriers", "register", true),
+            unfit("200 carriers", "masked", "too few rows"),
+            unfit("100 carriers", "masked", "too few rows"),
+            record("500 carriers", "text", true),
+            unfit("500 carriers", "register", "no such column"),
+        ];
+        let text = page(&records, &[]);
+        assert!(text.contains("| met where it was run |"));
+        let line = "- A1 200 carriers (20000 rows): met where it was run; not run on masked: too few rows\n";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(
+            "- A1 100 carriers (20000 rows): not run; not run on masked: too few rows\n"
+        ));
+        // Where there is nothing of the kind, nothing is left out.
+        assert!(text.contains(
+            "- A1 500 carriers (20000 rows): met; not run on register: no such column\n"
+        ));
+        // Of larger tables there are others.
+        records.push(Record {
+            rows: 1_000_000,
+            ..record("100 carriers", "masked", true)
+        });
+        let text = page(&records, &[]);
+        assert!(text.contains("- A1 100 carriers (20000 rows): not run"));
+        assert_eq!(text.matches("| 100 carriers |").count(), 2);
+    }
+
+    #[test]
+    fn only_leaks_that_were_traced_accused_nobody() {
+        let unread = Record {
+            note: "the file is empty".to_owned(),
+            ..record("200 carriers", "text", false)
+        };
+        let check = Record {
+            case: "D2".to_owned(),
+            ..record("", "text", true)
+        };
+        let records = [record("200 carriers", "register", true), unread, check];
+        let text = page(&records, &[]);
+        assert!(text.contains("2 leaks were made, of which 1 could be read and were traced"));
+        assert!(text.contains("and 1 checks were run"));
+        assert!(text.contains("Of the 1 leaks that were traced, none accused anybody"));
+    }
+
+    #[test]
+    fn records_of_tables_that_a_case_no_longer_has_do_not_count() {
+        let of_text = Record {
+            case: "A14".to_owned(),
+            ..record("unit", "text", false)
+        };
+        let of_register = Record {
+            case: "A14".to_owned(),
+            ..record("unit", "register", true)
+        };
+        let text = page(&[of_text, of_register], &[]);
+        assert!(text.contains("| 1 | 100.0 % (20.7 to 100.0) | 0 | met |"));
+        assert!(text.contains("- tables of 20000 rows: 1 of 100 seeds, 1 of"));
+    }
+
+    #[test]
+    fn where_by_the_reference_nobody_is_named_it_is_said_how_often_the_leaker_was() {
+        let flipped = |passed| Record {
+            case: "A8".to_owned(),
+            ..record("flips of 50 %, 1,000 carriers", "text", passed)
+        };
+        let text = page(&[flipped(true), flipped(false), flipped(false)], &[]);
+        let said = "reference: nobody named; the leaker was named in 1 of 3";
+        assert!(text.contains(&format!("| {said} |")));
+        assert!(text.contains(&format!("{said}: cells found by their rows")));
+    }
+
+    #[test]
+    fn codewords_and_least_chances_are_printed() {
+        let scored = |codewords| Record {
+            case: "F1".to_owned(),
+            codewords: Some(codewords),
+            carriers: 0,
+            ..record("random codewords", "text", true)
+        };
+        let looked_at = |least: f64| Record {
+            case: "A22".to_owned(),
+            note: format!("of 5 tests the least chance is {least:.5}: last digits of paid"),
+            ..record(
+                "digits and parities, found by their own value",
+                "masked",
+                true,
+            )
+        };
+        let records = [
+            scored(1_000),
+            scored(5_000),
+            looked_at(0.2),
+            looked_at(0.03),
+        ];
+        let text = page(&records, &[]);
+        assert!(text.contains("| random codewords, 1000 to 5000 of them each |"));
+        assert!(text.contains("; the least chance of any leak is 0.03000"));
     }
 
     #[test]

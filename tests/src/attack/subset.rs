@@ -2,6 +2,7 @@
 
 use super::draw::Draw;
 use super::sheet::{Cell, Form, Sheet};
+use super::tables::Table;
 use super::world::{DENSITY, World};
 use super::{Case, Leak, Unfit};
 
@@ -20,13 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
             "some rows of a delivery, otherwise as they are",
             move |world, draw| one(world, draw, carriers, |sheet, _| sheet),
         );
-        cases.push(case.demanding(percent));
+        cases.push(case.demanding(percent).on(&Table::ALL));
     }
     for (permille, variant) in [(1, "0.1 %"), (10, "1 %"), (100, "10 %")] {
         let case = Case::leak("A2", variant, "a share of the rows", move |world, draw| {
             share(world, draw, permille)
         });
-        cases.push(case.demanding(100.0).large());
+        cases.push(case.demanding(100.0).large().on(&Table::ALL));
     }
     for at in 0..CARRIERS_MAX {
         let case = Case::leak(
@@ -67,7 +68,9 @@ pub(super) fn cases() -> Vec<Case> {
             "half of all cells are emptied, but for a clear key",
             |world, draw| one(world, draw, 1_000, |sheet, draw| nulled(world, sheet, draw)),
         )
-        .demanding(100.0),
+        .demanding(100.0)
+        .on(&Table::ALL)
+        .long_on(&[Table::Tagged]),
     );
     cases
 }

@@ -13,7 +13,7 @@ use super::{Case, Judge, Leak, Unfit};
 const VALUES: usize = 50;
 
 /// The column of pseudonyms.
-const PSEUDONYM: &str = "person";
+pub(super) const PSEUDONYM: &str = "person";
 
 const ON: &[Table] = &[Table::Tagged];
 
@@ -93,11 +93,29 @@ fn pseudonyms(
     })
 }
 
+/// A share of the pseudonyms with one character altered.
+pub(super) fn with_altered_pseudonyms(mut sheet: Sheet, share: f64, draw: &mut Draw) -> Sheet {
+    let column = sheet.column_mut(PSEUDONYM);
+    for cell in column.into_iter().flat_map(|column| &mut column.cells) {
+        if let Cell::Text(text) = cell
+            && draw.chance(share)
+        {
+            *text = another(text, draw).into();
+        }
+    }
+    sheet
+}
+
 /// One character of half of the values becomes another of the same kind.
 fn one_character(text: &str, draw: &mut Draw) -> String {
-    if draw.chance(0.5) {
-        return text.to_owned();
+    match draw.chance(0.5) {
+        true => text.to_owned(),
+        false => another(text, draw),
     }
+}
+
+/// The text with one of its characters another of the same kind.
+fn another(text: &str, draw: &mut Draw) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     let at = draw.below(characters.len());
     let of: Vec<char> = match characters[at].is_ascii_digit() {

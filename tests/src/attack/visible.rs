@@ -8,6 +8,16 @@ use super::tables::{Guess, Table};
 use super::world::World;
 use super::{Case, Checked, Unfit};
 
+/// How the page's test differs from the reference's.
+const TOGETHER: &str = "the reference asks for p > 0.01: here that is asked of all tests of a leak together \
+                        (Bonferroni: of n tests the least p is to be above 0.01/n), which of a hundred \
+                        seeds one may miss where there is nothing to see, and of 95 % of the seeds; words \
+                        that mean the same are left out, since their shares are what the source happens to \
+                        have";
+
+/// What is said of the least chance of a leak.
+const LEAST: &str = "tests the least chance is ";
+
 /// Rows of each of the two samples, and the fewest that say anything.
 const ROWS: usize = 5_000;
 const ROWS_MIN: usize = 1_000;
@@ -32,7 +42,8 @@ pub(super) fn cases() -> Vec<Case> {
     let numbers: &[Table] = &[Table::Register, Table::Masked];
     let mut own = own.on(numbers).because("reported, no demand is made");
     own.demand = None;
-    vec![visible.on(numbers).demanding(95.0), own]
+    let visible = visible.on(numbers).because(TOGETHER);
+    vec![visible.demanding(95.0), own]
 }
 
 /// Compares columns that are found so with those of a delivery without marks, in other rows: of the same
@@ -78,8 +89,15 @@ fn looked_at(world: &World, draw: &mut Draw, found_by: &[&str]) -> Result<Checke
     let (least, what) = least.ok_or(Unfit::Table)?;
     Ok(Checked::of(
         least * count > LEVEL,
-        format!("of {count} tests the least chance is {least:.5}: {what}"),
+        format!("of {count} {LEAST}{least:.5}: {what}"),
     ))
+}
+
+/// The least chance that a note says a leak had.
+pub(super) fn least_chance(note: &str) -> Option<f64> {
+    let (_, after) = note.split_once(LEAST)?;
+    let (least, _) = after.split_once(':')?;
+    least.parse().ok()
 }
 
 /// The tolerance, its half, and so on down to two.
@@ -180,6 +198,14 @@ mod tests {
         assert!(chance::<2>(&even, &same, 500) > 1e-3);
         assert!(chance::<2>(&even, &shifted, 500) < 1e-4);
         assert!(chance::<10>(&even, &shifted, 1) > 1e-3);
+    }
+
+    #[test]
+    fn the_least_chance_is_read_from_the_note() {
+        // As earlier results have it.
+        let note = "of 5 tests the least chance is 0.01234: parity of updated by 15";
+        assert_eq!(least_chance(note), Some(0.01234));
+        assert_eq!(least_chance("too few rows"), None);
     }
 
     #[test]
