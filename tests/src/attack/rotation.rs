@@ -14,8 +14,8 @@ use super::world::{Traced, World, begin, grant_id, issue, open, own_key, request
 use super::{Case, Checked, Unfit};
 use crate::site::{Delivery, Site};
 
-/// Most rows of the site.
-const ROWS_MAX: usize = 20_000;
+/// Rows above which a delivery is read anew each time rather than kept.
+const KEPT_ROWS: usize = 100_000;
 
 /// Grants that are delivered under each key.
 const DELIVERED: usize = 2;
@@ -43,17 +43,44 @@ pub(super) fn cases() -> Vec<Case> {
          logarithm of keys times grants, by the trace's share of the error",
         multiplicity,
     );
-    vec![older.on(&Table::ALL), multiplicity]
+    vec![older.on(&Table::ALL).large(), multiplicity]
 }
 
 /// The site, its deliveries, and what traces them.
 pub struct Rotated {
-    older: Vec<RecordBatch>,
-    newer: Vec<RecordBatch>,
+    /// Where the deliveries lie.
+    _site: Site,
+    rows: usize,
+    older: Vec<Kept>,
+    newer: Vec<Kept>,
     /// Grants whose deliveries are marked by the first key and by the second.
     issued: [usize; 2],
     with_both_keys: Tracer,
     with_the_newer: Tracer,
+}
+
+/// A delivery, and its rows where they are few enough to be kept: those of four deliveries of a million
+/// rows would be there beside those of the table's own site.
+struct Kept {
+    delivery: Delivery,
+    rows: Option<RecordBatch>,
+}
+
+impl Kept {
+    fn new(delivery: Delivery, rows: usize) -> Self {
+        Self {
+            rows: (rows <= KEPT_ROWS).then(|| delivery.rows()),
+            delivery,
+        }
+    }
+
+    /// Some of its rows.
+    fn sheet(&self, rows: &[usize]) -> Sheet {
+        match &self.rows {
+            Some(batch) => Sheet::of(batch, rows),
+            None => Sheet::of(&self.delivery.rows(), rows),
+        }
+    }
 }
 
 impl Rotated {
@@ -64,54 +91,50 @@ impl Rotated {
         let site = world.another(Freedom::Full);
         own_key(&site, table, "mark", 1);
         own_key(&site, table, "pseudonym", 1);
-        put(
-            &site,
-            table,
-            &table.rows(size.rows.min(ROWS_MAX), "rotated"),
-        );
+        put(&site, table, &table.rows(size.rows, "rotated"));
         issue(&site, size.issued);
         let grants: Vec<String> = (0..DELIVERED).map(grant_id).collect();
         let deliver = |grant: &String| {
             site.signed(&table.grant(grant, table.name()));
-            site.deliver(grant).rows()
+            Kept::new(site.deliver(grant), size.rows)
         };
         let older = grants.iter().map(deliver).collect();
         begin(&site, table, DELIVERED..size.issued);
         site.json(["keys", "new", "mark"]).expect_code(0);
         own_key(&site, table, "mark", 2);
-        let newer = grants.iter().map(|grant| again(&site, grant)).collect();
+        let again = |grant: &String| Kept::new(again(&site, grant), size.rows);
+        let newer = grants.iter().map(again).collect();
         // Not as many as before, so that the two can't be mistaken for each other.
         let issued = [size.issued, size.issued / 2];
         begin(&site, table, DELIVERED..issued[1]);
         let tracer = || Tracer::open(&open(&site), table.name()).expect("a tracer of the dataset");
         let with_both_keys = tracer();
         fs::remove_file(site.path("keys/mark.v1.key")).expect("the older key");
+        let with_the_newer = tracer();
         Self {
+            rows: size.rows,
             older,
             newer,
             issued,
             with_both_keys,
-            with_the_newer: tracer(),
+            with_the_newer,
+            _site: site,
         }
-    }
-
-    fn rows(&self) -> usize {
-        self.older[0].num_rows()
     }
 }
 
-fn again(site: &Site, grant: &str) -> RecordBatch {
+fn again(site: &Site, grant: &str) -> Delivery {
     let run = site.json(["run", grant, "--again"]).expecting(0);
-    Delivery::of_run(&run.document()).rows()
+    Delivery::of_run(&run.document())
 }
 
 fn of_older_key(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
     let rotated = world.rotated();
-    if rotated.rows() < ROWS {
+    if rotated.rows < ROWS {
         return Err(Unfit::Rows);
     }
-    let rows = draw.choose(ROWS, rotated.rows());
-    let sheet = Sheet::of(draw.pick(&rotated.older), &rows);
+    let rows = draw.choose(ROWS, rotated.rows);
+    let sheet = draw.pick(&rotated.older).sheet(&rows);
     let with_both = world.trace_by(&rotated.with_both_keys, &sheet, Form::Csv, &request());
     let traced = world.trace_by(&rotated.with_the_newer, &sheet, Form::Csv, &request());
     // With the older key it is traced, so what isn't found isn't for want of marks.
@@ -127,13 +150,13 @@ fn of_older_key(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
 fn multiplicity(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
     let rotated = world.rotated();
     let each = world.rows_for(CARRIERS)?;
-    if 2 * each > rotated.rows() {
+    if 2 * each > rotated.rows {
         return Err(Unfit::Rows);
     }
-    let rows = draw.choose(2 * each, rotated.rows());
+    let rows = draw.choose(2 * each, rotated.rows);
     let leakers = draw.choose(2, DELIVERED);
-    let mut sheet = Sheet::of(&rotated.older[leakers[0]], &rows[..each]);
-    sheet.append(Sheet::of(&rotated.newer[leakers[1]], &rows[each..]));
+    let mut sheet = rotated.older[leakers[0]].sheet(&rows[..each]);
+    sheet.append(rotated.newer[leakers[1]].sheet(&rows[each..]));
     let trace = |investigation: u64| {
         let request = Request {
             investigation,

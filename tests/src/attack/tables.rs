@@ -231,6 +231,16 @@ impl Table {
     /// A grant of all its fields.
     #[must_use]
     pub fn grant(self, id: &str, dataset: &str) -> Grant {
+        self.granted(id, dataset, ", tag = 4")
+    }
+
+    /// The same without room for tags.
+    #[must_use]
+    pub fn untagged_grant(self, id: &str, dataset: &str) -> Grant {
+        self.granted(id, dataset, "")
+    }
+
+    fn granted(self, id: &str, dataset: &str, tag: &str) -> Grant {
         let pseudonym = |tag: &str| format!("{{ kind = 'hmac', domain = 'person.id'{tag} }}");
         let name = "{ kind = 'keep-ends', first = 1, last = 0 }";
         match self {
@@ -257,7 +267,7 @@ impl Table {
                 ],
             ),
             Self::Tagged => Grant::new(id, dataset, &["person", "name", "paid"])
-                .treatment("person", &pseudonym(", tag = 4"))
+                .treatment("person", &pseudonym(tag))
                 .treatment("name", name),
         }
     }

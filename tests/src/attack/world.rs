@@ -1,6 +1,7 @@
 //! One table's site: a dozen grants that were really signed and delivered, among as many more as are
 //! asked for, and the trace of what leaks from it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use lockgate::marks::{index_of, markings};
 use lockgate::trace::{Finding, Request, Tracer};
 use lockgate_connectors::format::found::{FoundOptions, FoundTable};
 use lockgate_transforms::marks::embed::Marker;
+use lockgate_transforms::marks::key::GrantIndex;
 use lockgate_transforms::marks::score::{Standard, Verdict};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -79,8 +81,8 @@ pub struct World {
     pub site: Site,
     /// The site as the library opens it.
     pub installation: Installation,
-    /// The marker of its deliveries.
-    pub(super) marker: OnceLock<Marker>,
+    /// The marker of its deliveries, and the indices of all grants.
+    pub(super) marker: OnceLock<(Marker, BTreeSet<GrantIndex>)>,
     /// A site as `init` makes it, of which others are copies.
     template: Site,
     deliveries: Vec<Delivery>,
@@ -266,7 +268,7 @@ impl World {
     /// The site does not deliver.
     pub fn plain(&self) -> &RecordBatch {
         self.plain.get_or_init(|| {
-            let grant = self.table.grant(PLAIN, &unmarked(self.table));
+            let grant = self.table.untagged_grant(PLAIN, &unmarked(self.table));
             self.site.signed(&grant);
             self.site.deliver(PLAIN).rows()
         })
@@ -485,7 +487,7 @@ fn keyed(site: &Site, purpose: &str, version: u32, name: &str) {
 /// Records every grant as signed, each with an index of its own, before the first is.
 pub fn issue(site: &Site, issued: usize) {
     let mut draw = Draw::of(&["indices"]);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut events = Vec::with_capacity(issued);
     while events.len() < issued {
         let drawn = draw.bits();
