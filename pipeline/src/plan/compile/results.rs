@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
 use lockgate_connectors::format::write::XLSX_TEXT_MAX;
-use lockgate_transforms::marks::tag::TagRoom;
+use lockgate_transforms::marks::tag::{TagForm, TagRoom};
 use lockgate_transforms::{Options, Uniqueness};
 
 use super::Subject;
 use super::fields::{Resolved, domain_size};
 use crate::plan::{PlannedField, Results, Warning};
 use crate::site::FieldType;
+use crate::site::dataset::Constraint;
 use crate::site::grant::DeliveryFormat;
 
 /// Rows assumed where the quota sets no limit.
@@ -53,7 +54,7 @@ impl Expected {
 }
 
 /// What can be relied on, by field, and warnings: `key-not-unique` for every field of the dataset's
-/// key whose results don't tell rows apart, `too-few-results` where there are more values than
+/// key whose results don't tell rows apart, and for one declared unique if a mark is why, `too-few-results` where there are more values than
 /// results, `too-wide` where a result may not fit into a cell of the delivery, `forms-differ` where the
 /// results of one domain can't equal each other.
 pub(super) fn check(
@@ -85,19 +86,32 @@ pub(super) fn check(
                 what,
             });
         }
-        if subject.dataset.key.contains(&field.name)
+        if let Some(role) = keeps_apart(subject, field)
             && let Some(why) = ambiguous(field, &results, expected)
         {
             warnings.push(Warning {
                 code: "key-not-unique",
                 field: Some(field.name.clone()),
-                what: format!("it is part of the dataset's key, and {why}"),
+                what: format!("it {role}, and {why}"),
             });
         }
         found.insert(field.name.clone(), results);
     }
     warn_of_forms(&resolved.fields, warnings);
     found
+}
+
+/// What a field is that has to tell rows apart in the delivery, too: part of the dataset's key; or declared
+/// unique, where what is left of its values would, but for the digits that a mark takes.
+fn keeps_apart(subject: &Subject<'_>, field: &PlannedField) -> Option<&'static str> {
+    if subject.dataset.key.contains(&field.name) {
+        return Some("is part of the dataset's key");
+    }
+    let declared = subject.dataset.field(&field.name);
+    let is_unique = declared.is_some_and(|own| own.constraint == Some(Constraint::Unique));
+    let tag = field.treatment.treatment().tag();
+    let takes_digits = tag.is_some_and(|tag| matches!(tag.form, TagForm::Id(_)));
+    (is_unique && takes_digits).then_some("is declared unique, and its tag takes digits")
 }
 
 /// Why a treatment may run out of results, with the remedy.
@@ -322,6 +336,30 @@ mod tests {
         let many = warned(short, "quota = { rows = 100000000000 }").unwrap();
         assert!(many.contains("1 in 241"), "{many}");
         assert!(many.contains("quota"), "{many}");
+    }
+
+    #[test]
+    fn a_tag_in_identifiers_that_are_declared_unique_is_warned_of_and_a_mask_is_not() {
+        let warnings = |treatment: &str| {
+            let site = TestSite::new();
+            let declared = "category = \"resident-id\", level = 3";
+            site.catalogue(declared, &format!("{declared}, constraint = \"unique\""));
+            site.policy("{ kind = \"keep-ends\", first = 3, last = 2 }", treatment);
+            coded("key-not-unique", &site)
+        };
+        let permuted = "{ kind = \"structured-id\", of = \"resident-id\", domain = \"d\", \
+                        on_invalid = \"reject\" }";
+        let tagged = warnings(&permuted.replace(" }", ", tag = 2 }"));
+        assert_eq!(tagged.len(), 1, "{tagged:?}");
+        assert!(
+            tagged[0].0 == "id" && tagged[0].1.contains("declared unique"),
+            "{tagged:?}"
+        );
+        assert_eq!(warnings(permuted), []);
+        assert_eq!(
+            warnings("{ kind = \"keep-ends\", first = 1, last = 1 }"),
+            []
+        );
     }
 
     /// Warnings of that code, by field, of a grant of the fields `id` and `name`.
