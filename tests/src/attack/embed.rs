@@ -558,6 +558,6 @@ mod tests {
             assert_eq!(cells[..EDGES.len()], edges, "{name}");
         }
         assert_eq!(edged.column(0), rows.column(0));
-        assert_eq!(edged.column(3).slice(12, 8), rows.column(3).slice(12, 8));
+        assert_eq!(&edged.column(3).slice(12, 8), &rows.column(3).slice(12, 8));
     }
 }
