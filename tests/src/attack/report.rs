@@ -22,6 +22,11 @@ struct Tally {
 }
 
 impl Tally {
+    fn add(&mut self, passed: bool) {
+        self.run += 1;
+        self.passed += usize::from(passed);
+    }
+
     fn rate(&self) -> f64 {
         100.0 * self.passed as f64 / self.run.max(1) as f64
     }
@@ -53,6 +58,9 @@ struct Line<'a> {
     /// Leaks that were traced: of the runs those that aren't checks, and whose file could be read.
     traced: usize,
     carriers: Option<(u64, u64)>,
+    /// Those in which as many carriers were read, at least, as the attack says: a leak is drawn by its rows,
+    /// so that as many are expected.
+    whole: Tally,
     codewords: Option<(usize, usize)>,
     /// The least chance that a leak's test gave.
     least_chance: Option<f64>,
@@ -72,6 +80,7 @@ impl<'a> Line<'a> {
             unfit: BTreeMap::new(),
             traced: 0,
             carriers: None,
+            whole: Tally::default(),
             codewords: None,
             least_chance: None,
             seconds: 0.0,
@@ -96,8 +105,11 @@ impl<'a> Line<'a> {
                 .entry((record.table.as_str(), record.sub.as_str()))
                 .or_default();
             for tally in [&mut line.all, cell] {
-                tally.run += 1;
-                tally.passed += usize::from(record.passed);
+                tally.add(record.passed);
+            }
+            let said = said_carriers(&case.variant);
+            if said.is_some_and(|said| record.carriers >= said) {
+                line.whole.add(record.passed);
             }
             let note = record.failed.as_deref().unwrap_or(&record.note);
             if !record.passed && !note.is_empty() {
@@ -196,6 +208,13 @@ impl<'a> Line<'a> {
             self.verdict()
         )
     }
+}
+
+/// How many carriers an attack's parameters say that a leak has.
+fn said_carriers(variant: &str) -> Option<u64> {
+    let mut parts = variant.split(", ");
+    let said = parts.find_map(|part| part.strip_suffix(" carriers"));
+    said?.replace(',', "").parse().ok()
 }
 
 /// What two of several come to: the least and the most.
@@ -389,6 +408,18 @@ fn shortfalls(lines: &[Line<'_>]) -> String {
                 write!(text, "; {name}: {} of {}", tally.passed, tally.run).expect("text");
             }
         }
+        let said = said_carriers(variant);
+        if let Some(said) = said
+            && is_short
+            && (1..line.all.run).contains(&line.whole.run)
+        {
+            let Tally { run, passed } = line.whole;
+            write!(
+                text,
+                "; of those with at least {said} carriers: {passed} of {run}"
+            )
+            .expect("text");
+        }
         let often = line.notes.iter().max_by_key(|(_, count)| **count);
         if let Some((note, count)) = often
             && is_short
@@ -557,6 +588,28 @@ mod tests {
         let text = page(&records, &[]);
         assert!(text.contains("- A1 100 carriers (20000 rows): not run"));
         assert_eq!(text.matches("| 100 carriers |").count(), 2);
+    }
+
+    #[test]
+    fn of_leaks_with_fewer_carriers_than_meant_it_is_said_how_the_others_fared() {
+        let of = |carriers, passed| Record {
+            carriers,
+            ..record("100 carriers", "text", passed)
+        };
+        let records = [of(88, false), of(97, false), of(101, true), of(104, true)];
+        let text = page(&records, &[]);
+        assert!(
+            text.contains("text: 2 of 4; of those with at least 100 carriers: 2 of 2\n"),
+            "{text}"
+        );
+        for (variant, said) in [
+            ("2 colluders, 0 % altered, 508 carriers", Some(508)),
+            ("noise of τ on 50 %, 1,000 carriers", Some(1_000)),
+            ("95 % foreign, 5000 genuine carriers", None),
+            ("order", None),
+        ] {
+            assert_eq!(said_carriers(variant), said, "{variant}");
+        }
     }
 
     #[test]
