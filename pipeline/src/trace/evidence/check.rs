@@ -135,11 +135,13 @@ pub fn check(folder: &Path, mut given: Given) -> Result<Checked, RunError> {
 
 /// Reads a record; of one of another form, says so.
 fn read(payload: &[u8]) -> Result<Record, String> {
-    canonical_json::read_form(payload, FORMAT).map_err(|error| match error {
-        CanonicalError::OtherForm { found, read } => format!(
-            "it is of form {found}; this version checks {read}, and the one that wrote it checks it"
-        ),
-        error => error.to_string(),
+    canonical_json::read_form(payload, FORMAT).map_err(|error| {
+        if let CanonicalError::OtherForm { found, read } = error {
+            return format!(
+                "it is of form {found}; this version checks {read}, and the one that wrote it checks it"
+            );
+        }
+        error.to_string()
     })
 }
 
