@@ -13,7 +13,10 @@ const TOGETHER: &str = "the reference asks for p > 0.01: here that is asked of a
                         (Bonferroni: of n tests the least p is to be above 0.01/n), which of a hundred \
                         seeds one may miss where there is nothing to see, and of 95 % of the seeds; words \
                         that mean the same are left out, since their shares are what the source happens to \
-                        have";
+                        have. There is a little to see: amounts that crowd near zero fall into even cells of \
+                        the tolerance more often than into odd ones, by a fiftieth, and marks halve that, so \
+                        that whoever has unmarked rows of the same table may tell that a copy is marked, and \
+                        not where";
 
 /// What is said of the least chance of a leak.
 const LEAST: &str = "tests the least chance is ";
