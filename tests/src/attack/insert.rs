@@ -24,7 +24,14 @@ pub(super) fn cases() -> Vec<Case> {
             },
         );
         let case = case.demanding(demand).long(percent > 50);
-        cases.push(case.on(&Table::ALL).long_on(&[Table::Tagged]));
+        let case = case.on(&Table::ALL).long_on(&[Table::Tagged]);
+        cases.push(match percent {
+            95 => case.because(
+                "what is foreign counts as noise: such leaks have about twice the score that it takes on the \
+                 average, and a few of a hundred fall short of it",
+            ),
+            _ => case,
+        });
     }
     for (variant, rows, times) in [("×20", 300, 20), ("×1000", 60, 1_000)] {
         let case = Case::check(
