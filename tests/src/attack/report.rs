@@ -404,8 +404,13 @@ fn shortfalls(lines: &[Line<'_>]) -> String {
         }
         for ((table, sub), tally) in &line.cells {
             if is_short && tally.rate() < line.case.demand.unwrap_or_default() {
-                let name = named(table, sub);
-                write!(text, "; {name}: {} of {}", tally.passed, tally.run).expect("text");
+                let (name, (low, high)) = (named(table, sub), tally.interval());
+                let Tally { run, passed } = tally;
+                write!(
+                    text,
+                    "; {name}: {passed} of {run} ({low:.1} to {high:.1} %)"
+                )
+                .expect("text");
             }
         }
         let said = said_carriers(variant);
@@ -573,9 +578,9 @@ mod tests {
         assert!(text.contains("| met where it was run |"));
         let line = "- A1 200 carriers (20000 rows): met where it was run; not run on masked: too few rows\n";
         assert!(text.contains(line), "{text}");
-        assert!(text.contains(
-            "- A1 100 carriers (20000 rows): not run; not run on masked: too few rows\n"
-        ));
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("- A1 100 carriers (20000 rows): not run"));
+        assert!(line.is_some_and(|line| line.ends_with("; not run on masked: too few rows")));
         // Where there is nothing of the kind, nothing is left out.
         assert!(text.contains(
             "- A1 500 carriers (20000 rows): met; not run on register: no such column\n"
@@ -599,7 +604,9 @@ mod tests {
         let records = [of(88, false), of(97, false), of(101, true), of(104, true)];
         let text = page(&records, &[]);
         assert!(
-            text.contains("text: 2 of 4; of those with at least 100 carriers: 2 of 2\n"),
+            text.contains(
+                "text: 2 of 4 (15.0 to 85.0 %); of those with at least 100 carriers: 2 of 2\n"
+            ),
             "{text}"
         );
         for (variant, said) in [
