@@ -201,8 +201,12 @@ fn text(order: &Order, outcome: &Outcome) -> String {
         let header = ["grant", "recipient", "verdict", "ln E", "bound", "exact p"];
         text.push_str(&table(&header, rows));
     }
+    let under = match finding.traced.len() {
+        0 | 1 => "",
+        _ => " under the key that shows most marks",
+    };
     text.push_str(&format!(
-        "accused from ln E {:.1}: {} candidates, {} hypotheses traced of {}, trace {} of this \
+        "accused from ln E {:.1}{under}: {} candidates, {} hypotheses traced of {}, trace {} of this \
          dataset, error {:e}\n",
         finding.accused_from,
         finding.candidates,

@@ -1,6 +1,6 @@
 //! Reading the leak: a sample to find columns by, and the whole of it for the votes.
 //!
-//! Both are bounded, however large the leak is: the sample by its rows, the votes by
+//! Both are bounded, however large the leak is: the sample by its rows and bytes, the votes by
 //! [`POSITIONS_MAX`].
 
 use std::collections::HashSet;
@@ -17,8 +17,15 @@ use sha2::{Digest, Sha256};
 use super::columns::Matched;
 use crate::error::RunError;
 
-/// Rows of a sample, at least, of a leak that has as many different ones; at most twice as many.
+/// Rows of a sample, at least, of a leak that has as many different ones, unless they are long; at most
+/// twice as many.
 const SAMPLE_ROWS: usize = 4_096;
+
+/// Bytes of a sample from which it is thinned: a row may have 16 MiB.
+const SAMPLE_BYTES: usize = 256 << 20;
+
+/// Parts of a sample before they are joined: of a table of thousands of columns each takes megabytes.
+const PARTS_MAX: usize = 64;
 
 /// Most positions of the code that are kept of a leak, some ten times what a coalition of five with
 /// half of their cells altered needs. Which ones doesn't depend on what they show.
@@ -53,7 +60,11 @@ pub(super) struct Polled {
 /// # Errors
 /// A leak that can't be read, or has no rows.
 pub(super) fn sample(table: &FoundTable) -> Result<RecordBatch, RunError> {
-    let mut sample = Sample::new();
+    sample_within(table, SAMPLE_BYTES)
+}
+
+fn sample_within(table: &FoundTable, bytes_max: usize) -> Result<RecordBatch, RunError> {
+    let mut sample = Sample::new(bytes_max);
     for batch in table.batches()? {
         sample.add(&batch?)?;
     }
@@ -75,15 +86,21 @@ struct Sample {
     known: HashSet<u128>,
     /// No larger hash is among them.
     largest: u128,
+    /// Of the parts.
+    bytes: usize,
+    /// From which they are thinned.
+    bytes_max: usize,
 }
 
 impl Sample {
-    fn new() -> Self {
+    fn new(bytes_max: usize) -> Self {
         Self {
             parts: Vec::new(),
             hashes: Vec::new(),
             known: HashSet::new(),
             largest: u128::MAX,
+            bytes: 0,
+            bytes_max,
         }
     }
 
@@ -96,23 +113,33 @@ impl Sample {
             }
         }
         if self.hashes.len() > before {
-            self.parts.push(taken(batch, rows)?);
+            let part = taken(batch, rows)?;
+            self.bytes = self.bytes.saturating_add(part.get_array_memory_size());
+            self.parts.push(part);
         }
-        match self.hashes.len() > 2 * SAMPLE_ROWS {
-            true => self.thin(),
-            false => Ok(()),
+        if self.hashes.len() > 2 * SAMPLE_ROWS {
+            self.thin(SAMPLE_ROWS)?;
         }
+        while self.bytes > self.bytes_max && self.hashes.len() > 1 {
+            self.thin(self.hashes.len() / 2)?;
+        }
+        if self.parts.len() > PARTS_MAX {
+            self.parts = vec![joined(&self.parts)?];
+        }
+        Ok(())
     }
 
-    /// Leaves [`SAMPLE_ROWS`] of them.
-    fn thin(&mut self) -> Result<(), RunError> {
+    /// Leaves so many of them, which is one at least and no more than there are.
+    fn thin(&mut self, left: usize) -> Result<(), RunError> {
         let mut hashes = self.hashes.clone();
-        let (_, largest, _) = hashes.select_nth_unstable(SAMPLE_ROWS - 1);
+        let (_, largest, _) = hashes.select_nth_unstable(left.saturating_sub(1));
         self.largest = *largest;
         let rows = (0_u64..).zip(&self.hashes);
         let kept = rows.filter(|(_, hash)| **hash <= self.largest);
         let rows: Vec<u64> = kept.map(|(row, _)| row).collect();
-        self.parts = vec![taken(&joined(&self.parts)?, rows)?];
+        let part = taken(&joined(&self.parts)?, rows)?;
+        self.bytes = part.get_array_memory_size();
+        self.parts = vec![part];
         self.hashes.retain(|hash| *hash <= self.largest);
         self.known.retain(|hash| *hash <= self.largest);
         Ok(())
@@ -236,12 +263,16 @@ mod tests {
     use super::*;
 
     fn sampled(lines: impl Iterator<Item = String>) -> Vec<String> {
+        sampled_within(SAMPLE_BYTES, lines)
+    }
+
+    fn sampled_within(bytes_max: usize, lines: impl Iterator<Item = String>) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("leak.csv");
         let lines: Vec<String> = lines.collect();
         fs::write(&path, format!("name,number\n{}\n", lines.join("\n"))).unwrap();
         let table = FoundTable::open(&path, &FoundOptions::default()).unwrap();
-        let sample = sample(&table).unwrap();
+        let sample = sample_within(&table, bytes_max).unwrap();
         let [names, numbers] = [0, 1].map(|column| text(&sample, column).unwrap());
         let rows = names.iter().zip(numbers);
         rows.map(|(name, number)| format!("{},{}", name.unwrap(), number.unwrap()))
@@ -255,6 +286,15 @@ mod tests {
         assert_eq!(sampled(often), once);
         let padded = vec!["a0,0".to_owned(); 20_000];
         assert_eq!(sampled(padded.into_iter().chain(once.clone())), once);
+    }
+
+    #[test]
+    fn a_sample_of_long_rows_is_bounded_by_its_bytes() {
+        // 40 MB of different rows, of which a sample by rows alone would hold all; a batch has some 16.
+        let (most, long) = (4 << 20, "x".repeat(20_000));
+        let rows = sampled_within(most, (0..2_000).map(|row| format!("{row}{long},{row}")));
+        let bytes: usize = rows.iter().map(String::len).sum();
+        assert!((1..=most).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -142,12 +142,12 @@ fn equal(clean: &Traced, changed: &Traced, leakers: &[usize]) -> Checked {
     let is_same = scores(clean) == scores(changed);
     let is_named = clean.accused.contains(&name) && changed.accused.contains(&name);
     let note = format!(
-        "{} scores and {}; of the leaker ln E {:?} and {:?}, {:?}",
+        "{} scores and {}; of the leaker ln E {:.1} and {:.1}{}",
         clean.scores.len(),
         changed.scores.len(),
-        clean.ln_e(&name),
-        changed.ln_e(&name),
-        changed.error
+        clean.ln_e(&name).unwrap_or(f64::NAN),
+        changed.ln_e(&name).unwrap_or(f64::NAN),
+        changed.error.as_deref().unwrap_or_default()
     );
     Checked::of(is_same && is_named, note)
         .with(clean, leakers)

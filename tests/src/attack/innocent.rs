@@ -239,7 +239,10 @@ fn codewords(world: &World, draw: &mut Draw) -> Result<Checked, Unfit> {
         high.scored, high.above, high.accused
     );
     let is_held = high.is_seldom_enough() && high.is_as_exact(&votes);
-    Ok(Checked::of(is_held && has_tags && high.accused == 0, note))
+    let mut checked = Checked::of(is_held && has_tags && high.accused == 0, note);
+    let accused = (0..high.accused).map(|_| "a codeword that nobody was given".to_owned());
+    checked.innocent.extend(accused);
+    Ok(checked)
 }
 
 /// How many codewords score high.

@@ -449,11 +449,14 @@ fn shortfalls(lines: &[Line<'_>]) -> String {
 const LIMITS: &str = "
 ## What marks can't do
 
-- Whoever changes **every** value of every column that could carry a mark, by about as much as a mark
-  moves it, erases the marks. It spoils the data everywhere, since nobody outside knows which values
-  carry. So does moving **half** of them, drawn at random, each by exactly the step of the marks: it
-  follows from the tolerance, which is no secret, and each mark is then as likely wrong as right.
-  Replacing half of them by anything near is not enough.
+From the design, where no attack above is named: not all of it was measured.
+
+- Whoever draws **every** value of every column that could carry a mark anew, within at least its
+  tolerance, erases the marks. It spoils the data everywhere, since nobody outside knows which values
+  carry. Moving **half** of them, drawn at random, each by exactly the tolerance, which is no secret, erases
+  the marks of cells that are found by their rows: each is then as likely wrong as right. Cells that are
+  found by their own value may still name the leaker (A8). Replacing half of them by anything near is not
+  enough.
 - A part with fewer than about a hundred readable carriers names nobody, unless it holds pseudonyms with
   a tag, of which a few do.
 - A leak without any marked column, or without anything that its rows are found by, names nobody. Neither

@@ -33,6 +33,8 @@ FARMS = {
     "659007": "6527", "659008": "6540", "659009": "6532", "659010": "654003", "659011": "6505",
     "659012": "6542",
 }
+# Counties that telephone as the place beside them, and not as their prefecture.
+LIKE = {"650202": "654003"}
 # Whole provinces of one code: municipalities, and the counties of Hainan.
 WHOLE = {"1101": "010", "1201": "022", "3101": "021", "5001": "023", "5002": "023", "4690": "0898"}
 # Names of phone that are short for others, and of two that it has no name at all for.
@@ -120,6 +122,7 @@ def main(table):
         areas[code] = area
     areas |= {code: other[code] for code in COUNTIES}
     areas |= {code: areas[like] for code, like in FARMS.items()}
+    areas |= {code: areas[like] for code, like in LIKE.items()}
     lines = defaultdict(list)
     for code, area in sorted(areas.items()):
         lines[area].append(code + names[code])

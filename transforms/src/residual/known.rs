@@ -120,8 +120,8 @@ impl<'a> Known<'a> {
             return;
         }
         let found: Vec<bool> = match own {
-            // At the place that it has in this one.
-            Some(own) if holds_the_same => {
+            // At the place that it has in this one; of one category all have theirs.
+            Some(own) if holds_the_same && category != other.category => {
                 std::iter::repeat_n(false, own).chain(resident).collect()
             }
             _ => found,

@@ -310,7 +310,12 @@ fn regions_left(
         }
     };
     let codes = divisions.iter().map(String::as_str);
-    let codes = codes.map(|code| code.get(..BIRTH_BEGINS).unwrap_or(code));
+    // `330100` is all of `3301`: no region has zeros at its end.
+    let codes = codes.map(|code| {
+        let whole = code.get(..BIRTH_BEGINS).unwrap_or(code);
+        let within = whole.strip_suffix("0000");
+        within.or_else(|| whole.strip_suffix("00")).unwrap_or(whole)
+    });
     let mut codes: Vec<&str> = codes.collect();
     codes.sort_unstable();
     // A division within another that is there too.

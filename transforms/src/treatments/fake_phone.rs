@@ -40,7 +40,8 @@ pub use crate::surrogate::origin::WhenUnfit;
 /// was is kept as well.
 ///
 /// Numbers of two persons meet with a probability of 2 to the minus 32; with a kept carrier or prefix
-/// 26, and where landlines are taken 22, for an area has 7 million numbers at least.
+/// 26, and where landlines are taken 22, for an area has 7 million numbers at least. Without `by`,
+/// extensions of one landline are one person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FakePhone {
@@ -411,6 +412,23 @@ mod tests {
         let carrier = "{ kind = 'fake-phone', domain = 'd', keep = ['carrier'] }";
         let drawn = alone(carrier, "mobile", &values);
         assert_eq!(drawn[2].as_deref(), Some("*************"));
+    }
+
+    #[test]
+    fn landlines_of_one_area_meet_as_rarely_as_seven_million_numbers_do() {
+        // Of 30,000 persons some 64 have a number that another has.
+        let persons = || (0..30_000).map(|person| Some(person.to_string()));
+        let phones = texts((0..30_000).map(|_| Some("0937-5123456".to_owned())));
+        let spec = "{ kind = 'fake-phone', domain = 'd', by = 'who', keep = ['region'] }";
+        let columns = [
+            ("phone", "landline", phones),
+            ("who", "other", texts(persons())),
+        ];
+        let drawn: Vec<String> = treat_texts(spec, &columns).into_iter().flatten().collect();
+        let distinct: BTreeSet<&String> = drawn.iter().collect();
+        assert_eq!(drawn.len(), 30_000);
+        let meeting = drawn.len() - distinct.len();
+        assert!((20..130).contains(&meeting), "{meeting}");
     }
 
     const DRAWN: &str = "{ kind = 'fake-phone', domain = 'd', landline = 'drawn' }";

@@ -160,7 +160,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 53] = [
+const OTHERS: [&str; 54] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -200,6 +200,7 @@ const OTHERS: [&str; 53] = [
     "{ kind = 'age-band', as_of = 2026-01-01, edges = [18, 60] }",
     "{ kind = 'date-shift', domain = 'd', by = 'who', min_days = -9, max_days = 9, not_after = 2026-01-01 }",
     "{ kind = 'fake-phone', domain = 'd', by = 'who', keep = ['region'] }",
+    "{ kind = 'fake-phone', domain = 'd', by = 'who', landline = 'drawn' }",
     "{ kind = 'fake-name', domain = 'd', by = 'who', on_null = 'synthesize' }",
     "{ kind = 'time-part', part = 'weekday' }",
     "{ kind = 'time-part', keep = ['month', 'day'] }",

@@ -54,9 +54,9 @@ impl Expected {
 }
 
 /// What can be relied on, by field, and warnings: `key-not-unique` for every field of the dataset's
-/// key whose results don't tell rows apart, and for one declared unique if a mark is why, `too-few-results` where there are more values than
-/// results, `too-wide` where a result may not fit into a cell of the delivery, `forms-differ` where the
-/// results of one domain can't equal each other.
+/// key whose results don't tell rows apart, and for one declared unique if a mark is why,
+/// `too-few-results` where there are more values than results, `too-wide` where a result may not fit into a
+/// cell of the delivery, `forms-differ` where the results of one domain can't equal each other.
 pub(super) fn check(
     subject: &Subject<'_>,
     resolved: &Resolved,
@@ -141,9 +141,9 @@ fn too_wide(field: &PlannedField, results: &Results) -> Option<String> {
         // What is so long is a literal, which its summary may quote.
         let kind = field.treatment.kind();
         format!(
-            "results of `{kind}` may have {characters} characters, and a cell of xlsx holds \
-             {XLSX_TEXT_MAX}, so that the run would fail; deliver another format, or write shorter \
-             results"
+            "results of `{kind}` may have up to {characters} characters, as far as their bytes tell, and \
+             a cell of xlsx holds {XLSX_TEXT_MAX}; of a longer one the run fails; deliver another format, \
+             or write shorter results"
         )
     })
 }
