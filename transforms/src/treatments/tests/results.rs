@@ -34,7 +34,6 @@ pub(super) fn identifiers() -> Vec<String> {
     for number in 0..300_u64 {
         let spread = number * 7_919 % 100_000_000;
         texts.push(format!("138{spread:08}"));
-        texts.push(format!("0571-8{:07}", spread % 10_000_000));
         texts.push(with_check(
             format!("622202{:012}", spread * 31),
             check_digit::luhn::check,
