@@ -93,14 +93,26 @@ fn masks() -> Vec<Measured> {
             [resident_id(), address()],
         ),
         Measured::new(r#"{"kind":"mask-range","from":1,"to":-1}"#, [segmented()]),
-        // Compared byte by byte, and what only the engine can match.
+        // Patterns whose groups have their places, and one that only the engine can match.
         Measured::new(
             r#"{"kind":"regex","pattern":"(\\d{6})(\\d{8})(\\d{3}[\\dX])","groups":[2,3]}"#,
             [resident_id()],
         ),
         Measured::new(
             r#"{"kind":"regex","pattern":"(.)(.*)","groups":[2]}"#,
-            [name(), segmented()],
+            [name(), address(), segmented()],
+        ),
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(\\p{Han})(\\p{Han}*)","groups":[2]}"#,
+            [name()],
+        ),
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(\\w)([\\w.]*)@(.+)","groups":[2]}"#,
+            [email()],
+        ),
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(\\d{6})((?:19|20)?\\d{6})(\\d{3}[\\dX]?)","groups":[2]}"#,
+            [resident_id()],
         ),
         Measured::new(r#"{"kind":"mask-around","keep":1}"#, [email()]),
         Measured::new(

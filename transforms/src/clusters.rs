@@ -197,6 +197,11 @@ pub(crate) fn is_bytes(value: &str) -> bool {
         && words::all(value.as_bytes(), words::not_ascii_or_cr)
 }
 
+/// Whether every code point is known to be a character.
+pub(crate) fn are_code_points(value: &str) -> bool {
+    value.chars().all(is_alone)
+}
+
 /// The number of characters, where every code point is known to be one.
 fn alone_count(value: &str) -> Option<usize> {
     let mut count = 0;

@@ -7,7 +7,7 @@
 //! The `regex` crate matches in time linear in the value, whatever the pattern, so a policy can't
 //! make a run hang; limits on the pattern and on what it compiles to bound memory.
 
-mod fixed;
+mod placed;
 mod template;
 
 use std::ops::Range;
@@ -26,7 +26,7 @@ use crate::options::Options;
 use crate::spec::{Column, Definition, Strength, Uniqueness};
 use crate::text::{self, MaskTreatment, Output, TextKernel, Written};
 use crate::treatment::Treatment;
-use fixed::Fixed;
+use placed::{Found, Placed, Places, Row};
 use template::{Piece, Template};
 
 /// Most bytes of a pattern or a replacement.
@@ -95,11 +95,17 @@ impl Regex {
     fn kernel(&self) -> Result<Kernel, Misfit> {
         let pattern = self.compile()?;
         let filler = Filler::new(&self.fill, self.length)?;
+        let placed = self.placed(pattern.captures_len());
         let action = match (&self.replacement, self.groups.is_empty()) {
             (Some(replacement), true) => {
                 Action::Replace(Template::parse(replacement, &pattern, TEXT_BYTES_MAX)?)
             }
-            (None, false) => Action::Hide(self.hidden_groups(&pattern)?),
+            (None, false) => {
+                let groups = self.hidden_groups(&pattern)?;
+                let rows = placed.iter().flat_map(Placed::rows);
+                let hidden = rows.map(|row| Hidden::new(&groups, row, self.length));
+                Action::Hide(hidden.collect(), groups)
+            }
             (Some(_), false) => {
                 return Err(Misfit::of_parameter(
                     "groups",
@@ -115,31 +121,18 @@ impl Regex {
                 .with_hint("name the groups of the pattern to hide, such as [1]"));
             }
         };
-        let fixed = self.fixed(pattern.captures_len());
         Ok(Kernel {
-            hidden: fixed.as_ref().and_then(|fixed| self.hidden_in(fixed)),
-            fixed,
             pattern,
+            placed,
             action,
             filler,
         })
     }
 
-    /// The pattern, which has that many groups, where it is of fixed length.
-    fn fixed(&self, groups: usize) -> Option<Fixed> {
+    /// The pattern, which has that many groups, where these have their places.
+    fn placed(&self, groups: usize) -> Option<Placed> {
         let mut parser = ParserBuilder::new().nest_limit(NESTING_MAX).build();
-        Fixed::read(&parser.parse(&self.pattern).ok()?, groups)
-    }
-
-    /// Where the hidden groups of such a pattern stand, if all hide something.
-    fn hidden_in(&self, fixed: &Fixed) -> Option<Vec<Range<usize>>> {
-        let groups = self.groups.iter().map(|group| fixed.group(*group));
-        let spans = groups.map(|span| {
-            span.map(|(from, to)| from..to)
-                .filter(|span| !span.is_empty())
-        });
-        let spans = merged(spans.collect::<Option<_>>()?);
-        (!spans.is_empty()).then_some(spans)
+        Placed::read(&parser.parse(&self.pattern).ok()?, groups)
     }
 
     fn hidden_groups(&self, pattern: &Pattern) -> Result<Vec<usize>, Misfit> {
@@ -215,26 +208,57 @@ impl Definition for Regex {
 
 #[derive(Debug)]
 enum Action {
-    /// Groups to hide, in ascending order.
-    Hide(Vec<usize>),
+    /// What is hidden of each row, where the groups have their places, absent where it lacks one; and the
+    /// groups to hide, in ascending order.
+    Hide(Vec<Option<Hidden>>, Vec<usize>),
     Replace(Template),
 }
 
 #[derive(Debug)]
 struct Kernel {
     pattern: Pattern,
-    /// The same, where it is of fixed length.
-    fixed: Option<Fixed>,
-    /// Where the groups to hide stand in each value that such a pattern matches, none over another.
-    hidden: Option<Vec<Range<usize>>>,
+    /// The same, where its groups have their places.
+    placed: Option<Placed>,
     action: Action,
     filler: Filler,
+}
+
+/// The groups to hide, as stretches of a row.
+#[derive(Debug)]
+struct Hidden {
+    /// Of all groups together what is hidden at once, in order, none over another.
+    parts: Vec<Range<usize>>,
+    /// The groups in which there may be nothing.
+    may_lack: Vec<Range<usize>>,
+}
+
+impl Hidden {
+    /// `None` where the row lacks one of the groups.
+    fn new(groups: &[usize], row: &Row, length: Length) -> Option<Self> {
+        let groups = groups.iter().map(|group| row.group(*group).cloned());
+        let groups: Vec<_> = groups.collect::<Option<_>>()?;
+        let mut parts = merged(groups.clone());
+        if length == Length::Same {
+            parts.dedup_by(|next, part| {
+                let follows = part.end == next.start;
+                if follows {
+                    part.end = next.end;
+                }
+                follows
+            });
+        }
+        let may_lack = |group: &Range<usize>| row.can_be_empty(group);
+        Some(Self {
+            parts,
+            may_lack: groups.into_iter().filter(may_lack).collect(),
+        })
+    }
 }
 
 /// Where the groups of a pattern stand in a value.
 #[derive(Debug)]
 enum Groups<'a> {
-    Fixed(&'a Fixed),
+    Placed(Places<'a>),
     Found(CaptureLocations),
 }
 
@@ -242,24 +266,15 @@ impl Groups<'_> {
     /// The bytes of a group, if the pattern matched with it.
     fn get(&self, group: usize) -> Option<(usize, usize)> {
         match self {
-            Self::Fixed(fixed) => fixed.group(group),
+            Self::Placed(places) => places.group(group).map(|span| (span.start, span.end)),
             Self::Found(locations) => locations.get(group),
         }
     }
 }
 
 impl Kernel {
-    /// The places of the groups, where the pattern matches the whole value.
-    #[inline]
+    /// The places of the groups by the engine, where the pattern matches the whole value.
     fn locate(&self, value: &str) -> Result<Groups<'_>, Case> {
-        if let Some(fixed) = &self.fixed
-            && clusters::is_bytes(value)
-        {
-            return match fixed.matches(value) {
-                true => Ok(Groups::Fixed(fixed)),
-                false => Err(Case::Invalid),
-            };
-        }
         let mut locations = self.pattern.capture_locations();
         let found = self
             .pattern
@@ -271,47 +286,79 @@ impl Kernel {
         }
     }
 
-    /// Hides what stands in the same places of each value, which is ASCII.
+    /// Hides parts of a value whose places are known.
     #[inline]
-    fn hide_fixed(
+    fn hide_placed(
         &self,
-        fixed: &Fixed,
-        hidden: &[Range<usize>],
+        hidden: &Hidden,
+        places: &Places<'_>,
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
-        let shows = |span: &Range<usize>| {
-            let covered = value.get(span.clone()).unwrap_or_default();
-            self.filler.is_as_written(covered, span.len())
-        };
-        // As many fills as were hidden stand where that stood; others may move.
-        let is_moved = self.filler.length().fixed().is_some();
-        if !fixed.matches(value) || !is_moved && hidden.iter().all(shows) {
+        let lacks = |group: &Range<usize>| places.of(group).is_empty();
+        if hidden.may_lack.iter().any(lacks) {
             return Err(Case::Invalid);
         }
+        if let [part] = hidden.parts.as_slice() {
+            let span = places.of(part);
+            let characters = places.characters(value, &span);
+            let written = self
+                .filler
+                .write_over(value, span.start, span.end, characters, out);
+            return written.map_err(|_| Case::Invalid);
+        }
         let (start, mut at) = (out.length(), 0);
-        for span in hidden {
+        for part in &hidden.parts {
+            let span = places.of(part);
             out.push(value.get(at..span.start).unwrap_or_default());
-            self.filler.write(span.len(), out);
+            self.filler.write(places.characters(value, &span), out);
             at = span.end;
         }
         out.push(value.get(at..).unwrap_or_default());
-        if is_moved && out.ends_with(start, value) {
+        if out.ends_with(start, value) {
             out.truncate(start);
             return Err(Case::Invalid);
         }
         Ok(())
     }
 
-    fn hide(&self, groups: &[usize], value: &str, out: &mut impl Output) -> Result<(), Case> {
-        let locations = self.locate(value)?;
+    fn write(&self, found: Found<'_>, value: &str, out: &mut impl Output) -> Result<(), Case> {
+        if let Action::Replace(template) = &self.action
+            && !template.has_groups()
+        {
+            out.push(template.literal());
+            let is_match = match found {
+                Found::Match(_) => true,
+                Found::NoMatch => false,
+                Found::Unread => self.pattern.is_match(value),
+            };
+            return if is_match { Ok(()) } else { Err(Case::Invalid) };
+        }
+        let locations = match found {
+            Found::Match(places) => Groups::Placed(places),
+            Found::NoMatch => return Err(Case::Invalid),
+            Found::Unread => self.locate(value)?,
+        };
+        match &self.action {
+            Action::Hide(_, groups) => self.hide(groups, &locations, value, out),
+            Action::Replace(template) => Self::replace(template, &locations, value, out),
+        }
+    }
+
+    fn hide(
+        &self,
+        groups: &[usize],
+        locations: &Groups<'_>,
+        value: &str,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
         let (start, mut at) = (out.length(), 0);
         for group in groups {
-            let span = hidden_span(&locations, *group, value)?;
+            let span = hidden_span(locations, *group, value)?;
             if span.start < at {
                 // It stands within another, or before it.
                 out.truncate(start);
-                return self.hide_merged(groups, &locations, value, out);
+                return self.hide_merged(groups, locations, value, out);
             }
             at = self.hide_span(span, at, value, out);
         }
@@ -352,34 +399,41 @@ impl Kernel {
         end
     }
 
-    fn replace(&self, template: &Template, value: &str, out: &mut impl Output) -> Result<(), Case> {
-        if !template.has_groups() {
-            out.push(template.literal());
-            return if self.pattern.is_match(value) {
-                Ok(())
-            } else {
-                Err(Case::Invalid)
-            };
-        }
-        let locations = self.locate(value)?;
-        let mut given = Vec::new();
+    fn replace(
+        template: &Template,
+        locations: &Groups<'_>,
+        value: &str,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
+        let mut given = 0;
         for piece in template.pieces() {
             match piece {
                 Piece::Literal(text) => out.push(text),
                 Piece::Group(group) if locations.get(*group).is_some() => {
-                    let span = span_of(&locations, *group, value)?;
-                    out.push(value.get(span.clone()).unwrap_or_default());
-                    given.push(span);
+                    let span = span_of(locations, *group, value)?;
+                    given += span.len();
+                    out.push(value.get(span).unwrap_or_default());
                 }
                 Piece::Group(_) => {}
             }
         }
-        let given: usize = merged(given).iter().map(ExactSizeIterator::len).sum();
-        if given == value.len() {
+        // Groups may lie one over another, or be given twice.
+        if given >= value.len() && Self::gives_whole(template, locations, value) {
             Err(Case::Invalid)
         } else {
             Ok(())
         }
+    }
+
+    /// Whether a replacement gives every character of a value.
+    #[cold]
+    fn gives_whole(template: &Template, locations: &Groups<'_>, value: &str) -> bool {
+        let given = template.pieces().iter().filter_map(|piece| match piece {
+            Piece::Group(group) => locations.get(*group),
+            Piece::Literal(_) => None,
+        });
+        let given = merged(given.map(|(from, to)| from..to).collect());
+        given.iter().map(ExactSizeIterator::len).sum::<usize>() == value.len()
     }
 }
 
@@ -417,17 +471,15 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 impl<O: Output> TextKernel<O> for Kernel {
     fn treat(&self, value: &str, out: &mut O, _: &mut Vec<usize>) -> Result<Written, Case> {
-        if let (Some(fixed), Some(hidden)) = (&self.fixed, &self.hidden)
-            && clusters::is_bytes(value)
-        {
-            self.hide_fixed(fixed, hidden, value, out)?;
+        let placed = self.placed.as_ref();
+        let found = placed.map_or(Found::Unread, |placed| placed.find(value));
+        if let (Found::Match(places), Action::Hide(hidden, _)) = (&found, &self.action) {
+            let hidden = hidden.get(places.row()).and_then(Option::as_ref);
+            self.hide_placed(hidden.ok_or(Case::Invalid)?, places, value, out)?;
             return Ok(Written::Text);
         }
         let start = out.length();
-        let written = match &self.action {
-            Action::Hide(groups) => self.hide(groups, value, out),
-            Action::Replace(template) => self.replace(template, value, out),
-        };
+        let written = self.write(found, value, out);
         if written.is_ok() && !out.ends_with(start, value) {
             return Ok(Written::Text);
         }

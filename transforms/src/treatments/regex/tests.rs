@@ -272,17 +272,29 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_pattern_of_fixed_length_is_treated_as_the_engine_treats_it(
+    fn a_pattern_whose_groups_have_their_places_is_treated_as_the_engine_treats_it(
         values in prop::collection::vec(
-            prop_oneof!["[0-9]{3}x[ab]-", "[0-9xab-]{0,7}", "[0-9]{3}张[ab]-", "111x[ab]-\r?"],
+            prop_oneof![
+                "[0-9]{3}x[ab]-",
+                "[0-9xab-]{0,7}",
+                "[0-9]{3}张[ab]-",
+                "111x[ab]-\r?",
+                "[0-9]{3}[x张][ab张]{0,5}[-·]",
+            ],
             0..20,
         ),
-        groups in prop::sample::select(vec!["1", "2", "3", "1, 2", "4, 1", "3, 2, 4", "2, 3"]),
+        pattern in prop::sample::select(vec![
+            r"(\d(\d)\d)[x张]([ab])(-)",
+            r"(\d(\d)\d)[x张]([ab]*)(-)",
+            r"(\d(\d)\d)[x张](.*)([-·])",
+            r"(\d{1,3}(\d)\d)x?(.*)([-·])",
+            r"(\d(\d)\d)(?:x|张([ab])?)(-)",
+        ]),
+        groups in prop::sample::select(vec!["1", "2", "3", "1, 2", "4, 1", "3, 2, 4", "2, 3", "3, 4"]),
         fill in prop::sample::select(vec!["*", "1", "a", "张", "*\u{301}"]),
         length in prop::sample::select(vec!["", ", length = 1", ", length = 2", ", length = 3"]),
     ) {
-        let pattern = r"(\d(\d)\d)[x张]([ab])(-)";
-        // No value is of the second kind, of no fixed length beside the first: the engine looks for both.
+        // No value is of the second kind, which stands beside the first: so the engine looks for both.
         let by_engine = format!(r"(?:{pattern}|[^\x00-\x7F]{{65}})");
         let treated = |pattern: &str| {
             let spec = format!(
@@ -296,5 +308,19 @@ proptest! {
         let (own, engine) = (treated(pattern), treated(&by_engine));
         prop_assert_eq!(&own.0, &engine.0);
         prop_assert_eq!(own.1, engine.1);
+    }
+
+    #[test]
+    fn a_replacement_of_groups_that_have_their_places_is_as_the_engine_writes_it(
+        values in prop::collection::vec("[0-9]{0,3}[x张·]?[ab张\u{301}]{0,4}-?", 1..20),
+        pattern in prop::sample::select(vec![r"(\d*)[x张·](.*)", r"(\d+)(\D)([^-]*)-?", r"(.)(.*)(.)", r"(\d)?(\D.*)"]),
+        replacement in prop::sample::select(vec!["$1", "<$2>", "${2}${1}", "x"]),
+    ) {
+        let by_engine = format!(r"(?:{pattern}|[^\x00-\x7F]{{65}})");
+        let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+        let [own, engine] = [pattern, &by_engine]
+            .map(|pattern| treat(&replacing(pattern, replacement), &values));
+        prop_assert_eq!(&own.array, &engine.array);
+        prop_assert_eq!(cases_of(&own), cases_of(&engine));
     }
 }
