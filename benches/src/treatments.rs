@@ -93,7 +93,7 @@ fn masks() -> Vec<Measured> {
             [resident_id(), address()],
         ),
         Measured::new(r#"{"kind":"mask-range","from":1,"to":-1}"#, [segmented()]),
-        // Patterns whose groups have their places, and one that only the engine can match.
+        // Patterns whose groups have their places, and one that takes the engine.
         Measured::new(
             r#"{"kind":"regex","pattern":"(\\d{6})(\\d{8})(\\d{3}[\\dX])","groups":[2,3]}"#,
             [resident_id()],
@@ -108,6 +108,10 @@ fn masks() -> Vec<Measured> {
         ),
         Measured::new(
             r#"{"kind":"regex","pattern":"(\\w)([\\w.]*)@(.+)","groups":[2]}"#,
+            [email()],
+        ),
+        Measured::new(
+            r#"{"kind":"regex","pattern":"(.+)@(.+)","groups":[1]}"#,
             [email()],
         ),
         Measured::new(

@@ -31,6 +31,10 @@ fn survives(command: &mut Command) -> Finished {
     finished
 }
 
+/// How often memory is looked at. What a run holds for the last time in between isn't seen: every 5 milliseconds
+/// was too seldom for the shortest.
+const WATCHED_EVERY: Duration = Duration::from_micros(300);
+
 /// As [`survives`], and gives the most memory that the command held, in bytes.
 #[track_caller]
 fn watched(command: &mut Command) -> (Finished, u64) {
@@ -48,7 +52,7 @@ fn watched(command: &mut Command) -> (Finished, u64) {
             child.kill().expect("a child to stop");
             panic!("{command:?} hangs");
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(WATCHED_EVERY);
     };
     let text = |output: JoinHandle<Vec<u8>>| {
         let bytes = output.join().expect("a reader");

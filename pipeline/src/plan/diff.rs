@@ -461,6 +461,11 @@ mod tests {
             (ChangeKind::Candidates, Some("id")),
         ];
         assert_eq!(kinds(&changes), expected);
+        let told = &changes[0].what;
+        assert!(
+            told.starts_with("stronger: ") && told.contains("first=1"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -514,6 +519,9 @@ mod tests {
             site.policy("category = \"person-name\"", "category = \"other-name\"");
         });
         assert_eq!(kinds(&changes), [(ChangeKind::Withheld, Some("name"))]);
+        let told = &changes[0].what;
+        assert!(told.starts_with("no longer delivered: "), "{told}");
+        assert!(told.contains("rule"), "{told}");
     }
 
     #[test]

@@ -174,3 +174,66 @@ impl Slot {
         text: 0..0,
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray};
+    use arrow::datatypes::{DataType, Int32Type};
+
+    use super::super::kernel::Written;
+    use super::*;
+    use crate::options::Options;
+    use crate::spec::Column;
+    use crate::treatment::{Context, Treatment};
+
+    /// Gives each value twice, and counts how often it is asked.
+    #[derive(Debug, Default)]
+    struct Twice(Arc<AtomicUsize>);
+
+    impl TextKernel for Twice {
+        fn treat(
+            &self,
+            value: &str,
+            out: &mut Vec<u8>,
+            _: &mut Vec<usize>,
+        ) -> Result<Written, Case> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            out.extend(value.bytes().chain(value.bytes()));
+            Ok(Written::Text)
+        }
+
+        fn cover(&self, _: usize, _: &mut Vec<u8>) {}
+    }
+
+    #[test]
+    fn a_dictionary_costs_what_its_distinct_values_do() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let column = Column::alone("field", &DataType::Utf8, "other");
+        let kernel = Twice(Arc::clone(&asked));
+        let treatment = TextTreatment::new(kernel, &Options::default(), column).unwrap();
+        for distinct in [1, 10, 100] {
+            let values: StringArray = (0..distinct).map(|at| Some(format!("张{at}"))).collect();
+            let keys = (0..1_000).map(|row| (row % 7 != 0).then_some(row % distinct));
+            let dictionary: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(
+                keys.collect(),
+                Arc::new(values),
+            ));
+            let context = Context {
+                inputs: &[],
+                chunk: None,
+            };
+            asked.store(0, Ordering::Relaxed);
+            let treated = treatment.treat(&dictionary, &context).unwrap();
+            assert_eq!(
+                asked.load(Ordering::Relaxed),
+                usize::try_from(distinct).unwrap()
+            );
+            let text = treated.array.as_string::<i32>();
+            assert_eq!((text.len(), text.null_count()), (1_000, 143));
+            assert_eq!(text.value(1), format!("张{0}张{0}", 1 % distinct));
+        }
+    }
+}

@@ -54,7 +54,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     (
         "`dictionary` of a map, `on_missing`",
-        "`entries`, `on_missing`",
+        "`entries`, which stand in the policy, where approvers read them, and in no file; `on_missing`",
     ),
     ("order-preserving coarsening", "`rank-preserving`"),
     ("`locale` of a name", "always Chinese, `zh_CN`"),

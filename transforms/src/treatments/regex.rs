@@ -5,7 +5,8 @@
 //! the pattern doesn't describe from its first to its last character is invalid.
 //!
 //! The `regex` crate matches in time linear in the value, whatever the pattern, so a policy can't
-//! make a run hang; limits on the pattern and on what it compiles to bound memory.
+//! make a run hang; limits on the pattern and on what it compiles to bound memory. Where the places of the
+//! groups follow without trying, they are found without it (`placed`).
 
 mod placed;
 mod template;
@@ -208,8 +209,8 @@ impl Definition for Regex {
 
 #[derive(Debug)]
 enum Action {
-    /// What is hidden of each row, where the groups have their places, absent where it lacks one; and the
-    /// groups to hide, in ascending order.
+    /// By row of a placed pattern, what is hidden of it, `None` if it lacks a group to hide; and the groups
+    /// to hide, in ascending order.
     Hide(Vec<Option<Hidden>>, Vec<usize>),
     Replace(Template),
 }
@@ -226,7 +227,8 @@ struct Kernel {
 /// The groups to hide, as stretches of a row.
 #[derive(Debug)]
 struct Hidden {
-    /// Of all groups together what is hidden at once, in order, none over another.
+    /// All groups in order, none over another: each gets its own fills. Neighbours are one where there is
+    /// a fill for each character anyway.
     parts: Vec<Range<usize>>,
     /// The groups in which there may be nothing.
     may_lack: Vec<Range<usize>>,
@@ -259,7 +261,7 @@ impl Hidden {
 #[derive(Debug)]
 enum Groups<'a> {
     Placed(Places<'a>),
-    Found(CaptureLocations),
+    ByEngine(CaptureLocations),
 }
 
 impl Groups<'_> {
@@ -267,21 +269,21 @@ impl Groups<'_> {
     fn get(&self, group: usize) -> Option<(usize, usize)> {
         match self {
             Self::Placed(places) => places.group(group).map(|span| (span.start, span.end)),
-            Self::Found(locations) => locations.get(group),
+            Self::ByEngine(locations) => locations.get(group),
         }
     }
 }
 
 impl Kernel {
     /// The places of the groups by the engine, where the pattern matches the whole value.
-    fn locate(&self, value: &str) -> Result<Groups<'_>, Case> {
+    fn locate(&self, value: &str) -> Result<CaptureLocations, Case> {
         let mut locations = self.pattern.capture_locations();
         let found = self
             .pattern
             .captures_read(&mut locations, value)
             .ok_or(Case::Invalid)?;
         match found.range() == (0..value.len()) {
-            true => Ok(Groups::Found(locations)),
+            true => Ok(locations),
             false => Err(Case::Invalid),
         }
     }
@@ -322,10 +324,15 @@ impl Kernel {
         Ok(())
     }
 
-    fn write(&self, found: Found<'_>, value: &str, out: &mut impl Output) -> Result<(), Case> {
-        if let Action::Replace(template) = &self.action
-            && !template.has_groups()
-        {
+    /// Appends a value rewritten.
+    fn rewrite(
+        &self,
+        template: &Template,
+        found: Found<'_>,
+        value: &str,
+        out: &mut impl Output,
+    ) -> Result<(), Case> {
+        if !template.has_groups() {
             out.push(template.literal());
             let is_match = match found {
                 Found::Match(_) => true,
@@ -334,27 +341,24 @@ impl Kernel {
             };
             return if is_match { Ok(()) } else { Err(Case::Invalid) };
         }
-        let locations = match found {
+        let groups = match found {
             Found::Match(places) => Groups::Placed(places),
             Found::NoMatch => return Err(Case::Invalid),
-            Found::Unread => self.locate(value)?,
+            Found::Unread => Groups::ByEngine(self.locate(value)?),
         };
-        match &self.action {
-            Action::Hide(_, groups) => self.hide(groups, &locations, value, out),
-            Action::Replace(template) => Self::replace(template, &locations, value, out),
-        }
+        Self::replace(template, &groups, value, out)
     }
 
     fn hide(
         &self,
         groups: &[usize],
-        locations: &Groups<'_>,
+        locations: &CaptureLocations,
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
         let (start, mut at) = (out.length(), 0);
         for group in groups {
-            let span = hidden_span(locations, *group, value)?;
+            let span = hidden_span(locations.get(*group), value)?;
             if span.start < at {
                 // It stands within another, or before it.
                 out.truncate(start);
@@ -369,13 +373,13 @@ impl Kernel {
     fn hide_merged(
         &self,
         groups: &[usize],
-        locations: &Groups<'_>,
+        locations: &CaptureLocations,
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
         let hidden = groups
             .iter()
-            .map(|group| hidden_span(locations, *group, value));
+            .map(|group| hidden_span(locations.get(*group), value));
         let mut at = 0;
         for span in merged(hidden.collect::<Result<_, _>>()?) {
             at = self.hide_span(span, at, value, out);
@@ -401,7 +405,7 @@ impl Kernel {
 
     fn replace(
         template: &Template,
-        locations: &Groups<'_>,
+        groups: &Groups<'_>,
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
@@ -409,16 +413,17 @@ impl Kernel {
         for piece in template.pieces() {
             match piece {
                 Piece::Literal(text) => out.push(text),
-                Piece::Group(group) if locations.get(*group).is_some() => {
-                    let span = span_of(locations, *group, value)?;
-                    given += span.len();
-                    out.push(value.get(span).unwrap_or_default());
+                Piece::Group(group) => {
+                    if let Some(place) = groups.get(*group) {
+                        let span = span_of(Some(place), value)?;
+                        given += span.len();
+                        out.push(value.get(span).unwrap_or_default());
+                    }
                 }
-                Piece::Group(_) => {}
             }
         }
         // Groups may lie one over another, or be given twice.
-        if given >= value.len() && Self::gives_whole(template, locations, value) {
+        if given >= value.len() && Self::gives_whole(template, groups, value) {
             Err(Case::Invalid)
         } else {
             Ok(())
@@ -427,9 +432,9 @@ impl Kernel {
 
     /// Whether a replacement gives every character of a value.
     #[cold]
-    fn gives_whole(template: &Template, locations: &Groups<'_>, value: &str) -> bool {
+    fn gives_whole(template: &Template, groups: &Groups<'_>, value: &str) -> bool {
         let given = template.pieces().iter().filter_map(|piece| match piece {
-            Piece::Group(group) => locations.get(*group),
+            Piece::Group(group) => groups.get(*group),
             Piece::Literal(_) => None,
         });
         let given = merged(given.map(|(from, to)| from..to).collect());
@@ -438,8 +443,8 @@ impl Kernel {
 }
 
 /// The place of a group; invalid where it is absent or would cut a character in two.
-fn span_of(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<usize>, Case> {
-    let (from, to) = locations.get(group).ok_or(Case::Invalid)?;
+fn span_of(place: Option<(usize, usize)>, value: &str) -> Result<Range<usize>, Case> {
+    let (from, to) = place.ok_or(Case::Invalid)?;
     let apart = clusters::is_boundary(value, from) && clusters::is_boundary(value, to);
     if apart {
         Ok(from..to)
@@ -449,8 +454,8 @@ fn span_of(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<us
 }
 
 /// The place of a group to be hidden; invalid where there is nothing in it, too.
-fn hidden_span(locations: &Groups<'_>, group: usize, value: &str) -> Result<Range<usize>, Case> {
-    span_of(locations, group, value).and_then(|span| match span.is_empty() {
+fn hidden_span(place: Option<(usize, usize)>, value: &str) -> Result<Range<usize>, Case> {
+    span_of(place, value).and_then(|span| match span.is_empty() {
         true => Err(Case::Invalid),
         false => Ok(span),
     })
@@ -473,13 +478,19 @@ impl<O: Output> TextKernel<O> for Kernel {
     fn treat(&self, value: &str, out: &mut O, _: &mut Vec<usize>) -> Result<Written, Case> {
         let placed = self.placed.as_ref();
         let found = placed.map_or(Found::Unread, |placed| placed.find(value));
-        if let (Found::Match(places), Action::Hide(hidden, _)) = (&found, &self.action) {
-            let hidden = hidden.get(places.row()).and_then(Option::as_ref);
-            self.hide_placed(hidden.ok_or(Case::Invalid)?, places, value, out)?;
-            return Ok(Written::Text);
-        }
         let start = out.length();
-        let written = self.write(found, value, out);
+        let written = match (&self.action, found) {
+            (Action::Hide(hidden, _), Found::Match(places)) => {
+                let hidden = hidden.get(places.row()).and_then(Option::as_ref);
+                self.hide_placed(hidden.ok_or(Case::Invalid)?, &places, value, out)?;
+                return Ok(Written::Text);
+            }
+            (Action::Hide(..), Found::NoMatch) => Err(Case::Invalid),
+            (Action::Hide(_, groups), Found::Unread) => self
+                .locate(value)
+                .and_then(|locations| self.hide(groups, &locations, value, out)),
+            (Action::Replace(template), found) => self.rewrite(template, found, value, out),
+        };
         if written.is_ok() && !out.ends_with(start, value) {
             return Ok(Written::Text);
         }

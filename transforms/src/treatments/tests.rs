@@ -1,6 +1,7 @@
 //! The contract of every treatment, tried on the whole list: a new treatment is tested the day its
 //! line is added.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use columns::{TEXTS, columns};
 mod floors;
 
 use super::*;
+use crate::error::Case;
 use crate::spec::{Row, RowField, TreatmentSpec};
 use crate::testing::{key, spec};
 use crate::treatment::{ChunkId, Context, Counts, Treated};
@@ -160,7 +162,7 @@ fn built_for(
 }
 
 /// Parameters other than those of the examples, in which a kind takes another way.
-const OTHERS: [&str; 54] = [
+const OTHERS: [&str; 57] = [
     "{ kind = 'keep-ends', first = 0, last = 0, length = 3, fill = '█' }",
     "{ kind = 'keep-ends', first = 0, last = 4 }",
     "{ kind = 'keep-classes', keep = ['separator'] }",
@@ -168,6 +170,9 @@ const OTHERS: [&str; 54] = [
     "{ kind = 'mask-range', from = -4, to = -2 }",
     "{ kind = 'mask-around', delimiter = '@', side = 'after' }",
     "{ kind = 'mask-around', delimiter = ['@', '.'], occurrence = 'all' }",
+    "{ kind = 'regex', pattern = '(.)(.*)', groups = [2] }",
+    "{ kind = 'regex', pattern = '(.+)(.{2,})', groups = [2], length = 3 }",
+    "{ kind = 'regex', pattern = '(.?)(.*)(.)', replacement = '$3·$1' }",
     "{ kind = 'typed-mask', of = 'resident-id', keep = 'district-and-last-4' }",
     "{ kind = 'typed-mask', of = 'email' }",
     "{ kind = 'typed-mask', of = 'person-name', keep = 'nothing' }",
@@ -385,7 +390,7 @@ fn fail_and_reject_are_followed_for_nulls() {
                 let TreatmentError::Refused { row, case } = refused else {
                     panic!("{}: {refused}", entry.kind);
                 };
-                assert_eq!(case, crate::error::Case::Null, "{}", entry.kind);
+                assert_eq!(case, Case::Null, "{}", entry.kind);
                 assert!(refuses(row), "{} over {}", entry.kind, array.data_type());
             }
             let rejecting = with(Action::Reject.as_str());
@@ -396,6 +401,66 @@ fn fail_and_reject_are_followed_for_nulls() {
             }
         }
     }
+}
+
+/// Columns in which many values are too short or of no form.
+fn odd_columns() -> [ArrayRef; 3] {
+    [
+        Arc::new(StringArray::from(vec![
+            Some("a"),
+            None,
+            Some("某"),
+            Some("11010519491231002X"),
+            Some("\u{202E}\u{301}\u{301}"),
+        ])),
+        Arc::new(Float64Array::from(vec![f64::NAN, 1.0, f64::INFINITY])),
+        Arc::new(Int64Array::from(vec![i64::MIN, 7, i64::MAX])),
+    ]
+}
+
+#[test]
+fn null_fail_and_reject_are_followed_for_short_and_invalid_values() {
+    let with = |spec: &TreatmentSpec, action: Action| {
+        let mut options = spec.options().clone();
+        (options.on_short, options.on_invalid) = (action, action);
+        TreatmentSpec::new(spec.treatment().clone(), options)
+    };
+    let mut followed = BTreeSet::new();
+    for spec in specs() {
+        for array in odd_columns() {
+            let rejecting = with(&spec, Action::Reject);
+            let Some(own) = built(&rejecting, &array) else {
+                continue;
+            };
+            let treated = treat(&rejecting, &*own, &array).unwrap();
+            let refused = treated.counts.short + treated.counts.invalid;
+            let gone = rejected(&treated);
+            let rows = gone.iter().filter(|gone| **gone).count();
+            let place = format!("{} over {}", spec.summary(), array.data_type());
+            assert_eq!(u64::try_from(rows).unwrap(), refused, "{place}");
+            let Some(first) = gone.iter().position(|gone| *gone) else {
+                continue;
+            };
+            followed.insert(spec.kind());
+            let failing = with(&spec, Action::Fail);
+            let own = built(&failing, &array).unwrap();
+            let error = treat(&failing, &*own, &array).unwrap_err();
+            let TreatmentError::Refused { row, case } = error else {
+                panic!("{place}: {error}");
+            };
+            assert_eq!(row, first, "{place}");
+            assert!(matches!(case, Case::Short | Case::Invalid), "{place}");
+            let nulling = with(&spec, Action::Null);
+            let own = built(&nulling, &array).unwrap();
+            let treated = treat(&nulling, &*own, &array).unwrap();
+            assert_eq!(treated.counts.short + treated.counts.invalid, refused);
+            for (row, gone) in gone.iter().enumerate() {
+                assert!(!gone || treated.array.is_null(row), "{place} row {row}");
+            }
+        }
+    }
+    // Of the other kinds some refuse nothing, and some leave it to the treatments within.
+    assert!(followed.len() >= 25, "{followed:?}");
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! Checks of `policy.toml`, and of its rules against the fields they decide about.
 
+use std::collections::BTreeSet;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use lockgate_transforms::{Column, Misfit};
+
 use super::Checker;
 use crate::id::is_category;
+use crate::site::policy::Rule;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let site = checker.site;
@@ -38,9 +44,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             checker.at(policy, &at("treatment"), what, Some(hint.to_owned()));
         }
     }
+    let mut deciding = BTreeSet::new();
     for dataset in site.datasets.values() {
         for field in &dataset.fields {
             if let Some((number, rule)) = policy.rule_for(field) {
+                deciding.insert(number);
                 let number = number.to_string();
                 let path = ["rules", number.as_str(), "treatment"];
                 let of = (&**dataset, field);
@@ -48,4 +56,46 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             }
         }
     }
+    // Operators write rules before there are fields to decide about.
+    let rules = policy.rules.iter().enumerate();
+    for (number, rule) in rules.filter(|(number, _)| !deciding.contains(number)) {
+        if let Some(misfit) = misfit(rule) {
+            let number = number.to_string();
+            let mut path = vec!["rules", number.as_str(), "treatment"];
+            path.extend(misfit.parameter);
+            checker.at(policy, &path, misfit.what, misfit.hint);
+        }
+    }
 }
+
+/// The parameter that keeps the treatment of a rule from fitting any field, as far as that shows without one.
+fn misfit(rule: &Rule) -> Option<Misfit> {
+    // What it reads of a row is checked where there is one.
+    if !rule.treatment.reads().is_empty() {
+        return None;
+    }
+    let category = rule.category.as_deref().unwrap_or("other");
+    let mut of_parameter = None;
+    for data_type in TYPES {
+        let column = Column::alone("field", &data_type, category);
+        match rule.treatment.output_type(column) {
+            Ok(_) => return None,
+            Err(misfit) if misfit.parameter.is_some() => {
+                of_parameter.get_or_insert(misfit);
+            }
+            Err(_) => {}
+        }
+    }
+    of_parameter
+}
+
+/// A type of each sort that fields have.
+const TYPES: [DataType; 7] = [
+    DataType::Utf8,
+    DataType::Int64,
+    DataType::Decimal128(18, 2),
+    DataType::Float64,
+    DataType::Date32,
+    DataType::Timestamp(TimeUnit::Microsecond, None),
+    DataType::Boolean,
+];

@@ -1,5 +1,6 @@
 //! serde's and the parser's messages in the words of an operator, without the values they quote.
 
+use lockgate_transforms::Options;
 use toml::de::DeValue;
 
 use crate::site::suggest::{did_you_mean, list, nearest};
@@ -54,27 +55,34 @@ pub(super) fn explain(
     match complaint {
         Complaint::Missing { key } => (format!("`{key}` is missing"), None),
         Complaint::UnknownKey { key, known } => {
-            let known = known.iter().map(String::as_str);
-            (
-                format!("unknown key `{}`", shown(key)),
-                did_you_mean(key, "known keys", known),
-            )
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let what = format!("unknown key `{}`", shown(key));
+            // A treatment's are told in any case: few know all of them.
+            let hint = match known.contains(&Options::KEYS[0]) {
+                true => near_and_all(key, "known keys", &known),
+                false => did_you_mean(key, "known keys", known),
+            };
+            (what, hint)
         }
         Complaint::UnknownWord { known, .. } if is_secret(known) => secret_by_value(),
         Complaint::UnknownWord { word, known } => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let what = format!("unknown value `{}`", shown(word));
-            let near = nearest(word, known.iter().copied());
-            let near = near.map(|near| format!("did you mean `{near}`?"));
-            // The allowed words are told beside the near one, unless there are as many as kinds.
-            let told = near.is_none() || known.len() <= WORDS_MAX;
-            let all = list(&known).filter(|_| told);
-            let all = all.map(|known| format!("known values: {known}"));
-            let hints: Vec<String> = near.into_iter().chain(all).collect();
-            (what, (!hints.is_empty()).then(|| hints.join(" ")))
+            (what, near_and_all(word, "known values", &known))
         }
         Complaint::Other => other(message, value),
     }
+}
+
+/// The known word that may have been meant; and all of them beside it, unless there are as many as kinds.
+fn near_and_all(word: &str, what: &str, known: &[&str]) -> Option<String> {
+    let near = nearest(word, known.iter().copied());
+    let near = near.map(|near| format!("did you mean `{near}`?"));
+    let told = near.is_none() || known.len() <= WORDS_MAX;
+    let all = list(known).filter(|_| told);
+    let all = all.map(|known| format!("{what}: {known}"));
+    let hints: Vec<String> = near.into_iter().chain(all).collect();
+    (!hints.is_empty()).then(|| hints.join(" "))
 }
 
 /// What a syntax error says.

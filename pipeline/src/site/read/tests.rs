@@ -144,7 +144,8 @@ fn faults_within_treatments_are_located_there() {
         ),
         (
             "{ kind = \"keep-ends\", frist = 1, last = 0 }",
-            "6:35 unknown key `frist` | did you mean `first`?",
+            "6:35 unknown key `frist` | did you mean `first`? known keys: `first`, `last`, `fill`, `length`, \
+             `on_null`, `on_empty`, `on_short`, `on_invalid`, `sentinels`, `max_invalid`",
         ),
         (
             "{ kind = \"keep-ends\", first = 1 }",

@@ -1,18 +1,18 @@
 //! Patterns in which the place of each group follows from the value without trying: identity and
 //! telephone numbers, dates, names, addresses of mail. The engine takes several times as long to find them.
 //!
-//! Such a pattern is a row of stretches, each of characters of one class. A stretch of free length ends where
-//! a character follows that isn't of its class, and whatever can come next isn't of it. One stretch of
-//! the row needs no such end: those before it are taken from the beginning of the value, those behind it from
-//! the end, and it has what is left. So there is one way at most to match a value, and nothing is tried
-//! twice. A pattern with a few alternatives is a few such rows, and the first that matches is the one that
-//! the engine would prefer.
+//! Such a pattern is a row of stretches, each of characters of one class. A stretch of free length goes as
+//! far as there are characters of its class, where whatever can stand beside it isn't of that. One stretch of
+//! the row needs no such bound: those before it are taken from the beginning of the value, those behind it
+//! from the end, and it has what is left. So a row matches a value in one way at most. A pattern with a few
+//! alternatives is a few such rows, and the first that matches is the one that the engine would prefer.
 
 mod class;
 mod cursor;
 mod read;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex_syntax::hir::Hir;
 
@@ -43,7 +43,7 @@ pub(super) struct Row {
 /// Characters of one class, side by side.
 #[derive(Debug)]
 struct Stretch {
-    class: Class,
+    class: Arc<Class>,
     least: usize,
     most: usize,
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use crate::fill::Length;
 use crate::testing::{cases_of, misfit, spec, treat, treat_one};
 
 fn hiding(pattern: &str, groups: &str) -> String {
@@ -8,6 +9,23 @@ fn hiding(pattern: &str, groups: &str) -> String {
 
 fn replacing(pattern: &str, replacement: &str) -> String {
     format!("{{ kind = 'regex', pattern = '{pattern}', replacement = '{replacement}' }}")
+}
+
+/// The same pattern beside one that no value has, and whose looks are left to the engine.
+fn by_engine(pattern: &str) -> String {
+    format!(r"(?:{pattern}|\b\B)")
+}
+
+/// Whether the groups of a pattern are found without the engine.
+fn is_placed(pattern: &str) -> bool {
+    let treatment = super::Regex {
+        pattern: pattern.to_owned(),
+        replacement: None,
+        groups: vec![1],
+        fill: "*".to_owned(),
+        length: Length::Same,
+    };
+    treatment.kernel().unwrap().placed.is_some()
 }
 
 #[test]
@@ -294,8 +312,7 @@ proptest! {
         fill in prop::sample::select(vec!["*", "1", "a", "张", "*\u{301}"]),
         length in prop::sample::select(vec!["", ", length = 1", ", length = 2", ", length = 3"]),
     ) {
-        // No value is of the second kind, which stands beside the first: so the engine looks for both.
-        let by_engine = format!(r"(?:{pattern}|[^\x00-\x7F]{{65}})");
+        let by_engine = by_engine(pattern);
         let treated = |pattern: &str| {
             let spec = format!(
                 "{{ kind = 'regex', pattern = '{pattern}', groups = [{groups}], fill = '{fill}'{length} }}"
@@ -305,6 +322,7 @@ proptest! {
             let cases = cases_of(&treated);
             (treated.array, cases)
         };
+        prop_assert!(is_placed(pattern) && !is_placed(&by_engine));
         let (own, engine) = (treated(pattern), treated(&by_engine));
         prop_assert_eq!(&own.0, &engine.0);
         prop_assert_eq!(own.1, engine.1);
@@ -316,7 +334,8 @@ proptest! {
         pattern in prop::sample::select(vec![r"(\d*)[x张·](.*)", r"(\d+)(\D)([^-]*)-?", r"(.)(.*)(.)", r"(\d)?(\D.*)"]),
         replacement in prop::sample::select(vec!["$1", "<$2>", "${2}${1}", "x"]),
     ) {
-        let by_engine = format!(r"(?:{pattern}|[^\x00-\x7F]{{65}})");
+        let by_engine = by_engine(pattern);
+        prop_assert!(is_placed(pattern) && !is_placed(&by_engine));
         let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
         let [own, engine] = [pattern, &by_engine]
             .map(|pattern| treat(&replacing(pattern, replacement), &values));

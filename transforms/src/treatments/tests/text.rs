@@ -234,7 +234,7 @@ fn a_dictionary_fails_only_for_values_that_rows_use() {
     let refused = built
         .apply(&dictionary(vec![Some(0), None, Some(1)]))
         .unwrap_err();
-    let case = crate::error::Case::Short;
+    let case = Case::Short;
     assert_eq!(refused, TreatmentError::Refused { row: 2, case });
     assert!(!refused.to_string().contains("1234567"));
 }

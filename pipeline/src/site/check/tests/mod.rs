@@ -277,6 +277,50 @@ fn a_later_rule_that_does_not_fit_is_no_problem() {
     assert_eq!(problems, Vec::<String>::new());
 }
 
+/// The problems of a policy whose last rule decides about no field.
+fn problems_of_idle_rule(treatment: &str) -> Vec<String> {
+    let rule = format!("[[rules]]\nfields = [\"nowhere\"]\ntreatment = {treatment}\n");
+    Files::good()
+        .without("policy.toml")
+        .and("policy.toml", &format!("{POLICY}{rule}"))
+        .problems()
+}
+
+#[test]
+fn the_parameters_of_a_rule_that_decides_about_no_field_are_checked() {
+    for (treatment, expected) in [
+        ("{ kind = \"bucket\", width = \"0\" }", "`width`"),
+        (
+            "{ kind = \"age-band\", as_of = 2026-01-01, width = 0 }",
+            "`width`",
+        ),
+        (
+            "{ kind = \"typed-mask\", of = \"mobile\", keep = \"surname\" }",
+            "`keep`",
+        ),
+        (
+            "{ kind = \"regex\", pattern = \"(a\", groups = [1] }",
+            "`pattern`",
+        ),
+    ] {
+        let found = problems_of_idle_rule(treatment);
+        assert_eq!(found.len(), 1, "{treatment}: {found:?}");
+        assert!(found[0].starts_with("policy.toml:"), "{found:?}");
+        assert!(found[0].contains(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn no_rule_as_the_catalogue_writes_it_has_a_wrong_parameter() {
+    for entry in lockgate_transforms::treatments::catalogue() {
+        let found = problems_of_idle_rule(entry.example);
+        let leaves_out_rows = found
+            .iter()
+            .all(|problem| problem.contains("leaves out rows"));
+        assert!(leaves_out_rows, "{}: {found:?}", entry.kind);
+    }
+}
+
 #[test]
 fn files_that_do_not_parse_are_absent_and_what_uses_them_says_so() {
     let site = Files::good()

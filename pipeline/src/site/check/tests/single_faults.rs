@@ -544,7 +544,9 @@ fn policy_rules_are_checked() {
         (
             "kind = \"hmac\", domain = \"person.id\"",
             "kind = \"hmac\", domian = \"person.id\"",
-            "7:30: unknown key `domian`; did you mean `domain`?",
+            "7:30: unknown key `domian`; did you mean `domain`? known keys: `domain`, `join`, \
+             `algorithm`, `encoding`, `length`, `normalise`, `tag`, `on_null`, `on_empty`, `on_short`, \
+             `on_invalid`, `sentinels`, `max_invalid`",
         ),
     ] {
         let problems = Files::good().with("policy.toml", from, to).problems();

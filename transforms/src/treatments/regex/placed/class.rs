@@ -1,15 +1,17 @@
-//! A class of characters, as fast to ask as most text needs: ASCII by its bits, others by the widest range
-//! first.
+//! A class of characters, as fast to ask as most text needs: ASCII by its bits, others by the range first
+//! that has most of [plain](crate::words::PLAIN) text.
 
 use regex_syntax::hir::ClassUnicode;
+
+use crate::words::PLAIN;
 
 /// Some of all characters.
 #[derive(Debug)]
 pub(super) struct Class {
     /// Which ASCII characters, as bits.
     ascii: [u64; 2],
-    /// The widest range of other ones.
-    widest: (char, char),
+    /// The range of other ones that is looked at first.
+    likely: (char, char),
     /// All ranges of other ones, in ascending order.
     others: Box<[(char, char)]>,
     has_plain: bool,
@@ -30,21 +32,21 @@ impl Class {
         let others = ranges().filter(|range| !range.end().is_ascii());
         let others = others.map(|range| (range.start().max('\u{80}'), range.end()));
         let others: Box<[_]> = others.collect();
-        let width = |(first, last): &&(char, char)| u32::from(*last) - u32::from(*first);
+        let plain = |(first, last): &&(char, char)| {
+            let (from, to) = (first.max(PLAIN.start()), last.min(PLAIN.end()));
+            u32::from(*to).saturating_sub(u32::from(*from))
+        };
+        let likely = others.iter().max_by_key(plain).copied();
         let mut read = Self {
             ascii,
             // None is in an empty one.
-            widest: others
-                .iter()
-                .max_by_key(width)
-                .copied()
-                .unwrap_or(('\u{1}', '\0')),
+            likely: likely.unwrap_or(('\u{1}', '\0')),
             others,
             has_plain: false,
         };
-        let mut others = read.others.iter();
-        read.has_plain = (b' '..=b'~').all(|byte| read.has_byte(byte))
-            && others.any(|(first, last)| *first <= '\u{4000}' && '\u{9FFF}' <= *last);
+        let (first, last) = read.likely;
+        let has_wide = first <= *PLAIN.start() && *PLAIN.end() <= last;
+        read.has_plain = has_wide && (b' '..=b'~').all(|byte| read.has_byte(byte));
         read
     }
 
@@ -69,7 +71,7 @@ impl Class {
         {
             return self.has_byte(byte);
         }
-        let (first, last) = self.widest;
+        let (first, last) = self.likely;
         (first..=last).contains(&character) || self.has_other(character)
     }
 

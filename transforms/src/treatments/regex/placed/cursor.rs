@@ -113,7 +113,7 @@ impl Cursor for Bytes<'_> {
     }
 }
 
-/// Plain text: nothing but printable ASCII and characters of three bytes.
+/// Plain text: nothing but printable ASCII and [characters of three bytes](words::PLAIN).
 #[derive(Debug, Clone)]
 pub(super) struct Plain<'a> {
     value: &'a [u8],
@@ -162,6 +162,7 @@ impl Cursor for Plain<'_> {
     #[inline(always)]
     fn take(&mut self, class: &Class, characters: usize) -> bool {
         let mut is_there = true;
+        // There are fewer than 64 bytes, and so characters.
         for _ in 0..characters.min(64) {
             is_there &= class.has_plain() || self.is_of(class, words::first(self.begins));
             is_there &= self.begins != 0;

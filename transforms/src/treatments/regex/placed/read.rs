@@ -1,14 +1,15 @@
 //! How a pattern is read as rows of stretches, in the order in which the engine would prefer them.
 //!
 //! The engine prefers by the first choice at which two ways to match part: the first of alternatives, more of
-//! what is repeated. A choice is made a row for each outcome, where that comes to few; so rows that follow
+//! what is repeated, or less where that is lazy. A choice is made a row for each outcome, where that comes to few; so rows that follow
 //! in the order of their outcomes are in that of the engine, as long as nothing before such a choice can be of
 //! one length in the one row and of another in the other. That is looked after here: what can't be
 //! read in this way is left to the engine.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use regex_syntax::hir::{Capture, Class as Letters, ClassUnicode, ClassUnicodeRange};
+use regex_syntax::hir::{Capture, Class as HirClass, ClassUnicode, ClassUnicodeRange};
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
 use super::class::Class;
@@ -39,7 +40,7 @@ pub(super) fn rows(pattern: &Hir, groups: usize) -> Option<Vec<Row>> {
 struct Draft {
     stretches: Vec<Part>,
     groups: Vec<Option<Range<usize>>>,
-    /// The stretches before the last choice by which this row parts from others.
+    /// How many stretches stand before the last choice by which this row parts from others.
     chosen: usize,
     /// Whether the pattern says that nothing follows.
     is_ended: bool,
@@ -48,7 +49,8 @@ struct Draft {
 /// A stretch as the pattern has it.
 #[derive(Debug, Clone)]
 struct Part {
-    class: ClassUnicode,
+    /// Rows of one pattern share it.
+    class: Arc<(ClassUnicode, Arc<Class>)>,
     least: usize,
     most: usize,
     /// Whether more of it is preferred.
@@ -56,24 +58,30 @@ struct Part {
 }
 
 impl Part {
-    fn one(class: ClassUnicode) -> Self {
+    fn new(class: ClassUnicode, (least, most): (usize, usize), is_greedy: bool) -> Self {
+        let read = Arc::new(Class::new(&class));
         Self {
-            class,
-            least: 1,
-            most: 1,
-            is_greedy: true,
+            class: Arc::new((class, read)),
+            least,
+            most,
+            is_greedy,
         }
+    }
+
+    fn one(class: ClassUnicode) -> Self {
+        Self::new(class, (1, 1), true)
     }
 
     fn is_fixed(&self) -> bool {
         self.least == self.most
     }
 
-    /// Whether no character that can stand first in what comes next is of its class.
-    fn ends_before<'a>(&self, next: impl Iterator<Item = &'a Self>) -> bool {
-        for other in next {
-            let mut common = self.class.clone();
-            common.intersect(&other.class);
+    /// Whether no character that can stand beside it is of its class, given what follows on that side, the
+    /// nearest first.
+    fn is_apart_from<'a>(&self, neighbours: impl Iterator<Item = &'a Self>) -> bool {
+        for other in neighbours {
+            let mut common = self.class.0.clone();
+            common.intersect(&other.class.0);
             if !common.ranges().is_empty() {
                 return false;
             }
@@ -95,7 +103,7 @@ fn append(mut draft: Draft, pattern: &Hir) -> Option<Vec<Draft>> {
                 draft.push(Part::one(only(character)))?;
             }
         }
-        HirKind::Class(class) => draft.push(Part::one(letters(class)?))?,
+        HirKind::Class(class) => draft.push(Part::one(code_points_of(class)?))?,
         HirKind::Look(Look::Start) if draft.stretches.is_empty() => {}
         HirKind::Look(Look::End) => draft.is_ended = true,
         HirKind::Look(_) => return None,
@@ -143,12 +151,7 @@ fn repeat(mut draft: Draft, repetition: &Repetition) -> Option<Vec<Draft>> {
     let least = usize::try_from(*min).ok()?;
     let most = max.map_or(Some(usize::MAX), |max| usize::try_from(max).ok())?;
     if let Some(class) = class_of(sub) {
-        draft.push(Part {
-            class,
-            least,
-            most,
-            is_greedy: *greedy,
-        })?;
+        draft.push(Part::new(class, (least, most), *greedy))?;
         return Some(vec![draft]);
     }
     // Which of its matches a repeated group keeps is left to the engine.
@@ -176,8 +179,11 @@ fn repeat(mut draft: Draft, repetition: &Repetition) -> Option<Vec<Draft>> {
     }
 }
 
-/// Makes rows of what was read, a row for each length of what has no end of its own.
+/// Makes rows of what was read, a row for each length of what has no bound of its own. `None` where those would
+/// be too many, or not in the order of the engine.
 fn settle(draft: Draft, rows: &mut Vec<Row>) -> Option<()> {
+    // What stands before the last choice has one length whatever is chosen; else the order of rows
+    // wouldn't be that of the engine.
     let before = draft.stretches.get(..draft.chosen)?;
     let mut before = before.iter().enumerate();
     if !before.all(|(place, part)| part.is_fixed() || draft.is_apart_ahead(place)) {
@@ -225,14 +231,14 @@ impl Draft {
     fn is_apart_ahead(&self, place: usize) -> bool {
         let next = self.stretches.get(place + 1..).unwrap_or_default();
         let part = self.stretches.get(place);
-        part.is_some_and(|part| part.ends_before(next.iter()))
+        part.is_some_and(|part| part.is_apart_from(next.iter()))
     }
 
     /// Whether a stretch begins where what comes before ends.
     fn is_apart_behind(&self, place: usize) -> bool {
         let before = self.stretches.get(..place).unwrap_or_default();
         let part = self.stretches.get(place);
-        part.is_some_and(|part| part.ends_before(before.iter().rev()))
+        part.is_some_and(|part| part.is_apart_from(before.iter().rev()))
     }
 
     /// Which stretch has what the others leave; none where none is of free length. `None` where more than
@@ -254,7 +260,7 @@ impl Draft {
 
     fn row(self, free: Option<usize>) -> Row {
         let stretches = self.stretches.iter().map(|part| Stretch {
-            class: Class::new(&part.class),
+            class: Arc::clone(&part.class.1),
             least: part.least,
             most: part.most,
         });
@@ -269,7 +275,7 @@ impl Draft {
 /// The class of a pattern of one character.
 fn class_of(pattern: &Hir) -> Option<ClassUnicode> {
     match pattern.kind() {
-        HirKind::Class(class) => letters(class),
+        HirKind::Class(class) => code_points_of(class),
         HirKind::Literal(text) => {
             let mut characters = std::str::from_utf8(&text.0).ok()?.chars();
             let first = characters.next()?;
@@ -285,9 +291,9 @@ fn only(character: char) -> ClassUnicode {
 }
 
 /// A class as one of code points.
-fn letters(class: &Letters) -> Option<ClassUnicode> {
+fn code_points_of(class: &HirClass) -> Option<ClassUnicode> {
     match class {
-        Letters::Unicode(class) => Some(class.clone()),
-        Letters::Bytes(class) => class.to_unicode_class(),
+        HirClass::Unicode(class) => Some(class.clone()),
+        HirClass::Bytes(class) => class.to_unicode_class(),
     }
 }
