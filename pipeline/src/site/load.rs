@@ -105,12 +105,15 @@ impl Site {
             jobs: reader.read_folder(),
             problems: Vec::new(),
             joint: BTreeMap::new(),
+            idle: BTreeSet::new(),
             unreadable: reader.unreadable,
         };
         let checked = check::check(&site, hooks);
         site.joint = checked.joint;
         site.problems = reader.problems;
         site.problems.extend(checked.problems);
+        site.problems.extend(checked.idle.iter().cloned());
+        site.idle = checked.idle;
         site.problems.sort();
         site.problems.dedup();
         Ok(site)

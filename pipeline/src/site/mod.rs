@@ -69,20 +69,30 @@ pub struct Site {
     /// Problems that arise from two files together, with the second: they concern only what uses
     /// both.
     joint: BTreeMap<Problem, String>,
+    /// Problems of what no exchange uses, such as a rule of the policy that decides about no field.
+    idle: BTreeSet<Problem>,
     /// Files that exist and cannot be used.
     unreadable: BTreeSet<String>,
 }
 
 impl Site {
     /// Problems that concern whoever uses the given files, named relative to the site: those in
-    /// one of the files, unless they only arise together with a file that is not used. (A rule of
-    /// the policy that does not fit a field of one dataset stops no exchange of another.)
+    /// one of the files, unless they only arise together with a file that is not used, or are of what no
+    /// exchange uses. (A rule of the policy that does not fit a field of one dataset stops no exchange of
+    /// another.)
     pub fn problems_of(&self, files: &[&str]) -> Vec<&Problem> {
         let uses = |file: &String| files.contains(&file.as_str());
-        self.problems
-            .iter()
+        let problems = self.problems.iter();
+        problems
             .filter(|problem| uses(&problem.file) && self.joint.get(problem).is_none_or(uses))
+            .filter(|problem| !self.idle.contains(problem))
             .collect()
+    }
+
+    /// Whether a file of the catalogue exists and can't be used.
+    fn lacks_datasets(&self) -> bool {
+        let mut files = self.unreadable.iter();
+        files.any(|file| file.starts_with("catalogue/"))
     }
 }
 

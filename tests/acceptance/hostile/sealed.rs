@@ -127,8 +127,12 @@ fn an_encrypted_source_with_a_forged_length_is_damaged_and_takes_no_memory() {
         watched(command.args(["--site", "site", "run", GRANT, "--again"]))
     };
     fs::write(exchange.site.path(PART), &file).expect("a source");
-    let (finished, usual) = run();
-    finished.expect_code(0);
+    let usual = (0..3).map(|_| {
+        let (finished, memory) = run();
+        finished.expect_code(0);
+        memory
+    });
+    let usual = usual.max().unwrap_or_default();
     for at in [places[0], places[1], places[9]] {
         for length in [5, u32::MAX] {
             let forged = with_length(&file, at, length.to_le_bytes());
@@ -213,9 +217,12 @@ impl Forged {
     /// Opens the delivery as it was, for what that costs.
     #[track_caller]
     fn usual(&mut self) -> u64 {
-        let (code, usual) = self.open(None);
-        assert_eq!(code, 0);
-        usual
+        let usual = (0..3).map(|_| {
+            let (code, memory) = self.open(None);
+            assert_eq!(code, 0);
+            memory
+        });
+        usual.max().unwrap_or_default()
     }
 
     #[track_caller]

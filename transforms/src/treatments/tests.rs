@@ -172,7 +172,7 @@ const OTHERS: [&str; 57] = [
     "{ kind = 'mask-around', delimiter = ['@', '.'], occurrence = 'all' }",
     "{ kind = 'regex', pattern = '(.)(.*)', groups = [2] }",
     "{ kind = 'regex', pattern = '(.+)(.{2,})', groups = [2], length = 3 }",
-    "{ kind = 'regex', pattern = '(.?)(.*)(.)', replacement = '$3·$1' }",
+    "{ kind = 'regex', pattern = '(.?)(.*)(.)', replacement = '$3*$1' }",
     "{ kind = 'typed-mask', of = 'resident-id', keep = 'district-and-last-4' }",
     "{ kind = 'typed-mask', of = 'email' }",
     "{ kind = 'typed-mask', of = 'person-name', keep = 'nothing' }",
@@ -418,49 +418,104 @@ fn odd_columns() -> [ArrayRef; 3] {
     ]
 }
 
+/// The same treatment with other actions for what is short and what is invalid.
+fn with(spec: &TreatmentSpec, on_short: Action, on_invalid: Action) -> TreatmentSpec {
+    let options = Options {
+        on_short,
+        on_invalid,
+        ..spec.options().clone()
+    };
+    TreatmentSpec::new(spec.treatment().clone(), options)
+}
+
 #[test]
 fn null_fail_and_reject_are_followed_for_short_and_invalid_values() {
-    let with = |spec: &TreatmentSpec, action: Action| {
-        let mut options = spec.options().clone();
-        (options.on_short, options.on_invalid) = (action, action);
-        TreatmentSpec::new(spec.treatment().clone(), options)
-    };
     let mut followed = BTreeSet::new();
     for spec in specs() {
         for array in odd_columns() {
-            let rejecting = with(&spec, Action::Reject);
-            let Some(own) = built(&rejecting, &array) else {
-                continue;
+            let treated = |on_short, on_invalid| {
+                let spec = with(&spec, on_short, on_invalid);
+                let own = built(&spec, &array)?;
+                Some(treat(&spec, &*own, &array))
             };
-            let treated = treat(&rejecting, &*own, &array).unwrap();
-            let refused = treated.counts.short + treated.counts.invalid;
-            let gone = rejected(&treated);
-            let rows = gone.iter().filter(|gone| **gone).count();
             let place = format!("{} over {}", spec.summary(), array.data_type());
-            assert_eq!(u64::try_from(rows).unwrap(), refused, "{place}");
-            let Some(first) = gone.iter().position(|gone| *gone) else {
+            let Some(rejecting) = treated(Action::Reject, Action::Reject) else {
                 continue;
             };
-            followed.insert(spec.kind());
-            let failing = with(&spec, Action::Fail);
-            let own = built(&failing, &array).unwrap();
-            let error = treat(&failing, &*own, &array).unwrap_err();
-            let TreatmentError::Refused { row, case } = error else {
-                panic!("{place}: {error}");
-            };
-            assert_eq!(row, first, "{place}");
-            assert!(matches!(case, Case::Short | Case::Invalid), "{place}");
-            let nulling = with(&spec, Action::Null);
-            let own = built(&nulling, &array).unwrap();
-            let treated = treat(&nulling, &*own, &array).unwrap();
-            assert_eq!(treated.counts.short + treated.counts.invalid, refused);
-            for (row, gone) in gone.iter().enumerate() {
-                assert!(!gone || treated.array.is_null(row), "{place} row {row}");
+            let rejecting = rejecting.unwrap();
+            let gone = rejected(&rejecting);
+            let counts = rejecting.counts;
+            let rows = gone.iter().filter(|gone| **gone).count();
+            assert_eq!(
+                u64::try_from(rows).unwrap(),
+                counts.short + counts.invalid,
+                "{place}"
+            );
+            let nulling = treated(Action::Null, Action::Null).unwrap().unwrap();
+            assert_eq!(nulling.counts, counts, "{place}");
+            for row in (0..array.len()).filter(|row| gone[*row]) {
+                assert!(nulling.array.is_null(row), "{place} row {row}");
+            }
+            for (on_short, on_invalid, count, expected) in [
+                (Action::Fail, Action::Null, counts.short, Case::Short),
+                (Action::Null, Action::Fail, counts.invalid, Case::Invalid),
+            ] {
+                let failing = treated(on_short, on_invalid).unwrap();
+                if count == 0 {
+                    assert!(failing.is_ok(), "{place}");
+                    continue;
+                }
+                followed.insert((spec.kind(), expected.as_str()));
+                let error = failing.unwrap_err();
+                let TreatmentError::Refused { row, case } = error else {
+                    panic!("{place}: {error}");
+                };
+                assert_eq!(case, expected, "{place}");
+                assert!(gone[row], "{place}");
             }
         }
     }
-    // Of the other kinds some refuse nothing, and some leave it to the treatments within.
-    assert!(followed.len() >= 25, "{followed:?}");
+    let of = |case: &str| {
+        let kinds = followed.iter().filter(|(_, own)| *own == case);
+        kinds.map(|(kind, _)| *kind).collect::<Vec<_>>()
+    };
+    let short = [
+        "admin-level",
+        "case",
+        "fpe",
+        "keep-ends",
+        "mask-range",
+        "pipeline",
+        "typed-mask",
+    ];
+    assert_eq!(of("short"), short);
+    let never: Vec<&str> = KINDS
+        .iter()
+        .copied()
+        .filter(|kind| !of("invalid").contains(kind))
+        .collect();
+    // These take every value of the types above, find it too short, or fit none of them.
+    let any = [
+        "withhold",
+        "drop-row",
+        "keep-ends",
+        "keep-classes",
+        "mask-range",
+        "hmac",
+        "tokenize",
+        "encrypt-det",
+        "map",
+        "substitute",
+        "date-trunc",
+        "date-shift",
+        "time-part",
+        "age-from",
+        "age-band",
+        "nested",
+        "case",
+        "pipeline",
+    ];
+    assert_eq!(never, any);
 }
 
 #[test]

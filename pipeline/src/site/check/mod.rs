@@ -13,7 +13,7 @@ mod site_file;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
 use lockgate_transforms::{Column, Misfit, Read, Row, TreatmentSpec};
@@ -56,6 +56,8 @@ pub(super) struct Checked {
     pub(super) problems: Vec<Problem>,
     /// Problems that arise together with another file.
     pub(super) joint: BTreeMap<Problem, String>,
+    /// Problems of what no exchange uses.
+    pub(super) idle: BTreeSet<Problem>,
 }
 
 /// Checks everything that could be read.

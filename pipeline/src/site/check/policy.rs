@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use lockgate_transforms::{Column, Misfit};
+use lockgate_transforms::{Column, Misfit, TreatmentSpec};
 
 use super::Checker;
 use crate::id::is_category;
-use crate::site::policy::Rule;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let site = checker.site;
@@ -56,46 +55,132 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             }
         }
     }
+    // While a dataset can't be read, it isn't known which rules decide about nothing.
+    if site.lacks_datasets() {
+        return;
+    }
     // Operators write rules before there are fields to decide about.
     let rules = policy.rules.iter().enumerate();
     for (number, rule) in rules.filter(|(number, _)| !deciding.contains(number)) {
-        if let Some(misfit) = misfit(rule) {
+        if let Some(misfit) = misfit(&rule.treatment) {
             let number = number.to_string();
             let mut path = vec!["rules", number.as_str(), "treatment"];
             path.extend(misfit.parameter);
-            checker.at(policy, &path, misfit.what, misfit.hint);
+            let problem = policy.problem(&path, misfit.what, misfit.hint);
+            checker.checked.idle.insert(problem);
         }
     }
 }
 
-/// The parameter that keeps the treatment of a rule from fitting any field, as far as that shows without one.
-fn misfit(rule: &Rule) -> Option<Misfit> {
+/// What is wrong with a parameter whatever field the treatment is for, as far as that shows without one: what
+/// every sort of field that complains of a parameter complains of in the same words.
+fn misfit(treatment: &TreatmentSpec) -> Option<Misfit> {
     // What it reads of a row is checked where there is one.
-    if !rule.treatment.reads().is_empty() {
+    if !treatment.reads().is_empty() {
         return None;
     }
-    let category = rule.category.as_deref().unwrap_or("other");
-    let mut of_parameter = None;
-    for data_type in TYPES {
-        let column = Column::alone("field", &data_type, category);
-        match rule.treatment.output_type(column) {
-            Ok(_) => return None,
-            Err(misfit) if misfit.parameter.is_some() => {
-                of_parameter.get_or_insert(misfit);
-            }
-            Err(_) => {}
+    let mut common: Option<Misfit> = None;
+    for data_type in sorts() {
+        let column = Column::alone("field", &data_type, "other");
+        let Err(misfit) = treatment.output_type(column) else {
+            return None;
+        };
+        let said = |misfit: &Misfit| (misfit.parameter, misfit.what.clone());
+        match &common {
+            _ if misfit.parameter.is_none() => {}
+            Some(common) if said(common) != said(&misfit) => return None,
+            _ => common = Some(misfit),
         }
     }
-    of_parameter
+    common
 }
 
-/// A type of each sort that fields have.
-const TYPES: [DataType; 7] = [
-    DataType::Utf8,
-    DataType::Int64,
-    DataType::Decimal128(18, 2),
-    DataType::Float64,
-    DataType::Date32,
-    DataType::Timestamp(TimeUnit::Microsecond, None),
-    DataType::Boolean,
-];
+/// Types of every sort that fields have, but for lists, structs and maps: which places there are in them, only
+/// they say.
+fn sorts() -> Vec<DataType> {
+    let mut sorts = vec![
+        DataType::Utf8,
+        DataType::Int64,
+        DataType::UInt64,
+        DataType::Int8,
+        DataType::Float64,
+        DataType::Date32,
+        DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Boolean,
+        DataType::Binary,
+        DataType::Decimal256(76, 0),
+        DataType::Decimal256(76, 38),
+    ];
+    sorts.extend((0..=37).map(|scale| DataType::Decimal128(38, scale)));
+    sorts
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_transforms::treatments::catalogue;
+
+    use super::*;
+
+    fn spec(text: &str) -> TreatmentSpec {
+        #[derive(serde::Deserialize)]
+        struct Written {
+            treatment: TreatmentSpec,
+        }
+        let written: Written = toml::from_str(&format!("treatment = {text}")).unwrap();
+        written.treatment
+    }
+
+    /// Treatments that fit few types.
+    const NARROW: &[&str] = &[
+        "{ kind = 'bucket', width = '0.005', as = 'any' }",
+        "{ kind = 'bucket', width = '0.0000000000000001' }",
+        "{ kind = 'permute-int', domain = 'd', from = '1000000000000000000', to = '9999999999999999999' }",
+        "{ kind = 'permute-int', domain = 'd', from = 0, to = 99999999, sentinels = ['18446744073709551615'] }",
+        "{ kind = 'rank-preserving', domain = 'd', lower = '0', upper = '1', width = '0.001', reveals_order = true }",
+        "{ kind = 'rank-preserving', domain = 'd', lower = '0', upper = '10000000000000000000', width = '10', \
+         reveals_order = true }",
+        "{ kind = 'round', significant = 20 }",
+        "{ kind = 'round', to = '0.0000000000000001' }",
+        "{ kind = 'pipeline', steps = [{ kind = 'permute-int', domain = 'd', from = '1000000000000000000', \
+         to = '9999999999999999999' }, { kind = 'keep-ends', first = 1, last = 0 }] }",
+        "{ kind = 'pipeline', steps = [{ kind = 'nested', fields = { '[]' = { kind = 'null' } } }, { kind = 'null' }] }",
+        "{ kind = 'nested', fields = { '{key}' = { kind = 'clear' }, '{value}' = { kind = 'null' } } }",
+        "{ kind = 'geo-coarsen', grid = '0.01', order = 'lng-lat', datum = 'WGS84' }",
+        "{ kind = 'time-part', keep = ['hour', 'minute'] }",
+        "{ kind = 'constant', value = 7 }",
+    ];
+
+    #[test]
+    fn a_treatment_that_fits_some_field_has_no_wrong_parameter() {
+        let examples = catalogue().into_iter().map(|entry| entry.example);
+        for text in examples.chain(NARROW.iter().copied()) {
+            assert_eq!(misfit(&spec(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_wrong_for_every_field_is_found() {
+        for (text, parameter) in [
+            ("{ kind = 'bucket', width = '0' }", "width"),
+            (
+                "{ kind = 'age-band', as_of = 2026-01-01, width = 0 }",
+                "width",
+            ),
+            (
+                "{ kind = 'typed-mask', of = 'mobile', keep = 'surname' }",
+                "keep",
+            ),
+            (
+                "{ kind = 'regex', pattern = '(a', groups = [1] }",
+                "pattern",
+            ),
+            (
+                "{ kind = 'keep-ends', first = 1, last = 0, fill = 'ab' }",
+                "fill",
+            ),
+        ] {
+            let found = misfit(&spec(text)).unwrap();
+            assert_eq!(found.parameter, Some(parameter), "{text}");
+        }
+    }
+}

@@ -95,10 +95,10 @@ impl Placed {
     #[inline]
     pub(super) fn find(&self, value: &str) -> Found<'_> {
         if clusters::is_bytes(value) {
-            return self.find_by(Bytes::new(value), Form::Bytes);
+            return self.find_by(&Bytes::new(value), Form::Bytes);
         }
         match words::plain_beginnings(value) {
-            Some(begins) => self.find_by(Plain::new(value, begins), Form::Plain(begins)),
+            Some(begins) => self.find_by(&Plain::new(value, begins), Form::Plain(begins)),
             None => self.find_in_other(value),
         }
     }
@@ -107,13 +107,13 @@ impl Placed {
     fn find_in_other(&self, value: &str) -> Found<'_> {
         let is_plain = words::plain_count(value).is_some();
         match is_plain || clusters::are_code_points(value) {
-            true => self.find_by(CodePoints::new(value, is_plain), Form::CodePoints),
+            true => self.find_by(&CodePoints::new(value, is_plain), Form::CodePoints),
             false => Found::Unread,
         }
     }
 
     #[inline(always)]
-    fn find_by(&self, cursor: impl Cursor, form: Form) -> Found<'_> {
+    fn find_by(&self, cursor: &impl Cursor, form: Form) -> Found<'_> {
         if u16::try_from(cursor.back()).is_err() {
             return Found::Unread;
         }

@@ -281,7 +281,12 @@ fn class_of(pattern: &Hir) -> Option<ClassUnicode> {
             let first = characters.next()?;
             characters.next().is_none().then(|| only(first))
         }
-        _ => None,
+        HirKind::Empty
+        | HirKind::Look(_)
+        | HirKind::Repetition(_)
+        | HirKind::Capture(_)
+        | HirKind::Concat(_)
+        | HirKind::Alternation(_) => None,
     }
 }
 
