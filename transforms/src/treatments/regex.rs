@@ -478,14 +478,15 @@ impl<O: Output> TextKernel<O> for Kernel {
     fn treat(&self, value: &str, out: &mut O, _: &mut Vec<usize>) -> Result<Written, Case> {
         let placed = self.placed.as_ref();
         let found = placed.map_or(Found::Unread, |placed| placed.find(value));
+        // By reference: places are large to move.
+        if let (Action::Hide(hidden, _), Found::Match(places)) = (&self.action, &found) {
+            let hidden = hidden.get(places.row()).and_then(Option::as_ref);
+            self.hide_placed(hidden.ok_or(Case::Invalid)?, places, value, out)?;
+            return Ok(Written::Text);
+        }
         let start = out.length();
         let written = match (&self.action, found) {
-            (Action::Hide(hidden, _), Found::Match(places)) => {
-                let hidden = hidden.get(places.row()).and_then(Option::as_ref);
-                self.hide_placed(hidden.ok_or(Case::Invalid)?, &places, value, out)?;
-                return Ok(Written::Text);
-            }
-            (Action::Hide(..), Found::NoMatch) => Err(Case::Invalid),
+            (Action::Hide(..), Found::Match(_) | Found::NoMatch) => Err(Case::Invalid),
             (Action::Hide(_, groups), Found::Unread) => self
                 .locate(value)
                 .and_then(|locations| self.hide(groups, &locations, value, out)),
