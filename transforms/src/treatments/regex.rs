@@ -349,6 +349,7 @@ impl Kernel {
         Self::replace(template, &groups, value, out)
     }
 
+    /// Hides the groups that the engine found, each with its own fills.
     fn hide(
         &self,
         groups: &[usize],
@@ -356,51 +357,18 @@ impl Kernel {
         value: &str,
         out: &mut impl Output,
     ) -> Result<(), Case> {
-        let (start, mut at) = (out.length(), 0);
-        for group in groups {
-            let span = hidden_span(locations.get(*group), value)?;
-            if span.start < at {
-                // It stands within another, or before it.
-                out.truncate(start);
-                return self.hide_merged(groups, locations, value, out);
-            }
-            at = self.hide_span(span, at, value, out);
-        }
-        out.push(value.get(at..).unwrap_or_default());
-        Ok(())
-    }
-
-    fn hide_merged(
-        &self,
-        groups: &[usize],
-        locations: &CaptureLocations,
-        value: &str,
-        out: &mut impl Output,
-    ) -> Result<(), Case> {
-        let hidden = groups
+        let spans = groups
             .iter()
             .map(|group| hidden_span(locations.get(*group), value));
         let mut at = 0;
-        for span in merged(hidden.collect::<Result<_, _>>()?) {
-            at = self.hide_span(span, at, value, out);
+        for span in merged(spans.collect::<Result<_, _>>()?) {
+            out.push(value.get(at..span.start).unwrap_or_default());
+            at = span.end;
+            let characters = clusters::count(value.get(span).unwrap_or_default());
+            self.filler.write(characters, out);
         }
         out.push(value.get(at..).unwrap_or_default());
         Ok(())
-    }
-
-    /// Appends what stands from a place on to a span, and fills for that; and where it ends.
-    fn hide_span(
-        &self,
-        span: Range<usize>,
-        at: usize,
-        value: &str,
-        out: &mut impl Output,
-    ) -> usize {
-        out.push(value.get(at..span.start).unwrap_or_default());
-        let end = span.end;
-        let characters = clusters::count(value.get(span).unwrap_or_default());
-        self.filler.write(characters, out);
-        end
     }
 
     fn replace(
@@ -464,14 +432,14 @@ fn hidden_span(place: Option<(usize, usize)>, value: &str) -> Result<Range<usize
 /// The same places in ascending order, overlapping ones joined.
 fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     spans.sort_unstable_by_key(|span| (span.start, span.end));
-    let mut joined: Vec<Range<usize>> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match joined.last_mut() {
-            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
-            _ => joined.push(span),
+    spans.dedup_by(|next, last| {
+        let is_over = next.start < last.end;
+        if is_over {
+            last.end = last.end.max(next.end);
         }
-    }
-    joined
+        is_over
+    });
+    spans
 }
 
 impl<O: Output> TextKernel<O> for Kernel {

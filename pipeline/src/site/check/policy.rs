@@ -85,12 +85,15 @@ fn misfit(treatment: &TreatmentSpec) -> Option<Misfit> {
         let Err(misfit) = treatment.output_type(column) else {
             return None;
         };
-        let said = |misfit: &Misfit| (misfit.parameter, misfit.what.clone());
-        match &common {
-            _ if misfit.parameter.is_none() => {}
-            Some(common) if said(common) != said(&misfit) => return None,
-            _ => common = Some(misfit),
+        if misfit.parameter.is_none() {
+            continue;
         }
+        let is_same =
+            |common: &Misfit| (common.parameter, &common.what) == (misfit.parameter, &misfit.what);
+        if !common.as_ref().is_none_or(is_same) {
+            return None;
+        }
+        common = Some(misfit);
     }
     common
 }

@@ -30,7 +30,7 @@ pub(super) trait Cursor: Clone {
 }
 
 /// Text of which every byte is a character.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Bytes<'a> {
     value: &'a [u8],
     front: usize,
@@ -114,7 +114,7 @@ impl Cursor for Bytes<'_> {
 }
 
 /// Plain text: nothing but printable ASCII and [characters of three bytes](words::PLAIN).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Plain<'a> {
     value: &'a [u8],
     /// A bit for each byte that begins a character which is left.
@@ -225,7 +225,7 @@ impl Cursor for Plain<'_> {
 }
 
 /// Text of which every code point is a character.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct CodePoints<'a> {
     left: &'a str,
     front: usize,

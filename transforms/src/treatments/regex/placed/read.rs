@@ -1,9 +1,9 @@
 //! How a pattern is read as rows of stretches, in the order in which the engine would prefer them.
 //!
 //! The engine prefers by the first choice at which two ways to match part: the first of alternatives, more of
-//! what is repeated, or less where that is lazy. A choice is made a row for each outcome, where that comes to few; so rows that follow
-//! in the order of their outcomes are in that of the engine, as long as nothing before such a choice can be of
-//! one length in the one row and of another in the other. That is looked after here: what can't be
+//! what is repeated, or less where that is lazy. A choice is made a row for each outcome, where that comes to
+//! few. Rows in the order of their outcomes are in that of the engine, as long as nothing before such a choice
+//! can be of one length in the one row and of another in the other. That is looked after here: what can't be
 //! read in this way is left to the engine.
 
 use std::ops::Range;
@@ -49,8 +49,10 @@ struct Draft {
 /// A stretch as the pattern has it.
 #[derive(Debug, Clone)]
 struct Part {
-    /// Rows of one pattern share it.
-    class: Arc<(ClassUnicode, Arc<Class>)>,
+    /// What it is of, to be compared with others.
+    letters: Arc<ClassUnicode>,
+    /// The same, to match with: the rows of a pattern share it.
+    class: Arc<Class>,
     least: usize,
     most: usize,
     /// Whether more of it is preferred.
@@ -59,9 +61,9 @@ struct Part {
 
 impl Part {
     fn new(class: ClassUnicode, (least, most): (usize, usize), is_greedy: bool) -> Self {
-        let read = Arc::new(Class::new(&class));
         Self {
-            class: Arc::new((class, read)),
+            class: Arc::new(Class::new(&class)),
+            letters: Arc::new(class),
             least,
             most,
             is_greedy,
@@ -80,8 +82,8 @@ impl Part {
     /// nearest first.
     fn is_apart_from<'a>(&self, neighbours: impl Iterator<Item = &'a Self>) -> bool {
         for other in neighbours {
-            let mut common = self.class.0.clone();
-            common.intersect(&other.class.0);
+            let mut common = ClassUnicode::clone(&self.letters);
+            common.intersect(&other.letters);
             if !common.ranges().is_empty() {
                 return false;
             }
@@ -260,7 +262,7 @@ impl Draft {
 
     fn row(self, free: Option<usize>) -> Row {
         let stretches = self.stretches.iter().map(|part| Stretch {
-            class: Arc::clone(&part.class.1),
+            class: Arc::clone(&part.class),
             least: part.least,
             most: part.most,
         });
